@@ -1,0 +1,10 @@
+"""Gaussian mixtures by expectation-maximization, as fast as the CPU allows; a drop-in for sklearn.mixture."""
+
+from importlib.metadata import version as _version
+
+from fastgmm._show_versions import show_versions
+from fastgmm.mixture import GaussianMixture
+
+__version__ = _version("fastgmm")
+
+__all__ = ["GaussianMixture", "__version__", "show_versions"]

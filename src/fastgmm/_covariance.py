@@ -1,0 +1,414 @@
+r"""What differs between the covariance types, and the M step computed from sufficient statistics.
+
+All arithmetic here is float64 on arrays of the size of the parameters; no row of the data is ever seen.
+
+M step (Bishop 2006, eqs. 9.24-9.27) from sums about a center :math:`c_k`, with :math:`\delta_k = \mu_k - c_k`:
+
+.. math::
+    \mu_k &= c_k + s_k / n_k \\
+    n_k \Sigma_k &= S_k - s_k \delta_k^T - \delta_k s_k^T + n_k \delta_k \delta_k^T
+
+where, as in scikit-learn, the divisor :math:`n_k` is enlarged by ten units of rounding, so that a component which lost
+all its rows keeps finite parameters.
+
+The precision is kept as its upper-triangular factor :math:`U_k` with :math:`\Sigma_k^{-1} = U_k U_k^T`, that is
+:math:`U_k = L_k^{-T}` for the Cholesky factor :math:`\Sigma_k = L_k L_k^T`. Triangular inversion, unlike an LU-based
+inverse, does not mind columns of very different scale.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from scipy.linalg.lapack import dtrtri
+
+from fastgmm._statistics import SufficientStatistics
+
+# A squared move of the mean that exceeds the variance by more than this factor costs too many digits of the scatter.
+_MAX_SQUARED_SHIFT = {np.dtype(np.float64): 1e3, np.dtype(np.float32): 10.0}
+
+
+@dataclass(frozen=True, slots=True)
+class MixtureParameters:
+    """Parameters of a Gaussian mixture, all float64; shapes as the covariance type says.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_components,)
+    means : ndarray of shape (n_components, n_features)
+    covariances : ndarray
+        Shape (K, d, d) for 'full', (d, d) for 'tied', (K, d) for 'diag' and (K,) for 'spherical'.
+    precisions_cholesky : ndarray
+        Upper-triangular factors (inverse standard deviations for 'diag' and 'spherical'), shaped like `covariances`.
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+    precisions_cholesky: np.ndarray
+
+
+class Moments(NamedTuple):
+    """Mass, mean and covariance of each component, before any normalization of the masses."""
+
+    nk: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+
+
+class CovarianceType(Protocol):
+    """The operations that differ between covariance types; one entry of `COVARIANCE_TYPES` each.
+
+    K is the number of components and d the number of features; `structure` names the kernels that serve the type.
+    """
+
+    structure: str
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        """Shape of covariances, precisions and their factors."""
+
+    def scatter_shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        """Shape of the scatter that a pass over the rows fills."""
+
+    def kernel_precisions_cholesky(self, precisions_cholesky: np.ndarray, n_features: int) -> np.ndarray:
+        """The factors as the kernels read them: (K or 1, d, d) for structure 'full', (K, d) for 'diag'."""
+
+    def covariances(
+        self, statistics: SufficientStatistics, delta: np.ndarray, nk: np.ndarray, reg_covar: float
+    ) -> np.ndarray:
+        """Covariances about the moved means `centers + delta`, for the divisors `nk`."""
+
+    def second_moments(
+        self, statistics: SufficientStatistics, delta: np.ndarray, nk: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean squares about the centers, and the part of them that is due to the move of the mean."""
+
+    def precisions_cholesky(self, covariances: np.ndarray) -> np.ndarray:
+        """Factors of the precisions; ValueError when a covariance is not positive-definite."""
+
+    def precisions_cholesky_from_precisions(self, precisions: np.ndarray) -> np.ndarray:
+        """The same factors from the precisions; LinAlgError when one is not positive-definite."""
+
+    def covariances_from_cholesky(self, precisions_cholesky: np.ndarray) -> np.ndarray:
+        """Covariances that belong to the factors of the precisions."""
+
+    def precisions(self, precisions_cholesky: np.ndarray) -> np.ndarray:
+        """Precisions that belong to their factors."""
+
+    def log_det(self, precisions_cholesky: np.ndarray, n_features: int) -> np.ndarray:
+        """Log-determinants of the factors, shape (K,) or, for a shared one, ()."""
+
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        """Number of free covariance parameters."""
+
+
+def _ill_defined(which: str) -> ValueError:
+    return ValueError(
+        f"The fit failed: {which} is ill-defined: an ill-defined empirical covariance is not positive-definite in "
+        "floating point, as when a component holds a single sample or collinear ones. Use fewer components, a larger "
+        "reg_covar, or rescale the features to comparable ranges."
+    )
+
+
+def _transposed_inverses(triangles: np.ndarray) -> np.ndarray:
+    """L^-T for each lower-triangular matrix of a C-contiguous stack: upper-triangular again."""
+    inverses = np.empty_like(triangles)
+    for k, triangle in enumerate(triangles):
+        inverses[k] = dtrtri(triangle.T, lower=0)[0]  # .T is L^T in the memory order that LAPACK wants: no copy
+    return inverses
+
+
+def _reversed_axes(matrices: np.ndarray) -> np.ndarray:
+    """J A J with the exchange matrix J: rows and columns in reverse order."""
+    return matrices[..., ::-1, ::-1]
+
+
+def _cholesky_of_precisions(matrices: np.ndarray) -> np.ndarray:
+    """Upper U with U U^T = P: if J P J = L L^T then U = J L J."""
+    return np.ascontiguousarray(_reversed_axes(np.linalg.cholesky(_reversed_axes(matrices))))
+
+
+def _log_diagonal_sum(matrices: np.ndarray) -> np.ndarray:
+    return np.log(np.diagonal(matrices, axis1=-2, axis2=-1)).sum(axis=-1)
+
+
+def _covariances_of_cholesky(matrices: np.ndarray) -> np.ndarray:
+    """(U U^T)^-1 = (U^-T)(U^-T)^T for a stack of upper-triangular U."""
+    inverses = _transposed_inverses(np.ascontiguousarray(matrices.swapaxes(-1, -2)))  # U^T is lower: gives U^-1
+    return inverses.swapaxes(-1, -2) @ inverses
+
+
+def _scatter_correction(statistics: SufficientStatistics, delta: np.ndarray) -> np.ndarray:
+    """C_k such that S_k - C_k is the scatter about the moved mean, exactly symmetric."""
+    v = statistics.sum_x - 0.5 * statistics.nk[:, np.newaxis] * delta
+    outer = v[:, :, np.newaxis] * delta[:, np.newaxis, :]
+    return outer + outer.swapaxes(1, 2)
+
+
+def _square_correction(statistics: SufficientStatistics, delta: np.ndarray) -> np.ndarray:
+    """The diagonal of `_scatter_correction`."""
+    return (2.0 * statistics.sum_x - statistics.nk[:, np.newaxis] * delta) * delta
+
+
+def _add_to_diagonals(matrices: np.ndarray, value: float) -> None:
+    """Add `value` to the diagonal of each matrix of a stack, in place."""
+    diagonals = np.einsum("...jj->...j", matrices)  # a view that can be written to, whatever the memory order
+    diagonals += value
+
+
+class _Full:
+    structure = "full"
+
+    def shape(self, n_components, n_features):
+        return (n_components, n_features, n_features)
+
+    def scatter_shape(self, n_components, n_features):
+        return (n_components, n_features, n_features)
+
+    def kernel_precisions_cholesky(self, precisions_cholesky, n_features):
+        return precisions_cholesky
+
+    def covariances(self, statistics, delta, nk, reg_covar):
+        covariances = statistics.scatter - _scatter_correction(statistics, delta)
+        covariances /= nk[:, np.newaxis, np.newaxis]
+        _add_to_diagonals(covariances, reg_covar)
+        return covariances
+
+    def second_moments(self, statistics, delta, nk):
+        divisor = nk[:, np.newaxis]
+        squares = np.diagonal(statistics.scatter, axis1=1, axis2=2)
+        return squares / divisor, statistics.nk[:, np.newaxis] * delta * delta / divisor
+
+    def precisions_cholesky(self, covariances):
+        try:
+            factors = _transposed_inverses(np.linalg.cholesky(covariances))
+            usable = np.isfinite(factors).all()
+        except np.linalg.LinAlgError:
+            usable = False
+        if not usable:
+            raise _ill_defined(f"the covariance of component {_first_not_positive_definite(covariances)}")
+        return factors
+
+    def precisions_cholesky_from_precisions(self, precisions):
+        return _cholesky_of_precisions(precisions)
+
+    def covariances_from_cholesky(self, precisions_cholesky):
+        return _covariances_of_cholesky(precisions_cholesky)
+
+    def precisions(self, precisions_cholesky):
+        return precisions_cholesky @ precisions_cholesky.swapaxes(-1, -2)
+
+    def log_det(self, precisions_cholesky, n_features):
+        return _log_diagonal_sum(precisions_cholesky)
+
+    def n_parameters(self, n_components, n_features):
+        return n_components * n_features * (n_features + 1) // 2
+
+
+class _Tied:
+    structure = "full"
+
+    def shape(self, n_components, n_features):
+        return (n_features, n_features)
+
+    def scatter_shape(self, n_components, n_features):
+        return (1, n_features, n_features)
+
+    def kernel_precisions_cholesky(self, precisions_cholesky, n_features):
+        return precisions_cholesky[np.newaxis]
+
+    def covariances(self, statistics, delta, nk, reg_covar):
+        covariance = statistics.scatter[0] - _scatter_correction(statistics, delta).sum(axis=0)
+        covariance /= nk.sum()
+        _add_to_diagonals(covariance, reg_covar)
+        return covariance
+
+    def second_moments(self, statistics, delta, nk):
+        divisor = nk.sum()
+        return np.diagonal(statistics.scatter[0]) / divisor, statistics.nk @ (delta * delta) / divisor
+
+    def precisions_cholesky(self, covariances):
+        try:
+            factors = _transposed_inverses(np.linalg.cholesky(covariances[np.newaxis]))[0]
+            usable = np.isfinite(factors).all()
+        except np.linalg.LinAlgError:
+            usable = False
+        if not usable:
+            raise _ill_defined("the covariance that all components share")
+        return factors
+
+    def precisions_cholesky_from_precisions(self, precisions):
+        return _cholesky_of_precisions(precisions)
+
+    def covariances_from_cholesky(self, precisions_cholesky):
+        return _covariances_of_cholesky(precisions_cholesky[np.newaxis])[0]
+
+    def precisions(self, precisions_cholesky):
+        return precisions_cholesky @ precisions_cholesky.T
+
+    def log_det(self, precisions_cholesky, n_features):
+        return _log_diagonal_sum(precisions_cholesky)
+
+    def n_parameters(self, n_components, n_features):
+        return n_features * (n_features + 1) // 2
+
+
+class _Diag:
+    structure = "diag"
+
+    def shape(self, n_components, n_features):
+        return (n_components, n_features)
+
+    def scatter_shape(self, n_components, n_features):
+        return (n_components, n_features)
+
+    def kernel_precisions_cholesky(self, precisions_cholesky, n_features):
+        return precisions_cholesky
+
+    def covariances(self, statistics, delta, nk, reg_covar):
+        return (statistics.scatter - _square_correction(statistics, delta)) / nk[:, np.newaxis] + reg_covar
+
+    def second_moments(self, statistics, delta, nk):
+        divisor = nk[:, np.newaxis]
+        return statistics.scatter / divisor, statistics.nk[:, np.newaxis] * delta * delta / divisor
+
+    def precisions_cholesky(self, covariances):
+        usable = np.isfinite(covariances) & (covariances > 0.0)
+        if not usable.all():
+            component = int(np.argmin(usable.reshape(len(usable), -1).all(axis=1)))
+            raise _ill_defined(f"the covariance of component {component}")
+        return 1.0 / np.sqrt(covariances)
+
+    def precisions_cholesky_from_precisions(self, precisions):
+        if not (precisions > 0.0).all():
+            raise np.linalg.LinAlgError("not positive")
+        return np.sqrt(precisions)
+
+    def covariances_from_cholesky(self, precisions_cholesky):
+        return 1.0 / precisions_cholesky**2
+
+    def precisions(self, precisions_cholesky):
+        return precisions_cholesky**2
+
+    def log_det(self, precisions_cholesky, n_features):
+        return np.log(precisions_cholesky).sum(axis=1)
+
+    def n_parameters(self, n_components, n_features):
+        return n_components * n_features
+
+
+class _Spherical(_Diag):
+    """The diagonal type with one variance a component: the mean over the features."""
+
+    def shape(self, n_components, n_features):
+        return (n_components,)
+
+    def kernel_precisions_cholesky(self, precisions_cholesky, n_features):
+        return np.repeat(precisions_cholesky[:, np.newaxis], n_features, axis=1)
+
+    def covariances(self, statistics, delta, nk, reg_covar):
+        return super().covariances(statistics, delta, nk, reg_covar).mean(axis=1)
+
+    def second_moments(self, statistics, delta, nk):
+        squares, shifts = super().second_moments(statistics, delta, nk)
+        return squares.mean(axis=1), shifts.mean(axis=1)
+
+    def log_det(self, precisions_cholesky, n_features):
+        return n_features * np.log(precisions_cholesky)
+
+    def n_parameters(self, n_components, n_features):
+        return n_components
+
+
+COVARIANCE_TYPES: dict[str, CovarianceType] = {
+    "full": _Full(),
+    "tied": _Tied(),
+    "diag": _Diag(),
+    "spherical": _Spherical(),
+}
+
+
+def _first_not_positive_definite(matrices: np.ndarray) -> int:
+    """Index of the first matrix whose triangular factor does not exist; the last one if all but it do."""
+    for k, matrix in enumerate(matrices[:-1]):
+        try:
+            factor = _transposed_inverses(np.linalg.cholesky(matrix[np.newaxis]))
+        except np.linalg.LinAlgError:
+            return k
+        if not np.isfinite(factor).all():
+            return k
+    return len(matrices) - 1
+
+
+def _divisors_and_shifts(statistics: SufficientStatistics, dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Enlarged masses and the moves of the means: delta = (nk c + s) / nk' - c, written without the large terms."""
+    floor = 10.0 * float(np.finfo(dtype).eps)
+    nk = statistics.nk + floor
+    return nk, (statistics.sum_x - floor * statistics.centers) / nk[:, np.newaxis]
+
+
+def estimate_moments(
+    statistics: SufficientStatistics, covariance_type: str, reg_covar: float, dtype=np.float64
+) -> Moments:
+    """Masses, means and covariances of all components.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+    covariance_type : {'full', 'tied', 'diag', 'spherical'}
+    reg_covar : float
+        Added to the diagonals of the covariances.
+    dtype : dtype, default=np.float64
+        The type of the data: ten of its units of rounding are added to each mass.
+
+    Returns
+    -------
+    Moments
+        `nk` enlarged, `means`, `covariances`.
+    """
+    nk, delta = _divisors_and_shifts(statistics, dtype)
+    covariances = COVARIANCE_TYPES[covariance_type].covariances(statistics, delta, nk, reg_covar)
+    return Moments(nk, statistics.centers + delta, covariances)
+
+
+def m_step(
+    statistics: SufficientStatistics, covariance_type: str, reg_covar: float, dtype=np.float64
+) -> MixtureParameters:
+    """Parameters of maximum likelihood for the given statistics; parameters as in `estimate_moments`.
+
+    Raises
+    ------
+    ValueError
+        If a covariance is not positive-definite.
+    """
+    nk, means, covariances = estimate_moments(statistics, covariance_type, reg_covar, dtype)
+    precisions_cholesky = COVARIANCE_TYPES[covariance_type].precisions_cholesky(covariances)
+    return MixtureParameters(nk / nk.sum(), means, covariances, precisions_cholesky)
+
+
+def recentered(
+    statistics: SufficientStatistics, covariance_type: str, reg_covar: float, dtype=np.float64
+) -> np.ndarray | None:
+    """New centers to repeat the pass with, or None if the statistics are accurate as they are.
+
+    The scatter about the new mean is a difference; where the mean moved by many standard deviations (a bad start, a
+    component that jumps) it loses digits in proportion to the squared move over the variance. Sums about the new mean
+    lose nothing.
+    """
+    nk, delta = _divisors_and_shifts(statistics, dtype)
+    squares, shifts = COVARIANCE_TYPES[covariance_type].second_moments(statistics, delta, nk)
+    if np.any(shifts > _MAX_SQUARED_SHIFT[np.dtype(dtype)] * (squares - shifts + reg_covar)):
+        return statistics.centers + delta
+    return None
+
+
+def log_normalizer(parameters: MixtureParameters, covariance_type: str) -> np.ndarray:
+    """log w_k + log det U_k - d/2 log(2 pi): what a component's log-density adds to its quadratic form, shape (K,)."""
+    n_features = parameters.means.shape[1]
+    log_det = COVARIANCE_TYPES[covariance_type].log_det(parameters.precisions_cholesky, n_features)
+    with np.errstate(divide="ignore"):  # a component of weight 0 has log-weight -inf, and takes no rows
+        log_weights = np.log(parameters.weights)
+    return log_weights + (log_det - 0.5 * n_features * math.log(2.0 * math.pi))

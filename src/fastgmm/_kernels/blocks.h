@@ -1,0 +1,495 @@
+/* What is done to one block of rows while it sits in cache; instantiated by kernels.h for float64 and float32.
+ *
+ * Layouts.  A block holds m <= BLOCK rows.  `xt` is feature-major: feature j of row i at xt[j * STRIDE + i]; rows m .. the next multiple of
+ * GROUP vectors are zero (`padded` counts them in).  Per-component arrays over the rows of a block (log-probabilities, responsibilities) have
+ * stride STRIDE too.  All arrays but X are aligned to a vector.
+ *
+ * In the comments: U upper-triangular with precision = U U^T, c_k the center of the scatter of component k, w_i the weight of row i.
+ */
+#define JOIN_(a, b) a##_##b
+#define JOIN(a, b) JOIN_(a, b)
+#define NAME(f) JOIN(f, SUFFIX)
+#define VEC NAME(vec)
+#define LANES NAME(LANES)
+#define EXP NAME(exp)
+#define LOG NAME(log)
+
+INLINE VEC NAME(load)(const REAL *p) { return *(const VEC *)p; }
+INLINE void NAME(store)(REAL *p, VEC v) { *(VEC *)p = v; }
+
+/* ---- horizontal sums: out[l] += sum of the lanes of v[l], l < count <= LANES-multiple ---- */
+
+INLINE void NAME(add_sums)(VEC *v, int count, double *out)
+{
+    for (int first = 0; first < count; first += LANES) {
+        VEC *t = v + first;
+#pragma GCC unroll 4
+        for (int unit = 1; unit < LANES; unit *= 2)
+#pragma GCC unroll 8
+            for (int a = 0; a < LANES; a += 2 * unit) {
+                VEC even = t[a], odd = t[a];
+                if (unit == 1) { PAIRS(1, t[a], t[a + unit], even, odd); }
+                else if (unit == 2) { PAIRS(2, t[a], t[a + unit], even, odd); }
+                else if (unit == 4) { PAIRS(4, t[a], t[a + unit], even, odd); }
+                else { PAIRS(8, t[a], t[a + unit], even, odd); }
+                t[a] = even + odd;
+            }
+        REAL sums[LANES];
+        memcpy(sums, t, sizeof sums);
+        for (int l = 0; l < LANES; l++) out[first + l] += sums[l];
+    }
+}
+
+INLINE double NAME(sum_lanes)(VEC v)
+{
+    double sum = 0.0;
+    for (int l = 0; l < LANES; l++) sum += ((REAL *)&v)[l];
+    return sum;
+}
+
+/* ---- packing ---- */
+
+INLINE void NAME(pack_few)(const REAL *RESTRICT X, int d, const int columns, int m, REAL *RESTRICT xt)
+{
+    for (int i = 0; i < m; i++)
+#pragma GCC unroll 8
+        for (int j = 0; j < columns; j++) xt[j * STRIDE + i] = X[(long)i * d + j];
+}
+
+INLINE void NAME(transpose_square)(const REAL *RESTRICT X, int d, REAL *RESTRICT xt)
+{
+    VEC t[LANES];
+#pragma GCC unroll 16
+    for (int l = 0; l < LANES; l++) t[l] = *(const NAME(unaligned) *)(X + (long)l * d);
+#pragma GCC unroll 4
+    for (int unit = 1; unit < LANES; unit *= 2)
+#pragma GCC unroll 16
+        for (int a = 0; a < LANES; a++)
+            if (!(a & unit)) {
+                VEC even = t[a], odd = t[a];
+                if (unit == 1) { PAIRS(1, t[a], t[a + unit], even, odd); }
+                else if (unit == 2) { PAIRS(2, t[a], t[a + unit], even, odd); }
+                else if (unit == 4) { PAIRS(4, t[a], t[a + unit], even, odd); }
+                else { PAIRS(8, t[a], t[a + unit], even, odd); }
+                t[a] = even, t[a + unit] = odd;
+            }
+#pragma GCC unroll 16
+    for (int l = 0; l < LANES; l++) NAME(store)(xt + l * STRIDE, t[l]);
+}
+
+static void NAME(pack_rows)(const REAL *RESTRICT X, int m, int padded, int d, REAL *RESTRICT xt)
+{
+    if (d == 1) NAME(pack_few)(X, 1, 1, m, xt);
+    else if (d == 2) NAME(pack_few)(X, 2, 2, m, xt);
+    else if (d == 3) NAME(pack_few)(X, 3, 3, m, xt);
+    else if (d == 4) NAME(pack_few)(X, 4, 4, m, xt);
+    else {
+        int squares = d >= LANES ? m / LANES * LANES : 0, j;
+        for (int i = 0; i < squares; i += LANES) {
+            for (j = 0; j + LANES <= d; j += LANES) NAME(transpose_square)(X + (long)i * d + j, d, xt + j * STRIDE + i);
+            if (j < d) { /* the last square overlaps the one before */
+                j = d - LANES;
+                NAME(transpose_square)(X + (long)i * d + j, d, xt + j * STRIDE + i);
+            }
+        }
+        if (d == 8 && !squares) NAME(pack_few)(X, 8, 8, m, xt);
+        else
+            for (j = 0; j < d; j++)
+                for (int i = squares; i < m; i++) xt[j * STRIDE + i] = X[(long)i * d + j];
+    }
+    for (int j = 0; j < d; j++)
+        for (int i = m; i < padded; i++) xt[j * STRIDE + i] = 0;
+}
+
+/* ---- log-probabilities: out_i = c - h |(x_i - mean) U|^2 ---- */
+
+/* d <= 4: everything in registers. */
+INLINE void NAME(log_prob_few)(const int d, const REAL *RESTRICT xt, int padded, const REAL *RESTRICT mean, const REAL *RESTRICT U,
+                               REAL c, REAL h, REAL *RESTRICT out)
+{
+    VEC u[10];
+#pragma GCC unroll 10
+    for (int p = 0; p < d * (d + 1) / 2; p++) u[p] = U[p] - (VEC){0};
+    for (int i = 0; i < padded; i += LANES) {
+        VEC x[4], q = {0};
+#pragma GCC unroll 4
+        for (int j = 0; j < d; j++) x[j] = NAME(load)(xt + j * STRIDE + i) - mean[j];
+#pragma GCC unroll 4
+        for (int j = 0; j < d; j++) {
+            VEC y = x[0] * u[j * (j + 1) / 2];
+#pragma GCC unroll 4
+            for (int a = 1; a <= j; a++) y += x[a] * u[j * (j + 1) / 2 + a];
+            q = j ? q + y * y : y * y;
+        }
+        NAME(store)(out + i, c - h * q);
+    }
+}
+
+/* One panel of `columns` columns of U, rows 0 .. first + columns - 1: q += sum over the columns of ((x - mean) U)^2. */
+INLINE const REAL *NAME(panel)(const int columns, const REAL *RESTRICT xt, int first, const REAL *RESTRICT mean,
+                               const REAL *RESTRICT U, VEC *q)
+{
+    VEC y[PANEL][GROUP] = {{{0}}};
+    for (int j = 0; j < first; j++) {
+        VEC x[GROUP];
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUP; g++) x[g] = NAME(load)(xt + j * STRIDE + g * LANES) - mean[j];
+#pragma GCC unroll 8
+        for (int a = 0; a < columns; a++)
+#pragma GCC unroll 4
+            for (int g = 0; g < GROUP; g++) y[a][g] += U[a] * x[g];
+        U += columns;
+    }
+#pragma GCC unroll 8
+    for (int b = 0; b < columns; b++) {
+        VEC x[GROUP];
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUP; g++) x[g] = NAME(load)(xt + (first + b) * STRIDE + g * LANES) - mean[first + b];
+#pragma GCC unroll 8
+        for (int a = b; a < columns; a++)
+#pragma GCC unroll 4
+            for (int g = 0; g < GROUP; g++) y[a][g] += *(U + a - b) * x[g];
+        U += columns - b;
+    }
+#pragma GCC unroll 8
+    for (int a = 0; a < columns; a++)
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUP; g++) q[g] += y[a][g] * y[a][g];
+    return U;
+}
+
+INLINE void NAME(log_prob_panels)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT mean, const REAL *RESTRICT U,
+                                  REAL c, REAL h, REAL *RESTRICT out)
+{
+    for (int i = 0; i < padded; i += GROUP * LANES) {
+        VEC q[GROUP] = {{0}};
+        const REAL *u = U, *x = xt + i;
+        int first = 0;
+        for (; first + PANEL <= d; first += PANEL) u = NAME(panel)(PANEL, x, first, mean, u, q);
+        switch (d - first) {
+        case 1: NAME(panel)(1, x, first, mean, u, q); break;
+        case 2: NAME(panel)(2, x, first, mean, u, q); break;
+        case 3: NAME(panel)(3, x, first, mean, u, q); break;
+#if PANEL > 4
+        case 4: NAME(panel)(4, x, first, mean, u, q); break;
+        case 5: NAME(panel)(5, x, first, mean, u, q); break;
+#endif
+#if PANEL > 6
+        case 6: NAME(panel)(6, x, first, mean, u, q); break;
+        case 7: NAME(panel)(7, x, first, mean, u, q); break;
+#endif
+        }
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUP; g++) NAME(store)(out + i + g * LANES, c - h * q[g]);
+    }
+}
+
+/* U (row-major, upper triangle) in the order in which log_prob_full reads it: d (d + 1) / 2 numbers. */
+static void NAME(pack_factor)(const REAL *RESTRICT U, int d, REAL *RESTRICT packed)
+{
+    int width = d <= 4 ? 1 : PANEL;
+    for (int first = 0; first < d; first += width) {
+        int end = first + width < d ? first + width : d;
+        for (int j = 0; j < end; j++)
+            for (int a = j > first ? j : first; a < end; a++) *packed++ = U[(long)j * d + a];
+    }
+}
+
+static void NAME(log_prob_full)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT mean, const REAL *RESTRICT packed,
+                                REAL c, REAL h, REAL *RESTRICT out)
+{
+    switch (d) {
+    case 1: NAME(log_prob_few)(1, xt, padded, mean, packed, c, h, out); break;
+    case 2: NAME(log_prob_few)(2, xt, padded, mean, packed, c, h, out); break;
+    case 3: NAME(log_prob_few)(3, xt, padded, mean, packed, c, h, out); break;
+    case 4: NAME(log_prob_few)(4, xt, padded, mean, packed, c, h, out); break;
+    default: NAME(log_prob_panels)(xt, padded, d, mean, packed, c, h, out);
+    }
+}
+
+/* The same for a diagonal factor: out_i = c - h sum_j ((x_ij - mean_j) u_j)^2. */
+static void NAME(log_prob_diag)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT mean, const REAL *RESTRICT u, REAL c,
+                                REAL h, REAL *RESTRICT out)
+{
+    for (int i = 0; i < padded; i += GROUP * LANES) {
+        VEC q[GROUP] = {{0}};
+        for (int j = 0; j < d; j++)
+#pragma GCC unroll 4
+            for (int g = 0; g < GROUP; g++) {
+                VEC y = (NAME(load)(xt + j * STRIDE + i + g * LANES) - mean[j]) * u[j];
+                q[g] += y * y;
+            }
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUP; g++) NAME(store)(out + i + g * LANES, c - h * q[g]);
+    }
+}
+
+/* ---- softmax ---- */
+
+/* In: p[k] = h-scaled log-probabilities.  Out: p[k] = exp(p[k] - max), `peak` the max, `total` = sum_k of what sums to the likelihood: with
+ * `root` p holds half the log-probability, so that p[k]^2 is what is summed, and sqrt(resp) = p[k] / sqrt(total). */
+INLINE void NAME(exponentials)(REAL *RESTRICT p, int n_components, int padded, const int root, REAL *RESTRICT peak,
+                               REAL *RESTRICT total)
+{
+    const REAL cut = root ? EXP_CUT_ROOT : EXP_CUT;
+    for (int i = 0; i < padded; i++) peak[i] = -REAL_MAX, total[i] = 0;
+    for (int k = 0; k < n_components; k++) {
+        const REAL *RESTRICT pk = p + (long)k * STRIDE;
+        for (int i = 0; i < padded; i++) peak[i] = pk[i] > peak[i] ? pk[i] : peak[i];
+    }
+    for (int k = 0; k < n_components; k++) {
+        REAL *RESTRICT pk = p + (long)k * STRIDE;
+        for (int i = 0; i < padded; i++) {
+            REAL e = EXP(pk[i] - peak[i], cut);
+            pk[i] = e;
+            total[i] += root ? e * e : e;
+        }
+    }
+}
+
+/* peak <- log p(x_i) of the first m rows. */
+INLINE void NAME(log_likelihoods)(REAL *RESTRICT peak, const REAL *RESTRICT total, int padded, const int root)
+{
+    for (int i = 0; i < padded; i++) {
+        REAL sum = LOG(total[i] > 1 ? total[i] : 1);
+        peak[i] = (root ? 2 * peak[i] : peak[i]) + (total[i] > 0 ? sum : -REAL_INF);
+    }
+}
+
+/* ---- statistics: nk += r_i, sum_x += r_i (x_i - c), scatter += r_i (x_i - c)(x_i - c)^T, with r_i = w_i resp_i ---- */
+
+/* d <= 4: p[i] * scale[i] = r_i.  scatter: upper triangle, row by row. */
+INLINE void NAME(accumulate_few)(const int d, const REAL *RESTRICT xt, int padded, const REAL *RESTRICT center,
+                                 const REAL *RESTRICT p, const REAL *RESTRICT scale, double *nk, double *sum_x, double *scatter)
+{
+    VEC sums[16] = {{0}}; /* scatter, sum_x, nk */
+    const int n_scatter = d * (d + 1) / 2;
+    for (int i = 0; i < padded; i += LANES) {
+        VEC r = NAME(load)(p + i) * NAME(load)(scale + i), x[4], rx[4];
+#pragma GCC unroll 4
+        for (int j = 0; j < d; j++) {
+            x[j] = NAME(load)(xt + j * STRIDE + i) - center[j];
+            rx[j] = r * x[j];
+            sums[n_scatter + j] += rx[j];
+        }
+        sums[n_scatter + d] += r;
+#pragma GCC unroll 4
+        for (int a = 0; a < d; a++)
+#pragma GCC unroll 4
+            for (int b = a; b < d; b++) sums[a * d - a * (a + 1) / 2 + b] += rx[a] * x[b];
+    }
+    double out[16] = {0};
+    NAME(add_sums)(sums, (n_scatter + d + LANES) / LANES * LANES, out);
+    for (int t = 0; t < n_scatter; t++) scatter[t] += out[t];
+    for (int j = 0; j < d; j++) sum_x[j] += out[n_scatter + j];
+    *nk += out[n_scatter + d];
+}
+
+/* z_j = s (x_j - c_j), sum_x_j += sum_i s z_j for `columns` features; s_i = sqrt(r_i). */
+INLINE void NAME(differences)(const int columns, const REAL *RESTRICT xt, int padded, const REAL *RESTRICT center,
+                              const REAL *RESTRICT s, REAL *RESTRICT z, double *sum_x)
+{
+    VEC sums[16] = {{0}};
+    for (int i = 0; i < padded; i += LANES) {
+        VEC root = NAME(load)(s + i);
+#pragma GCC unroll 4
+        for (int j = 0; j < columns; j++) {
+            VEC v = root * (NAME(load)(xt + j * STRIDE + i) - center[j]);
+            NAME(store)(z + j * STRIDE + i, v);
+            sums[j] += root * v;
+        }
+    }
+    double out[16] = {0};
+    NAME(add_sums)(sums, (columns + LANES - 1) / LANES * LANES, out);
+    for (int j = 0; j < columns; j++) sum_x[j] += out[j];
+}
+
+/* One tile of sum_i z_i z_i^T, column after column. */
+INLINE void NAME(tile_columns)(const int rows, const int columns, const int diagonal, const REAL *RESTRICT za, const REAL *RESTRICT zb,
+                       int padded, double *RESTRICT scatter)
+{
+    VEC sums[TILE * TILE] = {{0}};
+    for (int i = 0; i < padded; i += LANES) {
+        VEC a[TILE], b[TILE];
+#pragma GCC unroll 4
+        for (int j = 0; j < rows; j++) a[j] = NAME(load)(za + j * STRIDE + i);
+#pragma GCC unroll 4
+        for (int j = 0; j < columns; j++) b[j] = diagonal ? a[j] : NAME(load)(zb + j * STRIDE + i);
+#pragma GCC unroll 4
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+            for (int c = diagonal ? r : 0; c < columns; c++) sums[c * TILE + r] += a[r] * b[c];
+    }
+    NAME(add_sums)(sums, (columns * TILE + LANES - 1) / LANES * LANES, scatter);
+}
+
+INLINE void NAME(tile)(const int columns, const int diagonal, const REAL *RESTRICT za, const REAL *RESTRICT zb, int padded,
+                       double *RESTRICT scatter)
+{
+    if (diagonal) NAME(tile_columns)(columns, columns, 1, za, za, padded, scatter);
+    else if (columns <= TILE_COLUMNS) NAME(tile_columns)(TILE, columns, 0, za, zb, padded, scatter);
+    else {
+        NAME(tile_columns)(TILE, TILE_COLUMNS, 0, za, zb, padded, scatter);
+        NAME(tile_columns)(TILE, columns - TILE_COLUMNS, 0, za, zb + TILE_COLUMNS * STRIDE, padded, scatter + TILE_COLUMNS * TILE);
+    }
+}
+
+/* d > 4: z[i] = sqrt(r_i) (x_i - c); p[i] * scale[i] = sqrt(r_i).  scatter: tile after tile, upper block triangle. */
+INLINE void NAME(accumulate_tiles)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT center, REAL *RESTRICT p,
+                                   const REAL *RESTRICT scale, REAL *RESTRICT z, double *nk, double *sum_x, double *scatter)
+{
+    VEC count[2] = {{0}};
+    for (int i = 0; i < padded; i += 2 * LANES)
+#pragma GCC unroll 2
+        for (int g = 0; g < 2; g++) {
+            VEC s = NAME(load)(p + i + g * LANES) * NAME(load)(scale + i + g * LANES);
+            NAME(store)(p + i + g * LANES, s);
+            count[g] += s * s;
+        }
+    *nk += NAME(sum_lanes)(count[0] + count[1]);
+    int j = 0;
+    for (; j + TILE <= d; j += TILE) NAME(differences)(TILE, xt + j * STRIDE, padded, center + j, p, z + j * STRIDE, sum_x + j);
+    for (; j < d; j++) NAME(differences)(1, xt + j * STRIDE, padded, center + j, p, z + j * STRIDE, sum_x + j);
+    for (int a = 0; a < d; a += TILE)
+        for (int b = a; b < d; b += TILE, scatter += TILE * TILE) {
+            const REAL *za = z + a * STRIDE, *zb = z + b * STRIDE;
+            int columns = d - b < TILE ? d - b : TILE;
+            switch (2 * columns + (a == b)) {
+            case 9: NAME(tile)(4, 1, za, zb, padded, scatter); break;
+            case 8: NAME(tile)(4, 0, za, zb, padded, scatter); break;
+            case 7: NAME(tile)(3, 1, za, zb, padded, scatter); break;
+            case 6: NAME(tile)(3, 0, za, zb, padded, scatter); break;
+            case 5: NAME(tile)(2, 1, za, zb, padded, scatter); break;
+            case 4: NAME(tile)(2, 0, za, zb, padded, scatter); break;
+            case 3: NAME(tile)(1, 1, za, zb, padded, scatter); break;
+            case 2: NAME(tile)(1, 0, za, zb, padded, scatter); break;
+            }
+        }
+}
+
+static void NAME(accumulate_full)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT center, REAL *RESTRICT p,
+                                  const REAL *RESTRICT scale, REAL *RESTRICT z, double *nk, double *sum_x, double *scatter)
+{
+    switch (d) {
+    case 1: NAME(accumulate_few)(1, xt, padded, center, p, scale, nk, sum_x, scatter); break;
+    case 2: NAME(accumulate_few)(2, xt, padded, center, p, scale, nk, sum_x, scatter); break;
+    case 3: NAME(accumulate_few)(3, xt, padded, center, p, scale, nk, sum_x, scatter); break;
+    case 4: NAME(accumulate_few)(4, xt, padded, center, p, scale, nk, sum_x, scatter); break;
+    default: NAME(accumulate_tiles)(xt, padded, d, center, p, scale, z, nk, sum_x, scatter);
+    }
+}
+
+/* scatter_j += r_i (x_ij - c_j)^2 only; p[i] * scale[i] = r_i. */
+static void NAME(accumulate_diag)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT center, REAL *RESTRICT p,
+                                  const REAL *RESTRICT scale, double *nk, double *sum_x, double *scatter)
+{
+    VEC count = {0};
+    for (int i = 0; i < padded; i += LANES) {
+        VEC r = NAME(load)(p + i) * NAME(load)(scale + i);
+        NAME(store)(p + i, r);
+        count += r;
+    }
+    *nk += NAME(sum_lanes)(count);
+    for (int j = 0; j < d; j++) {
+        VEC sum[2] = {{0}}, square[2] = {{0}};
+        for (int i = 0; i < padded; i += 2 * LANES)
+#pragma GCC unroll 2
+            for (int g = 0; g < 2; g++) {
+                VEC x = NAME(load)(xt + j * STRIDE + i + g * LANES) - center[j], rx = NAME(load)(p + i + g * LANES) * x;
+                sum[g] += rx;
+                square[g] += rx * x;
+            }
+        sum_x[j] += NAME(sum_lanes)(sum[0] + sum[1]);
+        scatter[j] += NAME(sum_lanes)(square[0] + square[1]);
+    }
+}
+
+/* r_i = w_i resp_i given from outside: p[k] = resp of component k, with `root` its square root; `resp` is row-major (m, K). */
+static void NAME(take_resp)(const REAL *RESTRICT resp, int m, int padded, int n_components, const int root, REAL *RESTRICT p)
+{
+    for (int k = 0; k < n_components; k++) {
+        REAL *RESTRICT pk = p + (long)k * STRIDE;
+        for (int i = 0; i < m; i++) pk[i] = root ? (REAL)sqrt(resp[(long)i * n_components + k]) : resp[(long)i * n_components + k];
+        for (int i = m; i < padded; i++) pk[i] = 0;
+    }
+}
+
+/* The same from labels; without labels every row belongs to every component. */
+static void NAME(take_labels)(const int32_t *RESTRICT labels, int m, int padded, int n_components, REAL *RESTRICT p)
+{
+    for (int k = 0; k < n_components; k++) {
+        REAL *RESTRICT pk = p + (long)k * STRIDE;
+        for (int i = 0; i < m; i++) pk[i] = labels ? labels[i] == k : 1;
+        for (int i = m; i < padded; i++) pk[i] = 0;
+    }
+}
+
+/* scale_i = w_i / total_i (with `root` its square root), 0 in the padding and where no component reaches the row (total_i = 0). */
+INLINE void NAME(row_scales)(const double *RESTRICT weights, const REAL *RESTRICT total, int m, int padded, const int root,
+                             REAL *RESTRICT scale)
+{
+    for (int i = 0; i < m; i++) {
+        REAL w = weights ? (REAL)weights[i] : 1;
+        REAL ratio = total ? w / total[i] : w;
+        scale[i] = total && !(total[i] > 0) ? 0 : root ? (REAL)sqrt(ratio) : ratio;
+    }
+    for (int i = m; i < padded; i++) scale[i] = 0;
+}
+
+/* Row-major out (m, K) = p[k] / total. */
+INLINE void NAME(write_resp)(const REAL *RESTRICT p, const REAL *RESTRICT total, int m, int n_components, REAL *RESTRICT out)
+{
+    for (int i = 0; i < m; i++) {
+        REAL inverse = 1 / total[i];
+        for (int k = 0; k < n_components; k++) out[(long)i * n_components + k] = p[(long)k * STRIDE + i] * inverse;
+    }
+}
+
+/* labels_i = the k of the largest p[k], the first of equals; `best` is scratch. */
+INLINE void NAME(arg_max)(const REAL *RESTRICT p, int n_components, int m, REAL *RESTRICT best, int32_t *RESTRICT labels)
+{
+    for (int i = 0; i < m; i++) best[i] = p[i], labels[i] = 0;
+    for (int k = 1; k < n_components; k++) {
+        const REAL *RESTRICT pk = p + (long)k * STRIDE;
+        for (int i = 0; i < m; i++) {
+            int32_t label = pk[i] > best[i] ? k : labels[i];
+            best[i] = pk[i] > best[i] ? pk[i] : best[i];
+            labels[i] = label;
+        }
+    }
+}
+
+/* ---- k-means ---- */
+
+/* xt -= shift */
+static void NAME(subtract)(REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT shift)
+{
+    for (int j = 0; j < d; j++)
+        for (int i = 0; i < padded; i++) xt[j * STRIDE + i] -= shift[j];
+}
+
+/* out_i = -|x_i - center|^2: the log-probability, but for constants, of a unit sphere. */
+static void NAME(negative_distances)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT center, REAL *RESTRICT out)
+{
+    for (int i = 0; i < padded; i += GROUP * LANES) {
+        VEC q[GROUP] = {{0}};
+        for (int j = 0; j < d; j++)
+#pragma GCC unroll 4
+            for (int g = 0; g < GROUP; g++) {
+                VEC y = NAME(load)(xt + j * STRIDE + i + g * LANES) - center[j];
+                q[g] += y * y;
+            }
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUP; g++) NAME(store)(out + i + g * LANES, -q[g]);
+    }
+}
+
+/* ---- exp and log over whole arrays, for tests and benchmarks ---- */
+
+static void NAME(exp_array)(REAL *x, long n) { for (long i = 0; i < n; i++) x[i] = EXP(x[i], EXP_CUT); }
+static void NAME(log_array)(REAL *x, long n) { for (long i = 0; i < n; i++) x[i] = LOG(x[i]); }
+
+#undef VEC
+#undef LANES
+#undef EXP
+#undef LOG

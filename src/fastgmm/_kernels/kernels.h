@@ -1,0 +1,77 @@
+/* The block functions of blocks.h for float64 (suffix _f64) and float32 (_f32). */
+#ifndef FASTGMM_KERNELS_H
+#define FASTGMM_KERNELS_H
+
+#include <float.h>
+#include "vecmath.h"
+
+#ifndef BLOCK
+#define BLOCK 256 /* rows */
+#endif
+#define STRIDE (BLOCK + 16) /* off the powers of two, which would crowd a few cache sets */
+
+#define SUFFIX f64
+#define REAL double
+#define REAL_MAX DBL_MAX
+#define REAL_INF ((double)INFINITY)
+#define EXP_CUT -708.0
+#define EXP_CUT_ROOT -354.0
+#define PAIRS PAIRS_f64
+#define unaligned_f64 vec_f64_u
+#include "blocks.h"
+#undef SUFFIX
+#undef REAL
+#undef REAL_MAX
+#undef REAL_INF
+#undef EXP_CUT
+#undef EXP_CUT_ROOT
+#undef PAIRS
+
+#define SUFFIX f32
+#define REAL float
+#define REAL_MAX FLT_MAX
+#define REAL_INF INFINITY
+#define EXP_CUT -87.0f
+#define EXP_CUT_ROOT -43.5f
+#define PAIRS PAIRS_f32
+#define unaligned_f32 vec_f32_u
+#include "blocks.h"
+
+/* The order in which accumulate_full keeps a scatter of d features: how many numbers, and their way into a full row-major matrix. */
+static long scatter_size(int d)
+{
+    long tiles = (d + TILE - 1) / TILE;
+    return d <= 4 ? d * (d + 1) / 2 : tiles * (tiles + 1) / 2 * TILE * TILE;
+}
+
+static void add_scatter(const double *RESTRICT packed, int d, double *RESTRICT S)
+{
+    int width = d <= 4 ? d : TILE;
+    for (int a = 0; a < d; a += width)
+        for (int b = a; b < d; b += width) {
+            int a_end = a + width < d ? a + width : d, b_end = b + width < d ? b + width : d;
+            if (d <= 4) {
+                for (int r = a; r < a_end; r++)
+                    for (int c = r; c < b_end; c++, packed++) {
+                        S[(long)r * d + c] += *packed;
+                        if (c > r) S[(long)c * d + r] += *packed;
+                    }
+            } else {
+                for (int c = b; c < b_end; c++)
+                    for (int r = a; r < a_end && r <= c; r++) {
+                        double sum = packed[(c - b) * TILE + r - a];
+                        S[(long)r * d + c] += sum;
+                        if (c > r) S[(long)c * d + r] += sum;
+                    }
+                packed += TILE * TILE;
+            }
+        }
+}
+
+#if defined(__GNUC__)
+#  define PREFETCH(p) __builtin_prefetch(p, 0, 2)
+#else
+#  define PREFETCH(p) (void)0
+#endif
+
+#endif

@@ -1,0 +1,575 @@
+# The passes over the rows: threads, blocks, and the order of the steps on a block.  Included by one tiny module per SIMD variant.
+#
+# Conventions: X (n, d) is C-contiguous float32 or float64; everything of that dtype is `real`.  `factors` are the (upper-triangular)
+# precision factors: (K, d, d) full, (1, d, d) shared by all components, (K, 1, d) diagonal.  Statistics and `log_const` are float64.
+# A pass adds to its statistics, so that chunks add up.  Thread t takes the t-th run of blocks, and the partial sums are merged in
+# the order of t: results depend on n_threads alone.  Nothing is allocated: `workspace` and `sums` have the sizes that workspace_sizes gives.
+
+from cython.parallel cimport prange
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memset
+
+ctypedef fused real:
+    float
+    double
+
+cdef extern from "kernels.h" nogil:
+    """
+    #ifdef _OPENMP
+    #  include <omp.h>
+    #  define HAS_OPENMP 1
+    #else
+    #  define HAS_OPENMP 0
+    #  define omp_get_max_threads() 1
+    #endif
+    """
+    const int HAS_OPENMP
+    int omp_get_max_threads()
+    const int BLOCK_ROWS "BLOCK"
+    const int STRIDE, GROUP, LANES_f64, LANES_f32
+    void PREFETCH(const void*)
+    long scatter_size(int d)
+    void add_scatter(const double*, int d, double* S)
+
+    void pack_rows_f64(const double*, int m, int padded, int d, double* xt)
+    void pack_factor_f64(const double*, int d, double* packed)
+    void log_prob_full_f64(const double*, int, int, const double*, const double*, double, double, double*)
+    void log_prob_diag_f64(const double*, int, int, const double*, const double*, double, double, double*)
+    void exponentials_f64(double*, int, int, const int, double*, double*)
+    void log_likelihoods_f64(double*, const double*, int, const int)
+    void row_scales_f64(const double*, const double*, int, int, const int, double*)
+    void accumulate_full_f64(const double*, int, int, const double*, double*, const double*, double*, double*, double*, double*)
+    void accumulate_diag_f64(const double*, int, int, const double*, double*, const double*, double*, double*, double*)
+    void take_resp_f64(const double*, int, int, int, const int, double*)
+    void take_labels_f64(const int32_t*, int, int, int, double*)
+    void write_resp_f64(const double*, const double*, int, int, double*)
+    void arg_max_f64(const double*, int, int, double*, int32_t*)
+    void subtract_f64(double*, int, int, const double*)
+    void negative_distances_f64(const double*, int, int, const double*, double*)
+    void exp_array_f64(double*, long)
+    void log_array_f64(double*, long)
+
+    void pack_rows_f32(const float*, int m, int padded, int d, float* xt)
+    void pack_factor_f32(const float*, int d, float* packed)
+    void log_prob_full_f32(const float*, int, int, const float*, const float*, float, float, float*)
+    void log_prob_diag_f32(const float*, int, int, const float*, const float*, float, float, float*)
+    void exponentials_f32(float*, int, int, const int, float*, float*)
+    void log_likelihoods_f32(float*, const float*, int, const int)
+    void row_scales_f32(const double*, const float*, int, int, const int, float*)
+    void accumulate_full_f32(const float*, int, int, const float*, float*, const float*, float*, double*, double*, double*)
+    void accumulate_diag_f32(const float*, int, int, const float*, float*, const float*, double*, double*, double*)
+    void take_resp_f32(const float*, int, int, int, const int, float*)
+    void take_labels_f32(const int32_t*, int, int, int, float*)
+    void write_resp_f32(const float*, const float*, int, int, float*)
+    void arg_max_f32(const float*, int, int, float*, int32_t*)
+    void subtract_f32(float*, int, int, const float*)
+    void negative_distances_f32(const float*, int, int, const float*, float*)
+    void exp_array_f32(float*, long)
+    void log_array_f32(float*, long)
+
+OPENMP = bool(HAS_OPENMP)
+BLOCK = BLOCK_ROWS
+
+
+def max_threads():
+    """Threads that OpenMP would use now: its environment variables and limits set at run time included."""
+    return omp_get_max_threads()
+
+
+def workspace_sizes(int n_components, int n_features, int n_factors, int n_threads):
+    """Lengths of ``workspace`` (of X's dtype, aligned to 64 bytes) and of ``sums`` (float64) that any pass below asks for."""
+    return (n_threads * rows_size(n_components, n_features) + n_factors * n_features * (n_features + 1) // 2,
+            n_threads * sums_size(n_components, n_features, n_factors))
+
+
+cdef long rows_size(int K, int d) noexcept nogil:
+    """One thread's arrays over a block: xt, z (d each), p (K), peak, total, scale, labels."""
+    return (2 * d + K + 4) * <long>STRIDE
+
+
+cdef long sums_size(int K, int d, int n_factors) noexcept nogil:
+    """One thread's log-likelihood, nk, sum_x, scatter; rounded so that threads share no cache line."""
+    return (1 + K + <long>K * d + n_factors * max(scatter_size(d), d) + 15) // 8 * 8
+
+
+cdef struct Shape:
+    int d
+    int n_components
+    int n_factors   # K, or 1 if all components share one
+    bint diag       # diagonal factors, and d > 1
+    bint root       # work with sqrt(resp): the scatter is that of z = sqrt(resp) (x - c)
+
+
+cdef Shape shape_of(int d, int K, int n_factors, int factor_rows) noexcept nogil:
+    cdef Shape s
+    s.d, s.n_components, s.n_factors = d, K, n_factors
+    s.diag = factor_rows == 1 and d > 1
+    s.root = d > 4 and not s.diag
+    return s
+
+
+cdef inline int padded_rows(int m, int lanes) noexcept nogil:
+    return (m + GROUP * lanes - 1) // (GROUP * lanes) * (GROUP * lanes)
+
+
+cdef inline long n_blocks(long n) noexcept nogil:
+    return (n + BLOCK_ROWS - 1) // BLOCK_ROWS
+
+
+cdef inline long first_row(long n, int t, int n_threads) noexcept nogil:
+    """Start of thread t's rows: whole blocks, as evenly as they go."""
+    return min(n, n_blocks(n) * t // n_threads * BLOCK_ROWS)
+
+
+cdef int pack(const real* X, int m, int d, real* xt) noexcept nogil:
+    cdef int padded
+    if real is double:
+        padded = padded_rows(m, LANES_f64)
+        pack_rows_f64(X, m, padded, d, xt)
+    else:
+        padded = padded_rows(m, LANES_f32)
+        pack_rows_f32(X, m, padded, d, xt)
+    return padded
+
+
+cdef void pack_factors(const real* factors, Shape s, real* packed) noexcept nogil:
+    cdef long k, j
+    for k in range(s.n_factors):
+        if s.diag:
+            for j in range(s.d):
+                packed[k * s.d + j] = factors[k * s.d + j]
+        elif real is double:
+            pack_factor_f64(factors + k * s.d * s.d, s.d, packed + k * (s.d * (s.d + 1) // 2))
+        else:
+            pack_factor_f32(factors + k * s.d * s.d, s.d, packed + k * (s.d * (s.d + 1) // 2))
+
+
+cdef void log_probs(const real* xt, int padded, Shape s, const real* means, const real* packed, const double* log_const, bint half,
+                    const char* ahead, long ahead_bytes, real* p) noexcept nogil:
+    """p[k] = log w_k N(x; mean_k) for all k, or half of it; meanwhile the rows of the next block are fetched, a slice for each k."""
+    cdef long k, line, lines = ahead_bytes // 64
+    cdef long factor_size = 0 if s.n_factors < s.n_components else s.d if s.diag else s.d * (s.d + 1) // 2
+    cdef real h = 0.25 if half else 0.5
+    cdef real c
+    for k in range(s.n_components):
+        c = log_const[k] * (0.5 if half else 1.0)
+        if real is double:
+            if s.diag:
+                log_prob_diag_f64(xt, padded, s.d, means + k * s.d, packed + k * factor_size, c, h, p + k * STRIDE)
+            else:
+                log_prob_full_f64(xt, padded, s.d, means + k * s.d, packed + k * factor_size, c, h, p + k * STRIDE)
+        else:
+            if s.diag:
+                log_prob_diag_f32(xt, padded, s.d, means + k * s.d, packed + k * factor_size, c, h, p + k * STRIDE)
+            else:
+                log_prob_full_f32(xt, padded, s.d, means + k * s.d, packed + k * factor_size, c, h, p + k * STRIDE)
+        for line in range(lines * k // s.n_components, lines * (k + 1) // s.n_components):
+            PREFETCH(ahead + 64 * line)
+
+
+cdef void softmax(real* p, int padded, Shape s, bint half, real* peak, real* total) noexcept nogil:
+    """p <- exp(p - peak), total <- their sum (of squares), peak <- log p(x)."""
+    if real is double:
+        if half:
+            exponentials_f64(p, s.n_components, padded, 1, peak, total)
+            log_likelihoods_f64(peak, total, padded, 1)
+        else:
+            exponentials_f64(p, s.n_components, padded, 0, peak, total)
+            log_likelihoods_f64(peak, total, padded, 0)
+    else:
+        if half:
+            exponentials_f32(p, s.n_components, padded, 1, peak, total)
+            log_likelihoods_f32(peak, total, padded, 1)
+        else:
+            exponentials_f32(p, s.n_components, padded, 0, peak, total)
+            log_likelihoods_f32(peak, total, padded, 0)
+
+
+cdef void scales(const double* weights, const real* total, int m, int padded, Shape s, real* scale) noexcept nogil:
+    if real is double:
+        if s.root:
+            row_scales_f64(weights, total, m, padded, 1, scale)
+        else:
+            row_scales_f64(weights, total, m, padded, 0, scale)
+    else:
+        if s.root:
+            row_scales_f32(weights, total, m, padded, 1, scale)
+        else:
+            row_scales_f32(weights, total, m, padded, 0, scale)
+
+
+cdef void accumulate(const real* xt, int padded, Shape s, const real* centers, real* p, const real* scale, real* z,
+                     double* sums) noexcept nogil:
+    """sums (nk, sum_x, scatter) += those of the block, about the centers."""
+    cdef long k
+    cdef double* sum_x = sums + s.n_components
+    cdef double* scatter = sum_x + <long>s.n_components * s.d
+    cdef long size = 0 if s.n_factors < s.n_components else s.d if s.diag else scatter_size(s.d)
+    for k in range(s.n_components):
+        if real is double:
+            if s.diag:
+                accumulate_diag_f64(xt, padded, s.d, centers + k * s.d, p + k * STRIDE, scale, sums + k, sum_x + k * s.d,
+                                    scatter + k * size)
+            else:
+                accumulate_full_f64(xt, padded, s.d, centers + k * s.d, p + k * STRIDE, scale, z, sums + k, sum_x + k * s.d,
+                                    scatter + k * size)
+        else:
+            if s.diag:
+                accumulate_diag_f32(xt, padded, s.d, centers + k * s.d, p + k * STRIDE, scale, sums + k, sum_x + k * s.d,
+                                    scatter + k * size)
+            else:
+                accumulate_full_f32(xt, padded, s.d, centers + k * s.d, p + k * STRIDE, scale, z, sums + k, sum_x + k * s.d,
+                                    scatter + k * size)
+
+
+cdef void em_rows(const real* X, const double* weights, long start, long stop, Shape s, const real* means, const real* centers,
+                  const real* packed, const double* log_const, real* xt, double* sums) noexcept nogil:
+    """The fused pass over rows start .. stop: log-densities, responsibilities, statistics."""
+    cdef real* z = xt + s.d * STRIDE
+    cdef real* p = z + s.d * STRIDE
+    cdef real* peak = p + <long>s.n_components * STRIDE
+    cdef real* total = peak + STRIDE
+    cdef real* scale = total + STRIDE
+    cdef long i, first, block
+    cdef int m, padded
+    cdef double log_likelihood
+    cdef const double* w
+    for block in range(n_blocks(stop - start)):
+        first = start + block * BLOCK_ROWS
+        m = min(BLOCK_ROWS, stop - first)
+        w = weights + first if weights != NULL else NULL
+        padded = pack(X + first * s.d, m, s.d, xt)
+        log_probs(xt, padded, s, means, packed, log_const, s.root, <const char*>(X + (first + m) * s.d),
+                  min(BLOCK_ROWS, stop - first - m) * s.d * sizeof(real), p)
+        softmax(p, padded, s, s.root, peak, total)
+        log_likelihood = 0.0
+        for i in range(m):
+            log_likelihood += peak[i] if w == NULL else w[i] * peak[i]
+        sums[0] += log_likelihood
+        scales(w, total, m, padded, s, scale)
+        accumulate(xt, padded, s, centers, p, scale, z, sums + 1)
+
+
+cdef double merge(double* sums, long size, int n_threads, Shape s, double* nk, double* sum_x, double* scatter) noexcept nogil:
+    """Add the threads' sums, in order, to the statistics; the log-likelihood is returned."""
+    cdef long k, j, t
+    cdef double* total
+    for t in range(1, n_threads):
+        for j in range(size):
+            sums[j] += sums[t * size + j]
+    total = sums + 1
+    for k in range(s.n_components):
+        nk[k] += total[k]
+    total += s.n_components
+    for j in range(<long>s.n_components * s.d):
+        sum_x[j] += total[j]
+    total += <long>s.n_components * s.d
+    for k in range(s.n_factors):
+        if s.diag:
+            for j in range(s.d):
+                scatter[k * s.d + j] += total[k * s.d + j]
+        else:
+            add_scatter(total + k * scatter_size(s.d), s.d, scatter + k * s.d * s.d)
+    return sums[0]
+
+
+def em_pass(const real[:, ::1] X, const double[::1] sample_weight, const real[:, ::1] means, const real[:, ::1] centers,
+            const real[:, :, ::1] factors, const double[::1] log_const, double[::1] nk, double[:, ::1] sum_x,
+            double[:, :, ::1] scatter, real[::1] workspace, double[::1] sums, int n_threads):
+    """Add to nk, sum_x and scatter the statistics of the rows of X under the mixture; return sum_i w_i log p(x_i)."""
+    cdef Shape s = shape_of(X.shape[1], means.shape[0], factors.shape[0], factors.shape[1])
+    cdef long n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
+    cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
+    cdef real* work = &workspace[0]
+    cdef real* packed = work + n_threads * rows
+    cdef const real* data = &X[0, 0]
+    cdef const real* mu = &means[0, 0]
+    cdef const real* about = &centers[0, 0]
+    cdef const double* constants = &log_const[0]
+    cdef double log_likelihood
+    cdef double* partial = &sums[0]
+    cdef int t
+    with nogil:
+        memset(partial, 0, n_threads * size * sizeof(double))
+        pack_factors(&factors[0, 0, 0], s, packed)
+        if n_threads == 1:
+            em_rows(data, weights, 0, n, s, mu, about, packed, constants, work, partial)
+        else:
+            for t in prange(n_threads, num_threads=n_threads, schedule="static", chunksize=1):
+                em_rows(data, weights, first_row(n, t, n_threads), first_row(n, t + 1, n_threads), s, mu, about, packed, constants,
+                        work + t * rows, partial + t * size)
+        log_likelihood = merge(partial, size, n_threads, s, &nk[0], &sum_x[0, 0], &scatter[0, 0, 0])
+    return log_likelihood
+
+
+cdef void statistics_rows(const real* X, const double* weights, const int32_t* labels, const real* resp, long start, long stop,
+                          Shape s, const real* centers, real* xt, double* sums) noexcept nogil:
+    """The statistics' half of em_rows, with the responsibilities given."""
+    cdef real* z = xt + s.d * STRIDE
+    cdef real* p = z + s.d * STRIDE
+    cdef real* scale = p + <long>s.n_components * STRIDE
+    cdef long first, block
+    cdef int m, padded
+    for block in range(n_blocks(stop - start)):
+        first = start + block * BLOCK_ROWS
+        m = min(BLOCK_ROWS, stop - first)
+        padded = pack(X + first * s.d, m, s.d, xt)
+        if real is double:
+            if resp != NULL:
+                take_resp_f64(resp + first * s.n_components, m, padded, s.n_components, s.root, p)
+            else:
+                take_labels_f64(labels + first if labels != NULL else NULL, m, padded, s.n_components, p)
+        else:
+            if resp != NULL:
+                take_resp_f32(resp + first * s.n_components, m, padded, s.n_components, s.root, p)
+            else:
+                take_labels_f32(labels + first if labels != NULL else NULL, m, padded, s.n_components, p)
+        scales(weights + first if weights != NULL else NULL, <const real*>NULL, m, padded, s, scale)
+        accumulate(xt, padded, s, centers, p, scale, z, sums + 1)
+
+
+def statistics_pass(const real[:, ::1] X, const double[::1] sample_weight, const int32_t[::1] labels, const real[:, ::1] resp,
+                    const real[:, ::1] centers, double[::1] nk, double[:, ::1] sum_x, double[:, :, ::1] scatter,
+                    real[::1] workspace, double[::1] sums, int n_threads):
+    """Add to nk, sum_x and scatter the statistics of the rows of X under given labels (n,) or responsibilities (n, K); with neither,
+    every row belongs to every component."""
+    cdef Shape s = shape_of(X.shape[1], centers.shape[0], scatter.shape[0], scatter.shape[1])
+    cdef long n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
+    cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
+    cdef const int32_t* given_labels = &labels[0] if labels is not None else NULL
+    cdef const real* given_resp = &resp[0, 0] if resp is not None else NULL
+    cdef real* work = &workspace[0]
+    cdef const real* data = &X[0, 0]
+    cdef const real* about = &centers[0, 0]
+    cdef double* partial = &sums[0]
+    cdef int t
+    with nogil:
+        memset(partial, 0, n_threads * size * sizeof(double))
+        if n_threads == 1:
+            statistics_rows(data, weights, given_labels, given_resp, 0, n, s, about, work, partial)
+        else:
+            for t in prange(n_threads, num_threads=n_threads, schedule="static", chunksize=1):
+                statistics_rows(data, weights, given_labels, given_resp, first_row(n, t, n_threads), first_row(n, t + 1, n_threads),
+                                s, about, work + t * rows, partial + t * size)
+        merge(partial, size, n_threads, s, &nk[0], &sum_x[0, 0], &scatter[0, 0, 0])
+
+
+cdef void density_rows(const real* X, long start, long stop, Shape s, const real* means, const real* packed, const double* log_const,
+                       real* xt, real* log_prob_norm, int64_t* labels, real* resp) noexcept nogil:
+    cdef real* p = xt + 2 * s.d * STRIDE
+    cdef real* peak = p + <long>s.n_components * STRIDE
+    cdef real* total = peak + STRIDE
+    cdef int32_t* best = <int32_t*>(total + STRIDE)
+    cdef long i, first, block
+    cdef int m, padded
+    for block in range(n_blocks(stop - start)):
+        first = start + block * BLOCK_ROWS
+        m = min(BLOCK_ROWS, stop - first)
+        padded = pack(X + first * s.d, m, s.d, xt)
+        log_probs(xt, padded, s, means, packed, log_const, False, <const char*>(X + (first + m) * s.d),
+                  min(BLOCK_ROWS, stop - first - m) * s.d * sizeof(real), p)
+        if labels != NULL:
+            if real is double:
+                arg_max_f64(p, s.n_components, m, peak, best)
+            else:
+                arg_max_f32(p, s.n_components, m, peak, best)
+            for i in range(m):
+                labels[first + i] = best[i]
+        if log_prob_norm != NULL or resp != NULL:
+            softmax(p, padded, s, False, peak, total)
+            if log_prob_norm != NULL:
+                for i in range(m):
+                    log_prob_norm[first + i] = peak[i]
+            if resp != NULL:
+                if real is double:
+                    write_resp_f64(p, total, m, s.n_components, resp + first * s.n_components)
+                else:
+                    write_resp_f32(p, total, m, s.n_components, resp + first * s.n_components)
+
+
+def density_pass(const real[:, ::1] X, const real[:, ::1] means, const real[:, :, ::1] factors, const double[::1] log_const,
+                 real[::1] log_prob_norm, int64_t[::1] labels, real[:, ::1] resp, real[::1] workspace, int n_threads):
+    """Fill those of log_prob_norm (n,), labels (n,) and resp (n, K) that are not None."""
+    cdef Shape s = shape_of(X.shape[1], means.shape[0], factors.shape[0], factors.shape[1])
+    cdef long n = X.shape[0], rows = rows_size(s.n_components, s.d)
+    cdef real* norm_out = &log_prob_norm[0] if log_prob_norm is not None else NULL
+    cdef int64_t* labels_out = &labels[0] if labels is not None else NULL
+    cdef real* resp_out = &resp[0, 0] if resp is not None else NULL
+    cdef real* work = &workspace[0]
+    cdef real* packed = work + n_threads * rows
+    cdef const real* data = &X[0, 0]
+    cdef const real* mu = &means[0, 0]
+    cdef const double* constants = &log_const[0]
+    cdef int t
+    with nogil:
+        pack_factors(&factors[0, 0, 0], s, packed)
+        if n_threads == 1:
+            density_rows(data, 0, n, s, mu, packed, constants, work, norm_out, labels_out, resp_out)
+        else:
+            for t in prange(n_threads, num_threads=n_threads, schedule="static", chunksize=1):
+                density_rows(data, first_row(n, t, n_threads), first_row(n, t + 1, n_threads), s, mu, packed, constants,
+                             work + t * rows, norm_out, labels_out, resp_out)
+
+
+cdef int pack_shifted(const real* X, int m, int d, const real* shift, real* xt) noexcept nogil:
+    cdef int padded = pack(X, m, d, xt)
+    if real is double:
+        subtract_f64(xt, padded, d, shift)
+    else:
+        subtract_f32(xt, padded, d, shift)
+    return padded
+
+
+cdef void distances(const real* xt, int padded, int d, const real* center, real* out) noexcept nogil:
+    if real is double:
+        negative_distances_f64(xt, padded, d, center, out)
+    else:
+        negative_distances_f32(xt, padded, d, center, out)
+
+
+cdef void assign_rows(const real* X, const double* weights, const real* shift, long start, long stop, Shape s, const real* centers,
+                      int32_t* labels, real* xt, double* sums) noexcept nogil:
+    """sums: inertia, number of changed labels, counts, sums of x - shift."""
+    cdef real* p = xt + 2 * s.d * STRIDE
+    cdef real* best = p + <long>s.n_components * STRIDE
+    cdef int32_t* nearest = <int32_t*>(best + STRIDE)
+    cdef double* counts = sums + 2
+    cdef double* sum_x
+    cdef const real* x
+    cdef long i, j, k, first, block, changed
+    cdef int m, padded
+    cdef double w, inertia
+    for block in range(n_blocks(stop - start)):
+        first = start + block * BLOCK_ROWS
+        m = min(BLOCK_ROWS, stop - first)
+        padded = pack_shifted(X + first * s.d, m, s.d, shift, xt)
+        for k in range(s.n_components):
+            distances(xt, padded, s.d, centers + k * s.d, p + k * STRIDE)
+        if real is double:
+            arg_max_f64(p, s.n_components, m, best, nearest)
+        else:
+            arg_max_f32(p, s.n_components, m, best, nearest)
+        inertia, changed = 0.0, 0
+        for i in range(m):
+            k = nearest[i]
+            w = weights[first + i] if weights != NULL else 1.0
+            inertia -= w * best[i]
+            changed += labels[first + i] != k
+            labels[first + i] = <int32_t>k
+            counts[k] += w
+            sum_x = counts + s.n_components + k * s.d
+            x = X + (first + i) * s.d
+            for j in range(s.d):
+                sum_x[j] += w * (x[j] - shift[j])
+        sums[0] += inertia
+        sums[1] += changed
+
+
+def kmeans_pass(const real[:, ::1] X, const double[::1] sample_weight, const real[::1] shift, const real[:, ::1] centers,
+                int32_t[::1] labels, double[::1] counts, double[:, ::1] sum_x, real[::1] workspace, double[::1] sums, int n_threads):
+    """One Lloyd pass over the rows of X - shift: labels of the nearest centers (first of equals); add each cluster's weight and sum of
+    x - shift to counts and sum_x; return (weighted inertia, number of labels that changed)."""
+    cdef Shape s = shape_of(X.shape[1], centers.shape[0], centers.shape[0], 1)
+    cdef long n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
+    cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
+    cdef real* work = &workspace[0]
+    cdef const real* data = &X[0, 0]
+    cdef const real* origin = &shift[0]
+    cdef const real* mu = &centers[0, 0]
+    cdef double* partial = &sums[0]
+    cdef int32_t* labels_out = &labels[0]
+    cdef long j, k
+    cdef int t
+    with nogil:
+        memset(partial, 0, n_threads * size * sizeof(double))
+        if n_threads == 1:
+            assign_rows(data, weights, origin, 0, n, s, mu, labels_out, work, partial)
+        else:
+            for t in prange(n_threads, num_threads=n_threads, schedule="static", chunksize=1):
+                assign_rows(data, weights, origin, first_row(n, t, n_threads), first_row(n, t + 1, n_threads), s, mu, labels_out,
+                            work + t * rows, partial + t * size)
+        for t in range(1, n_threads):
+            for j in range(size):
+                partial[j] += partial[t * size + j]
+        for k in range(s.n_components):
+            counts[k] += partial[2 + k]
+            for j in range(s.d):
+                sum_x[k, j] += partial[2 + s.n_components + k * s.d + j]
+    return partial[0], int(partial[1])
+
+
+cdef void closest_rows(const real* X, const double* weights, const real* shift, long start, long stop, Shape s, const real* centers,
+                       real* closest, bint keep, bint restart, double* block_sums, real* xt, double* sums) noexcept nogil:
+    """sums[c] += sum_i w_i min(closest_i, |x_i - c|^2); with `keep` closest is overwritten and every block's sum noted."""
+    cdef real* p = xt + 2 * s.d * STRIDE
+    cdef long i, k, first, block
+    cdef int m, padded
+    cdef real distance
+    cdef double potential
+    for block in range(n_blocks(stop - start)):
+        first = start + block * BLOCK_ROWS
+        m = min(BLOCK_ROWS, stop - first)
+        padded = pack_shifted(X + first * s.d, m, s.d, shift, xt)
+        for k in range(s.n_components):
+            distances(xt, padded, s.d, centers + k * s.d, p)
+            potential = 0.0
+            for i in range(m):
+                distance = -p[i] if restart or -p[i] < closest[first + i] else closest[first + i]
+                potential += distance if weights == NULL else weights[first + i] * distance
+                if keep:
+                    closest[first + i] = distance
+            sums[k] += potential
+            if keep:
+                block_sums[first // BLOCK_ROWS] = potential
+
+
+def closest_pass(const real[:, ::1] X, const double[::1] sample_weight, const real[::1] shift, const real[:, ::1] centers,
+                 real[::1] closest, bint restart, double[::1] block_sums, double[::1] potentials, real[::1] workspace,
+                 double[::1] sums, int n_threads):
+    """k-means++: potentials_c = sum_i w_i min(closest_i, |x_i - shift - c|^2) for each of a few candidate centers c.
+
+    With ``block_sums`` (one number for each BLOCK rows) there is one center: it is taken, ``closest`` becomes the minimum (without looking
+    at the old values if ``restart``) and ``block_sums`` its weighted sums over the blocks."""
+    cdef Shape s = shape_of(X.shape[1], centers.shape[0], centers.shape[0], 1)
+    cdef long n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
+    cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
+    cdef real* work = &workspace[0]
+    cdef const real* data = &X[0, 0]
+    cdef const real* origin = &shift[0]
+    cdef const real* mu = &centers[0, 0]
+    cdef real* nearest = &closest[0]
+    cdef double* by_block = &block_sums[0] if block_sums is not None else NULL
+    cdef double* partial = &sums[0]
+    cdef bint keep = block_sums is not None
+    cdef long k
+    cdef int t
+    with nogil:
+        memset(partial, 0, n_threads * size * sizeof(double))
+        if n_threads == 1:
+            closest_rows(data, weights, origin, 0, n, s, mu, nearest, keep, restart, by_block, work, partial)
+        else:
+            for t in prange(n_threads, num_threads=n_threads, schedule="static", chunksize=1):
+                closest_rows(data, weights, origin, first_row(n, t, n_threads), first_row(n, t + 1, n_threads), s, mu, nearest, keep,
+                             restart, by_block, work + t * rows, partial + t * size)
+        for k in range(s.n_components):
+            potentials[k] = 0.0
+            for t in range(n_threads):
+                potentials[k] += partial[t * size + k]
+
+
+def exp_inplace(real[::1] x):
+    """exp of an array of numbers <= 0, in place; below -708 (float32: -87) the result is 0."""
+    with nogil:
+        if real is double:
+            exp_array_f64(&x[0], x.shape[0])
+        else:
+            exp_array_f32(&x[0], x.shape[0])
+
+
+def log_inplace(real[::1] x):
+    """log of an array of numbers >= 1, in place."""
+    with nogil:
+        if real is double:
+            log_array_f64(&x[0], x.shape[0])
+        else:
+            log_array_f32(&x[0], x.shape[0])

@@ -1,0 +1,107 @@
+/* Vector types of this SIMD variant, and the two shuffles that everything else is built from.
+ *
+ * A vec_f64 / vec_f32 holds as many lanes as the widest register that the compiler may use, so + - * act lane by lane and a
+ * scalar operand is broadcast.  Compilers without the GNU vector extensions (MSVC) get one lane a vector: plain scalars, the same
+ * source, slow but right.
+ */
+#ifndef FASTGMM_SIMD_H
+#define FASTGMM_SIMD_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#  define INLINE static inline __attribute__((always_inline, unused))
+#  define RESTRICT __restrict__
+#else
+#  define INLINE static __forceinline
+#  define RESTRICT __restrict
+#endif
+
+#if defined(__GNUC__)
+#  if defined(__AVX512F__)
+#    define VECTOR_BYTES 64
+#  elif defined(__AVX__)
+#    define VECTOR_BYTES 32
+#  else
+#    define VECTOR_BYTES 16
+#  endif
+typedef double vec_f64 __attribute__((vector_size(VECTOR_BYTES)));
+typedef float vec_f32 __attribute__((vector_size(VECTOR_BYTES)));
+typedef double vec_f64_u __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
+typedef float vec_f32_u __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
+#  define LANES_f64 (VECTOR_BYTES / 8)
+#  define LANES_f32 (VECTOR_BYTES / 4)
+#else
+typedef double vec_f64, vec_f64_u;
+typedef float vec_f32, vec_f32_u;
+#  define LANES_f64 1
+#  define LANES_f32 1
+#endif
+
+/* Register tiles: as many accumulators as the variant's registers hold beside the operands (32 with AVX-512, else counted as 16). */
+#if defined(__AVX512F__)
+#  define PANEL 8        /* columns of the precision factor at a time, times GROUP vectors of samples */
+#  define TILE_COLUMNS 4 /* columns of a scatter tile at a time, times TILE rows */
+#else
+#  define PANEL 4
+#  define TILE_COLUMNS 2
+#endif
+#define GROUP 2
+#define TILE 4
+
+/* SHUFFLE(type, a, b, indices...): lanes of a then b, by constant index.  */
+#if defined(__has_builtin)
+#  if __has_builtin(__builtin_shufflevector)
+#    define SHUFFLE_f64(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#    define SHUFFLE_f32(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#  endif
+#endif
+#if defined(__GNUC__) && !defined(SHUFFLE_f64) /* gcc < 12 */
+typedef int64_t index_f64 __attribute__((vector_size(VECTOR_BYTES)));
+typedef int32_t index_f32 __attribute__((vector_size(VECTOR_BYTES)));
+#  define SHUFFLE_f64(a, b, ...) __builtin_shuffle(a, b, (index_f64){__VA_ARGS__})
+#  define SHUFFLE_f32(a, b, ...) __builtin_shuffle(a, b, (index_f32){__VA_ARGS__})
+#endif
+
+/* EVEN(u, a, b): the even-numbered groups of u lanes of a, each followed by the same group of b; ODD: the odd-numbered ones.
+ * EVEN + ODD halves two vectors into one (horizontal sums); applied for u = 1, 2, 4... they transpose a square.  */
+#define PAIRS_2(S, U, a, b, EVEN, ODD)                                                                                         \
+    EVEN = S(a, b, 0, 2), ODD = S(a, b, 1, 3)
+#define PAIRS_4(S, U, a, b, EVEN, ODD)                                                                                         \
+    if (U == 1) EVEN = S(a, b, 0, 4, 2, 6), ODD = S(a, b, 1, 5, 3, 7);                                                         \
+    else EVEN = S(a, b, 0, 1, 4, 5), ODD = S(a, b, 2, 3, 6, 7)
+#define PAIRS_8(S, U, a, b, EVEN, ODD)                                                                                         \
+    if (U == 1) EVEN = S(a, b, 0, 8, 2, 10, 4, 12, 6, 14), ODD = S(a, b, 1, 9, 3, 11, 5, 13, 7, 15);                           \
+    else if (U == 2) EVEN = S(a, b, 0, 1, 8, 9, 4, 5, 12, 13), ODD = S(a, b, 2, 3, 10, 11, 6, 7, 14, 15);                      \
+    else EVEN = S(a, b, 0, 1, 2, 3, 8, 9, 10, 11), ODD = S(a, b, 4, 5, 6, 7, 12, 13, 14, 15)
+#define PAIRS_16(S, U, a, b, EVEN, ODD)                                                                                        \
+    if (U == 1)                                                                                                                \
+        EVEN = S(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30),                                             \
+        ODD = S(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);                                              \
+    else if (U == 2)                                                                                                           \
+        EVEN = S(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29),                                              \
+        ODD = S(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);                                             \
+    else if (U == 4)                                                                                                           \
+        EVEN = S(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27),                                              \
+        ODD = S(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);                                             \
+    else                                                                                                                       \
+        EVEN = S(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),                                                \
+        ODD = S(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
+
+#if !defined(__GNUC__)
+#  define PAIRS_f64(U, a, b, EVEN, ODD) (void)0
+#  define PAIRS_f32(U, a, b, EVEN, ODD) (void)0
+#elif VECTOR_BYTES == 64
+#  define PAIRS_f64(U, a, b, EVEN, ODD) PAIRS_8(SHUFFLE_f64, U, a, b, EVEN, ODD)
+#  define PAIRS_f32(U, a, b, EVEN, ODD) PAIRS_16(SHUFFLE_f32, U, a, b, EVEN, ODD)
+#elif VECTOR_BYTES == 32
+#  define PAIRS_f64(U, a, b, EVEN, ODD) PAIRS_4(SHUFFLE_f64, U, a, b, EVEN, ODD)
+#  define PAIRS_f32(U, a, b, EVEN, ODD) PAIRS_8(SHUFFLE_f32, U, a, b, EVEN, ODD)
+#else
+#  define PAIRS_f64(U, a, b, EVEN, ODD) PAIRS_2(SHUFFLE_f64, U, a, b, EVEN, ODD)
+#  define PAIRS_f32(U, a, b, EVEN, ODD) PAIRS_4(SHUFFLE_f32, U, a, b, EVEN, ODD)
+#endif
+
+#endif

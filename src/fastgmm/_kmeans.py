@@ -1,0 +1,172 @@
+"""K-means for the start of EM: the random draws of scikit-learn's KMeans, our own passes over the rows.
+
+Seeding is greedy k-means++ (Arthur & Vassilvitskii 2007, with several candidates a step), iteration is Lloyd's. Both
+draw and decide as scikit-learn does, so the same seed gives the same clusters up to ties in rounding. The data are
+centered on the fly (`shift`) and never copied; beyond X there are only a few arrays with one entry a row.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from fastgmm._passes import BLOCK_ROWS, KMeansPasses, column_means, column_variances
+
+_MAX_ITER = 300
+_RELATIVE_TOL = 1e-4
+_RELOCATION_ROWS = 8192
+
+
+def kmeans_plusplus_indices(
+    X: np.ndarray,
+    n_clusters: int,
+    random_state: np.random.RandomState,
+    n_threads: int,
+    shift: np.ndarray | None = None,
+    sample_weight: np.ndarray | None = None,
+) -> np.ndarray:
+    """Rows chosen by greedy k-means++.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        C-contiguous, float32 or float64.
+    n_clusters : int
+    random_state : RandomState
+        Advanced exactly as by `sklearn.cluster.kmeans_plusplus`.
+    n_threads : int
+    shift : ndarray of shape (n_features,), default=None
+        Subtracted from each row; zeros by default.
+    sample_weight : ndarray of shape (n_samples,), default=None
+
+    Returns
+    -------
+    ndarray of shape (n_clusters,)
+    """
+    if shift is None:
+        shift = np.zeros(X.shape[1], dtype=X.dtype)
+    passes = KMeansPasses(X, shift, n_clusters, sample_weight, n_threads)
+    n_trials = 2 + int(np.log(n_clusters))
+    closest = np.empty(len(X), dtype=X.dtype)  # squared distance to the nearest seed
+    block_sums = np.empty(-(-len(X) // BLOCK_ROWS))
+
+    indices = np.empty(n_clusters, dtype=np.intp)
+    indices[0] = _first_seed(len(X), sample_weight, random_state)
+    potential = passes.take(X[indices[0]] - shift, closest, block_sums, first=True)
+    for c in range(1, n_clusters):
+        # A candidate is drawn with probability proportional to its weighted squared distance.
+        thresholds = random_state.uniform(size=n_trials) * potential
+        candidates = _rows_at(thresholds, closest, block_sums, sample_weight)
+        indices[c] = candidates[np.argmin(passes.potentials(X[candidates] - shift, closest))]
+        potential = passes.take(X[indices[c]] - shift, closest, block_sums)
+    return indices
+
+
+def _first_seed(n_samples, sample_weight, random_state) -> int:
+    """`random_state.choice(n_samples, p=weights / sum of weights)`: the same draw, without arrays when all weights are equal."""
+    if sample_weight is None:
+        return int(random_state.uniform() * n_samples)
+    return random_state.choice(n_samples, p=sample_weight / sample_weight.sum())
+
+
+def _rows_at(thresholds, closest, block_sums, sample_weight) -> np.ndarray:
+    """First row at which the cumulated weighted distances reach each threshold; they are cumulated within one block of rows at a time."""
+    ends = np.cumsum(block_sums)
+    rows = np.empty(len(thresholds), dtype=np.intp)
+    for t, threshold in enumerate(thresholds):
+        block = min(np.searchsorted(ends, threshold), len(ends) - 1)
+        part = slice(block * BLOCK_ROWS, (block + 1) * BLOCK_ROWS)
+        mass = closest[part].astype(np.float64)
+        if sample_weight is not None:
+            mass *= sample_weight[part]
+        cumulated = np.cumsum(mass) + (ends[block - 1] if block else 0.0)
+        rows[t] = part.start + min(np.searchsorted(cumulated, threshold), len(mass) - 1)
+    return rows
+
+
+def kmeans_labels(
+    X: np.ndarray,
+    n_clusters: int,
+    random_state: np.random.RandomState,
+    n_threads: int,
+    sample_weight: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Clusters of one run of k-means, as `sklearn.cluster.KMeans(n_clusters, n_init=1)` finds them.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        C-contiguous, float32 or float64.
+    n_clusters : int
+    random_state : RandomState
+    n_threads : int
+    sample_weight : ndarray of shape (n_samples,), default=None
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,), int32
+    means : ndarray of shape (n_clusters, n_features), float64
+        Weighted mean of each cluster's rows; the mean of all rows for an empty cluster.
+    """
+    means = column_means(X, n_threads)
+    tol = _RELATIVE_TOL * column_variances(X, means, n_threads).mean()
+    # In float32 the bits of the shift show in the distances, so it must be the very mean that scikit-learn subtracts.
+    shift = X.mean(axis=0) if X.dtype == np.float32 else means
+
+    seeds = kmeans_plusplus_indices(X, n_clusters, random_state, n_threads, shift, sample_weight)
+    centers = X[seeds] - shift
+    labels = np.full(X.shape[0], -1, dtype=np.int32)
+    passes = KMeansPasses(X, shift, n_clusters, sample_weight, n_threads)
+    for _ in range(_MAX_ITER):
+        n_changed, sums, counts = passes.assign(centers, labels)
+        if n_changed == 0:
+            break
+        previous = centers
+        centers = _updated_centers(X, shift, centers, labels, sums.copy(), counts.copy(), sample_weight)
+        if np.square(centers - previous).sum() <= tol:
+            _, sums, counts = passes.assign(centers, labels)
+            break
+    else:
+        _, sums, counts = passes.assign(centers, labels)
+
+    occupied = counts > 0
+    if not occupied.all():
+        warnings.warn(
+            f"k-means found only {np.count_nonzero(occupied)} distinct clusters for n_components={n_clusters}, "
+            "possibly because X has duplicate rows: use fewer components.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return labels, sums / np.where(occupied, counts, 1.0)[:, np.newaxis] + shift
+
+
+def _updated_centers(X, shift, centers, labels, sums, counts, sample_weight):
+    """Means of the clusters, in the dtype of X; `sums` and `counts` are used up."""
+    if not counts.all():
+        _relocate_empty_clusters(X, shift, centers, labels, sums, counts, sample_weight)
+    heaviest = np.argmax(counts)
+    for k in range(len(counts)):
+        # A cluster that stays empty follows the heaviest one: its mean if that is known by now, else its sum. Only
+        # duplicate rows lead here, but which of two equal centers wins such rows depends on it.
+        sums[k] = sums[k] / counts[k] if counts[k] > 0 else sums[heaviest]
+    return sums.astype(X.dtype)
+
+
+def _relocate_empty_clusters(X, shift, centers, labels, sums, counts, sample_weight):
+    """Give each empty cluster one of the rows that lie farthest from their centers, in place."""
+    distances = np.empty(X.shape[0], dtype=X.dtype)
+    for start in range(0, X.shape[0], _RELOCATION_ROWS):
+        rows = slice(start, start + _RELOCATION_ROWS)
+        distances[rows] = np.square(X[rows] - shift - centers[labels[rows]]).sum(axis=1)
+    if not distances.any():
+        return  # more clusters than distinct rows: there is nowhere to go
+    empty = np.flatnonzero(counts == 0)
+    farthest = np.argpartition(distances, -len(empty))[: -len(empty) - 1 : -1]
+    for k, i in zip(empty, farthest, strict=True):
+        weight = 1.0 if sample_weight is None else sample_weight[i]
+        sums[k] = (X[i] - shift) * weight
+        sums[labels[i]] -= sums[k]
+        counts[k] = weight
+        counts[labels[i]] -= weight

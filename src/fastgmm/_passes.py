@@ -1,0 +1,251 @@
+"""Every walk over the rows of the data: kernels called chunk by chunk, with their workspace.
+
+Between two chunks Python gets to run, so that Ctrl-C stops a long pass within about a second.  The chunks' statistics add up; where they
+end depends on the shapes alone, so results repeat bitwise for a given number of threads.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from fastgmm import _kernels
+from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, log_normalizer
+from fastgmm._statistics import SufficientStatistics
+from fastgmm._threads import effective_n_threads
+
+BLOCK_ROWS = _kernels.active.BLOCK
+
+_ALIGNMENT = 64
+_CHUNK_FLOPS = 5e9  # about half a second on one core of the plainest variant
+_THREAD_FLOPS = 2e5  # what makes waking one more thread worth it
+_SCORE_ROWS = 2**16  # log-densities held at a time when only their sum is wanted
+
+
+def aligned_empty(size: int, dtype) -> np.ndarray:
+    """Uninitialized 1-D array that starts on a cache line."""
+    itemsize = np.dtype(dtype).itemsize
+    raw = np.empty(size + _ALIGNMENT // itemsize, dtype)
+    return raw[(-raw.ctypes.data % _ALIGNMENT) // itemsize :][:size]
+
+
+class _Walk:
+    """Chunks, threads and workspace of passes over (n_samples, n_features) data with n_components components."""
+
+    def __init__(self, X: np.ndarray, n_components: int, n_factors: int, row_flops: float, n_threads: int | None):
+        n_samples, n_features = X.shape
+        useful = max(1, min(-(-n_samples // BLOCK_ROWS), int(n_samples * row_flops / _THREAD_FLOPS)))
+        self.n_threads = min(effective_n_threads(n_threads), useful)
+        self.chunk = BLOCK_ROWS * max(self.n_threads, int(_CHUNK_FLOPS / row_flops) // BLOCK_ROWS)
+        self.n_samples = n_samples
+        work, sums = _kernels.active.workspace_sizes(n_components, n_features, n_factors, self.n_threads)
+        self.workspace = aligned_empty(work, X.dtype)
+        self.sums = aligned_empty(sums, np.float64)
+
+    def slices(self) -> Iterator[slice]:
+        for start in range(0, self.n_samples, self.chunk):
+            yield slice(start, min(start + self.chunk, self.n_samples))
+
+
+class DataPasses:
+    """Passes over one data set, all for one shape of mixture.
+
+    Parameters
+    ----------
+    X : ndarray or memmap of shape (n_samples, n_features), float32 or float64, C-contiguous
+        Read in place, never copied.
+    sample_weight : ndarray of shape (n_samples,), float64, or None
+    n_components : int
+    covariance_type : str
+    n_threads : int or None
+    """
+
+    def __init__(self, X, sample_weight, n_components: int, covariance_type: str, n_threads: int | None):
+        self.X = np.asarray(X)
+        self.sample_weight = sample_weight
+        self.total_weight = float(len(X) if sample_weight is None else sample_weight.sum())
+        self.covariance_type = covariance_type
+        self._type = COVARIANCE_TYPES[covariance_type]
+        n_features = self.X.shape[1]
+        per_component = n_features * (n_features + 5) if self._type.structure == "full" else 5 * n_features
+        n_factors = self._type.scatter_shape(n_components, n_features)[0]
+        self._walk = _Walk(self.X, n_components, n_factors, 2.0 * n_components * (per_component + 10), n_threads)
+        self.n_threads = self._walk.n_threads
+
+    def em_step(self, parameters: MixtureParameters, centers: np.ndarray | None = None) -> SufficientStatistics:
+        """Statistics of the rows under their responsibilities, about ``centers`` (default: the means)."""
+        means, factors, log_const = self._kernel_parameters(parameters)
+        centers = means if centers is None else self._as_data(centers)
+        statistics = self._zeros(centers)
+        scatter = _as_3d(statistics.scatter)
+        for rows in self._walk.slices():
+            statistics.log_likelihood += _kernels.active.em_pass(
+                self.X[rows], self._weights(rows), means, centers, factors, log_const, statistics.nk, statistics.sum_x, scatter,
+                self._walk.workspace, self._walk.sums, self.n_threads,
+            )  # fmt: skip
+        return statistics
+
+    def statistics_from_labels(self, labels: np.ndarray, centers: np.ndarray) -> SufficientStatistics:
+        """Statistics about ``centers`` with responsibility 1 for each row's label (int32)."""
+        return self._given_statistics(((rows, labels[rows], None) for rows in self._walk.slices()), centers)
+
+    def statistics_from_resp(self, resp_blocks: Iterable[np.ndarray], centers: np.ndarray) -> SufficientStatistics:
+        """Statistics about ``centers`` with given responsibilities; the blocks cover the rows in order."""
+
+        def blocks():
+            start = 0
+            for resp in resp_blocks:
+                yield slice(start, start + len(resp)), None, resp
+                start += len(resp)
+
+        return self._given_statistics(blocks(), centers)
+
+    def log_prob_norm(self, parameters: MixtureParameters) -> np.ndarray:
+        """log p(x_i), shape (n_samples,)."""
+        out = np.empty(len(self.X), self.X.dtype)
+        self._density(parameters, log_prob_norm=out)
+        return out
+
+    def score_sum(self, parameters: MixtureParameters) -> float:
+        """sum_i w_i log p(x_i), without an array of n_samples."""
+        kernel_parameters = self._kernel_parameters(parameters)
+        total = 0.0
+        for rows in self._walk.slices():
+            for start in range(rows.start, rows.stop, _SCORE_ROWS):
+                part = slice(start, min(start + _SCORE_ROWS, rows.stop))
+                norm = np.empty(part.stop - part.start, self.X.dtype)
+                _kernels.active.density_pass(
+                    self.X[part], *kernel_parameters, norm, None, None, self._walk.workspace, self.n_threads
+                )
+                weights = self._weights(part)
+                total += float(norm.sum(dtype=np.float64) if weights is None else weights @ norm)
+        return total
+
+    def predict(self, parameters: MixtureParameters) -> np.ndarray:
+        """The most probable component of each row, shape (n_samples,), int64."""
+        out = np.empty(len(self.X), np.int64)
+        self._density(parameters, labels=out)
+        return out
+
+    def resp(self, parameters: MixtureParameters) -> np.ndarray:
+        """Responsibilities, shape (n_samples, n_components)."""
+        out = np.empty((len(self.X), len(parameters.means)), self.X.dtype)
+        self._density(parameters, resp=out)
+        return out
+
+    def _density(self, parameters, log_prob_norm=None, labels=None, resp=None):
+        kernel_parameters = self._kernel_parameters(parameters)
+        for rows in self._walk.slices():
+            outputs = [None if out is None else out[rows] for out in (log_prob_norm, labels, resp)]
+            _kernels.active.density_pass(
+                self.X[rows], *kernel_parameters, *outputs, self._walk.workspace, self.n_threads
+            )
+
+    def _kernel_parameters(self, parameters):
+        """Means, factors and log-normalizers as the kernels take them."""
+        factors = self._type.kernel_precisions_cholesky(parameters.precisions_cholesky, self.X.shape[1])
+        return (
+            self._as_data(parameters.means),
+            self._as_data(_as_3d(factors)),
+            log_normalizer(parameters, self.covariance_type),
+        )
+
+    def _given_statistics(self, blocks, centers) -> SufficientStatistics:
+        centers = self._as_data(centers)
+        statistics = self._zeros(centers)
+        for rows, labels, resp in blocks:
+            _kernels.active.statistics_pass(
+                self.X[rows], self._weights(rows), labels, resp, centers, statistics.nk, statistics.sum_x,
+                _as_3d(statistics.scatter), self._walk.workspace, self._walk.sums, self.n_threads,
+            )  # fmt: skip
+        return statistics
+
+    def _zeros(self, centers) -> SufficientStatistics:
+        statistics = SufficientStatistics.zeros(centers.astype(np.float64), self._type.scatter_shape(*centers.shape))
+        statistics.total_weight = self.total_weight
+        return statistics
+
+    def _as_data(self, array) -> np.ndarray:
+        return np.ascontiguousarray(array, self.X.dtype)
+
+    def _weights(self, rows: slice):
+        return None if self.sample_weight is None else self.sample_weight[rows]
+
+
+def _as_3d(array: np.ndarray) -> np.ndarray:
+    """Diagonal quantities (K, d) as the kernels see them: (K, 1, d)."""
+    return array if array.ndim == 3 else array[:, np.newaxis]
+
+
+def column_means(X: np.ndarray, n_threads: int | None, sample_weight: np.ndarray | None = None) -> np.ndarray:
+    """(Weighted) mean of each column, float64."""
+    first_row = X[:1].astype(np.float64)
+    statistics = _column_statistics(X, first_row, n_threads, sample_weight)
+    return first_row[0] + statistics.sum_x[0] / statistics.nk[0]
+
+
+def column_variances(X: np.ndarray, means: np.ndarray, n_threads: int | None) -> np.ndarray:
+    """Mean squared difference of each column from ``means``, float64."""
+    statistics = _column_statistics(X, means[np.newaxis], n_threads, None)
+    return statistics.scatter[0] / statistics.nk[0]
+
+
+def _column_statistics(X, center, n_threads, sample_weight) -> SufficientStatistics:
+    passes = DataPasses(X, sample_weight, 1, "diag", n_threads)
+    return passes._given_statistics(((rows, None, None) for rows in passes._walk.slices()), center)
+
+
+class KMeansPasses:
+    """Passes of k-means over X - shift, where the shifted data are never stored.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features), float32 or float64, C-contiguous
+    shift : ndarray of shape (n_features,)
+    n_clusters : int
+    sample_weight : ndarray of shape (n_samples,), float64, or None
+    n_threads : int or None
+    """
+
+    def __init__(self, X, shift, n_clusters: int, sample_weight, n_threads: int | None):
+        self.X = np.asarray(X)
+        self.shift = np.ascontiguousarray(shift, X.dtype)
+        self.sample_weight = sample_weight
+        n_features = self.X.shape[1]
+        self._walk = _Walk(self.X, n_clusters, n_clusters, 4.0 * n_clusters * n_features + 100, n_threads)
+
+    def assign(self, centers: np.ndarray, labels: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+        """Put the nearest centers into ``labels`` (int32); how many changed, and the clusters' sums of x - shift and weights."""
+        sums, counts = np.zeros(centers.shape), np.zeros(len(centers))
+        n_changed = 0
+        for rows in self._walk.slices():
+            _, changed = _kernels.active.kmeans_pass(
+                self.X[rows], self._weights(rows), self.shift, centers, labels[rows], counts, sums,
+                self._walk.workspace, self._walk.sums, self._walk.n_threads,
+            )  # fmt: skip
+            n_changed += changed
+        return n_changed, sums, counts
+
+    def potentials(self, candidates: np.ndarray, closest: np.ndarray) -> np.ndarray:
+        """sum_i w_i min(closest_i, |x_i - shift - c|^2) for each candidate c."""
+        return self._closest(candidates, closest, False, None)
+
+    def take(self, center: np.ndarray, closest: np.ndarray, block_sums: np.ndarray, first: bool = False) -> float:
+        """Lower ``closest`` to the squared distances from ``center``; ``block_sums`` get its weighted sums over runs of BLOCK rows.
+
+        With ``first`` the old values of ``closest`` are not looked at.  The sum over all rows is returned."""
+        return float(self._closest(center[np.newaxis], closest, first, block_sums)[0])
+
+    def _closest(self, centers, closest, restart, block_sums):
+        total = np.zeros(len(centers))
+        potentials = np.empty(len(centers))
+        for rows in self._walk.slices():
+            sums = None if block_sums is None else block_sums[rows.start // BLOCK_ROWS : -(-rows.stop // BLOCK_ROWS)]
+            _kernels.active.closest_pass(
+                self.X[rows], self._weights(rows), self.shift, centers, closest[rows], restart, sums, potentials,
+                self._walk.workspace, self._walk.sums, self._walk.n_threads,
+            )  # fmt: skip
+            total += potentials
+        return total
+
+    def _weights(self, rows: slice):
+        return None if self.sample_weight is None else self.sample_weight[rows]

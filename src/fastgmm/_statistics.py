@@ -1,0 +1,63 @@
+r"""Sufficient statistics of a Gaussian mixture: what one pass over the rows leaves behind.
+
+With responsibilities :math:`r_{ik}`, sample weights :math:`w_i` and a center :math:`c_k` for each component,
+
+.. math::
+    n_k = \sum_i w_i r_{ik}, \qquad
+    s_k = \sum_i w_i r_{ik} (x_i - c_k), \qquad
+    S_k = \sum_i w_i r_{ik} (x_i - c_k)(x_i - c_k)^T .
+
+They add up over blocks of rows, threads and files as long as all parts use the same centers. The sums are taken about
+a point near the component (in EM: its old mean), because :math:`E[x^2] - \mu^2` loses all digits when the data lie far
+from the origin (Schubert & Gertz, SSDBM 2018).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(slots=True)
+class SufficientStatistics:
+    """Sums over rows from which the M step is computed, all float64.
+
+    Attributes
+    ----------
+    centers : ndarray of shape (n_components, n_features)
+        The points about which the sums are taken.
+    nk : ndarray of shape (n_components,)
+        Sum of the weighted responsibilities.
+    sum_x : ndarray of shape (n_components, n_features)
+        Weighted sum of the differences from the center.
+    scatter : ndarray
+        Weighted sum of the products of differences, shaped as the covariance type's `scatter_shape` says: symmetric
+        matrices for 'full', their sum over the components for 'tied', squares only for 'diag' and 'spherical'.
+    log_likelihood : float
+        Weighted sum of the rows' log-densities; 0 when the responsibilities were given.
+    total_weight : float
+        Sum of the sample weights; the number of rows when there are none.
+    """
+
+    centers: np.ndarray
+    nk: np.ndarray
+    sum_x: np.ndarray
+    scatter: np.ndarray
+    log_likelihood: float
+    total_weight: float
+
+    @classmethod
+    def zeros(cls, centers: np.ndarray, scatter_shape: tuple[int, ...]) -> SufficientStatistics:
+        """Statistics of no rows at all, about the given centers."""
+        return cls(centers, np.zeros(centers.shape[0]), np.zeros(centers.shape), np.zeros(scatter_shape), 0.0, 0.0)
+
+    def merge(self, other: SufficientStatistics) -> None:
+        """Add the statistics of further rows, which must have been taken about the same centers."""
+        if not np.array_equal(self.centers, other.centers):
+            raise ValueError("Statistics about different centers do not add up: pass the same centers to both passes.")
+        self.nk += other.nk
+        self.sum_x += other.sum_x
+        self.scatter += other.scatter
+        self.log_likelihood += other.log_likelihood
+        self.total_weight += other.total_weight

@@ -1,0 +1,246 @@
+"""The only place where user input is rejected.
+
+Exception types are scikit-learn's, and so is the core of each message, since tools and tests look for it; what follows
+names the value and the remedy.
+"""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils.validation import check_array, validate_data
+
+INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
+_FLOAT_DTYPES = (np.float64, np.float32)
+
+
+# Constructor parameters ----------------------------------------------------------------------------------------------
+
+
+def _is_integer_from(minimum):
+    return lambda value: isinstance(value, Integral) and value >= minimum
+
+
+def _is_non_negative_real(value):
+    return isinstance(value, Real) and 0.0 <= float(value) < math.inf  # NaN fails both comparisons
+
+
+def _is_boolean(value):
+    return isinstance(value, bool | np.bool_)
+
+
+def _is_one_of(options):
+    return lambda value: isinstance(value, str) and value in options
+
+
+def _is_random_state(value):
+    return value is None or isinstance(value, np.random.RandomState) or (_is_integer_from(0)(value) and value < 2**32)
+
+
+def _is_array_like_or_none(value):
+    if value is None:
+        return True
+    is_scalar = isinstance(value, str | bytes) or np.isscalar(value)
+    return not is_scalar and (hasattr(value, "__len__") or hasattr(value, "__array__"))
+
+
+def _options(names):
+    return "a str among " + ", ".join(repr(name) for name in names)
+
+
+def _parameter_rules(covariance_types):
+    """Parameter -> (accepts, what it must be, how to remedy)."""
+    array_like = (_is_array_like_or_none, "an array-like or None", "Pass an array, or None to have it estimated.")
+    return {
+        "n_components": (_is_integer_from(1), "an int >= 1", "Pass the number of components to fit."),
+        "covariance_type": (_is_one_of(covariance_types), _options(covariance_types), "Pass one of these names."),
+        "tol": (_is_non_negative_real, "a finite float >= 0", "Pass 0 to run all max_iter iterations."),
+        "reg_covar": (_is_non_negative_real, "a finite float >= 0", "Pass 0 for no regularization."),
+        "max_iter": (_is_integer_from(0), "an int >= 0", "Pass the largest number of EM iterations."),
+        "n_init": (_is_integer_from(1), "an int >= 1", "Pass the number of starts to try."),
+        "init_params": (_is_one_of(INIT_PARAMS), _options(INIT_PARAMS), "Pass one of these names."),
+        "weights_init": array_like,
+        "means_init": array_like,
+        "precisions_init": array_like,
+        "random_state": (
+            _is_random_state,
+            "an int in [0, 2**32 - 1], a numpy.random.RandomState or None",
+            "Pass an int for repeatable results.",
+        ),
+        "warm_start": (_is_boolean, "a bool", "Pass True or False."),
+        "verbose": (lambda value: _is_boolean(value) or _is_integer_from(0)(value), "an int >= 0", "Pass 0, 1 or 2."),
+        "verbose_interval": (_is_integer_from(1), "an int >= 1", "Pass the number of iterations between two lines."),
+        "n_threads": (
+            lambda value: value is None or _is_integer_from(1)(value),
+            "an int >= 1 or None",
+            "Pass None to use all threads that the machine grants.",
+        ),
+    }
+
+
+def check_parameters(estimator, covariance_types) -> None:
+    """Raise scikit-learn's InvalidParameterError if a constructor parameter of the estimator is not usable."""
+    for name, (accepts, expected, remedy) in _parameter_rules(covariance_types).items():
+        value = getattr(estimator, name)
+        if not accepts(value):
+            raise _invalid_parameter_error()(
+                f"The {name!r} parameter of {type(estimator).__name__} must be {expected}. "
+                f"Got {value!r} instead. {remedy}"
+            )
+
+
+def _invalid_parameter_error():
+    """The class that scikit-learn raises, or one like it: its module is private and may move."""
+    try:
+        from sklearn.utils._param_validation import InvalidParameterError
+    except ImportError:
+        return type("InvalidParameterError", (ValueError, TypeError), {})
+    return InvalidParameterError
+
+
+# Data ----------------------------------------------------------------------------------------------------------------
+
+
+def check_fit_data(estimator, X) -> np.ndarray:
+    """X as a C-contiguous float array that the kernels can read; a C-order float array or memmap is not copied."""
+    return _aligned(validate_data(estimator, X, dtype=_FLOAT_DTYPES, order="C", ensure_min_samples=2))
+
+
+def check_predict_data(estimator, X) -> np.ndarray:
+    """As `check_fit_data`, for an estimator that knows its features."""
+    return _aligned(validate_data(estimator, X, dtype=_FLOAT_DTYPES, order="C", reset=False))
+
+
+def _aligned(X):
+    return np.require(X, requirements=["C", "ALIGNED"])
+
+
+def check_sample_weight(sample_weight, n_samples: int) -> np.ndarray | None:
+    """Weights as a float64 array of shape (n_samples,), or None."""
+    if sample_weight is None:
+        return None
+    weights = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
+    if weights.ndim != 1:
+        raise ValueError(f"Sample weights must be 1D: got sample_weight of shape {weights.shape}, not {(n_samples,)}.")
+    if weights.shape[0] != n_samples:
+        raise ValueError(
+            f"sample_weight.shape == {weights.shape}, expected {(n_samples,)}: pass one weight for each row of X."
+        )
+    if weights.min() < 0.0:
+        raise ValueError(
+            f"Negative values in data passed to `sample_weight`: the least is {weights.min()}. Weights count how often "
+            "a row occurs; pass 0 to leave a row out."
+        )
+    if not weights.any():
+        raise ValueError("All entries of sample_weight are zero, so no row is left: give some row a positive weight.")
+    return weights
+
+
+def drop_unweighted_rows(X: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """The rows of positive weight, so that weight 0 equals absence; X itself if that is all of them."""
+    if weights is None or weights.all():
+        return X, weights
+    kept = weights > 0.0
+    return X[kept], weights[kept]
+
+
+def check_n_rows(n_rows: int, n_components: int) -> None:
+    """There must be at least two rows (of positive weight), and one for each component."""
+    if n_rows < 2:
+        raise ValueError(
+            f"Found array with {n_rows} sample(s) of positive weight while a minimum of 2 is required: add data."
+        )
+    if n_rows < n_components:
+        raise ValueError(
+            f"Expected n_samples >= n_components but got n_components = {n_components}, n_samples = {n_rows} (rows of "
+            "positive weight): use fewer components or more data."
+        )
+
+
+# Initial parameters --------------------------------------------------------------------------------------------------
+
+
+def _check_initial_array(value, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    array = check_array(value, dtype=_FLOAT_DTYPES, ensure_2d=False, allow_nd=True, input_name=name)
+    if array.shape != shape:
+        raise ValueError(
+            f"The parameter {name!r} should have the shape of {shape}, but got {array.shape}: it follows from "
+            "n_components, the features of X and covariance_type."
+        )
+    return array
+
+
+def check_weights_init(weights_init, n_components: int) -> np.ndarray | None:
+    """Initial weights as float64, summing to 1."""
+    if weights_init is None:
+        return None
+    weights = _check_initial_array(weights_init, "weights_init", (n_components,))
+    if weights.min() < 0.0 or weights.max() > 1.0:
+        raise ValueError(
+            "The parameter 'weights_init' should be in the range [0, 1], but got min value "
+            f"{weights.min():.5f}, max value {weights.max():.5f}: divide positive weights by their sum."
+        )
+    total = weights.sum(dtype=np.float64)
+    if abs(total - 1.0) > (1e-6 if weights.dtype == np.float32 else 1e-8):
+        raise ValueError(
+            f"The parameter 'weights_init' should be normalized, but got sum(weights_init) = {total:.9g}: "
+            "divide it by its sum."
+        )
+    return weights.astype(np.float64)
+
+
+def check_means_init(means_init, n_components: int, n_features: int) -> np.ndarray | None:
+    """Initial means as float64."""
+    if means_init is None:
+        return None
+    return _check_initial_array(means_init, "means_init", (n_components, n_features)).astype(np.float64)
+
+
+def check_precisions_init(precisions_init, covariance_type: str, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Initial precisions as float64, of the shape that the covariance type has, positive or positive-definite."""
+    if precisions_init is None:
+        return None
+    precisions = _check_initial_array(precisions_init, "precisions_init", shape).astype(np.float64)
+    if covariance_type in ("full", "tied"):
+        for k, matrix in enumerate(precisions.reshape(-1, *shape[-2:])):
+            if not _is_positive_definite(matrix):
+                which = f"matrix {k}" if covariance_type == "full" else "the matrix"
+                raise ValueError(
+                    f"'{covariance_type} precision' should be symmetric, positive-definite, but {which} of "
+                    "precisions_init is not: pass inverses of covariance matrices."
+                )
+    elif not (precisions > 0.0).all():
+        raise ValueError(
+            f"'{covariance_type} precision' should be positive, but the least value of precisions_init is "
+            f"{precisions.min()}: pass inverses of variances."
+        )
+    return precisions
+
+
+def _is_positive_definite(matrix: np.ndarray) -> bool:
+    """Symmetric and positive-definite; judged relative to the diagonal, so that the features may have any scale."""
+    scales = np.sqrt(np.maximum(np.diagonal(matrix), 0.0))
+    if (np.abs(matrix - matrix.T) > 1e-8 + 1e-5 * np.outer(scales, scales)).any():
+        return False
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+# Fitted parameters ---------------------------------------------------------------------------------------------------
+
+
+def check_fitted_array(estimator, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """A fitted attribute as C-contiguous float64, of the shape that the kernels will rely on."""
+    array = np.ascontiguousarray(getattr(estimator, name), dtype=np.float64)
+    if array.shape != shape:
+        raise ValueError(
+            f"{name} has the shape {array.shape}, but {shape} belongs to the data, to the other fitted attributes and to "
+            f"covariance_type={estimator.covariance_type!r}: a parameter or an attribute was changed, or X has other "
+            "features. Call fit again (with warm_start=False)."
+        )
+    return array

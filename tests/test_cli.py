@@ -1,0 +1,116 @@
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastgmm
+from fastgmm import _benchmark, _kernels, cli
+from fastgmm._benchmark import Case, Rates, Timing
+
+
+def test_info_runs_as_a_module():
+    run = subprocess.run([sys.executable, "-m", "fastgmm", "info"], capture_output=True, text=True, check=True)
+    for label in ("fastgmm", "SIMD built", "SIMD supported", "SIMD active", "OpenMP", "threads", "scikit-learn", "CPU"):
+        assert re.search(rf"^ *{label}: \S", run.stdout, re.MULTILINE), label
+
+
+def test_show_versions_prints_what_info_prints(capsys):
+    fastgmm.show_versions()
+    shown = capsys.readouterr().out
+    assert cli.main(["info"]) == 0
+    assert capsys.readouterr().out == shown
+    assert fastgmm.__version__ in shown
+    assert _kernels.ACTIVE in shown
+
+
+@pytest.mark.parametrize("arguments", [[], ["fit"], ["benchmark", "--threads", "0"], ["benchmark", "--threads", "two"]])
+def test_wrong_usage_is_explained(arguments, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(arguments)
+    assert exit_.value.code == 2
+    assert "usage: python -m fastgmm" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("module", "package"), [("rich", "rich"), ("PIL", "pillow")])
+def test_benchmark_names_the_extra_that_is_missing(module, package, monkeypatch, capsys):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else find_spec(name))
+    assert cli.main(["benchmark"]) == 2
+    message = capsys.readouterr().err
+    assert package in message
+    assert "[bench]" in message
+
+
+def test_benchmark_prints_a_table_and_writes_json(monkeypatch, capsys, tmp_path):
+    pytest.importorskip("rich")
+    pytest.importorskip("PIL")
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(cli, "_TASKS", (("noise", lambda: rng.normal(size=(2000, 3)), 2, 1, 1),))
+    path = tmp_path / "figures.json"
+    assert cli.main(["benchmark", "--quick", "--threads", "1", "--json", str(path)]) == 0
+    out = capsys.readouterr().out
+    for word in ("CPU", "SIMD variant", "noise: 2,000 of 2,000 rows", "fastgmm", "scikit-learn", "speed-up", "equal"):
+        assert word in out
+    (result,) = json.loads(path.read_text(encoding="utf-8"))["results"]
+    assert result["fits"]["fastgmm"]["n_iter"] == result["fits"]["scikit-learn"]["n_iter"]
+
+
+def test_floor_adds_arithmetic_exponentials_and_reading():
+    rates = Rates(gemm={"float64": 100.0, "float32": 200.0}, exp={"float64": 10.0, "float32": 20.0}, read=8.0)
+    n, d, k = 1000, 4, 3
+    assert Case("full", n, d, k).floor(rates) == pytest.approx(
+        2 * n * k * d * (d + 5) / 100 + n * k / 10 + 8 * n * d / 8
+    )
+    assert Case("diag", n, d, k).floor(rates) == pytest.approx(10 * n * k * d / 100 + n * k / 10 + 8 * n * d / 8)
+    assert Case("diag", n, d, k, "float32").floor(rates) == pytest.approx(Case("diag", n, d, k).floor(rates) / 2)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_contestants_do_the_same_work(covariance_type, dtype):
+    case = Case(covariance_type, 2000, 3, 4, dtype)
+    X, start = _benchmark.make_case(case)
+    assert X.dtype == dtype
+    fits = {name: fit for name, fit in _benchmark.contestants().items() if name != "oneDAL"}
+    timings = _benchmark.time_iterations(X, start, covariance_type, fits, rounds=1, turn_seconds=0)
+    assert _benchmark.agreement(timings, "scikit-learn", dtype) == ""
+
+
+def test_a_contestant_that_fails_is_reported_and_the_others_go_on():
+    def fail(*_):
+        raise ValueError("no\nreason")
+
+    case = Case("full", 500, 2, 2)
+    X, start = _benchmark.make_case(case)
+    fits = {"fastgmm": _benchmark.contestants()["fastgmm"], "broken": fail}
+    timings = _benchmark.time_iterations(X, start, "full", fits, rounds=1, turn_seconds=0)
+    assert timings["fastgmm"].seconds
+    assert _benchmark.agreement(timings, "broken", "float64") == "broken failed: ValueError: no"
+
+
+def test_different_work_is_reported():
+    timings = {"fastgmm": Timing([1.0], -100.0), "peer": Timing([1.0], -101.0)}
+    assert "differs" in _benchmark.agreement(timings, "peer", "float64")
+
+
+def test_median_and_spread():
+    timing = Timing([1.0, 2.0, 3.0, 4.0, 100.0])
+    assert timing.median == 3
+    assert timing.spread == pytest.approx(1 / 3)
+    assert np.isnan(Timing().median)
+
+
+def test_peak_memory_counts_what_is_held_at_once():
+    one = _benchmark.peak_memory(lambda: np.ones(2**20))
+    assert 2**23 <= one < 2**23 + 2**16
+
+
+def test_exp_inplace_agrees_with_numpy():
+    values = np.linspace(-700.0, 0.0, 1001)
+    expected = np.exp(values)
+    _kernels.active.exp_inplace(values)
+    np.testing.assert_allclose(values, expected, rtol=1e-15)

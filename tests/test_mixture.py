@@ -1,0 +1,576 @@
+"""The estimator as users meet it, with scikit-learn's as the oracle: same start, same answer."""
+
+import copy
+import pickle
+import re
+import tracemalloc
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from fastgmm import GaussianMixture
+from fastgmm.datasets import load_old_faithful
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+COVARIANCE_TYPES = ["full", "tied", "diag", "spherical"]
+FITTED_ARRAYS = ["weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"]
+N_COMPONENTS = 3
+
+
+def blobs(n_rows=200, n_features=3, dtype=np.float64):
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(center, scale, (n_rows, n_features)) for center, scale in ((0, 1), (3, 0.7), (5, 2))]
+    return np.vstack(parts).astype(dtype)
+
+
+DATA = {"iris": load_iris().data, "blobs": blobs()}
+
+
+def start_for(X, covariance_type):
+    """Initial parameters that do not come from any estimator."""
+    precision = 1.0 / X.var(axis=0)
+    precisions = {
+        "full": np.tile(np.diag(precision), (N_COMPONENTS, 1, 1)),
+        "tied": np.diag(precision),
+        "diag": np.tile(precision, (N_COMPONENTS, 1)),
+        "spherical": np.full(N_COMPONENTS, precision.mean()),
+    }
+    return {
+        "weights_init": np.array([0.5, 0.2, 0.3]),
+        "means_init": X[[10, len(X) // 2, len(X) - 10]].astype(np.float64),
+        "precisions_init": precisions[covariance_type],
+    }
+
+
+def fit_both(X, **parameters):
+    return GaussianMixture(**parameters).fit(X), SklearnGaussianMixture(**parameters).fit(X)
+
+
+def assert_same_fit(ours, theirs, rtol=1e-8):
+    for name in FITTED_ARRAYS:
+        actual, expected = getattr(ours, name), getattr(theirs, name)
+        assert actual.shape == expected.shape
+        assert actual.dtype == expected.dtype
+        np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol * np.abs(expected).max(), err_msg=name)
+    np.testing.assert_allclose(ours.lower_bound_, theirs.lower_bound_, rtol=rtol)
+    np.testing.assert_allclose(ours.lower_bounds_, theirs.lower_bounds_, rtol=rtol)
+    assert ours.n_iter_ == theirs.n_iter_
+    assert ours.converged_ == theirs.converged_
+
+
+# Same start, same answer ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_iter", [1, 2, 10, 100])
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("data", DATA)
+def test_parity_after_n_iterations(data, covariance_type, n_iter):
+    X = DATA[data]
+    ours, theirs = fit_both(
+        X, n_components=3, covariance_type=covariance_type, max_iter=n_iter, tol=0.0, **start_for(X, covariance_type)
+    )
+    assert_same_fit(ours, theirs)
+
+
+@pytest.mark.parametrize("n_iter", [1, 10])
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_parity_float32(covariance_type, n_iter):
+    X = blobs(dtype=np.float32)
+    ours, theirs = fit_both(
+        X, n_components=3, covariance_type=covariance_type, max_iter=n_iter, tol=0.0, **start_for(X, covariance_type)
+    )
+    assert_same_fit(ours, theirs, rtol=1e-4)  # scikit-learn's own float32 error, not ours
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_parity_of_default_fits(covariance_type, init_params):
+    ours, theirs = fit_both(
+        DATA["blobs"], n_components=3, covariance_type=covariance_type, init_params=init_params, random_state=7
+    )
+    assert_same_fit(ours, theirs)
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_parity_of_predictions(covariance_type, dtype):
+    X = blobs(dtype=dtype)
+    ours, _ = fit_both(X, n_components=3, covariance_type=covariance_type, random_state=0)
+    theirs = ours.to_sklearn()
+    rtol = 1e-9 if dtype == np.float64 else 1e-4
+    np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
+    assert ours.predict_proba(X).dtype == dtype
+    assert ours.score_samples(X).dtype == dtype
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(ours.score_samples(X), theirs.score_samples(X), rtol=rtol)
+    np.testing.assert_allclose(ours.score(X), theirs.score(X), rtol=rtol)
+    np.testing.assert_allclose(ours.aic(X), theirs.aic(X), rtol=rtol)
+    np.testing.assert_allclose(ours.bic(X), theirs.bic(X), rtol=rtol)
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_sample_draws_what_scikit_learn_draws(covariance_type, dtype):
+    ours = GaussianMixture(3, covariance_type=covariance_type, random_state=3).fit(blobs(dtype=dtype))
+    X, labels = ours.sample(50)
+    X_theirs, labels_theirs = ours.to_sklearn().sample(50)
+    np.testing.assert_array_equal(X, X_theirs)
+    np.testing.assert_array_equal(labels, labels_theirs)
+
+
+OPTIMA = [  # R mclust 6.0.0, EM to 1e-12, no regularization
+    ("old_faithful", "full", 1, -1289.796745, 2607.6225),
+    ("old_faithful", "full", 2, -1130.263960, 2322.1917),
+    ("old_faithful", "tied", 3, -1126.315928, 2314.2957),
+    ("old_faithful", "diag", 2, -1147.806353, 2346.0649),
+    ("old_faithful", "spherical", 2, -1709.529282, 3458.2992),
+    ("iris", "full", 2, -214.354704, 574.0178),
+    ("iris", "full", 3, -180.185477, 580.8389),
+    ("iris", "tied", 3, -256.354043, 632.9633),
+    ("iris", "diag", 3, -307.177572, 744.6317),
+    ("iris", "spherical", 3, -384.314095, 853.8090),
+]
+
+
+@pytest.mark.parametrize(("data", "covariance_type", "n_components", "log_likelihood", "bic"), OPTIMA)
+def test_published_optimum(data, covariance_type, n_components, log_likelihood, bic):
+    X = load_old_faithful() if data == "old_faithful" else DATA["iris"]
+    gmm = GaussianMixture(
+        n_components, covariance_type=covariance_type, reg_covar=0.0, tol=1e-13, max_iter=10_000, random_state=0
+    ).fit(X)
+    assert gmm.score(X) * len(X) == pytest.approx(log_likelihood, abs=2e-6)
+    assert gmm.bic(X) == pytest.approx(bic, abs=1e-4)
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_lower_bound_never_falls(covariance_type):
+    gmm = GaussianMixture(3, covariance_type=covariance_type, tol=0, max_iter=60, reg_covar=0, random_state=1)
+    assert np.diff(gmm.fit(DATA["iris"]).lower_bounds_).min() > -1e-13
+
+
+def test_lower_bound_belongs_to_the_parameters_before_the_last_m_step():
+    X = DATA["blobs"]
+    before = GaussianMixture(3, max_iter=4, tol=0, **start_for(X, "full")).fit(X)
+    after = GaussianMixture(3, max_iter=5, tol=0, **start_for(X, "full")).fit(X)
+    assert after.lower_bound_ == pytest.approx(before.score(X), rel=1e-13)
+    assert after.score(X) > after.lower_bound_
+
+
+# Hard data -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_translation_changes_nothing_but_the_means(covariance_type):
+    X = np.round(blobs() * 2**20) / 2**20  # so that the shifted data are exact
+    start = start_for(X, covariance_type)
+    near = GaussianMixture(3, covariance_type=covariance_type, max_iter=10, tol=0, **start).fit(X)
+    start["means_init"] = start["means_init"] + 1e6
+    far = GaussianMixture(3, covariance_type=covariance_type, max_iter=10, tol=0, **start).fit(X + 1e6)
+    np.testing.assert_allclose(far.covariances_, near.covariances_, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(far.means_ - 1e6, near.means_, atol=1e-8)
+    assert far.lower_bound_ == pytest.approx(near.lower_bound_, rel=1e-9)
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_means_that_start_far_away_lose_no_digits(covariance_type):
+    X = blobs()
+    gmm = GaussianMixture(1, covariance_type=covariance_type, means_init=[[1e7] * 3], max_iter=1, reg_covar=0).fit(X)
+    cov = np.cov(X.T, bias=True)
+    expected = {"full": [cov], "tied": cov, "diag": [np.diag(cov)], "spherical": [np.trace(cov) / 3]}[covariance_type]
+    np.testing.assert_allclose(gmm.covariances_, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
+def test_columns_of_very_different_scale(covariance_type):
+    X, scales = blobs(), np.array([2.0**-20, 1.0, 2.0**20])
+    start = start_for(X, covariance_type)
+    parameters = {"covariance_type": covariance_type, "max_iter": 10, "tol": 0, "reg_covar": 0}
+    plain = GaussianMixture(3, **parameters, **start).fit(X)
+    start["means_init"] = start["means_init"] * scales
+    product = scales if covariance_type == "diag" else np.outer(scales, scales)
+    start["precisions_init"] = start["precisions_init"] / (product**2 if covariance_type == "diag" else product)
+    scaled = GaussianMixture(3, **parameters, **start).fit(X * scales)
+    np.testing.assert_allclose(scaled.means_, plain.means_ * scales, rtol=1e-11)
+    expected = plain.covariances_ * (product**2 if covariance_type == "diag" else product)
+    np.testing.assert_allclose(scaled.covariances_, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_as_many_components_as_rows(covariance_type, dtype):
+    X = blobs(n_rows=2, dtype=dtype)
+    gmm = GaussianMixture(len(X), covariance_type=covariance_type, random_state=0).fit(X)
+    assert np.isfinite(gmm.score_samples(X)).all()
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_single_feature(covariance_type):
+    ours, theirs = fit_both(blobs(n_features=1), n_components=3, covariance_type=covariance_type, random_state=0)
+    assert_same_fit(ours, theirs)
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_overflow_is_an_error_that_says_what_to_do(covariance_type, dtype):
+    X = blobs(dtype=np.float64) * (1e200 if dtype == np.float64 else 1e30)
+    with pytest.raises(ValueError, match=r"[Rr]escale|scale the features"):
+        GaussianMixture(3, covariance_type=covariance_type, init_params="random", random_state=0).fit(X.astype(dtype))
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_row_beyond_reach_is_an_error(covariance_type):
+    X = blobs()
+    X[5] = 1e160
+    with pytest.raises(ValueError, match="log-likelihood became -inf.*Rescale"):
+        GaussianMixture(3, covariance_type=covariance_type, **start_for(blobs(), covariance_type)).fit(X)
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_component_without_rows_keeps_finite_parameters(covariance_type):
+    X = blobs()
+    start = start_for(X, covariance_type)
+    start["means_init"][2] = 1e6
+    ours, theirs = fit_both(X, n_components=3, covariance_type=covariance_type, max_iter=5, tol=0, **start)
+    assert_same_fit(ours, theirs)
+
+
+# Sample weights ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_integer_weights_equal_copies(covariance_type, dtype):
+    X = blobs(dtype=dtype)
+    counts = np.random.default_rng(1).integers(0, 4, len(X))
+    parameters = {"covariance_type": covariance_type, "max_iter": 20, "tol": 0, **start_for(X, covariance_type)}
+    weighted = GaussianMixture(3, **parameters).fit(X, sample_weight=counts)
+    repeated = GaussianMixture(3, **parameters).fit(np.repeat(X, counts, axis=0))
+    assert_same_fit(weighted, repeated, rtol=1e-10 if dtype == np.float64 else 1e-5)
+    copies = np.repeat(X, counts, axis=0)
+    rtol = 1e-12 if dtype == np.float64 else 1e-5
+    assert weighted.score(X, sample_weight=counts) == pytest.approx(weighted.score(copies), rel=rtol)
+    assert weighted.aic(X, sample_weight=counts) == pytest.approx(weighted.aic(copies), rel=rtol)
+    assert weighted.bic(X, sample_weight=counts) == pytest.approx(weighted.bic(copies), rel=rtol)
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+def test_zero_weight_equals_absence(init_params):
+    X = blobs()
+    weights = np.random.default_rng(1).integers(0, 2, len(X)) * 1.5
+    gmm = GaussianMixture(3, init_params=init_params, random_state=0, max_iter=5, tol=0)
+    labels = gmm.fit_predict(X, sample_weight=weights)
+    absent = clone(gmm).fit(X[weights > 0], sample_weight=weights[weights > 0])
+    np.testing.assert_array_equal(gmm.means_, absent.means_)
+    np.testing.assert_array_equal(gmm.covariances_, absent.covariances_)
+    np.testing.assert_array_equal(labels, absent.predict(X))
+
+
+@pytest.mark.parametrize("factor", [0.37, 1e-200, 1e200])
+def test_only_ratios_of_weights_matter(factor):
+    X = blobs()
+    weights = np.random.default_rng(1).uniform(0.5, 2, len(X))
+    parameters = {"max_iter": 20, "tol": 0, **start_for(X, "full")}
+    plain = GaussianMixture(3, **parameters).fit(X, sample_weight=weights)
+    scaled = GaussianMixture(3, **parameters).fit(X, sample_weight=weights * factor)
+    assert_same_fit(scaled, plain, rtol=1e-11)
+    assert plain.score(X, sample_weight=weights * factor) == pytest.approx(plain.score(X, sample_weight=weights))
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+def test_unit_weights_change_nothing(init_params):
+    X = blobs()
+    gmm = GaussianMixture(3, init_params=init_params, random_state=0, max_iter=5, tol=0)
+    assert_same_fit(clone(gmm).fit(X, sample_weight=np.ones(len(X))), clone(gmm).fit(X), rtol=1e-12)
+
+
+def test_bic_counts_the_sum_of_weights():
+    X = blobs()
+    gmm = GaussianMixture(3, random_state=0).fit(X)
+    weights = np.full(len(X), 2.5)
+    expected = 2.5 * (gmm.aic(X) - 2 * 29) + 29 * np.log(2.5 * len(X))
+    assert gmm.bic(X, sample_weight=weights) == pytest.approx(expected)
+
+
+# The loop ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_warm_start_continues_like_scikit_learn(covariance_type):
+    parameters = {"covariance_type": covariance_type, "warm_start": True, "max_iter": 3, "tol": 1e-9, "n_init": 2}
+    ours, theirs = fit_both(blobs(), n_components=3, random_state=0, **parameters)
+    assert_same_fit(ours.fit(blobs()), theirs.fit(blobs()))
+
+
+def test_warm_start_in_steps_equals_one_run():
+    X = blobs()
+    steps = GaussianMixture(3, warm_start=True, max_iter=5, tol=0, **start_for(X, "full")).fit(X).fit(X)
+    at_once = GaussianMixture(3, max_iter=10, tol=0, **start_for(X, "full")).fit(X)
+    np.testing.assert_array_equal(steps.means_, at_once.means_)
+    assert steps.lower_bound_ == at_once.lower_bound_
+
+
+@pytest.mark.parametrize("changed", [{"n_components": 2}, {"covariance_type": "diag"}])
+def test_warm_start_with_other_shapes_is_refused(changed):
+    gmm = GaussianMixture(3, warm_start=True, random_state=0).fit(blobs()).set_params(**changed)
+    with pytest.raises(ValueError, match="warm_start=False"):
+        gmm.fit(blobs())
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "random"])
+def test_n_init_keeps_the_best_run(init_params):
+    parameters = {"n_components": 4, "n_init": 5, "init_params": init_params, "max_iter": 20, "random_state": 2}
+    ours, theirs = fit_both(DATA["iris"], **parameters)
+    assert_same_fit(ours, theirs)
+    assert ours.lower_bound_ == ours.lower_bounds_[-1]
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("n_init", [1, 2])
+def test_max_iter_0_keeps_the_start(covariance_type, n_init):
+    parameters = {"n_components": 3, "max_iter": 0, "n_init": n_init, "covariance_type": covariance_type}
+    ours, theirs = fit_both(blobs(), random_state=0, **parameters)
+    assert_same_fit(ours, theirs)
+    assert ours.lower_bound_ == -np.inf
+    assert ours.n_iter_ == 0
+    assert not ours.converged_
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_max_iter_0_with_given_parameters(covariance_type):
+    X = blobs()
+    start = start_for(X, covariance_type)
+    gmm = GaussianMixture(3, covariance_type=covariance_type, max_iter=0, **start).fit(X)
+    np.testing.assert_allclose(gmm.precisions_, start["precisions_init"], rtol=1e-13, atol=1e-15)
+    np.testing.assert_array_equal(gmm.means_, start["means_init"])
+    assert np.isfinite(gmm.covariances_).all()
+
+
+@pytest.mark.parametrize("verbose", [0, 1, 2, True])
+@pytest.mark.parametrize("parameters", [{"max_iter": 7}, {"max_iter": 0}, {"max_iter": 100, "n_init": 2}])
+def test_verbose_prints_the_same_lines(capsys, verbose, parameters):
+    parameters = {"n_components": 3, "verbose": verbose, "verbose_interval": 2, "random_state": 0, **parameters}
+
+    def printed(estimator):
+        estimator.fit(blobs())
+        return re.sub(r"time lapse \d+\.\d{5}s", "time lapse", capsys.readouterr().out)
+
+    assert printed(GaussianMixture(**parameters)) == printed(SklearnGaussianMixture(**parameters))
+
+
+def test_convergence_warning_points_at_the_call():
+    with pytest.warns(ConvergenceWarning, match=r"did not converge in max_iter=1 .*[Ii]ncrease max_iter") as record:
+        GaussianMixture(3, max_iter=1, random_state=0).fit(blobs())
+    assert record[0].filename == __file__
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_warning_without_iterations():
+    GaussianMixture(3, max_iter=0, random_state=0).fit(blobs())
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("max_iter", [0, 1, 100])
+def test_fit_predict_equals_fit_then_predict(covariance_type, dtype, max_iter):
+    X = blobs(dtype=dtype)
+    gmm = GaussianMixture(4, covariance_type=covariance_type, max_iter=max_iter, tol=1e-7, random_state=0)
+    np.testing.assert_array_equal(clone(gmm).fit_predict(X), clone(gmm).fit(X).predict(X))
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_results_repeat_bitwise_for_a_thread_count(n_threads):
+    X = blobs(n_rows=3000)
+    first, second = (GaussianMixture(3, random_state=0, n_threads=n_threads).fit(X) for _ in range(2))
+    np.testing.assert_array_equal(first.means_, second.means_)
+    np.testing.assert_array_equal(first.score_samples(X), second.score_samples(X))
+
+
+def test_constructor_parameters_are_left_alone():
+    X = blobs()
+    start = {name: value.tolist() for name, value in start_for(X, "full").items()}
+    gmm = GaussianMixture(3, **start).fit(X)
+    assert {name: getattr(gmm, name) for name in start} == start
+
+
+def test_failed_fit_leaves_the_fitted_attributes():
+    X = blobs()
+    gmm = GaussianMixture(2, random_state=0).fit(X)
+    means = gmm.means_
+    gmm.set_params(means_init=X[:2], weights_init=[0.5, 0.5], precisions_init=np.tile(np.eye(3), (2, 1, 1)))
+    with pytest.raises(ValueError, match="log-likelihood"):
+        gmm.fit(np.vstack([X, np.full(3, 1e200)]))
+    assert gmm.means_ is means
+
+
+# Input ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def as_memmap(tmp_path):
+    def convert(X):
+        mapped = np.memmap(tmp_path / "X", dtype=X.dtype, mode="w+", shape=X.shape)
+        mapped[:] = X
+        mapped.flush()
+        return np.memmap(tmp_path / "X", dtype=X.dtype, mode="r", shape=X.shape)
+
+    return convert
+
+
+def read_only(X):
+    X = X.copy()
+    X.flags.writeable = False
+    return X
+
+
+def misaligned(X):
+    buffer = np.empty(X.nbytes + 1, dtype=np.uint8)[1:]
+    view = buffer.view(X.dtype).reshape(X.shape)
+    view[:] = X
+    return view
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        np.asfortranarray,
+        np.ndarray.tolist,
+        read_only,
+        misaligned,
+        lambda X: np.repeat(X, 2, axis=0)[::2],
+        lambda X: np.hstack([X, X])[:, : X.shape[1]],
+        lambda X: X.astype(">f8"),
+        lambda X: X.astype(object),
+    ],
+    ids=["F-order", "list", "read-only", "misaligned", "strided rows", "strided columns", "big-endian", "object"],
+)
+def test_layout_of_the_input_does_not_matter(convert):
+    X = blobs()
+    gmm = GaussianMixture(3, random_state=0)
+    expected = clone(gmm).fit(X)
+    actual = clone(gmm).fit(convert(X))
+    np.testing.assert_array_equal(actual.means_, expected.means_)
+    np.testing.assert_array_equal(actual.predict_proba(convert(X)), expected.predict_proba(X))
+
+
+def test_integers_become_float64():
+    X = np.round(blobs() * 10).astype(np.int32)
+    ours, theirs = fit_both(X, n_components=3, random_state=0)
+    assert_same_fit(ours, theirs)
+
+
+def test_memory_map(as_memmap):
+    X = blobs()
+    gmm = GaussianMixture(3, random_state=0)
+    mapped = as_memmap(X)
+    np.testing.assert_array_equal(clone(gmm).fit(mapped).means_, gmm.fit(X).means_)
+    np.testing.assert_array_equal(gmm.predict(mapped), gmm.predict(X))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("in_memory", [True, False], ids=["array", "memmap"])
+def test_data_are_not_copied(as_memmap, dtype, in_memory):
+    X = np.random.default_rng(0).normal(size=(200_000, 8)).astype(dtype)
+    X = X if in_memory else as_memmap(X)
+    gmm = GaussianMixture(3, max_iter=2, tol=0, n_threads=1, **start_for(X[:600], "full") | {"precisions_init": None})
+    gmm.set_params(precisions_init=np.tile(np.eye(8), (3, 1, 1)))
+    tracemalloc.start()
+    try:
+        gmm.fit(X).score(X)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < X.nbytes / 4
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_data_frames_and_feature_names(library):
+    frames = pytest.importorskip(library)
+    X = blobs()
+    frame = frames.DataFrame(dict(zip("abc", X.T, strict=True)))
+    gmm = GaussianMixture(3, random_state=0).fit(frame)
+    assert list(gmm.feature_names_in_) == ["a", "b", "c"]
+    np.testing.assert_array_equal(gmm.predict(frame), GaussianMixture(3, random_state=0).fit(X).predict(X))
+    with pytest.raises(ValueError, match="feature names"):
+        gmm.predict(frames.DataFrame(dict(zip("cba", X.T, strict=True))))
+
+
+# A good citizen of scikit-learn --------------------------------------------------------------------------------------
+
+
+@parametrize_with_checks([GaussianMixture(), GaussianMixture(covariance_type="diag", n_threads=2)])
+def test_scikit_learn_estimator_checks(estimator, check):
+    check(estimator)
+
+
+def test_is_a_scikit_learn_mixture_with_its_signature():
+    ours, theirs = GaussianMixture().get_params(), SklearnGaussianMixture().get_params()
+    assert issubclass(GaussianMixture, SklearnGaussianMixture)
+    assert ours == theirs | {"n_threads": None}
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda gmm: pickle.loads(pickle.dumps(gmm))], ids=str)
+def test_copies_predict_the_same(duplicate):
+    X = blobs()
+    gmm = GaussianMixture(3, random_state=0).fit(X)
+    np.testing.assert_array_equal(duplicate(gmm).score_samples(X), gmm.score_samples(X))
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_to_sklearn_and_back(covariance_type):
+    X = blobs()
+    gmm = GaussianMixture(3, covariance_type=covariance_type, random_state=0, n_threads=2).fit(X)
+    theirs = gmm.to_sklearn()
+    assert type(theirs) is SklearnGaussianMixture
+    assert theirs.get_params() | {"n_threads": 2} == gmm.get_params()
+    np.testing.assert_array_equal(theirs.predict(X), gmm.predict(X))
+    back = GaussianMixture.from_sklearn(theirs)
+    assert type(back) is GaussianMixture
+    assert back.n_threads is None
+    assert not np.shares_memory(back.means_, gmm.means_)
+    assert_same_fit(back, gmm, rtol=0)
+    assert back.n_features_in_ == 3
+    np.testing.assert_array_equal(back.predict_proba(X), gmm.predict_proba(X))
+
+
+def test_from_sklearn_refuses_what_it_cannot_take():
+    with pytest.raises(TypeError, match="got StandardScaler"):
+        GaussianMixture.from_sklearn(StandardScaler())
+    with pytest.raises(NotFittedError):
+        GaussianMixture.from_sklearn(SklearnGaussianMixture())
+    with pytest.raises(NotFittedError):
+        GaussianMixture().to_sklearn()
+
+
+def test_parameters_set_by_hand_are_enough_to_predict():
+    X = blobs()
+    fitted = GaussianMixture(3, random_state=0).fit(X)
+    loaded = GaussianMixture(3)
+    loaded.weights_, loaded.means_ = fitted.weights_, fitted.means_
+    loaded.precisions_cholesky_ = np.asfortranarray(fitted.precisions_cholesky_)
+    np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_in_pipeline_and_grid_search():
+    X = blobs()
+    pipeline = make_pipeline(StandardScaler(), GaussianMixture(random_state=0))
+    search = GridSearchCV(pipeline, {"gaussianmixture__n_components": [1, 3]}, cv=3).fit(
+        np.random.default_rng(0).permutation(X)
+    )
+    assert search.best_params_ == {"gaussianmixture__n_components": 3}
+
+
+def test_html_links_to_documentation():
+    assert "sklearn.mixture.GaussianMixture.html" in GaussianMixture()._repr_html_()
+
+
+def test_tags():
+    assert not GaussianMixture(init_params="random").__sklearn_tags__().array_api_support
