@@ -11,48 +11,50 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError
 
 KERNELS = "src/fastgmm/_kernels"
-X86_64 = platform.machine() in ("x86_64", "AMD64")
-VARIANTS = ("baseline", "v3", "v4") if X86_64 else ("baseline",)
+VARIANTS = ("baseline", "v3", "v4") if platform.machine() in ("x86_64", "AMD64") else ("baseline",)
 
 # Neither flag reorders arithmetic; both are needed for exp and comparisons to become vector code.  Never -ffast-math.
-GNU_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function"]
+COMMON_FLAGS = {"unix": ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function"], "msvc": ["/O2"]}
 SIMD_FLAGS = {
     "unix": {"v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"]},
     "msvc": {"v3": ["/arch:AVX2"], "v4": ["/arch:AVX512"]},
 }
 OPENMP_FLAGS = {  # compiler, linker
-    "linux": (["-fopenmp"], ["-fopenmp"]),
-    "darwin": (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),  # Apple's clang, with an installed libomp
+    "unix": (["-fopenmp"], ["-fopenmp"]),
     "msvc": (["/openmp"], []),
+    "Apple": (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),
 }
+NO_COMPILER = (
+    "No working C compiler was found: install one (Debian, Ubuntu: apt install gcc python3-dev; macOS: "
+    "xcode-select --install; Windows: Build Tools for Visual Studio)."
+)
+NO_OPENMP = (
+    "The C compiler has no OpenMP: install it (Debian, Ubuntu: part of gcc; macOS: brew install libomp, then point "
+    "CFLAGS and LDFLAGS at it), or set FASTGMM_NO_OPENMP=1 to build for a single thread."
+)
 
 
 class BuildKernels(build_ext):
-    """build_ext with the flags that the compiler at hand understands."""
+    """build_ext with the flags that the compiler at hand understands; says what to install if it cannot work."""
 
     def build_extensions(self):
-        compiler = "msvc" if self.compiler.compiler_type == "msvc" else "unix"
-        common = ["/O2"] if compiler == "msvc" else GNU_FLAGS
-        openmp, openmp_link = self.openmp_flags(compiler)
+        kind = "msvc" if self.compiler.compiler_type == "msvc" else "unix"
+        self.probe("int main(void) { return 0; }", [], [], NO_COMPILER)
+        openmp, openmp_link = OPENMP_FLAGS["Apple" if platform.system() == "Darwin" else kind]
+        if os.environ.get("FASTGMM_NO_OPENMP", "0") not in ("", "0"):
+            openmp, openmp_link = [], []
+        else:
+            self.probe(
+                "#include <omp.h>\nint main(void) { return !omp_get_max_threads(); }", openmp, openmp_link, NO_OPENMP
+            )
         for extension in self.extensions:
             variant = extension.name.rpartition("._")[2]
-            extension.extra_compile_args = common + openmp + SIMD_FLAGS[compiler].get(variant, [])
+            extension.extra_compile_args = COMMON_FLAGS[kind] + openmp + SIMD_FLAGS[kind].get(variant, [])
             extension.extra_link_args = openmp_link
         super().build_extensions()
 
-    def openmp_flags(self, compiler):
-        """Flags that were seen to compile and link an OpenMP program here; an error that says what to install otherwise."""
-        if os.environ.get("FASTGMM_NO_OPENMP", "0") not in ("", "0"):
-            return [], []
-        flags, link = OPENMP_FLAGS["msvc" if compiler == "msvc" else "darwin" if platform.system() == "Darwin" else "linux"]
-        self.try_build("int main(void) { return 0; }", [], [], "No working C compiler was found: install one "
-                       "(Debian, Ubuntu: apt install gcc python3-dev; macOS: xcode-select --install; Windows: Build Tools for Visual Studio).")
-        self.try_build("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }", flags, link, "The C compiler has no OpenMP: "
-                       "install it (Debian: part of gcc; macOS: brew install libomp, then point CFLAGS and LDFLAGS at it), "
-                       "or set FASTGMM_NO_OPENMP=1 to build for a single thread.")
-        return flags, link
-
-    def try_build(self, source, flags, link, remedy):
+    def probe(self, source, flags, link, remedy):
+        """Compile and link a program."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "probe.c")
             path.write_text(source)
@@ -63,11 +65,12 @@ class BuildKernels(build_ext):
                 raise SystemExit(f"fastgmm cannot be built. {remedy}\n({error})") from None
 
 
-extensions = [Extension("fastgmm._kernels._cpu", [f"{KERNELS}/_cpu.pyx"])] + [
-    Extension(f"fastgmm._kernels._{v}", [f"{KERNELS}/_{v}.pyx"], include_dirs=[KERNELS],
-              depends=[str(path) for pattern in ("*.h", "*.pxi") for path in Path(KERNELS).glob(pattern)])
-    for v in VARIANTS
+headers = [str(path) for pattern in ("*.h", "*.pxi") for path in Path(KERNELS).glob(pattern)]
+extensions = [Extension("fastgmm._kernels._cpu", [f"{KERNELS}/_cpu.pyx"])]
+extensions += [
+    Extension(f"fastgmm._kernels._{name}", [f"{KERNELS}/_{name}.pyx"], include_dirs=[KERNELS], depends=headers)
+    for name in VARIANTS
 ]
-DIRECTIVES = {"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False,
-              "freethreading_compatible": True, "embedsignature": True}
-setup(ext_modules=cythonize(extensions, compiler_directives=DIRECTIVES), cmdclass={"build_ext": BuildKernels})
+directives = dict.fromkeys(("cdivision", "freethreading_compatible"), True)
+directives |= dict.fromkeys(("boundscheck", "wraparound", "initializedcheck"), False)
+setup(ext_modules=cythonize(extensions, compiler_directives=directives), cmdclass={"build_ext": BuildKernels})

@@ -105,11 +105,13 @@ def choose_cases(options: argparse.Namespace) -> list[Case]:
     if options.n is not None:
         return [Case(options.covariance, options.n, options.d, options.k, options.dtype)]
     cases = [Case(*case, dtype=options.dtype) for case in CASES]
-    if options.quick:  # a tenth, but enough rows for every covariance to have full rank
-        cases = [
-            dataclasses.replace(c, n_samples=max(c.n_samples // 10, 4 * c.n_components * c.n_features)) for c in cases
-        ]
+    if options.quick:  # a tenth, but enough rows for every full covariance to have full rank
+        cases = [dataclasses.replace(case, n_samples=max(case.n_samples // 10, least_samples(case))) for case in cases]
     return cases
+
+
+def least_samples(case: Case) -> int:
+    return 4 * case.n_components * case.n_features if case.covariance_type == "full" else 0
 
 
 def print_rates(rates: Rates) -> None:

@@ -70,7 +70,9 @@ def test_m_step_does_not_depend_on_the_centers(covariance_type, distance):
 @pytest.mark.parametrize("covariance_type", ["full", "tied"])
 def test_covariances_are_exactly_symmetric(covariance_type):
     X, resp = rows_and_resp()
-    parameters = m_step(statistics_of(X, resp, X[:N_COMPONENTS], covariance_type), covariance_type, reg_covar=1e-6)
+    statistics = statistics_of(X, resp, X[:N_COMPONENTS], covariance_type)
+    statistics.scatter += statistics.scatter.swapaxes(-1, -2).copy()
+    parameters = m_step(statistics, covariance_type, reg_covar=1e-6)
     np.testing.assert_array_equal(parameters.covariances, parameters.covariances.swapaxes(-1, -2))
 
 

@@ -14,7 +14,7 @@ from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from fastgmm import GaussianMixture
 from fastgmm.datasets import load_old_faithful
@@ -62,7 +62,8 @@ def assert_same_fit(ours, theirs, rtol=1e-8):
         assert actual.dtype == expected.dtype
         np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol * np.abs(expected).max(), err_msg=name)
     np.testing.assert_allclose(ours.lower_bound_, theirs.lower_bound_, rtol=rtol)
-    np.testing.assert_allclose(ours.lower_bounds_, theirs.lower_bounds_, rtol=rtol)
+    if hasattr(theirs, "lower_bounds_"):  # since scikit-learn 1.7
+        np.testing.assert_allclose(ours.lower_bounds_, theirs.lower_bounds_, rtol=rtol)
     assert ours.n_iter_ == theirs.n_iter_
     assert ours.converged_ == theirs.converged_
 
@@ -85,9 +86,8 @@ def test_parity_after_n_iterations(data, covariance_type, n_iter):
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 def test_parity_float32(covariance_type, n_iter):
     X = blobs(dtype=np.float32)
-    ours, theirs = fit_both(
-        X, n_components=3, covariance_type=covariance_type, max_iter=n_iter, tol=0.0, **start_for(X, covariance_type)
-    )
+    start = {name: value.astype(np.float32) for name, value in start_for(X, covariance_type).items()}
+    ours, theirs = fit_both(X, n_components=3, covariance_type=covariance_type, max_iter=n_iter, tol=0.0, **start)
     assert_same_fit(ours, theirs, rtol=1e-4)  # scikit-learn's own float32 error, not ours
 
 
@@ -230,7 +230,7 @@ def test_overflow_is_an_error_that_says_what_to_do(covariance_type, dtype):
 def test_row_beyond_reach_is_an_error(covariance_type):
     X = blobs()
     X[5] = 1e160
-    with pytest.raises(ValueError, match="log-likelihood became -inf.*Rescale"):
+    with pytest.raises(ValueError, match=r"log-likelihood became -inf.*Rescale"):
         GaussianMixture(3, covariance_type=covariance_type, **start_for(blobs(), covariance_type)).fit(X)
 
 
@@ -506,7 +506,18 @@ def test_data_frames_and_feature_names(library):
 # A good citizen of scikit-learn --------------------------------------------------------------------------------------
 
 
-@parametrize_with_checks([GaussianMixture(), GaussianMixture(covariance_type="diag", n_threads=2)])
+def _check_id(value):
+    return value.func.__name__ if hasattr(value, "func") else value.covariance_type
+
+
+# A list of the pairs, not parametrize_with_checks: pytest 9 refuses the generator that scikit-learn 1.6 hands it.
+ESTIMATOR_CHECKS = [
+    *estimator_checks_generator(GaussianMixture()),
+    *estimator_checks_generator(GaussianMixture(covariance_type="diag", n_threads=2)),
+]
+
+
+@pytest.mark.parametrize(("estimator", "check"), ESTIMATOR_CHECKS, ids=_check_id)
 def test_scikit_learn_estimator_checks(estimator, check):
     check(estimator)
 

@@ -61,7 +61,7 @@ def test_bad_parameter(name, value):
 
 @pytest.mark.parametrize("n_threads", [0, -1, 1.0, "all"])
 def test_bad_n_threads(n_threads):
-    with pytest.raises(ValueError, match="The 'n_threads' parameter .* Pass None"):
+    with pytest.raises(ValueError, match=r"The 'n_threads' parameter .* Pass None"):
         GaussianMixture(n_threads=n_threads).fit(X)
 
 
@@ -115,7 +115,7 @@ def test_bad_data_for_predictions(method, data):
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "aic", "bic"])
 def test_other_number_of_features(method):
-    with pytest.raises(ValueError, match="3 features.*expecting 2"):
+    with pytest.raises(ValueError, match=r"3 features.*expecting 2"):
         getattr(GaussianMixture().fit(X), method)(np.zeros((5, 3)))
 
 
@@ -217,7 +217,7 @@ def test_precisions_of_any_scale_are_accepted():
 def test_attributes_of_wrong_shape_are_not_handed_to_the_kernels(name, value):
     gmm = GaussianMixture(2, random_state=0).fit(X)
     setattr(gmm, name, value)
-    with pytest.raises(ValueError, match="has the shape .* Call fit again"):
+    with pytest.raises(ValueError, match=r"has the shape .* Call fit again"):
         gmm.predict(X)
 
 

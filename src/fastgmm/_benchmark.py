@@ -400,21 +400,22 @@ def time_whole_fits(
 ) -> dict[str, WholeFit]:
     """Fit X with each estimator, and measure the start alone (max_iter=0), the fit, and in a short run the memory.
 
-    Each is timed once, and again until `turn_seconds` have passed; the medians count.
+    Each is timed once, and again until `turn_seconds` have passed; the medians count. The short run comes first and
+    warms up.
     """
     fits = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for name, estimator in estimators.items():
+            report(name, "memory")
+            short = estimator(**arguments | {"max_iter": 2})
+            peak_bytes = peak_memory(partial(short.fit, X))
             report(name, "start")
             start_only = estimator(**arguments | {"max_iter": 0})
             start_seconds = _median_seconds(partial(start_only.fit, X), turn_seconds)
             report(name, "fit")
             model = estimator(**arguments)
             total_seconds = _median_seconds(partial(model.fit, X), turn_seconds)
-            report(name, "memory")
-            short = estimator(**arguments | {"max_iter": 2})
-            peak_bytes = peak_memory(partial(short.fit, X))
             report(name, "log-likelihood")
             log_likelihood = float(model.score(X)) * len(X)
             fits[name] = WholeFit(start_seconds, total_seconds, int(model.n_iter_), log_likelihood, peak_bytes)

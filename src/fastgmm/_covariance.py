@@ -121,6 +121,15 @@ def _transposed_inverses(triangles: np.ndarray) -> np.ndarray:
     return inverses
 
 
+def _factors_of_inverses(matrices: np.ndarray) -> np.ndarray | None:
+    """Upper U with U U^T the inverse of each matrix of a stack, or None if one is not finite and positive-definite."""
+    try:
+        factors = _transposed_inverses(np.linalg.cholesky(matrices))
+    except np.linalg.LinAlgError:
+        return None
+    return factors if np.isfinite(matrices).all() and np.isfinite(factors).all() else None
+
+
 def _reversed_axes(matrices: np.ndarray) -> np.ndarray:
     """J A J with the exchange matrix J: rows and columns in reverse order."""
     return matrices[..., ::-1, ::-1]
@@ -183,13 +192,12 @@ class _Full:
         return squares / divisor, statistics.nk[:, np.newaxis] * delta * delta / divisor
 
     def precisions_cholesky(self, covariances):
-        try:
-            factors = _transposed_inverses(np.linalg.cholesky(covariances))
-            usable = np.isfinite(factors).all()
-        except np.linalg.LinAlgError:
-            usable = False
-        if not usable:
-            raise _ill_defined(f"the covariance of component {_first_not_positive_definite(covariances)}")
+        factors = _factors_of_inverses(covariances)
+        if factors is None:
+            component = next(
+                k for k, matrix in enumerate(covariances) if _factors_of_inverses(matrix[np.newaxis]) is None
+            )
+            raise _ill_defined(f"the covariance of component {component}")
         return factors
 
     def precisions_cholesky_from_precisions(self, precisions):
@@ -231,14 +239,10 @@ class _Tied:
         return np.diagonal(statistics.scatter[0]) / divisor, statistics.nk @ (delta * delta) / divisor
 
     def precisions_cholesky(self, covariances):
-        try:
-            factors = _transposed_inverses(np.linalg.cholesky(covariances[np.newaxis]))[0]
-            usable = np.isfinite(factors).all()
-        except np.linalg.LinAlgError:
-            usable = False
-        if not usable:
+        factors = _factors_of_inverses(covariances[np.newaxis])
+        if factors is None:
             raise _ill_defined("the covariance that all components share")
-        return factors
+        return factors[0]
 
     def precisions_cholesky_from_precisions(self, precisions):
         return _cholesky_of_precisions(precisions)
@@ -329,18 +333,6 @@ COVARIANCE_TYPES: dict[str, CovarianceType] = {
     "diag": _Diag(),
     "spherical": _Spherical(),
 }
-
-
-def _first_not_positive_definite(matrices: np.ndarray) -> int:
-    """Index of the first matrix whose triangular factor does not exist; the last one if all but it do."""
-    for k, matrix in enumerate(matrices[:-1]):
-        try:
-            factor = _transposed_inverses(np.linalg.cholesky(matrix[np.newaxis]))
-        except np.linalg.LinAlgError:
-            return k
-        if not np.isfinite(factor).all():
-            return k
-    return len(matrices) - 1
 
 
 def _divisors_and_shifts(statistics: SufficientStatistics, dtype) -> tuple[np.ndarray, np.ndarray]:

@@ -65,25 +65,38 @@ def kmeans_plusplus_indices(
 
 
 def _first_seed(n_samples, sample_weight, random_state) -> int:
-    """`random_state.choice(n_samples, p=weights / sum of weights)`: the same draw, without arrays when all weights are equal."""
+    """`random_state.choice(n_samples, p=weights / sum of weights)`; without arrays when all weights are equal."""
     if sample_weight is None:
         return int(random_state.uniform() * n_samples)
     return random_state.choice(n_samples, p=sample_weight / sample_weight.sum())
 
 
 def _rows_at(thresholds, closest, block_sums, sample_weight) -> np.ndarray:
-    """First row at which the cumulated weighted distances reach each threshold; they are cumulated within one block of rows at a time."""
+    """First row at which the cumulated weighted distances reach each threshold."""
+    if closest.dtype == np.float32:
+        return _rows_at_float32(thresholds, closest, sample_weight)
+    # The sums over blocks of rows are known: cumulate within the one block in question.
     ends = np.cumsum(block_sums)
     rows = np.empty(len(thresholds), dtype=np.intp)
     for t, threshold in enumerate(thresholds):
         block = min(np.searchsorted(ends, threshold), len(ends) - 1)
         part = slice(block * BLOCK_ROWS, (block + 1) * BLOCK_ROWS)
-        mass = closest[part].astype(np.float64)
-        if sample_weight is not None:
-            mass *= sample_weight[part]
+        mass = closest[part] if sample_weight is None else sample_weight[part] * closest[part]
         cumulated = np.cumsum(mass) + (ends[block - 1] if block else 0.0)
         rows[t] = part.start + min(np.searchsorted(cumulated, threshold), len(mass) - 1)
     return rows
+
+
+def _rows_at_float32(thresholds, closest, sample_weight) -> np.ndarray:
+    """The same with sums that are rounded to float32 row after row.
+
+    From some 10,000 rows on that rounding decides which row is drawn, and scikit-learn's sums have it: exact ones would
+    be another start.
+    """
+    cumulated = np.cumsum(closest if sample_weight is None else sample_weight.astype(np.float32) * closest)
+    rounded = thresholds.astype(np.float32)
+    rounded_up = np.where(rounded < thresholds, np.nextafter(rounded, np.float32(np.inf)), rounded)
+    return np.minimum(np.searchsorted(cumulated, rounded_up), len(cumulated) - 1)
 
 
 def kmeans_labels(
@@ -112,13 +125,54 @@ def kmeans_labels(
     """
     means = column_means(X, n_threads)
     tol = _RELATIVE_TOL * column_variances(X, means, n_threads).mean()
-    # In float32 the bits of the shift show in the distances, so it must be the very mean that scikit-learn subtracts.
+    # In float32 the digits of the shift show in the distances, so it must be the very mean that scikit-learn subtracts.
     shift = X.mean(axis=0) if X.dtype == np.float32 else means
 
     seeds = kmeans_plusplus_indices(X, n_clusters, random_state, n_threads, shift, sample_weight)
-    centers = X[seeds] - shift
+    labels, sums, counts = lloyd(X, shift, X[seeds] - shift, tol, n_threads, sample_weight)
+    occupied = counts > 0
+    if not occupied.all():
+        warnings.warn(
+            f"k-means found only {np.count_nonzero(occupied)} distinct clusters for n_components={n_clusters}, "
+            "possibly because X has duplicate rows: use fewer components.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return labels, sums / np.where(occupied, counts, 1.0)[:, np.newaxis] + shift
+
+
+def lloyd(
+    X: np.ndarray,
+    shift: np.ndarray,
+    centers: np.ndarray,
+    tol: float,
+    n_threads: int,
+    sample_weight: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lloyd's iterations on X - shift from the given centers.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        C-contiguous, float32 or float64.
+    shift : ndarray of shape (n_features,)
+    centers : ndarray of shape (n_clusters, n_features)
+        In the dtype of X.
+    tol : float
+        Stop when the squared moves of all centers add up to no more than this.
+    n_threads : int
+    sample_weight : ndarray of shape (n_samples,), default=None
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,), int32
+    sums : ndarray of shape (n_clusters, n_features), float64
+        Weighted sums of the clusters' rows, minus shift.
+    counts : ndarray of shape (n_clusters,), float64
+        Sums of the clusters' weights.
+    """
     labels = np.full(X.shape[0], -1, dtype=np.int32)
-    passes = KMeansPasses(X, shift, n_clusters, sample_weight, n_threads)
+    passes = KMeansPasses(X, shift, len(centers), sample_weight, n_threads)
     for _ in range(_MAX_ITER):
         n_changed, sums, counts = passes.assign(centers, labels)
         if n_changed == 0:
@@ -130,16 +184,7 @@ def kmeans_labels(
             break
     else:
         _, sums, counts = passes.assign(centers, labels)
-
-    occupied = counts > 0
-    if not occupied.all():
-        warnings.warn(
-            f"k-means found only {np.count_nonzero(occupied)} distinct clusters for n_components={n_clusters}, "
-            "possibly because X has duplicate rows: use fewer components.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
-    return labels, sums / np.where(occupied, counts, 1.0)[:, np.newaxis] + shift
+    return labels, sums, counts
 
 
 def _updated_centers(X, shift, centers, labels, sums, counts, sample_weight):

@@ -1,7 +1,7 @@
 """Every walk over the rows of the data: kernels called chunk by chunk, with their workspace.
 
-Between two chunks Python gets to run, so that Ctrl-C stops a long pass within about a second.  The chunks' statistics add up; where they
-end depends on the shapes alone, so results repeat bitwise for a given number of threads.
+Between two chunks Python gets to run, so that Ctrl-C stops a long pass within about a second. The chunks' statistics
+add up; where they end depends on the shapes alone, so results repeat bitwise for a given number of threads.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ BLOCK_ROWS = _kernels.active.BLOCK
 
 _ALIGNMENT = 64
 _CHUNK_FLOPS = 5e9  # about half a second on one core of the plainest variant
-_THREAD_FLOPS = 2e5  # what makes waking one more thread worth it
+_THREAD_FLOPS = 2e6  # what makes waking one more thread worth it: some 50 us of work
 _SCORE_ROWS = 2**16  # log-densities held at a time when only their sum is wanted
 
 
@@ -79,8 +79,8 @@ class DataPasses:
         scatter = _as_3d(statistics.scatter)
         for rows in self._walk.slices():
             statistics.log_likelihood += _kernels.active.em_pass(
-                self.X[rows], self._weights(rows), means, centers, factors, log_const, statistics.nk, statistics.sum_x, scatter,
-                self._walk.workspace, self._walk.sums, self.n_threads,
+                self.X[rows], _part(self.sample_weight, rows), means, centers, factors, log_const,
+                statistics.nk, statistics.sum_x, scatter, self._walk.workspace, self._walk.sums, self.n_threads,
             )  # fmt: skip
         return statistics
 
@@ -116,7 +116,7 @@ class DataPasses:
                 _kernels.active.density_pass(
                     self.X[part], *kernel_parameters, norm, None, None, self._walk.workspace, self.n_threads
                 )
-                weights = self._weights(part)
+                weights = _part(self.sample_weight, part)
                 total += float(norm.sum(dtype=np.float64) if weights is None else weights @ norm)
         return total
 
@@ -135,7 +135,7 @@ class DataPasses:
     def _density(self, parameters, log_prob_norm=None, labels=None, resp=None):
         kernel_parameters = self._kernel_parameters(parameters)
         for rows in self._walk.slices():
-            outputs = [None if out is None else out[rows] for out in (log_prob_norm, labels, resp)]
+            outputs = [_part(out, rows) for out in (log_prob_norm, labels, resp)]
             _kernels.active.density_pass(
                 self.X[rows], *kernel_parameters, *outputs, self._walk.workspace, self.n_threads
             )
@@ -154,7 +154,7 @@ class DataPasses:
         statistics = self._zeros(centers)
         for rows, labels, resp in blocks:
             _kernels.active.statistics_pass(
-                self.X[rows], self._weights(rows), labels, resp, centers, statistics.nk, statistics.sum_x,
+                self.X[rows], _part(self.sample_weight, rows), labels, resp, centers, statistics.nk, statistics.sum_x,
                 _as_3d(statistics.scatter), self._walk.workspace, self._walk.sums, self.n_threads,
             )  # fmt: skip
         return statistics
@@ -167,8 +167,9 @@ class DataPasses:
     def _as_data(self, array) -> np.ndarray:
         return np.ascontiguousarray(array, self.X.dtype)
 
-    def _weights(self, rows: slice):
-        return None if self.sample_weight is None else self.sample_weight[rows]
+
+def _part(array: np.ndarray | None, rows: slice) -> np.ndarray | None:
+    return None if array is None else array[rows]
 
 
 def _as_3d(array: np.ndarray) -> np.ndarray:
@@ -214,15 +215,16 @@ class KMeansPasses:
         self._walk = _Walk(self.X, n_clusters, n_clusters, 4.0 * n_clusters * n_features + 100, n_threads)
 
     def assign(self, centers: np.ndarray, labels: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
-        """Put the nearest centers into ``labels`` (int32); how many changed, and the clusters' sums of x - shift and weights."""
+        """Put the nearest centers into ``labels`` (int32).
+
+        Returned are how many changed, and the clusters' weighted sums of x - shift and their weights."""
         sums, counts = np.zeros(centers.shape), np.zeros(len(centers))
         n_changed = 0
         for rows in self._walk.slices():
-            _, changed = _kernels.active.kmeans_pass(
-                self.X[rows], self._weights(rows), self.shift, centers, labels[rows], counts, sums,
+            n_changed += _kernels.active.kmeans_pass(
+                self.X[rows], _part(self.sample_weight, rows), self.shift, centers, labels[rows], counts, sums,
                 self._walk.workspace, self._walk.sums, self._walk.n_threads,
             )  # fmt: skip
-            n_changed += changed
         return n_changed, sums, counts
 
     def potentials(self, candidates: np.ndarray, closest: np.ndarray) -> np.ndarray:
@@ -230,9 +232,9 @@ class KMeansPasses:
         return self._closest(candidates, closest, False, None)
 
     def take(self, center: np.ndarray, closest: np.ndarray, block_sums: np.ndarray, first: bool = False) -> float:
-        """Lower ``closest`` to the squared distances from ``center``; ``block_sums`` get its weighted sums over runs of BLOCK rows.
+        """Lower ``closest`` to the squared distances from ``center``, and return its weighted sum.
 
-        With ``first`` the old values of ``closest`` are not looked at.  The sum over all rows is returned."""
+        ``block_sums`` get the sums over runs of BLOCK_ROWS; with ``first`` old values of ``closest`` do not count."""
         return float(self._closest(center[np.newaxis], closest, first, block_sums)[0])
 
     def _closest(self, centers, closest, restart, block_sums):
@@ -241,11 +243,8 @@ class KMeansPasses:
         for rows in self._walk.slices():
             sums = None if block_sums is None else block_sums[rows.start // BLOCK_ROWS : -(-rows.stop // BLOCK_ROWS)]
             _kernels.active.closest_pass(
-                self.X[rows], self._weights(rows), self.shift, centers, closest[rows], restart, sums, potentials,
-                self._walk.workspace, self._walk.sums, self._walk.n_threads,
+                self.X[rows], _part(self.sample_weight, rows), self.shift, centers, closest[rows], restart,
+                sums, potentials, self._walk.workspace, self._walk.sums, self._walk.n_threads,
             )  # fmt: skip
             total += potentials
         return total
-
-    def _weights(self, rows: slice):
-        return None if self.sample_weight is None else self.sample_weight[rows]

@@ -14,8 +14,8 @@ def _note_fork() -> None:
     _in_forked_child = True
 
 
-# GNU's OpenMP runtime deadlocks in a forked child whose parent has run a parallel region: children keep to one thread, which
-# enters no parallel region at all.
+# GNU's OpenMP runtime deadlocks in a forked child whose parent has run a parallel region: children keep to one thread,
+# which enters no parallel region at all.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_note_fork)
 

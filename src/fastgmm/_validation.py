@@ -121,6 +121,8 @@ def check_sample_weight(sample_weight, n_samples: int) -> np.ndarray | None:
     """Weights as a float64 array of shape (n_samples,), or None."""
     if sample_weight is None:
         return None
+    if np.isscalar(sample_weight):
+        raise ValueError(f"Sample weights must be 1D: got sample_weight={sample_weight!r}, pass one for each row of X.")
     weights = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
     if weights.ndim != 1:
         raise ValueError(f"Sample weights must be 1D: got sample_weight of shape {weights.shape}, not {(n_samples,)}.")
@@ -239,7 +241,7 @@ def check_fitted_array(estimator, name: str, shape: tuple[int, ...]) -> np.ndarr
     array = np.ascontiguousarray(getattr(estimator, name), dtype=np.float64)
     if array.shape != shape:
         raise ValueError(
-            f"{name} has the shape {array.shape}, but {shape} belongs to the data, to the other fitted attributes and to "
+            f"{name} has the shape {array.shape}, but {shape} belongs to the data, the other fitted attributes and "
             f"covariance_type={estimator.covariance_type!r}: a parameter or an attribute was changed, or X has other "
             "features. Call fit again (with warm_start=False)."
         )

@@ -60,7 +60,7 @@ def _positive_int(text: str) -> int:
 # What is fitted: (name, loader, n_components, every how many rows, the same when quick). scikit-learn needs about a
 # second for one iteration on 100,000 patches, so that it gets every fifth of the 531,720; fastgmm gets the same rows.
 _TASKS = (
-    ("pixels", load_sample_pixels, 8, 1, 20),
+    ("pixels", load_sample_pixels, 8, 1, 10),
     ("patches 8x8", load_sample_patches, 16, 5, 100),
 )
 
@@ -115,9 +115,9 @@ def _print_header(console: Any, machine: Mapping[str, str], max_iter: int) -> No
     for label, value in machine.items():
         console.print(f"[bold]{label:>20}[/]  {value}", highlight=False)
     console.print(
-        "\nBoth make the default fit: full covariance, k-means start, random_state=0, here with at most "
-        f"{max_iter} iterations.\nThe time of an iteration is what the fit takes beyond its start, divided by its "
-        "iterations.\nPeak memory is above X.\n",
+        "\nBoth make the default fit (full covariance, k-means start, random_state=0), here with at most "
+        f"{max_iter}\niterations. The time of one is what a fit takes beyond its start, divided by their number.\n"
+        "Peak memory is above X.\n",
         highlight=False,
     )
 

@@ -292,16 +292,17 @@ class GaussianMixture(_SklearnGaussianMixture):
                 passes, self.n_components, self.covariance_type, self.reg_covar, self.init_params, given, random_state
             )
 
-        result = run_em(
-            MaximumLikelihood(passes, self.covariance_type, self.reg_covar),
-            start,
-            n_init=1 if continues else self.n_init,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            progress=Progress(self.verbose, self.verbose_interval),
-            lower_bound=self.lower_bound_ if continues else -math.inf,
-        )
-        self._set_fitted(result, X.dtype)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is an error by itself
+            result = run_em(
+                MaximumLikelihood(passes, self.covariance_type, self.reg_covar),
+                start,
+                n_init=1 if continues else self.n_init,
+                max_iter=self.max_iter,
+                tol=self.tol,
+                progress=Progress(self.verbose, self.verbose_interval),
+                lower_bound=self.lower_bound_ if continues else -math.inf,
+            )
+            self._set_fitted(result, X.dtype)
         if not result.converged and self.max_iter > 0:
             warnings.warn(
                 f"The best run did not converge in max_iter={self.max_iter} iterations: its last gain was not below "
@@ -329,8 +330,7 @@ class GaussianMixture(_SklearnGaussianMixture):
             "precisions_cholesky_": parameters.precisions_cholesky,
             "precisions_": COVARIANCE_TYPES[self.covariance_type].precisions(parameters.precisions_cholesky),
         }
-        with np.errstate(over="ignore"):  # reported below
-            attributes = {name: values.astype(dtype, copy=False) for name, values in attributes.items()}
+        attributes = {name: values.astype(dtype, copy=False) for name, values in attributes.items()}
         for name, values in attributes.items():  # all are checked before the first is set
             if not np.isfinite(values).all():
                 raise ValueError(

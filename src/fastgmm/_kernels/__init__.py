@@ -14,7 +14,7 @@ SUPPORTED = tuple(name for name in BUILT if name in _cpu.supported())
 ACTIVE = os.environ.get("FASTGMM_SIMD") or SUPPORTED[-1]
 if ACTIVE not in SUPPORTED:
     raise ImportError(
-        f"FASTGMM_SIMD={ACTIVE!r} cannot be used here: built are {', '.join(BUILT)}; this CPU runs {', '.join(SUPPORTED)}. "
-        "Unset FASTGMM_SIMD to take the fastest of them."
+        f"FASTGMM_SIMD={ACTIVE!r} cannot be used here: built are {', '.join(BUILT)}; "
+        f"this CPU runs {', '.join(SUPPORTED)}. Unset FASTGMM_SIMD to take the fastest of them."
     )
 active = import_module(f"{__name__}._{ACTIVE}")

@@ -436,6 +436,18 @@ INLINE void NAME(row_scales)(const double *RESTRICT weights, const REAL *RESTRIC
     for (int i = m; i < padded; i++) scale[i] = 0;
 }
 
+/* sum_i w_i x_i (w = NULL: all 1), in float64 and in eight interleaved sums, which are what lets it be vector code. */
+static double NAME(weighted_sum)(const REAL *RESTRICT x, const double *RESTRICT weights, int m)
+{
+    double sums[8] = {0}, sum = 0;
+    int i = 0;
+    for (; i + 8 <= m; i += 8)
+        for (int l = 0; l < 8; l++) sums[l] += weights ? weights[i + l] * x[i + l] : x[i + l];
+    for (; i < m; i++) sums[0] += weights ? weights[i] * x[i] : x[i];
+    for (int l = 0; l < 8; l++) sum += sums[l];
+    return sum;
+}
+
 /* Row-major out (m, K) = p[k] / total. */
 INLINE void NAME(write_resp)(const REAL *RESTRICT p, const REAL *RESTRICT total, int m, int n_components, REAL *RESTRICT out)
 {
@@ -468,20 +480,42 @@ static void NAME(subtract)(REAL *RESTRICT xt, int padded, int d, const REAL *RES
         for (int i = 0; i < padded; i++) xt[j * STRIDE + i] -= shift[j];
 }
 
-/* out_i = -|x_i - center|^2: the log-probability, but for constants, of a unit sphere. */
-static void NAME(negative_distances)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT center, REAL *RESTRICT out)
+INLINE void NAME(distance_tile)(const int count, const REAL *RESTRICT xt, int d, const REAL *RESTRICT centers, REAL *RESTRICT out)
 {
-    for (int i = 0; i < padded; i += GROUP * LANES) {
-        VEC q[GROUP] = {{0}};
-        for (int j = 0; j < d; j++)
+    VEC q[4][GROUP] = {{{0}}};
+    for (int j = 0; j < d; j++)
 #pragma GCC unroll 4
-            for (int g = 0; g < GROUP; g++) {
-                VEC y = NAME(load)(xt + j * STRIDE + i + g * LANES) - center[j];
-                q[g] += y * y;
+        for (int g = 0; g < GROUP; g++) {
+            VEC x = NAME(load)(xt + j * STRIDE + g * LANES);
+#pragma GCC unroll 4
+            for (int k = 0; k < count; k++) {
+                VEC y = x - centers[(long)k * d + j];
+                q[k][g] += y * y;
             }
+        }
 #pragma GCC unroll 4
-        for (int g = 0; g < GROUP; g++) NAME(store)(out + i + g * LANES, -q[g]);
-    }
+    for (int k = 0; k < count; k++)
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUP; g++) NAME(store)(out + k * STRIDE + g * LANES, -q[k][g]);
+}
+
+/* out[k]_i = -|x_i - center_k|^2 for `count` centers: the log-probabilities, but for constants, of unit spheres. */
+static void NAME(negative_distances)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT centers, int count,
+                                     REAL *RESTRICT out)
+{
+    int k = 0;
+    for (; k + 4 <= count; k += 4)
+        for (int i = 0; i < padded; i += GROUP * LANES)
+            NAME(distance_tile)(4, xt + i, d, centers + (long)k * d, out + (long)k * STRIDE + i);
+    for (; k < count; k++)
+        for (int i = 0; i < padded; i += GROUP * LANES)
+            NAME(distance_tile)(1, xt + i, d, centers + (long)k * d, out + (long)k * STRIDE + i);
+}
+
+/* distances <- min(closest, -negative), or -negative without `closest` */
+static void NAME(lower)(const REAL *RESTRICT negative, const REAL *closest, int m, REAL *distances)
+{
+    for (int i = 0; i < m; i++) distances[i] = closest && closest[i] < -negative[i] ? closest[i] : -negative[i];
 }
 
 /* ---- exp and log over whole arrays, for tests and benchmarks ---- */

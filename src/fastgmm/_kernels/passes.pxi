@@ -44,8 +44,10 @@ cdef extern from "kernels.h" nogil:
     void take_labels_f64(const int32_t*, int, int, int, double*)
     void write_resp_f64(const double*, const double*, int, int, double*)
     void arg_max_f64(const double*, int, int, double*, int32_t*)
+    double weighted_sum_f64(const double*, const double*, int)
+    void lower_f64(const double*, const double*, int, double*)
     void subtract_f64(double*, int, int, const double*)
-    void negative_distances_f64(const double*, int, int, const double*, double*)
+    void negative_distances_f64(const double*, int, int, const double*, int, double*)
     void exp_array_f64(double*, long)
     void log_array_f64(double*, long)
 
@@ -62,8 +64,10 @@ cdef extern from "kernels.h" nogil:
     void take_labels_f32(const int32_t*, int, int, int, float*)
     void write_resp_f32(const float*, const float*, int, int, float*)
     void arg_max_f32(const float*, int, int, float*, int32_t*)
+    double weighted_sum_f32(const float*, const double*, int)
+    void lower_f32(const float*, const float*, int, float*)
     void subtract_f32(float*, int, int, const float*)
-    void negative_distances_f32(const float*, int, int, const float*, float*)
+    void negative_distances_f32(const float*, int, int, const float*, int, float*)
     void exp_array_f32(float*, long)
     void log_array_f32(float*, long)
 
@@ -230,9 +234,8 @@ cdef void em_rows(const real* X, const double* weights, long start, long stop, S
     cdef real* peak = p + <long>s.n_components * STRIDE
     cdef real* total = peak + STRIDE
     cdef real* scale = total + STRIDE
-    cdef long i, first, block
+    cdef long first, block
     cdef int m, padded
-    cdef double log_likelihood
     cdef const double* w
     for block in range(n_blocks(stop - start)):
         first = start + block * BLOCK_ROWS
@@ -242,12 +245,16 @@ cdef void em_rows(const real* X, const double* weights, long start, long stop, S
         log_probs(xt, padded, s, means, packed, log_const, s.root, <const char*>(X + (first + m) * s.d),
                   min(BLOCK_ROWS, stop - first - m) * s.d * sizeof(real), p)
         softmax(p, padded, s, s.root, peak, total)
-        log_likelihood = 0.0
-        for i in range(m):
-            log_likelihood += peak[i] if w == NULL else w[i] * peak[i]
-        sums[0] += log_likelihood
+        sums[0] += weighted_sum(peak, w, m)
         scales(w, total, m, padded, s, scale)
         accumulate(xt, padded, s, centers, p, scale, z, sums + 1)
+
+
+cdef double weighted_sum(const real* x, const double* weights, int m) noexcept nogil:
+    if real is double:
+        return weighted_sum_f64(x, weights, m)
+    else:
+        return weighted_sum_f32(x, weights, m)
 
 
 cdef double merge(double* sums, long size, int n_threads, Shape s, double* nk, double* sum_x, double* scatter) noexcept nogil:
@@ -411,6 +418,13 @@ def density_pass(const real[:, ::1] X, const real[:, ::1] means, const real[:, :
                              work + t * rows, norm_out, labels_out, resp_out)
 
 
+cdef void prefetch(const real* X, long n_bytes) noexcept nogil:
+    """Ask for the rows of the next block while this one is worked on."""
+    cdef long line
+    for line in range(n_bytes // 64):
+        PREFETCH(<const char*>X + 64 * line)
+
+
 cdef int pack_shifted(const real* X, int m, int d, const real* shift, real* xt) noexcept nogil:
     cdef int padded = pack(X, m, d, xt)
     if real is double:
@@ -420,40 +434,39 @@ cdef int pack_shifted(const real* X, int m, int d, const real* shift, real* xt) 
     return padded
 
 
-cdef void distances(const real* xt, int padded, int d, const real* center, real* out) noexcept nogil:
+cdef void distances(const real* xt, int padded, int d, const real* centers, int count, real* out) noexcept nogil:
     if real is double:
-        negative_distances_f64(xt, padded, d, center, out)
+        negative_distances_f64(xt, padded, d, centers, count, out)
     else:
-        negative_distances_f32(xt, padded, d, center, out)
+        negative_distances_f32(xt, padded, d, centers, count, out)
 
 
 cdef void assign_rows(const real* X, const double* weights, const real* shift, long start, long stop, Shape s, const real* centers,
                       int32_t* labels, real* xt, double* sums) noexcept nogil:
-    """sums: inertia, number of changed labels, counts, sums of x - shift."""
+    """sums: number of changed labels, counts, sums of x - shift."""
     cdef real* p = xt + 2 * s.d * STRIDE
     cdef real* best = p + <long>s.n_components * STRIDE
     cdef int32_t* nearest = <int32_t*>(best + STRIDE)
-    cdef double* counts = sums + 2
+    cdef double* counts = sums + 1
     cdef double* sum_x
     cdef const real* x
     cdef long i, j, k, first, block, changed
     cdef int m, padded
-    cdef double w, inertia
+    cdef double w
     for block in range(n_blocks(stop - start)):
         first = start + block * BLOCK_ROWS
         m = min(BLOCK_ROWS, stop - first)
         padded = pack_shifted(X + first * s.d, m, s.d, shift, xt)
-        for k in range(s.n_components):
-            distances(xt, padded, s.d, centers + k * s.d, p + k * STRIDE)
+        prefetch(X + (first + m) * s.d, min(BLOCK_ROWS, stop - first - m) * s.d * sizeof(real))
+        distances(xt, padded, s.d, centers, s.n_components, p)
         if real is double:
             arg_max_f64(p, s.n_components, m, best, nearest)
         else:
             arg_max_f32(p, s.n_components, m, best, nearest)
-        inertia, changed = 0.0, 0
+        changed = 0
         for i in range(m):
             k = nearest[i]
             w = weights[first + i] if weights != NULL else 1.0
-            inertia -= w * best[i]
             changed += labels[first + i] != k
             labels[first + i] = <int32_t>k
             counts[k] += w
@@ -461,14 +474,13 @@ cdef void assign_rows(const real* X, const double* weights, const real* shift, l
             x = X + (first + i) * s.d
             for j in range(s.d):
                 sum_x[j] += w * (x[j] - shift[j])
-        sums[0] += inertia
-        sums[1] += changed
+        sums[0] += changed
 
 
 def kmeans_pass(const real[:, ::1] X, const double[::1] sample_weight, const real[::1] shift, const real[:, ::1] centers,
                 int32_t[::1] labels, double[::1] counts, double[:, ::1] sum_x, real[::1] workspace, double[::1] sums, int n_threads):
     """One Lloyd pass over the rows of X - shift: labels of the nearest centers (first of equals); add each cluster's weight and sum of
-    x - shift to counts and sum_x; return (weighted inertia, number of labels that changed)."""
+    x - shift to counts and sum_x; return the number of labels that changed."""
     cdef Shape s = shape_of(X.shape[1], centers.shape[0], centers.shape[0], 1)
     cdef long n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
     cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
@@ -492,32 +504,36 @@ def kmeans_pass(const real[:, ::1] X, const double[::1] sample_weight, const rea
             for j in range(size):
                 partial[j] += partial[t * size + j]
         for k in range(s.n_components):
-            counts[k] += partial[2 + k]
+            counts[k] += partial[1 + k]
             for j in range(s.d):
-                sum_x[k, j] += partial[2 + s.n_components + k * s.d + j]
-    return partial[0], int(partial[1])
+                sum_x[k, j] += partial[1 + s.n_components + k * s.d + j]
+    return int(partial[0])
 
 
 cdef void closest_rows(const real* X, const double* weights, const real* shift, long start, long stop, Shape s, const real* centers,
                        real* closest, bint keep, bint restart, double* block_sums, real* xt, double* sums) noexcept nogil:
     """sums[c] += sum_i w_i min(closest_i, |x_i - c|^2); with `keep` closest is overwritten and every block's sum noted."""
     cdef real* p = xt + 2 * s.d * STRIDE
-    cdef long i, k, first, block
+    cdef real* distance = p + <long>s.n_components * STRIDE
+    cdef real* new
+    cdef const real* old
+    cdef long k, first, block
     cdef int m, padded
-    cdef real distance
     cdef double potential
     for block in range(n_blocks(stop - start)):
         first = start + block * BLOCK_ROWS
         m = min(BLOCK_ROWS, stop - first)
         padded = pack_shifted(X + first * s.d, m, s.d, shift, xt)
+        prefetch(X + (first + m) * s.d, min(BLOCK_ROWS, stop - first - m) * s.d * sizeof(real))
+        distances(xt, padded, s.d, centers, s.n_components, p)
         for k in range(s.n_components):
-            distances(xt, padded, s.d, centers + k * s.d, p)
-            potential = 0.0
-            for i in range(m):
-                distance = -p[i] if restart or -p[i] < closest[first + i] else closest[first + i]
-                potential += distance if weights == NULL else weights[first + i] * distance
-                if keep:
-                    closest[first + i] = distance
+            old = NULL if restart else closest + first
+            new = closest + first if keep else distance
+            if real is double:
+                lower_f64(p + k * STRIDE, old, m, new)
+            else:
+                lower_f32(p + k * STRIDE, old, m, new)
+            potential = weighted_sum(<const real*>new, weights + first if weights != NULL else NULL, m)
             sums[k] += potential
             if keep:
                 block_sums[first // BLOCK_ROWS] = potential

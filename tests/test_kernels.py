@@ -1,0 +1,598 @@
+"""Each pass over the rows against the oracle: covariance types, dtypes, SIMD variants, threads, and sizes around the
+edges of blocks, vectors and register tiles."""
+
+from functools import cache
+from importlib import import_module
+from types import SimpleNamespace
+
+import mpmath
+import numpy as np
+import oracle
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastgmm import _kernels, _passes
+from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters
+from fastgmm._passes import BLOCK_ROWS, DataPasses, KMeansPasses, column_means, column_variances
+
+pytestmark = pytest.mark.usefixtures("threads_on_tiny_data")
+
+TYPES = list(COVARIANCE_TYPES)
+DTYPES = [np.float64, np.float32]
+N_THREADS = [1, 2, 3]
+OFFSETS = [0.0, 1e6]
+
+# Parameters and data are exact in the dtype, so only the arithmetic of a pass is measured. A log-density is a sum of some
+# d^2 / 2 products that amounts to -d; with d = 33 it is off by 30 units of rounding (1.1e-16, 6e-8) times its own
+# size of 50 at the worst, a responsibility by as much relative to itself; sums of positive terms add little to that.
+TOLERANCE = {np.float64: 2e-13, np.float32: 1e-4}
+
+# Rows: one; a vector and the block, one off either way; three blocks. Features: register tiles of 1 .. 8 and vectors of
+# 2 .. 16, one off either way. Not their whole product: each list is walked in full beside small others.
+EDGE_ROWS = [1, BLOCK_ROWS - 1, BLOCK_ROWS, BLOCK_ROWS + 1, 2 * BLOCK_ROWS + 3]
+FEATURES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 33]
+COMPONENTS = [1, 2, 5]
+SHAPES = [
+    *((EDGE_ROWS[i % 5], d, COMPONENTS[i % 3]) for i, d in enumerate(FEATURES)),
+    *((n, d, COMPONENTS[(i + d) % 3]) for i, n in enumerate(EDGE_ROWS) for d in (2, 7)),
+    *((n, d, 2) for n, d in ((3, 8), (9, 16), (17, 8), (17, 19), (31, 16))),
+]
+FEW_SHAPES = [(1, 3, 2), (BLOCK_ROWS + 1, 1, 2), (2 * BLOCK_ROWS + 3, 4, 5), (2 * BLOCK_ROWS + 3, 9, 1), (77, 17, 2)]
+
+
+def random_covariances(rng, covariance_type, n_components, n_features):
+    """Well-conditioned and correlated: the identity plus a random matrix of rank d."""
+    A = rng.normal(size=(n_components, n_features, n_features))
+    covariances = A @ A.transpose(0, 2, 1) / n_features + np.eye(n_features)
+    return {
+        "full": lambda: covariances,
+        "tied": lambda: covariances[0],
+        "diag": lambda: np.einsum("kjj->kj", covariances).copy(),
+        "spherical": lambda: covariances[:, 0, 0].copy(),
+    }[covariance_type]()
+
+
+def rounded(array, dtype):
+    """The nearest numbers of the dtype, as float64."""
+    return np.asarray(array, dtype).astype(np.float64)
+
+
+@cache
+def problem(n, d, K, covariance_type, dtype, offset=0.0, weighted=None):
+    """Rows, weights and a mixture that they might come from, with all that the oracle says about them. By default
+    every other shape has weights."""
+    rng = np.random.default_rng([n, d, K])
+    means = rounded(offset + rng.normal(size=(K, d)), dtype)
+    X = (means[rng.integers(K, size=n)] + rng.normal(size=(n, d))).astype(dtype)
+    weights = rng.uniform(0.3, 3.0, n)
+    sample_weight = weights if (n + d + K) % 2 == 0 or weighted else None
+    factors = rounded(COVARIANCE_TYPES[covariance_type].precisions_cholesky(
+        random_covariances(rng, covariance_type, K, d)), dtype)  # fmt: skip
+    mixture = MixtureParameters(rng.dirichlet(np.ones(K)), means, np.array(np.nan), factors)
+    joint = oracle.log_joint(X, mixture, covariance_type)
+    labels = rng.integers(K, size=n).astype(np.int32)
+    return SimpleNamespace(
+        X=X, sample_weight=sample_weight, mixture=mixture, joint=joint, norm=oracle.log_prob_norm(joint),
+        resp=oracle.responsibilities(joint), centers=means + rounded(rng.normal(size=(K, d)), dtype),
+        labels=labels, one_hot=np.eye(K)[labels],
+    )  # fmt: skip
+
+
+def data_passes(p, covariance_type, n_threads):
+    return DataPasses(p.X, p.sample_weight, len(p.mixture.means), covariance_type, n_threads)
+
+
+def scatter_scale(scatter, covariance_type):
+    """Square roots of the products of the diagonals: what bounds the sum of the absolute terms."""
+    if covariance_type in ("diag", "spherical"):
+        return scatter
+    squares = np.diagonal(scatter, axis1=1, axis2=2)
+    return np.sqrt(squares[:, :, np.newaxis] * squares[:, np.newaxis, :])
+
+
+def expected_statistics(X, sample_weight, resp, centers, covariance_type):
+    """nk, sum_x, scatter, and what bounds the absolute terms of sum_x."""
+    nk, sum_x, scatter = oracle.statistics(X, sample_weight, resp, centers, covariance_type)
+    _, _, squares = oracle.statistics(X, sample_weight, resp, centers, "diag")
+    return nk, sum_x, scatter, np.sqrt(nk[:, np.newaxis] * squares)
+
+
+@cache
+def expected_em_statistics(*case):
+    p = problem(*case)
+    return expected_statistics(p.X, p.sample_weight, p.resp, p.mixture.means, case[3])
+
+
+@cache
+def expected_label_statistics(*case):
+    p = problem(*case)
+    return expected_statistics(p.X, p.sample_weight, p.one_hot, p.centers.astype(p.X.dtype), case[3])
+
+
+def assert_statistics(actual, X, sample_weight, resp, covariance_type, tolerance):
+    """The statistics are those of the responsibilities, about the centers that they name."""
+    expected = expected_statistics(X, sample_weight, resp, actual.centers, covariance_type)
+    assert_equal_statistics(actual, X, sample_weight, expected, covariance_type, tolerance)
+
+
+def assert_equal_statistics(actual, X, sample_weight, expected, covariance_type, tolerance):
+    nk, sum_x, scatter, sum_x_scale = expected
+    assert oracle.relative_error(actual.nk, nk) < tolerance
+    assert oracle.relative_error(actual.sum_x, sum_x, sum_x_scale) < tolerance
+    assert oracle.relative_error(actual.scatter, scatter, scatter_scale(scatter, covariance_type)) < tolerance
+    assert actual.total_weight == pytest.approx(float(oracle.weights_of(X, sample_weight).sum()), rel=1e-14)
+    assert actual.nk.dtype == actual.sum_x.dtype == actual.scatter.dtype == np.float64
+    if covariance_type in ("full", "tied"):
+        np.testing.assert_array_equal(actual.scatter, actual.scatter.transpose(0, 2, 1))
+
+
+# The oracle itself ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_oracle_agrees_with_scipy(covariance_type):
+    p = problem(50, 4, 3, covariance_type, np.float64)
+    factors = oracle.full_factors(p.mixture.precisions_cholesky, covariance_type, 3, 4).astype(np.float64)
+    expected = [
+        np.log(weight) + scipy.stats.multivariate_normal(mean, np.linalg.inv(U @ U.T)).logpdf(p.X)
+        for weight, mean, U in zip(p.mixture.weights, p.mixture.means, factors, strict=True)
+    ]
+    np.testing.assert_allclose(p.joint.astype(np.float64), np.transpose(expected), rtol=1e-11)
+    np.testing.assert_allclose(
+        p.norm.astype(np.float64), scipy.special.logsumexp(expected, axis=0), rtol=1e-11
+    )  # fmt: skip
+
+
+def mp_column(values):
+    return mpmath.matrix([mpmath.mpf(float(value)) for value in values])
+
+
+@pytest.mark.skipif(not oracle.IS_EXTENDED, reason="longdouble is float64 here")
+def test_oracle_agrees_with_fifty_digits():
+    """One component of one EM iteration, at an offset of a million, in mpmath."""
+    p = problem(40, 2, 2, "full", np.float64, offset=1e6)
+    one = oracle.m_step(p.X, None, p.resp, "full", 1e-6)
+    with mpmath.workdps(50):
+        terms = []
+        for weight, mean, U in zip(p.mixture.weights, p.mixture.means, p.mixture.precisions_cholesky, strict=True):
+            factor = mpmath.matrix(U.tolist())
+            log_det = mpmath.log(factor[0, 0] * factor[1, 1])
+            quadratic = [sum(y**2 for y in (mp_column(x) - mp_column(mean)).T * factor) for x in p.X]
+            terms.append([mpmath.mpf(float(weight)) * mpmath.exp(log_det - q / 2) for q in quadratic])
+        resp = [first / (first + second) for first, second in zip(*terms, strict=True)]
+        mass = mpmath.fsum(resp) + 10 * mpmath.mpf(2) ** -52
+        mean = sum((r * mp_column(x) for r, x in zip(resp, p.X, strict=True)), mp_column([0, 0])) / mass
+        outer = [r * (mp_column(x) - mean) * (mp_column(x) - mean).T for r, x in zip(resp, p.X, strict=True)]
+        covariance = sum(outer, mpmath.zeros(2)) / mass
+        for a, b in ((0, 0), (0, 1), (1, 1)):
+            expected = np.longdouble(mpmath.nstr(covariance[a, b], 25)) + np.longdouble(1e-6) * (a == b)
+            assert abs(one.covariances[0, a, b] - expected) < 1e-15
+        assert abs(np.longdouble(mpmath.nstr(mean[0], 25)) - one.means[0, 0]) < 1e-12
+
+
+# E step ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_threads", N_THREADS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_em_step(shape, covariance_type, dtype, n_threads, simd):
+    p = problem(*shape, covariance_type, dtype)
+    actual = data_passes(p, covariance_type, n_threads).em_step(p.mixture)
+    np.testing.assert_array_equal(actual.centers, p.mixture.means)
+    expected = expected_em_statistics(*shape, covariance_type, dtype)
+    assert_equal_statistics(actual, p.X, p.sample_weight, expected, covariance_type, TOLERANCE[dtype])
+    weights = oracle.weights_of(p.X, p.sample_weight)
+    assert oracle.relative_error(actual.log_likelihood, weights @ p.norm, weights @ np.abs(p.norm)) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("offset", OFFSETS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("shape", FEW_SHAPES, ids=str)
+def test_em_step_about_other_centers(shape, covariance_type, dtype, offset, simd):
+    p = problem(*shape, covariance_type, dtype, offset)
+    actual = data_passes(p, covariance_type, 2).em_step(p.mixture, centers=p.centers)
+    np.testing.assert_array_equal(actual.centers, p.centers.astype(dtype))
+    assert_statistics(actual, p.X, p.sample_weight, p.resp, covariance_type, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("n_threads", N_THREADS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_densities(shape, covariance_type, dtype, n_threads, simd):
+    p = problem(*shape, covariance_type, dtype)
+    passes = data_passes(p, covariance_type, n_threads)
+    norm, resp, labels = passes.log_prob_norm(p.mixture), passes.resp(p.mixture), passes.predict(p.mixture)
+    assert norm.dtype == resp.dtype == dtype
+    assert labels.dtype == np.int64
+    assert oracle.relative_error(norm, p.norm, 1 + np.abs(p.norm)) < TOLERANCE[dtype]
+    assert oracle.relative_error(resp, p.resp, np.maximum(p.resp, 1e-30)) < TOLERANCE[dtype]
+    chosen = np.take_along_axis(p.joint, labels[:, np.newaxis], axis=1)[:, 0]
+    assert oracle.relative_error(chosen, p.joint.max(axis=1), 1 + np.abs(p.norm)) < TOLERANCE[dtype]
+    weights = oracle.weights_of(p.X, p.sample_weight)
+    expected = weights @ p.norm
+    assert oracle.relative_error(passes.score_sum(p.mixture), expected, weights @ np.abs(p.norm)) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("shape", FEW_SHAPES, ids=str)
+def test_offset_costs_no_digit(shape, covariance_type, dtype, simd):
+    """At an offset of a million (a float32 has a resolution of 1/16 there), within the very same tolerance."""
+    p = problem(*shape, covariance_type, dtype, 1e6)
+    passes = data_passes(p, covariance_type, 2)
+    assert_statistics(passes.em_step(p.mixture), p.X, p.sample_weight, p.resp, covariance_type, TOLERANCE[dtype])
+    assert oracle.relative_error(passes.log_prob_norm(p.mixture), p.norm, 1 + np.abs(p.norm)) < TOLERANCE[dtype]
+    assert oracle.relative_error(passes.resp(p.mixture), p.resp, np.maximum(p.resp, 1e-30)) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("n_features", [1, 3, 6])
+def test_component_of_weight_zero_takes_no_row(n_features, covariance_type, dtype, simd):
+    p = problem(BLOCK_ROWS + 1, n_features, 2, covariance_type, dtype)
+    weights = np.array([1.0, 0.0])
+    mixture = MixtureParameters(weights, p.mixture.means, np.array(np.nan), p.mixture.precisions_cholesky)
+    passes = data_passes(p, covariance_type, 2)
+    statistics = passes.em_step(mixture)
+    assert statistics.nk[1] == 0.0
+    assert not statistics.sum_x[1].any()
+    np.testing.assert_array_equal(passes.resp(mixture), np.tile([1, 0], (len(p.X), 1)))
+    np.testing.assert_array_equal(passes.predict(mixture), 0)
+    norm = oracle.log_joint(p.X, mixture, covariance_type)[:, 0]
+    assert oracle.relative_error(passes.log_prob_norm(mixture), norm, 1 + np.abs(norm)) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_rows_far_from_all_components(covariance_type, dtype, simd):
+    """A thousand deviations out every density underflows, but their ratios do not."""
+    p = problem(BLOCK_ROWS + 1, 5, 2, covariance_type, dtype)
+    X = (p.X + 1000).astype(dtype)
+    joint = oracle.log_joint(X, p.mixture, covariance_type)
+    norm = oracle.log_prob_norm(joint)
+    passes = DataPasses(X, None, 2, covariance_type, 2)
+    resp = passes.resp(p.mixture)
+    assert oracle.relative_error(passes.log_prob_norm(p.mixture), norm, np.abs(norm)) < TOLERANCE[dtype]
+    np.testing.assert_allclose(resp.sum(axis=1), 1, rtol=4 * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(passes.predict(p.mixture), joint.argmax(axis=1))
+    assert passes.em_step(p.mixture).nk.sum() == pytest.approx(len(X), rel=TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("n_features", [2, 6])
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_row_beyond_the_reach_of_all_components(covariance_type, n_features, simd):
+    """Where even the squared distance overflows, the log-density is -inf and the row counts for nothing."""
+    p = problem(BLOCK_ROWS + 1, n_features, 2, covariance_type, np.float64, weighted=True)
+    X = p.X.copy()
+    X[7] = 1e200
+    passes = DataPasses(X, p.sample_weight, 2, covariance_type, 2)
+    norm = passes.log_prob_norm(p.mixture)
+    np.testing.assert_array_equal(np.flatnonzero(norm == -np.inf), [7])
+    assert passes.em_step(p.mixture).log_likelihood == passes.score_sum(p.mixture) == -np.inf
+
+
+# Statistics under given responsibilities ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_threads", N_THREADS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_statistics_from_labels(shape, covariance_type, dtype, n_threads, simd):
+    p = problem(*shape, covariance_type, dtype)
+    actual = data_passes(p, covariance_type, n_threads).statistics_from_labels(p.labels, p.centers)
+    np.testing.assert_array_equal(actual.centers, p.centers.astype(dtype))
+    assert actual.log_likelihood == 0
+    expected = expected_label_statistics(*shape, covariance_type, dtype)
+    assert_equal_statistics(actual, p.X, p.sample_weight, expected, covariance_type, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("offset", OFFSETS)
+@pytest.mark.parametrize("rows_a_block", [1, 100, BLOCK_ROWS, 10**6])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("shape", [(BLOCK_ROWS + 1, 3, 2), (2 * BLOCK_ROWS + 3, 7, 3)], ids=str)
+def test_statistics_from_resp(shape, covariance_type, dtype, rows_a_block, offset, simd):
+    p = problem(*shape, covariance_type, dtype, offset)
+    resp = p.resp.astype(dtype)
+    blocks = (resp[start : start + rows_a_block] for start in range(0, len(resp), rows_a_block))
+    actual = data_passes(p, covariance_type, 3).statistics_from_resp(blocks, p.centers)
+    assert_statistics(actual, p.X, p.sample_weight, resp, covariance_type, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("offset", OFFSETS)
+@pytest.mark.parametrize("n_threads", N_THREADS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_features", FEATURES)
+def test_column_means_and_variances(n_features, dtype, n_threads, offset, simd):
+    p = problem(2 * BLOCK_ROWS + 3, n_features, 2, "diag", dtype, offset, weighted=True)
+    X = p.X.astype(oracle.LONG)
+    weights = oracle.weights_of(X, p.sample_weight)
+    deviations = X.std(axis=0)
+    # The mean itself is a float64: at offset 1e6 it is off by 1e-10 deviations before any arithmetic.
+    tolerance = TOLERANCE[dtype] + offset * 2 * np.finfo(np.float64).eps
+    assert oracle.relative_error(column_means(p.X, n_threads), X.mean(axis=0), deviations) < tolerance
+    weighted = weights @ X / weights.sum()
+    assert oracle.relative_error(column_means(p.X, n_threads, p.sample_weight), weighted, deviations) < tolerance
+    means = p.X.astype(np.float64).mean(axis=0)
+    # The kernel takes the center in the dtype of X; float32 then rounds it, which at offset 1e6 is a shift of 0.03.
+    expected = np.square(X - means.astype(dtype)).mean(axis=0)
+    assert oracle.relative_error(column_variances(p.X, means, n_threads), expected) < tolerance
+
+
+# K-means --------------------------------------------------------------------------------------------------------------
+
+
+def kmeans_problem(n, d, K, dtype, offset=0.0):
+    p = problem(n, d, K, "spherical", dtype, offset)
+    shift = p.X.mean(axis=0, dtype=np.float64).astype(dtype)
+    centers = (p.X[np.random.default_rng(2).integers(n, size=K)] - shift + dtype(0.1)).astype(dtype)
+    return p, shift, centers
+
+
+@pytest.mark.parametrize("offset", OFFSETS)
+@pytest.mark.parametrize("n_threads", N_THREADS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_kmeans_assign(shape, dtype, n_threads, offset, simd):
+    p, shift, centers = kmeans_problem(*shape, dtype, offset)
+    labels = np.random.default_rng(3).integers(shape[2], size=shape[0]).astype(np.int32)
+    before = labels.copy()
+    passes = KMeansPasses(p.X, shift, shape[2], p.sample_weight, n_threads)
+    n_changed, sums, counts = passes.assign(centers, labels)
+    assert n_changed == np.count_nonzero(labels != before)
+    distances = oracle.squared_distances(p.X, shift, centers)
+    chosen = np.take_along_axis(distances, labels[:, np.newaxis], axis=1)[:, 0]
+    assert oracle.relative_error(chosen, distances.min(axis=1), 1 + distances.min(axis=1)) < TOLERANCE[dtype]
+    weights = oracle.weights_of(p.X, p.sample_weight)
+    one_hot = (labels[:, np.newaxis] == np.arange(shape[2])) * weights[:, np.newaxis]
+    shifted = p.X.astype(oracle.LONG) - shift
+    assert oracle.relative_error(counts, one_hot.sum(axis=0)) < 1e-13
+    assert oracle.relative_error(sums, one_hot.T @ shifted, 1e-30 + one_hot.T @ np.abs(shifted)) < TOLERANCE[dtype]
+    assert passes.assign(centers, labels)[0] == 0
+
+
+def test_kmeans_assign_takes_the_first_of_equals(simd):
+    X = np.zeros((BLOCK_ROWS + 1, 3))
+    labels = np.full(len(X), -1, np.int32)
+    KMeansPasses(X, np.zeros(3), 5, None, 2).assign(np.ones((5, 3)), labels)
+    np.testing.assert_array_equal(labels, 0)
+
+
+@pytest.mark.parametrize("offset", OFFSETS)
+@pytest.mark.parametrize("n_threads", N_THREADS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_kmeans_take_and_potentials(shape, dtype, n_threads, offset, simd):
+    p, shift, centers = kmeans_problem(*shape, dtype, offset)
+    n = shape[0]
+    weights = oracle.weights_of(p.X, p.sample_weight)
+    distances = oracle.squared_distances(p.X, shift, centers)
+    passes = KMeansPasses(p.X, shift, shape[2], p.sample_weight, n_threads)
+    closest, block_sums = np.full(n, np.nan, dtype), np.full(-(-n // BLOCK_ROWS), np.nan)
+
+    total = passes.take(centers[0], closest, block_sums, first=True)
+    assert oracle.relative_error(closest, distances[:, 0]) < TOLERANCE[dtype]
+    expected = np.add.reduceat(weights * distances[:, 0], np.arange(0, n, BLOCK_ROWS))
+    assert oracle.relative_error(block_sums, expected) < TOLERANCE[dtype]
+    assert oracle.relative_error(total, weights @ distances[:, 0]) < TOLERANCE[dtype]
+
+    lowered = np.minimum(distances, distances[:, :1])
+    untouched = closest.copy()
+    assert oracle.relative_error(passes.potentials(centers, closest), weights @ lowered) < TOLERANCE[dtype]
+    np.testing.assert_array_equal(closest, untouched)
+
+    passes.take(centers[-1], closest, block_sums)
+    assert oracle.relative_error(closest, lowered[:, -1]) < TOLERANCE[dtype]
+    expected = np.add.reduceat(weights * lowered[:, -1], np.arange(0, n, BLOCK_ROWS))
+    assert oracle.relative_error(block_sums, expected) < TOLERANCE[dtype]
+
+
+# Chunks ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_rows", [BLOCK_ROWS, 4 * BLOCK_ROWS, 7 * BLOCK_ROWS + 5])
+@pytest.mark.parametrize("n_threads", N_THREADS)
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_many_chunks(covariance_type, n_threads, n_rows, simd, monkeypatch):
+    """With as many blocks a chunk as threads, the last chunk leaves some threads without any."""
+    monkeypatch.setattr(_passes, "_CHUNK_FLOPS", 0.0)
+    p = problem(n_rows, 3, 2, covariance_type, np.float64, weighted=True)
+    passes = data_passes(p, covariance_type, n_threads)
+    used = passes.n_threads
+    assert len(list(passes._walk.slices())) == -(-n_rows // (used * BLOCK_ROWS))
+    assert_statistics(passes.em_step(p.mixture), p.X, p.sample_weight, p.resp, covariance_type, TOLERANCE[np.float64])
+    assert oracle.relative_error(passes.resp(p.mixture), p.resp, np.maximum(p.resp, 1e-30)) < TOLERANCE[np.float64]
+    assert oracle.relative_error(passes.log_prob_norm(p.mixture), p.norm) < TOLERANCE[np.float64]
+    np.testing.assert_array_equal(passes.predict(p.mixture), p.joint.argmax(axis=1))
+    actual = passes.statistics_from_labels(p.labels, p.centers)
+    assert_statistics(actual, p.X, p.sample_weight, p.one_hot, covariance_type, TOLERANCE[np.float64])
+
+
+@pytest.mark.parametrize("n_threads", N_THREADS)
+def test_kmeans_in_many_chunks(n_threads, simd, monkeypatch):
+    p, shift, centers = kmeans_problem(7 * BLOCK_ROWS + 5, 3, 5, np.float64)
+    whole = KMeansPasses(p.X, shift, 5, p.sample_weight, n_threads)
+    monkeypatch.setattr(_passes, "_CHUNK_FLOPS", 0.0)
+    parts = KMeansPasses(p.X, shift, 5, p.sample_weight, n_threads)
+    assert len(list(whole._walk.slices())) == 1 < len(list(parts._walk.slices()))
+    labels, labels_of_parts = np.zeros((2, len(p.X)), np.int32)
+    expected, actual = whole.assign(centers, labels), parts.assign(centers, labels_of_parts)
+    np.testing.assert_array_equal(labels_of_parts, labels)
+    assert actual[0] == expected[0]
+    np.testing.assert_allclose(actual[1], expected[1], rtol=1e-12)
+    np.testing.assert_allclose(actual[2], expected[2], rtol=1e-13)
+    closest, closest_of_parts = np.empty((2, len(p.X)))
+    sums, sums_of_parts = np.empty((2, 8))
+    assert parts.take(centers[0], closest_of_parts, sums_of_parts, first=True) == pytest.approx(
+        whole.take(centers[0], closest, sums, first=True), rel=1e-13
+    )
+    np.testing.assert_array_equal(closest_of_parts, closest)
+    np.testing.assert_array_equal(sums_of_parts, sums)
+    potentials = parts.potentials(centers, closest_of_parts)
+    np.testing.assert_allclose(potentials, whole.potentials(centers, closest), rtol=1e-13)
+
+
+# exp and log ----------------------------------------------------------------------------------------------------------
+
+# Of the dtype: where exp becomes 0; arguments of exp and of log. A correctly rounded function is off by half a unit in the
+# last place, a good one with a polynomial and one more rounding by less than one.
+VECTOR_MATH = {np.float64: (-708.0, 700.0), np.float32: (-87.0, 80.0)}
+ULPS = 1.0
+
+
+def vector_math(name):
+    """exp_inplace or log_inplace of the active variant, on a copy."""
+
+    def function(x):
+        out = np.array(x)
+        getattr(_kernels.active, f"{name}_inplace")(out)
+        return out
+
+    return function
+
+
+def ulps(actual, expected, dtype):
+    return float(np.max(np.abs(actual - expected) / np.spacing(np.abs(expected).astype(dtype))))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exp_is_accurate(dtype, simd):
+    cut, _ = VECTOR_MATH[dtype]
+    rng = np.random.default_rng(0)
+    x = np.concatenate([-np.geomspace(1e-20, -cut, 50_000), rng.uniform(cut, 0, 50_000), [cut]]).astype(dtype)
+    assert ulps(vector_math("exp")(x), np.exp(x.astype(oracle.LONG)), dtype) < ULPS
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exp_of_special_arguments(dtype, simd):
+    cut, _ = VECTOR_MATH[dtype]
+    x = np.array([0.0, -0.0, np.nextafter(dtype(cut), dtype(-np.inf)), 10 * cut, np.finfo(dtype).min, -np.inf], dtype)
+    np.testing.assert_array_equal(vector_math("exp")(x), [1, 1, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_log_is_accurate(dtype, simd):
+    _, exponent = VECTOR_MATH[dtype]
+    rng = np.random.default_rng(0)
+    x = np.concatenate(
+        [1 + np.geomspace(np.finfo(dtype).eps, 1, 40_000), rng.uniform(1, 1e4, 40_000), np.exp(rng.uniform(0, exponent, 20_000))]
+    ).astype(dtype)  # fmt: skip
+    assert ulps(vector_math("log")(x), np.log(x.astype(oracle.LONG)), dtype) < ULPS
+    assert vector_math("log")(np.ones(1, dtype))[0] == 0.0
+
+
+@pytest.mark.parametrize("x", [-1e-9, -0.34657359027997264, -1.0, -17.25, -707.9])
+def test_exp_agrees_with_fifty_digits(x, simd):
+    with mpmath.workdps(50):
+        expected = mpmath.exp(mpmath.mpf(x))
+        actual = mpmath.mpf(float(vector_math("exp")(np.array([x]))[0]))
+        assert abs(actual - expected) < ULPS * np.spacing(float(expected))
+
+
+# Properties -----------------------------------------------------------------------------------------------------------
+
+problems = st.builds(
+    lambda n, d, K, covariance_type, dtype: (n, d, K, covariance_type, dtype),
+    st.integers(2, 3 * BLOCK_ROWS), st.integers(1, 20), st.integers(1, 4), st.sampled_from(TYPES), st.sampled_from(DTYPES),
+)  # fmt: skip
+variants = st.sampled_from(_kernels.SUPPORTED)
+thread_counts = st.integers(1, 4)
+SUM_TOLERANCE = {np.float64: 1e-12, np.float32: 1e-5}  # sums of the same terms in another order
+
+
+def em_step(variant, X, sample_weight, mixture, covariance_type, n_threads):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_kernels, "active", import_module(f"fastgmm._kernels._{variant}"))
+        return DataPasses(X, sample_weight, len(mixture.means), covariance_type, n_threads).em_step(mixture)
+
+
+def assert_same_sums(actual, expected, covariance_type, tolerance):
+    squares = expected.scatter if covariance_type in ("diag", "spherical") else scatter_scale(expected.scatter, "full")
+    assert oracle.relative_error(actual.nk, expected.nk, expected.nk + 1e-300) < tolerance
+    assert oracle.relative_error(actual.scatter, expected.scatter, squares) < tolerance
+    assert oracle.relative_error(actual.sum_x, expected.sum_x, expected.nk.sum() + np.abs(expected.sum_x)) < tolerance
+    scale = expected.total_weight + abs(expected.log_likelihood)
+    assert oracle.relative_error(actual.log_likelihood, expected.log_likelihood, scale) < tolerance
+    assert actual.total_weight == pytest.approx(expected.total_weight, rel=1e-14)
+
+
+@given(problems, variants, thread_counts, st.floats(0.01, 0.99))
+def test_statistics_of_parts_add_up(case, variant, n_threads, where):
+    p, covariance_type, dtype = problem(*case), *case[3:]
+    cut = min(max(1, int(where * len(p.X))), len(p.X) - 1)
+    weights = (None, None) if p.sample_weight is None else (p.sample_weight[:cut], p.sample_weight[cut:])
+    total = em_step(variant, p.X[:cut], weights[0], p.mixture, covariance_type, n_threads)
+    total.merge(em_step(variant, p.X[cut:], weights[1], p.mixture, covariance_type, n_threads))
+    whole = em_step(variant, p.X, p.sample_weight, p.mixture, covariance_type, n_threads)
+    assert_same_sums(total, whole, covariance_type, SUM_TOLERANCE[dtype])
+
+
+@given(problems, variants, thread_counts, st.randoms(use_true_random=False))
+def test_order_of_rows_does_not_matter(case, variant, n_threads, random):
+    p, covariance_type, dtype = problem(*case), *case[3:]
+    order = random.sample(range(len(p.X)), len(p.X))
+    weights = None if p.sample_weight is None else p.sample_weight[order]
+    actual = em_step(variant, p.X[order], weights, p.mixture, covariance_type, n_threads)
+    expected = em_step(variant, p.X, p.sample_weight, p.mixture, covariance_type, n_threads)
+    assert_same_sums(actual, expected, covariance_type, SUM_TOLERANCE[dtype])
+
+
+@given(problems, variants, thread_counts, st.integers(0, 2**32 - 1))
+def test_weights_are_repetitions(case, variant, n_threads, seed):
+    p, covariance_type, dtype = problem(*case), *case[3:]
+    times = np.random.default_rng(seed).integers(1, 4, len(p.X))
+    actual = em_step(variant, p.X, times.astype(float), p.mixture, covariance_type, n_threads)
+    expected = em_step(variant, np.repeat(p.X, times, axis=0), None, p.mixture, covariance_type, n_threads)
+    assert_same_sums(actual, expected, covariance_type, SUM_TOLERANCE[dtype])
+
+
+@given(problems, variants, thread_counts)
+def test_unit_weights_are_none(case, variant, n_threads):
+    p, covariance_type = problem(*case), case[3]
+    actual = em_step(variant, p.X, np.ones(len(p.X)), p.mixture, covariance_type, n_threads)
+    expected = em_step(variant, p.X, None, p.mixture, covariance_type, n_threads)
+    assert_bitwise_equal(actual, expected)
+
+
+@given(problems, variants, thread_counts)
+def test_thread_count_does_not_matter(case, variant, n_threads):
+    p, covariance_type = problem(*case), case[3]
+    actual = em_step(variant, p.X, p.sample_weight, p.mixture, covariance_type, n_threads)
+    expected = em_step(variant, p.X, p.sample_weight, p.mixture, covariance_type, 1)
+    assert_same_sums(actual, expected, covariance_type, 1e-12)  # of float32 too: blocks add up in float64
+
+
+@given(problems, variants, thread_counts)
+def test_passes_repeat_bitwise(case, variant, n_threads):
+    p, covariance_type = problem(*case), case[3]
+    first, second = (
+        em_step(variant, p.X, p.sample_weight, p.mixture, covariance_type, n_threads) for _ in range(2)
+    )  # fmt: skip
+    assert_bitwise_equal(first, second)
+
+
+def assert_bitwise_equal(actual, expected):
+    np.testing.assert_array_equal(actual.nk, expected.nk)
+    np.testing.assert_array_equal(actual.sum_x, expected.sum_x)
+    np.testing.assert_array_equal(actual.scatter, expected.scatter)
+    assert actual.log_likelihood == expected.log_likelihood
+
+
+@given(problems, variants, thread_counts)
+def test_densities_do_not_depend_on_the_rows_around(case, variant, n_threads):
+    """A row alone has the log-density, responsibilities and label that it has among others, to the bit."""
+    p, covariance_type = problem(*case), case[3]
+    i = len(p.X) // 2
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_kernels, "active", import_module(f"fastgmm._kernels._{variant}"))
+        alone, whole = (DataPasses(X, None, case[2], covariance_type, n_threads) for X in (p.X[i : i + 1], p.X))
+        np.testing.assert_array_equal(alone.log_prob_norm(p.mixture), whole.log_prob_norm(p.mixture)[i : i + 1])
+        np.testing.assert_array_equal(alone.resp(p.mixture), whole.resp(p.mixture)[i : i + 1])
+        np.testing.assert_array_equal(alone.predict(p.mixture), whole.predict(p.mixture)[i : i + 1])
