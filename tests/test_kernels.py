@@ -24,10 +24,10 @@ DTYPES = [np.float64, np.float32]
 N_THREADS = [1, 2, 3]
 OFFSETS = [0.0, 1e6]
 
-# Parameters and data are exact in the dtype, so only the arithmetic of a pass is measured. A log-density is a sum of some
-# d^2 / 2 products that amounts to -d; with d = 33 it is off by 30 units of rounding (1.1e-16, 6e-8) times its own
-# size of 50 at the worst, a responsibility by as much relative to itself; sums of positive terms add little to that.
-TOLERANCE = {np.float64: 2e-13, np.float32: 1e-4}
+# Parameters and data are exact in the dtype, so only the arithmetic of a pass is measured. A log-density of size 50 to 100
+# (d = 33) is off by one or two units of rounding (1.1e-16, 6e-8) of its size, and a responsibility relative to itself by
+# as much as the log-density absolutely: 2e-14 and 1e-5. Sums of positive terms add next to nothing. Thrice that:
+TOLERANCE = {np.float64: 5e-14, np.float32: 3e-5}
 
 # Rows: one; a vector and the block, one off either way; three blocks. Features: register tiles of 1 .. 8 and vectors of
 # 2 .. 16, one off either way. Not their whole product: each list is walked in full beside small others.
@@ -200,7 +200,7 @@ def test_em_step_about_other_centers(shape, covariance_type, dtype, offset, simd
     assert_statistics(actual, p.X, p.sample_weight, p.resp, covariance_type, TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("n_threads", N_THREADS)
+@pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -280,7 +280,7 @@ def test_row_beyond_the_reach_of_all_components(covariance_type, n_features, sim
 # Statistics under given responsibilities ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n_threads", N_THREADS)
+@pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -294,7 +294,7 @@ def test_statistics_from_labels(shape, covariance_type, dtype, n_threads, simd):
 
 
 @pytest.mark.parametrize("offset", OFFSETS)
-@pytest.mark.parametrize("rows_a_block", [1, 100, BLOCK_ROWS, 10**6])
+@pytest.mark.parametrize("rows_a_block", [37, BLOCK_ROWS, 10**6])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("shape", [(BLOCK_ROWS + 1, 3, 2), (2 * BLOCK_ROWS + 3, 7, 3)], ids=str)
@@ -302,7 +302,7 @@ def test_statistics_from_resp(shape, covariance_type, dtype, rows_a_block, offse
     p = problem(*shape, covariance_type, dtype, offset)
     resp = p.resp.astype(dtype)
     blocks = (resp[start : start + rows_a_block] for start in range(0, len(resp), rows_a_block))
-    actual = data_passes(p, covariance_type, 3).statistics_from_resp(blocks, p.centers)
+    actual = data_passes(p, covariance_type, 2).statistics_from_resp(blocks, p.centers)
     assert_statistics(actual, p.X, p.sample_weight, resp, covariance_type, TOLERANCE[dtype])
 
 
@@ -337,7 +337,7 @@ def kmeans_problem(n, d, K, dtype, offset=0.0):
 
 
 @pytest.mark.parametrize("offset", OFFSETS)
-@pytest.mark.parametrize("n_threads", N_THREADS)
+@pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_kmeans_assign(shape, dtype, n_threads, offset, simd):
@@ -366,7 +366,7 @@ def test_kmeans_assign_takes_the_first_of_equals(simd):
 
 
 @pytest.mark.parametrize("offset", OFFSETS)
-@pytest.mark.parametrize("n_threads", N_THREADS)
+@pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_kmeans_take_and_potentials(shape, dtype, n_threads, offset, simd):
@@ -442,9 +442,9 @@ def test_kmeans_in_many_chunks(n_threads, simd, monkeypatch):
 # exp and log ----------------------------------------------------------------------------------------------------------
 
 # Of the dtype: where exp becomes 0; arguments of exp and of log. A correctly rounded function is off by half a unit in the
-# last place, a good one with a polynomial and one more rounding by less than one.
+# last place, a polynomial and two more roundings by about one.
 VECTOR_MATH = {np.float64: (-708.0, 700.0), np.float32: (-87.0, 80.0)}
-ULPS = 1.0
+ULPS = 1.1
 
 
 def vector_math(name):

@@ -90,8 +90,8 @@ def _rows_at(thresholds, closest, block_sums, sample_weight) -> np.ndarray:
 def _rows_at_float32(thresholds, closest, sample_weight) -> np.ndarray:
     """The same with sums that are rounded to float32 row after row.
 
-    From some 10,000 rows on that rounding decides which row is drawn, and scikit-learn's sums have it: exact ones would
-    be another start.
+    From some 10,000 rows on that rounding decides which row is drawn. scikit-learn's sums have it, since version 1.8:
+    exact ones would be another start.
     """
     cumulated = np.cumsum(closest if sample_weight is None else sample_weight.astype(np.float32) * closest)
     rounded = thresholds.astype(np.float32)

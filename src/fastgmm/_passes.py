@@ -107,14 +107,14 @@ class DataPasses:
 
     def score_sum(self, parameters: MixtureParameters) -> float:
         """sum_i w_i log p(x_i), without an array of n_samples."""
-        kernel_parameters = self._kernel_parameters(parameters)
+        means, factors, log_const = self._kernel_parameters(parameters)
         total = 0.0
         for rows in self._walk.slices():
             for start in range(rows.start, rows.stop, _SCORE_ROWS):
                 part = slice(start, min(start + _SCORE_ROWS, rows.stop))
                 norm = np.empty(part.stop - part.start, self.X.dtype)
                 _kernels.active.density_pass(
-                    self.X[part], *kernel_parameters, norm, None, None, self._walk.workspace, self.n_threads
+                    self.X[part], means, factors, log_const, norm, None, None, self._walk.workspace, self.n_threads
                 )
                 weights = _part(self.sample_weight, part)
                 total += float(norm.sum(dtype=np.float64) if weights is None else weights @ norm)
@@ -133,14 +133,14 @@ class DataPasses:
         return out
 
     def _density(self, parameters, log_prob_norm=None, labels=None, resp=None):
-        kernel_parameters = self._kernel_parameters(parameters)
+        means, factors, log_const = self._kernel_parameters(parameters)
         for rows in self._walk.slices():
-            outputs = [_part(out, rows) for out in (log_prob_norm, labels, resp)]
             _kernels.active.density_pass(
-                self.X[rows], *kernel_parameters, *outputs, self._walk.workspace, self.n_threads
-            )
+                self.X[rows], means, factors, log_const, _part(log_prob_norm, rows), _part(labels, rows),
+                _part(resp, rows), self._walk.workspace, self.n_threads,
+            )  # fmt: skip
 
-    def _kernel_parameters(self, parameters):
+    def _kernel_parameters(self, parameters: MixtureParameters) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means, factors and log-normalizers as the kernels take them."""
         factors = self._type.kernel_precisions_cholesky(parameters.precisions_cholesky, self.X.shape[1])
         return (

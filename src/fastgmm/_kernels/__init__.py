@@ -6,8 +6,14 @@
 import os
 from importlib import import_module
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from fastgmm._kernels import _cpu
+
+if TYPE_CHECKING:
+    from fastgmm._kernels import _baseline as active
+
+__all__ = ["ACTIVE", "BUILT", "SUPPORTED", "active"]
 
 BUILT = tuple(name for name in ("baseline", "v3", "v4") if find_spec(f"{__name__}._{name}"))
 SUPPORTED = tuple(name for name in BUILT if name in _cpu.supported())
@@ -17,4 +23,4 @@ if ACTIVE not in SUPPORTED:
         f"FASTGMM_SIMD={ACTIVE!r} cannot be used here: built are {', '.join(BUILT)}; "
         f"this CPU runs {', '.join(SUPPORTED)}. Unset FASTGMM_SIMD to take the fastest of them."
     )
-active = import_module(f"{__name__}._{ACTIVE}")
+globals()["active"] = import_module(f"{__name__}._{ACTIVE}")

@@ -53,14 +53,14 @@ INLINE void NAME(pack_few)(const REAL *RESTRICT X, int d, const int columns, int
 {
     for (int i = 0; i < m; i++)
 #pragma GCC unroll 8
-        for (int j = 0; j < columns; j++) xt[j * STRIDE + i] = X[(long)i * d + j];
+        for (int j = 0; j < columns; j++) xt[j * STRIDE + i] = X[(ptrdiff_t)i * d + j];
 }
 
 INLINE void NAME(transpose_square)(const REAL *RESTRICT X, int d, REAL *RESTRICT xt)
 {
     VEC t[LANES];
 #pragma GCC unroll 16
-    for (int l = 0; l < LANES; l++) t[l] = *(const NAME(unaligned) *)(X + (long)l * d);
+    for (int l = 0; l < LANES; l++) t[l] = *(const NAME(unaligned) *)(X + (ptrdiff_t)l * d);
 #pragma GCC unroll 4
     for (int unit = 1; unit < LANES; unit *= 2)
 #pragma GCC unroll 16
@@ -86,16 +86,16 @@ static void NAME(pack_rows)(const REAL *RESTRICT X, int m, int padded, int d, RE
     else {
         int squares = d >= LANES ? m / LANES * LANES : 0, j;
         for (int i = 0; i < squares; i += LANES) {
-            for (j = 0; j + LANES <= d; j += LANES) NAME(transpose_square)(X + (long)i * d + j, d, xt + j * STRIDE + i);
+            for (j = 0; j + LANES <= d; j += LANES) NAME(transpose_square)(X + (ptrdiff_t)i * d + j, d, xt + j * STRIDE + i);
             if (j < d) { /* the last square overlaps the one before */
                 j = d - LANES;
-                NAME(transpose_square)(X + (long)i * d + j, d, xt + j * STRIDE + i);
+                NAME(transpose_square)(X + (ptrdiff_t)i * d + j, d, xt + j * STRIDE + i);
             }
         }
         if (d == 8 && !squares) NAME(pack_few)(X, 8, 8, m, xt);
         else
             for (j = 0; j < d; j++)
-                for (int i = squares; i < m; i++) xt[j * STRIDE + i] = X[(long)i * d + j];
+                for (int i = squares; i < m; i++) xt[j * STRIDE + i] = X[(ptrdiff_t)i * d + j];
     }
     for (int j = 0; j < d; j++)
         for (int i = m; i < padded; i++) xt[j * STRIDE + i] = 0;
@@ -129,7 +129,7 @@ INLINE void NAME(log_prob_few)(const int d, const REAL *RESTRICT xt, int padded,
 INLINE const REAL *NAME(panel)(const int columns, const REAL *RESTRICT xt, int first, const REAL *RESTRICT mean,
                                const REAL *RESTRICT U, VEC *q)
 {
-    VEC y[PANEL][GROUP] = {{{0}}};
+    VEC y[PANEL][GROUP] = {0};
     for (int j = 0; j < first; j++) {
         VEC x[GROUP];
 #pragma GCC unroll 4
@@ -162,7 +162,7 @@ INLINE void NAME(log_prob_panels)(const REAL *RESTRICT xt, int padded, int d, co
                                   REAL c, REAL h, REAL *RESTRICT out)
 {
     for (int i = 0; i < padded; i += GROUP * LANES) {
-        VEC q[GROUP] = {{0}};
+        VEC q[GROUP] = {0};
         const REAL *u = U, *x = xt + i;
         int first = 0;
         for (; first + PANEL <= d; first += PANEL) u = NAME(panel)(PANEL, x, first, mean, u, q);
@@ -191,7 +191,7 @@ static void NAME(pack_factor)(const REAL *RESTRICT U, int d, REAL *RESTRICT pack
     for (int first = 0; first < d; first += width) {
         int end = first + width < d ? first + width : d;
         for (int j = 0; j < end; j++)
-            for (int a = j > first ? j : first; a < end; a++) *packed++ = U[(long)j * d + a];
+            for (int a = j > first ? j : first; a < end; a++) *packed++ = U[(ptrdiff_t)j * d + a];
     }
 }
 
@@ -212,7 +212,7 @@ static void NAME(log_prob_diag)(const REAL *RESTRICT xt, int padded, int d, cons
                                 REAL h, REAL *RESTRICT out)
 {
     for (int i = 0; i < padded; i += GROUP * LANES) {
-        VEC q[GROUP] = {{0}};
+        VEC q[GROUP] = {0};
         for (int j = 0; j < d; j++)
 #pragma GCC unroll 4
             for (int g = 0; g < GROUP; g++) {
@@ -234,11 +234,11 @@ INLINE void NAME(exponentials)(REAL *RESTRICT p, int n_components, int padded, c
     const REAL cut = root ? EXP_CUT_ROOT : EXP_CUT;
     for (int i = 0; i < padded; i++) peak[i] = -REAL_MAX, total[i] = 0;
     for (int k = 0; k < n_components; k++) {
-        const REAL *RESTRICT pk = p + (long)k * STRIDE;
+        const REAL *RESTRICT pk = p + (ptrdiff_t)k * STRIDE;
         for (int i = 0; i < padded; i++) peak[i] = pk[i] > peak[i] ? pk[i] : peak[i];
     }
     for (int k = 0; k < n_components; k++) {
-        REAL *RESTRICT pk = p + (long)k * STRIDE;
+        REAL *RESTRICT pk = p + (ptrdiff_t)k * STRIDE;
         for (int i = 0; i < padded; i++) {
             REAL e = EXP(pk[i] - peak[i], cut);
             pk[i] = e;
@@ -262,7 +262,7 @@ INLINE void NAME(log_likelihoods)(REAL *RESTRICT peak, const REAL *RESTRICT tota
 INLINE void NAME(accumulate_few)(const int d, const REAL *RESTRICT xt, int padded, const REAL *RESTRICT center,
                                  const REAL *RESTRICT p, const REAL *RESTRICT scale, double *nk, double *sum_x, double *scatter)
 {
-    VEC sums[16] = {{0}}; /* scatter, sum_x, nk */
+    VEC sums[16] = {0}; /* scatter, sum_x, nk */
     const int n_scatter = d * (d + 1) / 2;
     for (int i = 0; i < padded; i += LANES) {
         VEC r = NAME(load)(p + i) * NAME(load)(scale + i), x[4], rx[4];
@@ -289,7 +289,7 @@ INLINE void NAME(accumulate_few)(const int d, const REAL *RESTRICT xt, int padde
 INLINE void NAME(differences)(const int columns, const REAL *RESTRICT xt, int padded, const REAL *RESTRICT center,
                               const REAL *RESTRICT s, REAL *RESTRICT z, double *sum_x)
 {
-    VEC sums[16] = {{0}};
+    VEC sums[16] = {0};
     for (int i = 0; i < padded; i += LANES) {
         VEC root = NAME(load)(s + i);
 #pragma GCC unroll 4
@@ -308,7 +308,7 @@ INLINE void NAME(differences)(const int columns, const REAL *RESTRICT xt, int pa
 INLINE void NAME(tile_columns)(const int rows, const int columns, const int diagonal, const REAL *RESTRICT za, const REAL *RESTRICT zb,
                        int padded, double *RESTRICT scatter)
 {
-    VEC sums[TILE * TILE] = {{0}};
+    VEC sums[TILE * TILE] = {0};
     for (int i = 0; i < padded; i += LANES) {
         VEC a[TILE], b[TILE];
 #pragma GCC unroll 4
@@ -338,7 +338,7 @@ INLINE void NAME(tile)(const int columns, const int diagonal, const REAL *RESTRI
 INLINE void NAME(accumulate_tiles)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT center, REAL *RESTRICT p,
                                    const REAL *RESTRICT scale, REAL *RESTRICT z, double *nk, double *sum_x, double *scatter)
 {
-    VEC count[2] = {{0}};
+    VEC count[2] = {0};
     for (int i = 0; i < padded; i += 2 * LANES)
 #pragma GCC unroll 2
         for (int g = 0; g < 2; g++) {
@@ -391,7 +391,7 @@ static void NAME(accumulate_diag)(const REAL *RESTRICT xt, int padded, int d, co
     }
     *nk += NAME(sum_lanes)(count);
     for (int j = 0; j < d; j++) {
-        VEC sum[2] = {{0}}, square[2] = {{0}};
+        VEC sum[2] = {0}, square[2] = {0};
         for (int i = 0; i < padded; i += 2 * LANES)
 #pragma GCC unroll 2
             for (int g = 0; g < 2; g++) {
@@ -408,8 +408,8 @@ static void NAME(accumulate_diag)(const REAL *RESTRICT xt, int padded, int d, co
 static void NAME(take_resp)(const REAL *RESTRICT resp, int m, int padded, int n_components, const int root, REAL *RESTRICT p)
 {
     for (int k = 0; k < n_components; k++) {
-        REAL *RESTRICT pk = p + (long)k * STRIDE;
-        for (int i = 0; i < m; i++) pk[i] = root ? (REAL)sqrt(resp[(long)i * n_components + k]) : resp[(long)i * n_components + k];
+        REAL *RESTRICT pk = p + (ptrdiff_t)k * STRIDE;
+        for (int i = 0; i < m; i++) pk[i] = root ? (REAL)sqrt(resp[(ptrdiff_t)i * n_components + k]) : resp[(ptrdiff_t)i * n_components + k];
         for (int i = m; i < padded; i++) pk[i] = 0;
     }
 }
@@ -418,7 +418,7 @@ static void NAME(take_resp)(const REAL *RESTRICT resp, int m, int padded, int n_
 static void NAME(take_labels)(const int32_t *RESTRICT labels, int m, int padded, int n_components, REAL *RESTRICT p)
 {
     for (int k = 0; k < n_components; k++) {
-        REAL *RESTRICT pk = p + (long)k * STRIDE;
+        REAL *RESTRICT pk = p + (ptrdiff_t)k * STRIDE;
         for (int i = 0; i < m; i++) pk[i] = labels ? labels[i] == k : 1;
         for (int i = m; i < padded; i++) pk[i] = 0;
     }
@@ -453,7 +453,7 @@ INLINE void NAME(write_resp)(const REAL *RESTRICT p, const REAL *RESTRICT total,
 {
     for (int i = 0; i < m; i++) {
         REAL inverse = 1 / total[i];
-        for (int k = 0; k < n_components; k++) out[(long)i * n_components + k] = p[(long)k * STRIDE + i] * inverse;
+        for (int k = 0; k < n_components; k++) out[(ptrdiff_t)i * n_components + k] = p[(ptrdiff_t)k * STRIDE + i] * inverse;
     }
 }
 
@@ -462,7 +462,7 @@ INLINE void NAME(arg_max)(const REAL *RESTRICT p, int n_components, int m, REAL 
 {
     for (int i = 0; i < m; i++) best[i] = p[i], labels[i] = 0;
     for (int k = 1; k < n_components; k++) {
-        const REAL *RESTRICT pk = p + (long)k * STRIDE;
+        const REAL *RESTRICT pk = p + (ptrdiff_t)k * STRIDE;
         for (int i = 0; i < m; i++) {
             int32_t label = pk[i] > best[i] ? k : labels[i];
             best[i] = pk[i] > best[i] ? pk[i] : best[i];
@@ -482,14 +482,14 @@ static void NAME(subtract)(REAL *RESTRICT xt, int padded, int d, const REAL *RES
 
 INLINE void NAME(distance_tile)(const int count, const REAL *RESTRICT xt, int d, const REAL *RESTRICT centers, REAL *RESTRICT out)
 {
-    VEC q[4][GROUP] = {{{0}}};
+    VEC q[4][GROUP] = {0};
     for (int j = 0; j < d; j++)
 #pragma GCC unroll 4
         for (int g = 0; g < GROUP; g++) {
             VEC x = NAME(load)(xt + j * STRIDE + g * LANES);
 #pragma GCC unroll 4
             for (int k = 0; k < count; k++) {
-                VEC y = x - centers[(long)k * d + j];
+                VEC y = x - centers[(ptrdiff_t)k * d + j];
                 q[k][g] += y * y;
             }
         }
@@ -506,10 +506,10 @@ static void NAME(negative_distances)(const REAL *RESTRICT xt, int padded, int d,
     int k = 0;
     for (; k + 4 <= count; k += 4)
         for (int i = 0; i < padded; i += GROUP * LANES)
-            NAME(distance_tile)(4, xt + i, d, centers + (long)k * d, out + (long)k * STRIDE + i);
+            NAME(distance_tile)(4, xt + i, d, centers + (ptrdiff_t)k * d, out + (ptrdiff_t)k * STRIDE + i);
     for (; k < count; k++)
         for (int i = 0; i < padded; i += GROUP * LANES)
-            NAME(distance_tile)(1, xt + i, d, centers + (long)k * d, out + (long)k * STRIDE + i);
+            NAME(distance_tile)(1, xt + i, d, centers + (ptrdiff_t)k * d, out + (ptrdiff_t)k * STRIDE + i);
 }
 
 /* distances <- min(closest, -negative), or -negative without `closest` */
@@ -520,8 +520,8 @@ static void NAME(lower)(const REAL *RESTRICT negative, const REAL *closest, int 
 
 /* ---- exp and log over whole arrays, for tests and benchmarks ---- */
 
-static void NAME(exp_array)(REAL *x, long n) { for (long i = 0; i < n; i++) x[i] = EXP(x[i], EXP_CUT); }
-static void NAME(log_array)(REAL *x, long n) { for (long i = 0; i < n; i++) x[i] = LOG(x[i]); }
+static void NAME(exp_array)(REAL *x, ptrdiff_t n) { for (ptrdiff_t i = 0; i < n; i++) x[i] = EXP(x[i], EXP_CUT); }
+static void NAME(log_array)(REAL *x, ptrdiff_t n) { for (ptrdiff_t i = 0; i < n; i++) x[i] = LOG(x[i]); }
 
 #undef VEC
 #undef LANES

@@ -38,9 +38,9 @@
 #include "blocks.h"
 
 /* The order in which accumulate_full keeps a scatter of d features: how many numbers, and their way into a full row-major matrix. */
-static long scatter_size(int d)
+static ptrdiff_t scatter_size(int d)
 {
-    long tiles = (d + TILE - 1) / TILE;
+    ptrdiff_t tiles = (d + TILE - 1) / TILE;
     return d <= 4 ? d * (d + 1) / 2 : tiles * (tiles + 1) / 2 * TILE * TILE;
 }
 
@@ -53,15 +53,15 @@ static void add_scatter(const double *RESTRICT packed, int d, double *RESTRICT S
             if (d <= 4) {
                 for (int r = a; r < a_end; r++)
                     for (int c = r; c < b_end; c++, packed++) {
-                        S[(long)r * d + c] += *packed;
-                        if (c > r) S[(long)c * d + r] += *packed;
+                        S[(ptrdiff_t)r * d + c] += *packed;
+                        if (c > r) S[(ptrdiff_t)c * d + r] += *packed;
                     }
             } else {
                 for (int c = b; c < b_end; c++)
                     for (int r = a; r < a_end && r <= c; r++) {
                         double sum = packed[(c - b) * TILE + r - a];
-                        S[(long)r * d + c] += sum;
-                        if (c > r) S[(long)c * d + r] += sum;
+                        S[(ptrdiff_t)r * d + c] += sum;
+                        if (c > r) S[(ptrdiff_t)c * d + r] += sum;
                     }
                 packed += TILE * TILE;
             }

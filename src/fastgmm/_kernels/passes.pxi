@@ -28,7 +28,7 @@ cdef extern from "kernels.h" nogil:
     const int BLOCK_ROWS "BLOCK"
     const int STRIDE, GROUP, LANES_f64, LANES_f32
     void PREFETCH(const void*)
-    long scatter_size(int d)
+    Py_ssize_t scatter_size(int d)
     void add_scatter(const double*, int d, double* S)
 
     void pack_rows_f64(const double*, int m, int padded, int d, double* xt)
@@ -48,8 +48,8 @@ cdef extern from "kernels.h" nogil:
     void lower_f64(const double*, const double*, int, double*)
     void subtract_f64(double*, int, int, const double*)
     void negative_distances_f64(const double*, int, int, const double*, int, double*)
-    void exp_array_f64(double*, long)
-    void log_array_f64(double*, long)
+    void exp_array_f64(double*, Py_ssize_t)
+    void log_array_f64(double*, Py_ssize_t)
 
     void pack_rows_f32(const float*, int m, int padded, int d, float* xt)
     void pack_factor_f32(const float*, int d, float* packed)
@@ -68,8 +68,8 @@ cdef extern from "kernels.h" nogil:
     void lower_f32(const float*, const float*, int, float*)
     void subtract_f32(float*, int, int, const float*)
     void negative_distances_f32(const float*, int, int, const float*, int, float*)
-    void exp_array_f32(float*, long)
-    void log_array_f32(float*, long)
+    void exp_array_f32(float*, Py_ssize_t)
+    void log_array_f32(float*, Py_ssize_t)
 
 OPENMP = bool(HAS_OPENMP)
 BLOCK = BLOCK_ROWS
@@ -86,14 +86,14 @@ def workspace_sizes(int n_components, int n_features, int n_factors, int n_threa
             n_threads * sums_size(n_components, n_features, n_factors))
 
 
-cdef long rows_size(int K, int d) noexcept nogil:
+cdef Py_ssize_t rows_size(int K, int d) noexcept nogil:
     """One thread's arrays over a block: xt, z (d each), p (K), peak, total, scale, labels."""
-    return (2 * d + K + 4) * <long>STRIDE
+    return (2 * d + K + 4) * <Py_ssize_t>STRIDE
 
 
-cdef long sums_size(int K, int d, int n_factors) noexcept nogil:
+cdef Py_ssize_t sums_size(int K, int d, int n_factors) noexcept nogil:
     """One thread's log-likelihood, nk, sum_x, scatter; rounded so that threads share no cache line."""
-    return (1 + K + <long>K * d + n_factors * max(scatter_size(d), d) + 15) // 8 * 8
+    return (1 + K + <Py_ssize_t>K * d + n_factors * max(scatter_size(d), d) + 15) // 8 * 8
 
 
 cdef struct Shape:
@@ -116,11 +116,11 @@ cdef inline int padded_rows(int m, int lanes) noexcept nogil:
     return (m + GROUP * lanes - 1) // (GROUP * lanes) * (GROUP * lanes)
 
 
-cdef inline long n_blocks(long n) noexcept nogil:
+cdef inline Py_ssize_t n_blocks(Py_ssize_t n) noexcept nogil:
     return (n + BLOCK_ROWS - 1) // BLOCK_ROWS
 
 
-cdef inline long first_row(long n, int t, int n_threads) noexcept nogil:
+cdef inline Py_ssize_t first_row(Py_ssize_t n, int t, int n_threads) noexcept nogil:
     """Start of thread t's rows: whole blocks, as evenly as they go."""
     return min(n, n_blocks(n) * t // n_threads * BLOCK_ROWS)
 
@@ -137,7 +137,7 @@ cdef int pack(const real* X, int m, int d, real* xt) noexcept nogil:
 
 
 cdef void pack_factors(const real* factors, Shape s, real* packed) noexcept nogil:
-    cdef long k, j
+    cdef Py_ssize_t k, j
     for k in range(s.n_factors):
         if s.diag:
             for j in range(s.d):
@@ -149,10 +149,10 @@ cdef void pack_factors(const real* factors, Shape s, real* packed) noexcept nogi
 
 
 cdef void log_probs(const real* xt, int padded, Shape s, const real* means, const real* packed, const double* log_const, bint half,
-                    const char* ahead, long ahead_bytes, real* p) noexcept nogil:
+                    const char* ahead, Py_ssize_t ahead_bytes, real* p) noexcept nogil:
     """p[k] = log w_k N(x; mean_k) for all k, or half of it; meanwhile the rows of the next block are fetched, a slice for each k."""
-    cdef long k, line, lines = ahead_bytes // 64
-    cdef long factor_size = 0 if s.n_factors < s.n_components else s.d if s.diag else s.d * (s.d + 1) // 2
+    cdef Py_ssize_t k, line, lines = ahead_bytes // 64
+    cdef Py_ssize_t factor_size = 0 if s.n_factors < s.n_components else s.d if s.diag else s.d * (s.d + 1) // 2
     cdef real h = 0.25 if half else 0.5
     cdef real c
     for k in range(s.n_components):
@@ -205,10 +205,10 @@ cdef void scales(const double* weights, const real* total, int m, int padded, Sh
 cdef void accumulate(const real* xt, int padded, Shape s, const real* centers, real* p, const real* scale, real* z,
                      double* sums) noexcept nogil:
     """sums (nk, sum_x, scatter) += those of the block, about the centers."""
-    cdef long k
+    cdef Py_ssize_t k
     cdef double* sum_x = sums + s.n_components
-    cdef double* scatter = sum_x + <long>s.n_components * s.d
-    cdef long size = 0 if s.n_factors < s.n_components else s.d if s.diag else scatter_size(s.d)
+    cdef double* scatter = sum_x + <Py_ssize_t>s.n_components * s.d
+    cdef Py_ssize_t size = 0 if s.n_factors < s.n_components else s.d if s.diag else scatter_size(s.d)
     for k in range(s.n_components):
         if real is double:
             if s.diag:
@@ -226,15 +226,15 @@ cdef void accumulate(const real* xt, int padded, Shape s, const real* centers, r
                                     scatter + k * size)
 
 
-cdef void em_rows(const real* X, const double* weights, long start, long stop, Shape s, const real* means, const real* centers,
+cdef void em_rows(const real* X, const double* weights, Py_ssize_t start, Py_ssize_t stop, Shape s, const real* means, const real* centers,
                   const real* packed, const double* log_const, real* xt, double* sums) noexcept nogil:
     """The fused pass over rows start .. stop: log-densities, responsibilities, statistics."""
     cdef real* z = xt + s.d * STRIDE
     cdef real* p = z + s.d * STRIDE
-    cdef real* peak = p + <long>s.n_components * STRIDE
+    cdef real* peak = p + <Py_ssize_t>s.n_components * STRIDE
     cdef real* total = peak + STRIDE
     cdef real* scale = total + STRIDE
-    cdef long first, block
+    cdef Py_ssize_t first, block
     cdef int m, padded
     cdef const double* w
     for block in range(n_blocks(stop - start)):
@@ -257,9 +257,9 @@ cdef double weighted_sum(const real* x, const double* weights, int m) noexcept n
         return weighted_sum_f32(x, weights, m)
 
 
-cdef double merge(double* sums, long size, int n_threads, Shape s, double* nk, double* sum_x, double* scatter) noexcept nogil:
+cdef double merge(double* sums, Py_ssize_t size, int n_threads, Shape s, double* nk, double* sum_x, double* scatter) noexcept nogil:
     """Add the threads' sums, in order, to the statistics; the log-likelihood is returned."""
-    cdef long k, j, t
+    cdef Py_ssize_t k, j, t
     cdef double* total
     for t in range(1, n_threads):
         for j in range(size):
@@ -268,9 +268,9 @@ cdef double merge(double* sums, long size, int n_threads, Shape s, double* nk, d
     for k in range(s.n_components):
         nk[k] += total[k]
     total += s.n_components
-    for j in range(<long>s.n_components * s.d):
+    for j in range(<Py_ssize_t>s.n_components * s.d):
         sum_x[j] += total[j]
-    total += <long>s.n_components * s.d
+    total += <Py_ssize_t>s.n_components * s.d
     for k in range(s.n_factors):
         if s.diag:
             for j in range(s.d):
@@ -285,7 +285,7 @@ def em_pass(const real[:, ::1] X, const double[::1] sample_weight, const real[:,
             double[:, :, ::1] scatter, real[::1] workspace, double[::1] sums, int n_threads):
     """Add to nk, sum_x and scatter the statistics of the rows of X under the mixture; return sum_i w_i log p(x_i)."""
     cdef Shape s = shape_of(X.shape[1], means.shape[0], factors.shape[0], factors.shape[1])
-    cdef long n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
+    cdef Py_ssize_t n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
     cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
     cdef real* work = &workspace[0]
     cdef real* packed = work + n_threads * rows
@@ -309,13 +309,13 @@ def em_pass(const real[:, ::1] X, const double[::1] sample_weight, const real[:,
     return log_likelihood
 
 
-cdef void statistics_rows(const real* X, const double* weights, const int32_t* labels, const real* resp, long start, long stop,
+cdef void statistics_rows(const real* X, const double* weights, const int32_t* labels, const real* resp, Py_ssize_t start, Py_ssize_t stop,
                           Shape s, const real* centers, real* xt, double* sums) noexcept nogil:
     """The statistics' half of em_rows, with the responsibilities given."""
     cdef real* z = xt + s.d * STRIDE
     cdef real* p = z + s.d * STRIDE
-    cdef real* scale = p + <long>s.n_components * STRIDE
-    cdef long first, block
+    cdef real* scale = p + <Py_ssize_t>s.n_components * STRIDE
+    cdef Py_ssize_t first, block
     cdef int m, padded
     for block in range(n_blocks(stop - start)):
         first = start + block * BLOCK_ROWS
@@ -341,7 +341,7 @@ def statistics_pass(const real[:, ::1] X, const double[::1] sample_weight, const
     """Add to nk, sum_x and scatter the statistics of the rows of X under given labels (n,) or responsibilities (n, K); with neither,
     every row belongs to every component."""
     cdef Shape s = shape_of(X.shape[1], centers.shape[0], scatter.shape[0], scatter.shape[1])
-    cdef long n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
+    cdef Py_ssize_t n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
     cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
     cdef const int32_t* given_labels = &labels[0] if labels is not None else NULL
     cdef const real* given_resp = &resp[0, 0] if resp is not None else NULL
@@ -361,13 +361,13 @@ def statistics_pass(const real[:, ::1] X, const double[::1] sample_weight, const
         merge(partial, size, n_threads, s, &nk[0], &sum_x[0, 0], &scatter[0, 0, 0])
 
 
-cdef void density_rows(const real* X, long start, long stop, Shape s, const real* means, const real* packed, const double* log_const,
+cdef void density_rows(const real* X, Py_ssize_t start, Py_ssize_t stop, Shape s, const real* means, const real* packed, const double* log_const,
                        real* xt, real* log_prob_norm, int64_t* labels, real* resp) noexcept nogil:
     cdef real* p = xt + 2 * s.d * STRIDE
-    cdef real* peak = p + <long>s.n_components * STRIDE
+    cdef real* peak = p + <Py_ssize_t>s.n_components * STRIDE
     cdef real* total = peak + STRIDE
     cdef int32_t* best = <int32_t*>(total + STRIDE)
-    cdef long i, first, block
+    cdef Py_ssize_t i, first, block
     cdef int m, padded
     for block in range(n_blocks(stop - start)):
         first = start + block * BLOCK_ROWS
@@ -398,7 +398,7 @@ def density_pass(const real[:, ::1] X, const real[:, ::1] means, const real[:, :
                  real[::1] log_prob_norm, int64_t[::1] labels, real[:, ::1] resp, real[::1] workspace, int n_threads):
     """Fill those of log_prob_norm (n,), labels (n,) and resp (n, K) that are not None."""
     cdef Shape s = shape_of(X.shape[1], means.shape[0], factors.shape[0], factors.shape[1])
-    cdef long n = X.shape[0], rows = rows_size(s.n_components, s.d)
+    cdef Py_ssize_t n = X.shape[0], rows = rows_size(s.n_components, s.d)
     cdef real* norm_out = &log_prob_norm[0] if log_prob_norm is not None else NULL
     cdef int64_t* labels_out = &labels[0] if labels is not None else NULL
     cdef real* resp_out = &resp[0, 0] if resp is not None else NULL
@@ -418,9 +418,9 @@ def density_pass(const real[:, ::1] X, const real[:, ::1] means, const real[:, :
                              work + t * rows, norm_out, labels_out, resp_out)
 
 
-cdef void prefetch(const real* X, long n_bytes) noexcept nogil:
+cdef void prefetch(const real* X, Py_ssize_t n_bytes) noexcept nogil:
     """Ask for the rows of the next block while this one is worked on."""
-    cdef long line
+    cdef Py_ssize_t line
     for line in range(n_bytes // 64):
         PREFETCH(<const char*>X + 64 * line)
 
@@ -441,16 +441,16 @@ cdef void distances(const real* xt, int padded, int d, const real* centers, int 
         negative_distances_f32(xt, padded, d, centers, count, out)
 
 
-cdef void assign_rows(const real* X, const double* weights, const real* shift, long start, long stop, Shape s, const real* centers,
+cdef void assign_rows(const real* X, const double* weights, const real* shift, Py_ssize_t start, Py_ssize_t stop, Shape s, const real* centers,
                       int32_t* labels, real* xt, double* sums) noexcept nogil:
     """sums: number of changed labels, counts, sums of x - shift."""
     cdef real* p = xt + 2 * s.d * STRIDE
-    cdef real* best = p + <long>s.n_components * STRIDE
+    cdef real* best = p + <Py_ssize_t>s.n_components * STRIDE
     cdef int32_t* nearest = <int32_t*>(best + STRIDE)
     cdef double* counts = sums + 1
     cdef double* sum_x
     cdef const real* x
-    cdef long i, j, k, first, block, changed
+    cdef Py_ssize_t i, j, k, first, block, changed
     cdef int m, padded
     cdef double w
     for block in range(n_blocks(stop - start)):
@@ -482,7 +482,7 @@ def kmeans_pass(const real[:, ::1] X, const double[::1] sample_weight, const rea
     """One Lloyd pass over the rows of X - shift: labels of the nearest centers (first of equals); add each cluster's weight and sum of
     x - shift to counts and sum_x; return the number of labels that changed."""
     cdef Shape s = shape_of(X.shape[1], centers.shape[0], centers.shape[0], 1)
-    cdef long n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
+    cdef Py_ssize_t n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
     cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
     cdef real* work = &workspace[0]
     cdef const real* data = &X[0, 0]
@@ -490,7 +490,7 @@ def kmeans_pass(const real[:, ::1] X, const double[::1] sample_weight, const rea
     cdef const real* mu = &centers[0, 0]
     cdef double* partial = &sums[0]
     cdef int32_t* labels_out = &labels[0]
-    cdef long j, k
+    cdef Py_ssize_t j, k
     cdef int t
     with nogil:
         memset(partial, 0, n_threads * size * sizeof(double))
@@ -510,14 +510,14 @@ def kmeans_pass(const real[:, ::1] X, const double[::1] sample_weight, const rea
     return int(partial[0])
 
 
-cdef void closest_rows(const real* X, const double* weights, const real* shift, long start, long stop, Shape s, const real* centers,
+cdef void closest_rows(const real* X, const double* weights, const real* shift, Py_ssize_t start, Py_ssize_t stop, Shape s, const real* centers,
                        real* closest, bint keep, bint restart, double* block_sums, real* xt, double* sums) noexcept nogil:
     """sums[c] += sum_i w_i min(closest_i, |x_i - c|^2); with `keep` closest is overwritten and every block's sum noted."""
     cdef real* p = xt + 2 * s.d * STRIDE
-    cdef real* distance = p + <long>s.n_components * STRIDE
+    cdef real* distance = p + <Py_ssize_t>s.n_components * STRIDE
     cdef real* new
     cdef const real* old
-    cdef long k, first, block
+    cdef Py_ssize_t k, first, block
     cdef int m, padded
     cdef double potential
     for block in range(n_blocks(stop - start)):
@@ -547,7 +547,7 @@ def closest_pass(const real[:, ::1] X, const double[::1] sample_weight, const re
     With ``block_sums`` (one number for each BLOCK rows) there is one center: it is taken, ``closest`` becomes the minimum (without looking
     at the old values if ``restart``) and ``block_sums`` its weighted sums over the blocks."""
     cdef Shape s = shape_of(X.shape[1], centers.shape[0], centers.shape[0], 1)
-    cdef long n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
+    cdef Py_ssize_t n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
     cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
     cdef real* work = &workspace[0]
     cdef const real* data = &X[0, 0]
@@ -557,7 +557,7 @@ def closest_pass(const real[:, ::1] X, const double[::1] sample_weight, const re
     cdef double* by_block = &block_sums[0] if block_sums is not None else NULL
     cdef double* partial = &sums[0]
     cdef bint keep = block_sums is not None
-    cdef long k
+    cdef Py_ssize_t k
     cdef int t
     with nogil:
         memset(partial, 0, n_threads * size * sizeof(double))

@@ -8,6 +8,7 @@
 #define FASTGMM_SIMD_H
 
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -19,7 +20,7 @@
 #  define RESTRICT __restrict
 #endif
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(FASTGMM_ONE_LANE) /* to try the other branch with any compiler */
 #  if defined(__AVX512F__)
 #    define VECTOR_BYTES 64
 #  elif defined(__AVX__)
@@ -58,7 +59,7 @@ typedef float vec_f32, vec_f32_u;
 #    define SHUFFLE_f32(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #  endif
 #endif
-#if defined(__GNUC__) && !defined(SHUFFLE_f64) /* gcc < 12 */
+#if defined(VECTOR_BYTES) && !defined(SHUFFLE_f64) /* gcc < 12 */
 typedef int64_t index_f64 __attribute__((vector_size(VECTOR_BYTES)));
 typedef int32_t index_f32 __attribute__((vector_size(VECTOR_BYTES)));
 #  define SHUFFLE_f64(a, b, ...) __builtin_shuffle(a, b, (index_f64){__VA_ARGS__})
@@ -90,7 +91,7 @@ typedef int32_t index_f32 __attribute__((vector_size(VECTOR_BYTES)));
         EVEN = S(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),                                                \
         ODD = S(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
 
-#if !defined(__GNUC__)
+#if !defined(VECTOR_BYTES)
 #  define PAIRS_f64(U, a, b, EVEN, ODD) (void)0
 #  define PAIRS_f32(U, a, b, EVEN, ODD) (void)0
 #elif VECTOR_BYTES == 64

@@ -1,0 +1,78 @@
+"""Types of the compiled passes; passes.pxi says what they do."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Real = NDArray[np.float64] | NDArray[np.float32]
+_Float64 = NDArray[np.float64]
+
+OPENMP: bool
+BLOCK: int
+
+def max_threads() -> int: ...
+def workspace_sizes(n_components: int, n_features: int, n_factors: int, n_threads: int) -> tuple[int, int]: ...
+def em_pass(
+    X: _Real,
+    sample_weight: _Float64 | None,
+    means: _Real,
+    centers: _Real,
+    factors: _Real,
+    log_const: _Float64,
+    nk: _Float64,
+    sum_x: _Float64,
+    scatter: _Float64,
+    workspace: _Real,
+    sums: _Float64,
+    n_threads: int,
+) -> float: ...
+def statistics_pass(
+    X: _Real,
+    sample_weight: _Float64 | None,
+    labels: NDArray[np.int32] | None,
+    resp: _Real | None,
+    centers: _Real,
+    nk: _Float64,
+    sum_x: _Float64,
+    scatter: _Float64,
+    workspace: _Real,
+    sums: _Float64,
+    n_threads: int,
+) -> None: ...
+def density_pass(
+    X: _Real,
+    means: _Real,
+    factors: _Real,
+    log_const: _Float64,
+    log_prob_norm: _Real | None,
+    labels: NDArray[np.int64] | None,
+    resp: _Real | None,
+    workspace: _Real,
+    n_threads: int,
+) -> None: ...
+def kmeans_pass(
+    X: _Real,
+    sample_weight: _Float64 | None,
+    shift: _Real,
+    centers: _Real,
+    labels: NDArray[np.int32],
+    counts: _Float64,
+    sum_x: _Float64,
+    workspace: _Real,
+    sums: _Float64,
+    n_threads: int,
+) -> int: ...
+def closest_pass(
+    X: _Real,
+    sample_weight: _Float64 | None,
+    shift: _Real,
+    centers: _Real,
+    closest: _Real,
+    restart: bool,
+    block_sums: _Float64 | None,
+    potentials: _Float64,
+    workspace: _Real,
+    sums: _Float64,
+    n_threads: int,
+) -> None: ...
+def exp_inplace(x: _Real) -> None: ...
+def log_inplace(x: _Real) -> None: ...
