@@ -81,10 +81,11 @@ def _duplicates():
 
 
 def _outliers():
-    """Eight rows about 1e8 away in all directions, and a component that takes them."""
+    """Twelve rows about 1e8 away, and a component that takes them."""
     X, means = blobs()
-    X[::60] = 1e8 * np.random.default_rng(0).normal(size=(8, 3))
-    return HardCase(X, np.vstack([means, X[:1]]), np.ones(3))
+    outlier = np.array([1e8, 0.0, 0.0])
+    X[::40] = outlier + 1e6 * np.random.default_rng(0).normal(size=(12, 3))
+    return HardCase(X, np.vstack([means, outlier]), np.ones(3))
 
 
 def _bad_start():

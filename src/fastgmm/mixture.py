@@ -373,7 +373,8 @@ class GaussianMixture(_SklearnGaussianMixture):
         Returns
         -------
         resp : ndarray of shape (n_samples, n_components)
-            Probabilities in the dtype of X; each row sums to 1.
+            Probabilities in the dtype of X; each row sums to 1. A row so far away that the density of every component
+            underflows, beyond some 1e154 standard deviations (1e19 in float32), gets equal ones.
         """
         passes, parameters = self._passes_of_fitted(X)
         return passes.resp(parameters)

@@ -1,1 +1,2 @@
 include "passes.pxi"
+include "kmeans.pxi"

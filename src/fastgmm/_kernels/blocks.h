@@ -1,10 +1,11 @@
 /* What is done to one block of rows while it sits in cache; instantiated by kernels.h for float64 and float32.
  *
- * Layouts.  A block holds m <= BLOCK rows.  `xt` is feature-major: feature j of row i at xt[j * STRIDE + i]; rows m .. the next multiple of
- * GROUP vectors are zero (`padded` counts them in).  Per-component arrays over the rows of a block (log-probabilities, responsibilities) have
- * stride STRIDE too.  All arrays but X are aligned to a vector.
+ * Layouts.  A block holds m <= BLOCK rows.  `xt` is feature-major: feature j of row i at xt[j * STRIDE + i]; rows m ..
+ * the next multiple of GROUP vectors are zero (`padded` counts them in).  Per-component arrays over the rows of a block
+ * (log-probabilities, responsibilities) have stride STRIDE too.  All arrays but X are aligned to a vector.
  *
- * In the comments: U upper-triangular with precision = U U^T, c_k the center of the scatter of component k, w_i the weight of row i.
+ * In the comments: U upper-triangular with precision = U U^T, c_k the center of the scatter of component k, w_i the
+ * weight of row i.
  */
 #define JOIN_(a, b) a##_##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -17,7 +18,22 @@
 INLINE VEC NAME(load)(const REAL *p) { return *(const VEC *)p; }
 INLINE void NAME(store)(REAL *p, VEC v) { *(VEC *)p = v; }
 
-/* ---- horizontal sums: out[l] += sum of the lanes of v[l], l < count <= LANES-multiple ---- */
+/* even: the even-numbered groups of `unit` lanes of a, each followed by the same group of b; odd: the odd-numbered. */
+INLINE void NAME(pairs)(const int unit, VEC a, VEC b, VEC *even, VEC *odd)
+{
+    *even = *odd = a; /* of one lane there are no pairs */
+    if (unit == 1) {
+        PAIRS(1, a, b, *even, *odd);
+    } else if (unit == 2) {
+        PAIRS(2, a, b, *even, *odd);
+    } else if (unit == 4) {
+        PAIRS(4, a, b, *even, *odd);
+    } else {
+        PAIRS(8, a, b, *even, *odd);
+    }
+}
+
+/* ---- horizontal sums: out[l] += sum of the lanes of v[l], l < count, a multiple of LANES ---- */
 
 INLINE void NAME(add_sums)(VEC *v, int count, double *out)
 {
@@ -27,11 +43,8 @@ INLINE void NAME(add_sums)(VEC *v, int count, double *out)
         for (int unit = 1; unit < LANES; unit *= 2)
 #pragma GCC unroll 8
             for (int a = 0; a < LANES; a += 2 * unit) {
-                VEC even = t[a], odd = t[a];
-                if (unit == 1) { PAIRS(1, t[a], t[a + unit], even, odd); }
-                else if (unit == 2) { PAIRS(2, t[a], t[a + unit], even, odd); }
-                else if (unit == 4) { PAIRS(4, t[a], t[a + unit], even, odd); }
-                else { PAIRS(8, t[a], t[a + unit], even, odd); }
+                VEC even, odd;
+                NAME(pairs)(unit, t[a], t[a + unit], &even, &odd);
                 t[a] = even + odd;
             }
         REAL sums[LANES];
@@ -56,7 +69,8 @@ INLINE void NAME(pack_few)(const REAL *RESTRICT X, int d, const int columns, int
         for (int j = 0; j < columns; j++) xt[j * STRIDE + i] = X[(ptrdiff_t)i * d + j];
 }
 
-INLINE void NAME(transpose_square)(const REAL *RESTRICT X, int d, REAL *RESTRICT xt)
+/* LANES rows by LANES columns, of which the first `columns` are stored; as many numbers of each row are read. */
+INLINE void NAME(transpose_square)(const REAL *RESTRICT X, int d, int columns, REAL *RESTRICT xt)
 {
     VEC t[LANES];
 #pragma GCC unroll 16
@@ -66,36 +80,35 @@ INLINE void NAME(transpose_square)(const REAL *RESTRICT X, int d, REAL *RESTRICT
 #pragma GCC unroll 16
         for (int a = 0; a < LANES; a++)
             if (!(a & unit)) {
-                VEC even = t[a], odd = t[a];
-                if (unit == 1) { PAIRS(1, t[a], t[a + unit], even, odd); }
-                else if (unit == 2) { PAIRS(2, t[a], t[a + unit], even, odd); }
-                else if (unit == 4) { PAIRS(4, t[a], t[a + unit], even, odd); }
-                else { PAIRS(8, t[a], t[a + unit], even, odd); }
+                VEC even, odd;
+                NAME(pairs)(unit, t[a], t[a + unit], &even, &odd);
                 t[a] = even, t[a + unit] = odd;
             }
 #pragma GCC unroll 16
-    for (int l = 0; l < LANES; l++) NAME(store)(xt + l * STRIDE, t[l]);
+    for (int l = 0; l < LANES; l++)
+        if (l < columns) NAME(store)(xt + l * STRIDE, t[l]);
 }
 
 static void NAME(pack_rows)(const REAL *RESTRICT X, int m, int padded, int d, REAL *RESTRICT xt)
 {
-    if (d == 1) NAME(pack_few)(X, 1, 1, m, xt);
-    else if (d == 2) NAME(pack_few)(X, 2, 2, m, xt);
-    else if (d == 3) NAME(pack_few)(X, 3, 3, m, xt);
-    else if (d == 4) NAME(pack_few)(X, 4, 4, m, xt);
+    if (d == 1)
+        NAME(pack_few)(X, 1, 1, m, xt);
+    else if (d == 2)
+        NAME(pack_few)(X, 2, 2, m, xt);
+    else if (d == 3)
+        NAME(pack_few)(X, 3, 3, m, xt);
+    else if (d == 4)
+        NAME(pack_few)(X, 4, 4, m, xt);
     else {
-        int squares = d >= LANES ? m / LANES * LANES : 0, j;
-        for (int i = 0; i < squares; i += LANES) {
-            for (j = 0; j + LANES <= d; j += LANES) NAME(transpose_square)(X + (ptrdiff_t)i * d + j, d, xt + j * STRIDE + i);
-            if (j < d) { /* the last square overlaps the one before */
-                j = d - LANES;
-                NAME(transpose_square)(X + (ptrdiff_t)i * d + j, d, xt + j * STRIDE + i);
+        /* Rows shorter than a vector are read on into the next ones, which must be there; the last rows go one by one. */
+        int beyond = d < LANES ? (LANES - 1) / d + 1 : 0, columns = d < LANES ? d : LANES, i = 0, j;
+        for (; i + LANES + beyond <= m; i += LANES)
+            for (j = 0; j < d; j += LANES) {
+                int first = j + LANES <= d || d < LANES ? j : d - LANES; /* the last square may overlap the one before */
+                NAME(transpose_square)(X + (ptrdiff_t)i * d + first, d, columns, xt + first * STRIDE + i);
             }
-        }
-        if (d == 8 && !squares) NAME(pack_few)(X, 8, 8, m, xt);
-        else
-            for (j = 0; j < d; j++)
-                for (int i = squares; i < m; i++) xt[j * STRIDE + i] = X[(ptrdiff_t)i * d + j];
+        for (; i < m; i++)
+            for (j = 0; j < d; j++) xt[j * STRIDE + i] = X[(ptrdiff_t)i * d + j];
     }
     for (int j = 0; j < d; j++)
         for (int i = m; i < padded; i++) xt[j * STRIDE + i] = 0;
@@ -104,8 +117,8 @@ static void NAME(pack_rows)(const REAL *RESTRICT X, int m, int padded, int d, RE
 /* ---- log-probabilities: out_i = c - h |(x_i - mean) U|^2 ---- */
 
 /* d <= 4: everything in registers. */
-INLINE void NAME(log_prob_few)(const int d, const REAL *RESTRICT xt, int padded, const REAL *RESTRICT mean, const REAL *RESTRICT U,
-                               REAL c, REAL h, REAL *RESTRICT out)
+INLINE void NAME(log_prob_few)(const int d, const REAL *RESTRICT xt, int padded, const REAL *RESTRICT mean,
+                               const REAL *RESTRICT U, REAL c, REAL h, REAL *RESTRICT out)
 {
     VEC u[10];
 #pragma GCC unroll 10
@@ -158,8 +171,8 @@ INLINE const REAL *NAME(panel)(const int columns, const REAL *RESTRICT xt, int f
     return U;
 }
 
-INLINE void NAME(log_prob_panels)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT mean, const REAL *RESTRICT U,
-                                  REAL c, REAL h, REAL *RESTRICT out)
+INLINE void NAME(log_prob_panels)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT mean,
+                                  const REAL *RESTRICT U, REAL c, REAL h, REAL *RESTRICT out)
 {
     for (int i = 0; i < padded; i += GROUP * LANES) {
         VEC q[GROUP] = {0};
@@ -195,8 +208,8 @@ static void NAME(pack_factor)(const REAL *RESTRICT U, int d, REAL *RESTRICT pack
     }
 }
 
-static void NAME(log_prob_full)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT mean, const REAL *RESTRICT packed,
-                                REAL c, REAL h, REAL *RESTRICT out)
+static void NAME(log_prob_full)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT mean,
+                                const REAL *RESTRICT packed, REAL c, REAL h, REAL *RESTRICT out)
 {
     switch (d) {
     case 1: NAME(log_prob_few)(1, xt, padded, mean, packed, c, h, out); break;
@@ -208,8 +221,8 @@ static void NAME(log_prob_full)(const REAL *RESTRICT xt, int padded, int d, cons
 }
 
 /* The same for a diagonal factor: out_i = c - h sum_j ((x_ij - mean_j) u_j)^2. */
-static void NAME(log_prob_diag)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT mean, const REAL *RESTRICT u, REAL c,
-                                REAL h, REAL *RESTRICT out)
+static void NAME(log_prob_diag)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT mean,
+                                const REAL *RESTRICT u, REAL c, REAL h, REAL *RESTRICT out)
 {
     for (int i = 0; i < padded; i += GROUP * LANES) {
         VEC q[GROUP] = {0};
@@ -226,8 +239,9 @@ static void NAME(log_prob_diag)(const REAL *RESTRICT xt, int padded, int d, cons
 
 /* ---- softmax ---- */
 
-/* In: p[k] = h-scaled log-probabilities.  Out: p[k] = exp(p[k] - max), `peak` the max, `total` = sum_k of what sums to the likelihood: with
- * `root` p holds half the log-probability, so that p[k]^2 is what is summed, and sqrt(resp) = p[k] / sqrt(total). */
+/* In: p[k] = h-scaled log-probabilities.  Out: p[k] = exp(p[k] - max), `peak` the max, `total` = sum_k of what sums to
+ * the likelihood: with `root` p holds half the log-probability, so that p[k]^2 is what is summed, and sqrt(resp) = p[k]
+ * / sqrt(total). */
 INLINE void NAME(exponentials)(REAL *RESTRICT p, int n_components, int padded, const int root, REAL *RESTRICT peak,
                                REAL *RESTRICT total)
 {
@@ -256,11 +270,13 @@ INLINE void NAME(log_likelihoods)(REAL *RESTRICT peak, const REAL *RESTRICT tota
     }
 }
 
-/* ---- statistics: nk += r_i, sum_x += r_i (x_i - c), scatter += r_i (x_i - c)(x_i - c)^T, with r_i = w_i resp_i ---- */
+/* ---- statistics: nk += r_i, sum_x += r_i (x_i - c), scatter += r_i (x_i - c)(x_i - c)^T, with r_i = w_i resp_i ----
+ */
 
 /* d <= 4: p[i] * scale[i] = r_i.  scatter: upper triangle, row by row. */
 INLINE void NAME(accumulate_few)(const int d, const REAL *RESTRICT xt, int padded, const REAL *RESTRICT center,
-                                 const REAL *RESTRICT p, const REAL *RESTRICT scale, double *nk, double *sum_x, double *scatter)
+                                 const REAL *RESTRICT p, const REAL *RESTRICT scale, double *nk, double *sum_x,
+                                 double *scatter)
 {
     VEC sums[16] = {0}; /* scatter, sum_x, nk */
     const int n_scatter = d * (d + 1) / 2;
@@ -305,8 +321,8 @@ INLINE void NAME(differences)(const int columns, const REAL *RESTRICT xt, int pa
 }
 
 /* One tile of sum_i z_i z_i^T, column after column. */
-INLINE void NAME(tile_columns)(const int rows, const int columns, const int diagonal, const REAL *RESTRICT za, const REAL *RESTRICT zb,
-                       int padded, double *RESTRICT scatter)
+INLINE void NAME(tile_columns)(const int rows, const int columns, const int diagonal, const REAL *RESTRICT za,
+                               const REAL *RESTRICT zb, int padded, double *RESTRICT scatter)
 {
     VEC sums[TILE * TILE] = {0};
     for (int i = 0; i < padded; i += LANES) {
@@ -323,20 +339,24 @@ INLINE void NAME(tile_columns)(const int rows, const int columns, const int diag
     NAME(add_sums)(sums, (columns * TILE + LANES - 1) / LANES * LANES, scatter);
 }
 
-INLINE void NAME(tile)(const int columns, const int diagonal, const REAL *RESTRICT za, const REAL *RESTRICT zb, int padded,
-                       double *RESTRICT scatter)
+INLINE void NAME(tile)(const int columns, const int diagonal, const REAL *RESTRICT za, const REAL *RESTRICT zb,
+                       int padded, double *RESTRICT scatter)
 {
-    if (diagonal) NAME(tile_columns)(columns, columns, 1, za, za, padded, scatter);
-    else if (columns <= TILE_COLUMNS) NAME(tile_columns)(TILE, columns, 0, za, zb, padded, scatter);
+    if (diagonal)
+        NAME(tile_columns)(columns, columns, 1, za, za, padded, scatter);
+    else if (columns <= TILE_COLUMNS)
+        NAME(tile_columns)(TILE, columns, 0, za, zb, padded, scatter);
     else {
         NAME(tile_columns)(TILE, TILE_COLUMNS, 0, za, zb, padded, scatter);
-        NAME(tile_columns)(TILE, columns - TILE_COLUMNS, 0, za, zb + TILE_COLUMNS * STRIDE, padded, scatter + TILE_COLUMNS * TILE);
+        NAME(tile_columns)(TILE, columns - TILE_COLUMNS, 0, za, zb + TILE_COLUMNS * STRIDE, padded,
+                           scatter + TILE_COLUMNS * TILE);
     }
 }
 
 /* d > 4: z[i] = sqrt(r_i) (x_i - c); p[i] * scale[i] = sqrt(r_i).  scatter: tile after tile, upper block triangle. */
-INLINE void NAME(accumulate_tiles)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT center, REAL *RESTRICT p,
-                                   const REAL *RESTRICT scale, REAL *RESTRICT z, double *nk, double *sum_x, double *scatter)
+INLINE void NAME(accumulate_tiles)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT center,
+                                   REAL *RESTRICT p, const REAL *RESTRICT scale, REAL *RESTRICT z, double *nk,
+                                   double *sum_x, double *scatter)
 {
     VEC count[2] = {0};
     for (int i = 0; i < padded; i += 2 * LANES)
@@ -348,7 +368,8 @@ INLINE void NAME(accumulate_tiles)(const REAL *RESTRICT xt, int padded, int d, c
         }
     *nk += NAME(sum_lanes)(count[0] + count[1]);
     int j = 0;
-    for (; j + TILE <= d; j += TILE) NAME(differences)(TILE, xt + j * STRIDE, padded, center + j, p, z + j * STRIDE, sum_x + j);
+    for (; j + TILE <= d; j += TILE)
+        NAME(differences)(TILE, xt + j * STRIDE, padded, center + j, p, z + j * STRIDE, sum_x + j);
     for (; j < d; j++) NAME(differences)(1, xt + j * STRIDE, padded, center + j, p, z + j * STRIDE, sum_x + j);
     for (int a = 0; a < d; a += TILE)
         for (int b = a; b < d; b += TILE, scatter += TILE * TILE) {
@@ -367,8 +388,9 @@ INLINE void NAME(accumulate_tiles)(const REAL *RESTRICT xt, int padded, int d, c
         }
 }
 
-static void NAME(accumulate_full)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT center, REAL *RESTRICT p,
-                                  const REAL *RESTRICT scale, REAL *RESTRICT z, double *nk, double *sum_x, double *scatter)
+static void NAME(accumulate_full)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT center,
+                                  REAL *RESTRICT p, const REAL *RESTRICT scale, REAL *RESTRICT z, double *nk,
+                                  double *sum_x, double *scatter)
 {
     switch (d) {
     case 1: NAME(accumulate_few)(1, xt, padded, center, p, scale, nk, sum_x, scatter); break;
@@ -380,8 +402,9 @@ static void NAME(accumulate_full)(const REAL *RESTRICT xt, int padded, int d, co
 }
 
 /* scatter_j += r_i (x_ij - c_j)^2 only; p[i] * scale[i] = r_i. */
-static void NAME(accumulate_diag)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT center, REAL *RESTRICT p,
-                                  const REAL *RESTRICT scale, double *nk, double *sum_x, double *scatter)
+static void NAME(accumulate_diag)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT center,
+                                  REAL *RESTRICT p, const REAL *RESTRICT scale, double *nk, double *sum_x,
+                                  double *scatter)
 {
     VEC count = {0};
     for (int i = 0; i < padded; i += LANES) {
@@ -404,12 +427,15 @@ static void NAME(accumulate_diag)(const REAL *RESTRICT xt, int padded, int d, co
     }
 }
 
-/* r_i = w_i resp_i given from outside: p[k] = resp of component k, with `root` its square root; `resp` is row-major (m, K). */
-static void NAME(take_resp)(const REAL *RESTRICT resp, int m, int padded, int n_components, const int root, REAL *RESTRICT p)
+/* r_i = w_i resp_i given from outside: p[k] = resp of component k, with `root` its square root; `resp` is row-major (m,
+ * K). */
+static void NAME(take_resp)(const REAL *RESTRICT resp, int m, int padded, int n_components, const int root,
+                            REAL *RESTRICT p)
 {
     for (int k = 0; k < n_components; k++) {
         REAL *RESTRICT pk = p + (ptrdiff_t)k * STRIDE;
-        for (int i = 0; i < m; i++) pk[i] = root ? (REAL)sqrt(resp[(ptrdiff_t)i * n_components + k]) : resp[(ptrdiff_t)i * n_components + k];
+        for (int i = 0; i < m; i++)
+            pk[i] = root ? (REAL)sqrt(resp[(ptrdiff_t)i * n_components + k]) : resp[(ptrdiff_t)i * n_components + k];
         for (int i = m; i < padded; i++) pk[i] = 0;
     }
 }
@@ -424,9 +450,10 @@ static void NAME(take_labels)(const int32_t *RESTRICT labels, int m, int padded,
     }
 }
 
-/* scale_i = w_i / total_i (with `root` its square root), 0 in the padding and where no component reaches the row (total_i = 0). */
-INLINE void NAME(row_scales)(const double *RESTRICT weights, const REAL *RESTRICT total, int m, int padded, const int root,
-                             REAL *RESTRICT scale)
+/* scale_i = w_i / total_i (with `root` its square root), 0 in the padding and where no component reaches the row
+ * (total_i = 0). */
+INLINE void NAME(row_scales)(const double *RESTRICT weights, const REAL *RESTRICT total, int m, int padded,
+                             const int root, REAL *RESTRICT scale)
 {
     for (int i = 0; i < m; i++) {
         REAL w = weights ? (REAL)weights[i] : 1;
@@ -448,17 +475,19 @@ static double NAME(weighted_sum)(const REAL *RESTRICT x, const double *RESTRICT 
     return sum;
 }
 
-/* Row-major out (m, K) = p[k] / total. */
+/* Row-major out (m, K) = p[k] / total; 1 / K for all k where the row is beyond the reach of every component (total = 0). */
 INLINE void NAME(write_resp)(const REAL *RESTRICT p, const REAL *RESTRICT total, int m, int n_components, REAL *RESTRICT out)
 {
     for (int i = 0; i < m; i++) {
-        REAL inverse = 1 / total[i];
-        for (int k = 0; k < n_components; k++) out[(ptrdiff_t)i * n_components + k] = p[(ptrdiff_t)k * STRIDE + i] * inverse;
+        REAL inverse = total[i] > 0 ? 1 / total[i] : 0, else_equal = total[i] > 0 ? 0 : (REAL)1 / n_components;
+        for (int k = 0; k < n_components; k++)
+            out[(ptrdiff_t)i * n_components + k] = p[(ptrdiff_t)k * STRIDE + i] * inverse + else_equal;
     }
 }
 
 /* labels_i = the k of the largest p[k], the first of equals; `best` is scratch. */
-INLINE void NAME(arg_max)(const REAL *RESTRICT p, int n_components, int m, REAL *RESTRICT best, int32_t *RESTRICT labels)
+INLINE void NAME(arg_max)(const REAL *RESTRICT p, int n_components, int m, REAL *RESTRICT best,
+                          int32_t *RESTRICT labels)
 {
     for (int i = 0; i < m; i++) best[i] = p[i], labels[i] = 0;
     for (int k = 1; k < n_components; k++) {
@@ -480,7 +509,8 @@ static void NAME(subtract)(REAL *RESTRICT xt, int padded, int d, const REAL *RES
         for (int i = 0; i < padded; i++) xt[j * STRIDE + i] -= shift[j];
 }
 
-INLINE void NAME(distance_tile)(const int count, const REAL *RESTRICT xt, int d, const REAL *RESTRICT centers, REAL *RESTRICT out)
+INLINE void NAME(distance_tile)(const int count, const REAL *RESTRICT xt, int d, const REAL *RESTRICT centers,
+                                REAL *RESTRICT out)
 {
     VEC q[4][GROUP] = {0};
     for (int j = 0; j < d; j++)
@@ -500,8 +530,8 @@ INLINE void NAME(distance_tile)(const int count, const REAL *RESTRICT xt, int d,
 }
 
 /* out[k]_i = -|x_i - center_k|^2 for `count` centers: the log-probabilities, but for constants, of unit spheres. */
-static void NAME(negative_distances)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT centers, int count,
-                                     REAL *RESTRICT out)
+static void NAME(negative_distances)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT centers,
+                                     int count, REAL *RESTRICT out)
 {
     int k = 0;
     for (; k + 4 <= count; k += 4)
@@ -520,8 +550,14 @@ static void NAME(lower)(const REAL *RESTRICT negative, const REAL *closest, int 
 
 /* ---- exp and log over whole arrays, for tests and benchmarks ---- */
 
-static void NAME(exp_array)(REAL *x, ptrdiff_t n) { for (ptrdiff_t i = 0; i < n; i++) x[i] = EXP(x[i], EXP_CUT); }
-static void NAME(log_array)(REAL *x, ptrdiff_t n) { for (ptrdiff_t i = 0; i < n; i++) x[i] = LOG(x[i]); }
+static void NAME(exp_array)(REAL *x, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < n; i++) x[i] = EXP(x[i], EXP_CUT);
+}
+static void NAME(log_array)(REAL *x, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < n; i++) x[i] = LOG(x[i]);
+}
 
 #undef VEC
 #undef LANES

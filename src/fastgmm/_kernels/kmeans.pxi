@@ -1,0 +1,157 @@
+# The passes of k-means over the rows, where EM starts; conventions and helpers are those of passes.pxi.  The rows are taken
+# relative to a `shift` (scikit-learn's KMeans subtracts the mean of the data) without ever being stored that way.
+
+
+cdef void prefetch(const real* X, Py_ssize_t n_bytes) noexcept nogil:
+    """Ask for the rows of the next block while this one is worked on."""
+    cdef Py_ssize_t line
+    for line in range(n_bytes // 64):
+        PREFETCH(<const char*>X + 64 * line)
+
+
+cdef int pack_shifted(const real* X, int m, int d, const real* shift, real* xt) noexcept nogil:
+    cdef int padded = pack(X, m, d, xt)
+    if real is double:
+        subtract_f64(xt, padded, d, shift)
+    else:
+        subtract_f32(xt, padded, d, shift)
+    return padded
+
+
+cdef void distances(const real* xt, int padded, int d, const real* centers, int count, real* out) noexcept nogil:
+    if real is double:
+        negative_distances_f64(xt, padded, d, centers, count, out)
+    else:
+        negative_distances_f32(xt, padded, d, centers, count, out)
+
+
+cdef void assign_rows(const real* X, const double* weights, const real* shift, Py_ssize_t start, Py_ssize_t stop, Shape s, const real* centers,
+                      int32_t* labels, real* xt, double* sums) noexcept nogil:
+    """sums: number of changed labels, counts, sums of x - shift."""
+    cdef real* p = xt + 2 * s.d * STRIDE
+    cdef real* best = p + <Py_ssize_t>s.n_components * STRIDE
+    cdef int32_t* nearest = <int32_t*>(best + STRIDE)
+    cdef double* counts = sums + 1
+    cdef double* sum_x
+    cdef const real* x
+    cdef Py_ssize_t i, j, k, first, block, changed
+    cdef int m, padded
+    cdef double w
+    for block in range(n_blocks(stop - start)):
+        first = start + block * BLOCK_ROWS
+        m = min(BLOCK_ROWS, stop - first)
+        padded = pack_shifted(X + first * s.d, m, s.d, shift, xt)
+        prefetch(X + (first + m) * s.d, min(BLOCK_ROWS, stop - first - m) * s.d * sizeof(real))
+        distances(xt, padded, s.d, centers, s.n_components, p)
+        if real is double:
+            arg_max_f64(p, s.n_components, m, best, nearest)
+        else:
+            arg_max_f32(p, s.n_components, m, best, nearest)
+        changed = 0
+        for i in range(m):
+            k = nearest[i]
+            w = weights[first + i] if weights != NULL else 1.0
+            changed += labels[first + i] != k
+            labels[first + i] = <int32_t>k
+            counts[k] += w
+            sum_x = counts + s.n_components + k * s.d
+            x = X + (first + i) * s.d
+            for j in range(s.d):
+                sum_x[j] += w * (x[j] - shift[j])
+        sums[0] += changed
+
+
+def kmeans_pass(const real[:, ::1] X, const double[::1] sample_weight, const real[::1] shift, const real[:, ::1] centers,
+                int32_t[::1] labels, double[::1] counts, double[:, ::1] sum_x, real[::1] workspace, double[::1] sums, int n_threads):
+    """One Lloyd pass over the rows of X - shift: labels of the nearest centers (first of equals); add each cluster's weight and sum of
+    x - shift to counts and sum_x; return the number of labels that changed."""
+    cdef Shape s = shape_of(X.shape[1], centers.shape[0], centers.shape[0], 1)
+    cdef Py_ssize_t n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
+    cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
+    cdef real* work = &workspace[0]
+    cdef const real* data = &X[0, 0]
+    cdef const real* origin = &shift[0]
+    cdef const real* mu = &centers[0, 0]
+    cdef double* partial = &sums[0]
+    cdef int32_t* labels_out = &labels[0]
+    cdef Py_ssize_t j, k
+    cdef int t
+    with nogil:
+        memset(partial, 0, n_threads * size * sizeof(double))
+        if n_threads == 1:
+            assign_rows(data, weights, origin, 0, n, s, mu, labels_out, work, partial)
+        else:
+            for t in prange(n_threads, num_threads=n_threads, schedule="static", chunksize=1):
+                assign_rows(data, weights, origin, first_row(n, t, n_threads), first_row(n, t + 1, n_threads), s, mu, labels_out,
+                            work + t * rows, partial + t * size)
+        for t in range(1, n_threads):
+            for j in range(size):
+                partial[j] += partial[t * size + j]
+        for k in range(s.n_components):
+            counts[k] += partial[1 + k]
+            for j in range(s.d):
+                sum_x[k, j] += partial[1 + s.n_components + k * s.d + j]
+    return int(partial[0])
+
+
+cdef void closest_rows(const real* X, const double* weights, const real* shift, Py_ssize_t start, Py_ssize_t stop, Shape s, const real* centers,
+                       real* closest, bint keep, bint restart, double* block_sums, real* xt, double* sums) noexcept nogil:
+    """sums[c] += sum_i w_i min(closest_i, |x_i - c|^2); with `keep` closest is overwritten and every block's sum noted."""
+    cdef real* p = xt + 2 * s.d * STRIDE
+    cdef real* distance = p + <Py_ssize_t>s.n_components * STRIDE
+    cdef real* new
+    cdef const real* old
+    cdef Py_ssize_t k, first, block
+    cdef int m, padded
+    cdef double potential
+    for block in range(n_blocks(stop - start)):
+        first = start + block * BLOCK_ROWS
+        m = min(BLOCK_ROWS, stop - first)
+        padded = pack_shifted(X + first * s.d, m, s.d, shift, xt)
+        prefetch(X + (first + m) * s.d, min(BLOCK_ROWS, stop - first - m) * s.d * sizeof(real))
+        distances(xt, padded, s.d, centers, s.n_components, p)
+        for k in range(s.n_components):
+            old = NULL if restart else closest + first
+            new = closest + first if keep else distance
+            if real is double:
+                lower_f64(p + k * STRIDE, old, m, new)
+            else:
+                lower_f32(p + k * STRIDE, old, m, new)
+            potential = weighted_sum(<const real*>new, weights + first if weights != NULL else NULL, m)
+            sums[k] += potential
+            if keep:
+                block_sums[first // BLOCK_ROWS] = potential
+
+
+def closest_pass(const real[:, ::1] X, const double[::1] sample_weight, const real[::1] shift, const real[:, ::1] centers,
+                 real[::1] closest, bint restart, double[::1] block_sums, double[::1] potentials, real[::1] workspace,
+                 double[::1] sums, int n_threads):
+    """k-means++: potentials_c = sum_i w_i min(closest_i, |x_i - shift - c|^2) for each of a few candidate centers c.
+
+    With ``block_sums`` (one number for each BLOCK rows) there is one center: it is taken, ``closest`` becomes the minimum (without looking
+    at the old values if ``restart``) and ``block_sums`` its weighted sums over the blocks."""
+    cdef Shape s = shape_of(X.shape[1], centers.shape[0], centers.shape[0], 1)
+    cdef Py_ssize_t n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
+    cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
+    cdef real* work = &workspace[0]
+    cdef const real* data = &X[0, 0]
+    cdef const real* origin = &shift[0]
+    cdef const real* mu = &centers[0, 0]
+    cdef real* nearest = &closest[0]
+    cdef double* by_block = &block_sums[0] if block_sums is not None else NULL
+    cdef double* partial = &sums[0]
+    cdef bint keep = block_sums is not None
+    cdef Py_ssize_t k
+    cdef int t
+    with nogil:
+        memset(partial, 0, n_threads * size * sizeof(double))
+        if n_threads == 1:
+            closest_rows(data, weights, origin, 0, n, s, mu, nearest, keep, restart, by_block, work, partial)
+        else:
+            for t in prange(n_threads, num_threads=n_threads, schedule="static", chunksize=1):
+                closest_rows(data, weights, origin, first_row(n, t, n_threads), first_row(n, t + 1, n_threads), s, mu, nearest, keep,
+                             restart, by_block, work + t * rows, partial + t * size)
+        for k in range(s.n_components):
+            potentials[k] = 0.0
+            for t in range(n_threads):
+                potentials[k] += partial[t * size + k]

@@ -1,0 +1,342 @@
+"""What users rely on beside the numbers: memory, any kind of input, pickles, and errors instead of NaN."""
+
+import pickle
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fastgmm import GaussianMixture, _kernels
+from fastgmm._covariance import COVARIANCE_TYPES
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+TYPES = list(COVARIANCE_TYPES)
+METHODS = ["predict", "predict_proba", "score_samples", "score", "aic", "bic"]
+MIB = 2**20
+
+
+def clusters(n_rows=500, n_features=3, dtype=np.float64):
+    """Overlapping; integers, so that any dtype holds them."""
+    rng = np.random.default_rng(0)
+    return (rng.normal(scale=4, size=(n_rows, n_features)) + 9 * rng.integers(3, size=(n_rows, 1))).round().astype(dtype)
+
+
+def given_start(X, n_components, covariance_type="full"):
+    precision = 1 / X[:1000].var(axis=0, dtype=np.float64)
+    precisions = {
+        "full": np.tile(np.diag(precision), (n_components, 1, 1)),
+        "tied": np.diag(precision),
+        "diag": np.tile(precision, (n_components, 1)),
+        "spherical": np.full(n_components, precision.mean()),
+    }
+    return {
+        "covariance_type": covariance_type,
+        "weights_init": np.full(n_components, 1 / n_components),
+        "means_init": X[:n_components].astype(np.float64),
+        "precisions_init": precisions[covariance_type],
+    }
+
+
+def peak_of(function, *arguments):
+    """Bytes that a call has allocated at its peak, by Python and NumPy."""
+    function(*arguments)  # first: imports and caches are not the call's
+    tracemalloc.start()
+    try:
+        function(*arguments)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+# Memory ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_memory_of_a_fit_does_not_grow_with_n(covariance_type, dtype):
+    """From a given start; two sizes that use the same number of threads. A tenth of a byte a row would show."""
+    small, large = clusters(50_000, 4, dtype), clusters(500_000, 4, dtype)
+    gmm = GaussianMixture(8, max_iter=2, n_threads=2, **given_start(small, 8, covariance_type))
+    assert peak_of(gmm.fit, large) < peak_of(gmm.fit, small) + 45_000
+    assert peak_of(gmm.fit, large) < MIB
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+def test_memory_of_a_million_rows(init_params):
+    """16 MiB above X for N = 1M, d = 8, K = 16, start included: closest distances, then labels of k-means."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1_000_000, 8))
+    X += 6 * rng.integers(16, size=(len(X), 1))
+    gmm = GaussianMixture(16, max_iter=1, init_params=init_params, random_state=0, n_threads=2)
+    tracemalloc.start()
+    try:
+        gmm.fit(X)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= 16 * MIB
+
+
+@pytest.mark.parametrize(("method", "bytes_a_row"), [("score", 1), ("predict", 9), ("score_samples", 9), ("aic", 1)])
+def test_memory_of_methods(method, bytes_a_row):
+    """What is returned, and nothing else of the size of the data."""
+    X = clusters(500_000, 4)
+    gmm = GaussianMixture(4, max_iter=1, **given_start(X, 4)).fit(X)
+    assert peak_of(getattr(gmm, method), X) < bytes_a_row * len(X) + MIB
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("method", ["fit", "score"])
+def test_arrays_are_not_copied(method, read_only, dtype):
+    X = clusters(200_000, 8, dtype)
+    X.flags.writeable = not read_only
+    gmm = GaussianMixture(2, max_iter=1, **given_start(X, 2)).fit(X[:100])
+    assert peak_of(getattr(gmm, method), X) < X.nbytes / 4
+
+
+@pytest.mark.parametrize("mode", ["r", "c", "r+"])
+@pytest.mark.parametrize("method", ["fit", "score"])
+def test_memory_maps_are_not_copied(method, mode, tmp_path):
+    np.save(tmp_path / "X.npy", clusters(200_000, 8))
+    X = np.load(tmp_path / "X.npy", mmap_mode=mode)
+    gmm = GaussianMixture(2, max_iter=1, **given_start(X, 2)).fit(X[:100])
+    assert peak_of(getattr(gmm, method), X) < X.nbytes / 4
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+def test_read_only_memory_map_gives_the_same_fit(init_params, tmp_path):
+    X = clusters()
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    gmm = GaussianMixture(3, init_params=init_params, random_state=0)
+    np.testing.assert_array_equal(gmm.fit(mapped).means_, gmm.fit(X).means_)
+    np.testing.assert_array_equal(gmm.predict(mapped), gmm.predict(X))
+    assert gmm.score(mapped) == gmm.score(X)
+
+
+# Kinds of input -------------------------------------------------------------------------------------------------------
+
+
+def unaligned(X):
+    """The same numbers, one byte off their natural address."""
+    raw = np.empty(X.nbytes + 1, np.uint8)[1:]
+    out = raw.view(X.dtype).reshape(X.shape)
+    out[:] = X
+    return out
+
+
+def with_room(X):
+    """A view into every second row and column of a larger array."""
+    room = np.full((2 * len(X), 2 * X.shape[1]), np.nan)
+    room[::2, 1::2] = X
+    return room[::2, 1::2]
+
+
+def frozen(X):
+    X = X.copy()
+    X.flags.writeable = False
+    return X
+
+
+def in_polars(X):
+    polars = pytest.importorskip("polars")
+    return polars.DataFrame(X, schema=["a", "b", "c"])
+
+
+INPUTS = {
+    "Fortran order": np.asfortranarray,
+    "strided": with_room,
+    "reversed": lambda X: X[::-1].copy()[::-1],
+    "read-only": frozen,
+    "unaligned": unaligned,
+    "list": lambda X: X.tolist(),
+    "int64": lambda X: X.astype(np.int64),
+    "int8": lambda X: X.astype(np.int8),
+    "float16": lambda X: X.astype(np.float16),
+    "longdouble": lambda X: X.astype(np.longdouble),
+    "big-endian": lambda X: X.astype(">f8"),
+    "object": lambda X: X.astype(object),
+    "pandas": lambda X: pd.DataFrame(X, columns=["a", "b", "c"]),
+    "pandas integers": lambda X: pd.DataFrame(X.astype(int), columns=["a", "b", "c"]),
+    "polars": in_polars,
+}
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+@pytest.mark.parametrize("kind", INPUTS)
+def test_kinds_of_input_give_the_same(kind, covariance_type):
+    X = clusters()
+    converted = INPUTS[kind](X)
+    expected, actual = (
+        GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(data) for data in (X, converted)
+    )
+    np.testing.assert_array_equal(actual.means_, expected.means_)
+    np.testing.assert_array_equal(actual.covariances_, expected.covariances_)
+    assert actual.means_.dtype == np.float64
+    assert actual.lower_bounds_ == expected.lower_bounds_
+    np.testing.assert_array_equal(actual.predict_proba(converted), expected.predict_proba(X))
+    np.testing.assert_array_equal(actual.predict(converted), expected.predict(X))
+    assert actual.score(converted) == expected.score(X)
+
+
+@pytest.mark.parametrize("change", [np.asfortranarray, with_room, frozen, unaligned])
+def test_kinds_of_float32_give_the_same(change):
+    X = clusters(dtype=np.float32)
+    expected, actual = (GaussianMixture(3, random_state=0).fit(data) for data in (X, change(X).astype(np.float32)))
+    assert actual.means_.dtype == actual.predict_proba(change(X).astype(np.float32)).dtype == np.float32
+    np.testing.assert_array_equal(actual.means_, expected.means_)
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+def test_input_is_left_alone(init_params):
+    X, weights = clusters(), np.linspace(0.5, 2, 500)
+    before = X.copy(), weights.copy()
+    gmm = GaussianMixture(3, init_params=init_params, random_state=0).fit(X, sample_weight=weights)
+    gmm.predict_proba(X)
+    np.testing.assert_array_equal(X, before[0])
+    np.testing.assert_array_equal(weights, before[1])
+
+
+def test_results_are_the_users_own():
+    """No attribute or output is a view of the data, of another attribute or of a start that was given."""
+    X = clusters()
+    start = given_start(X, 3)
+    gmm = GaussianMixture(3, max_iter=0, **start).fit(X)
+    arrays = [gmm.weights_, gmm.means_, gmm.covariances_, gmm.precisions_, gmm.precisions_cholesky_, *gmm.sample(5)]
+    others = [X, start["weights_init"], start["means_init"], start["precisions_init"]]
+    assert not any(np.shares_memory(a, b) for a in arrays for b in others)
+    assert not any(np.shares_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i])
+
+
+# Answers --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_one_row(covariance_type, dtype):
+    """A single row gets what it gets among others."""
+    X = clusters(dtype=dtype)
+    gmm = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(X)
+    row = X[123:124]
+    np.testing.assert_array_equal(gmm.predict(row), gmm.predict(X)[123:124])
+    np.testing.assert_array_equal(gmm.predict_proba(row), gmm.predict_proba(X)[123:124])
+    np.testing.assert_array_equal(gmm.score_samples(row), gmm.score_samples(X)[123:124])
+    assert gmm.score(row) == gmm.score_samples(row)[0]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_probabilities(covariance_type, dtype):
+    """They sum to one, far from the data too, and agree with the labels."""
+    X = np.vstack([clusters(), 100 * clusters()]).astype(dtype)
+    gmm = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(clusters(dtype=dtype))
+    resp = gmm.predict_proba(X)
+    assert resp.shape == (1000, 3)
+    assert resp.min() >= 0
+    np.testing.assert_allclose(resp.sum(axis=1), 1, rtol=4 * np.finfo(dtype).eps)
+    largest = np.take_along_axis(resp, gmm.predict(X)[:, np.newaxis], axis=1)[:, 0]
+    np.testing.assert_array_equal(largest, resp.max(axis=1))
+
+
+# The bound is a mean of numbers of some units: float64 rounds at 1e-16 of that, float32 densities at 6e-8, which averages out
+# over the rows but not entirely.
+STEPS_DOWN = {np.float64: 1e-14, np.float32: 1e-6}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_lower_bounds_never_fall(covariance_type, weighted, dtype):
+    """Without regularization: with it EM maximizes something else."""
+    X = clusters(2000, dtype=dtype)
+    weights = np.random.default_rng(1).uniform(0.1, 5, 2000) if weighted else None
+    gmm = GaussianMixture(
+        3, covariance_type=covariance_type, init_params="random", random_state=0, reg_covar=0, tol=0, max_iter=200
+    ).fit(X, sample_weight=weights)  # fmt: skip
+    assert np.diff(gmm.lower_bounds_).min() > -STEPS_DOWN[dtype] * abs(gmm.lower_bound_)
+    assert gmm.lower_bounds_[-1] > gmm.lower_bounds_[0] + 0.1
+
+
+# Pickles --------------------------------------------------------------------------------------------------------------
+
+LOAD_AND_PREDICT = """
+import pickle, sys
+import numpy as np
+from fastgmm import _kernels
+with open({path!r}, "rb") as file:
+    gmm, X = pickle.load(file)
+np.savez({out!r}, **{{name: getattr(gmm, name)(X) for name in {methods!r}}}, variant=_kernels.ACTIVE)
+"""
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("variant", _kernels.SUPPORTED)
+def test_pickle_serves_other_machines(variant, n_threads, tmp_path, run_python):
+    """Made here, used by another SIMD variant and number of threads."""
+    X = clusters(2000, 5)
+    gmm = GaussianMixture(3, random_state=0).fit(X)
+    path, out = str(tmp_path / "gmm.pickle"), str(tmp_path / "out.npz")
+    (tmp_path / "gmm.pickle").write_bytes(pickle.dumps((gmm, X)))
+    source = LOAD_AND_PREDICT.format(path=path, out=out, methods=METHODS)
+    run_python(source, FASTGMM_SIMD=variant, OMP_NUM_THREADS=str(n_threads))
+    with np.load(out) as actual:
+        assert actual["variant"] == variant
+        np.testing.assert_array_equal(actual["predict"], gmm.predict(X))
+        np.testing.assert_allclose(actual["predict_proba"], gmm.predict_proba(X), rtol=1e-11, atol=1e-15)
+        np.testing.assert_allclose(actual["score_samples"], gmm.score_samples(X), rtol=1e-13)
+        np.testing.assert_allclose(actual["score"], gmm.score(X), rtol=1e-13)
+        np.testing.assert_allclose(actual["aic"], gmm.aic(X), rtol=1e-13)
+        np.testing.assert_allclose(actual["bic"], gmm.bic(X), rtol=1e-13)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickle_is_bitwise(protocol):
+    X = clusters()
+    gmm = GaussianMixture(3, random_state=0).fit(X)
+    copy = pickle.loads(pickle.dumps(gmm, protocol))
+    assert vars(copy).keys() == vars(gmm).keys()
+    np.testing.assert_array_equal(copy.predict_proba(X), gmm.predict_proba(X))
+    assert pickle.dumps(copy, protocol) == pickle.dumps(pickle.loads(pickle.dumps(copy, protocol)), protocol)
+
+
+# Errors instead of NaN ------------------------------------------------------------------------------------------------
+
+TOO_LARGE = {np.float64: 1e200, np.float32: 1e30}
+MESSAGE = "ill-defined|log-likelihood became|exceeds the range"
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+@pytest.mark.parametrize("dtype", TOO_LARGE)
+@pytest.mark.parametrize("rows", [slice(None), slice(5, 6)], ids=["all rows", "one row"])
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+def test_overflow_raises(init_params, covariance_type, rows, dtype):
+    """Squares of the data exceed the dtype: no covariance, density or distance of them exists."""
+    X = np.random.default_rng(0).normal(size=(600, 3)).astype(dtype)
+    X[rows] *= TOO_LARGE[dtype]
+    gmm = GaussianMixture(2, covariance_type=covariance_type, init_params=init_params, random_state=0)
+    with pytest.raises(ValueError, match=MESSAGE):
+        gmm.fit(X)
+    assert not hasattr(gmm, "means_")
+
+
+@pytest.mark.parametrize("dtype", TOO_LARGE)
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_unreachable_row_raises_and_says_why(covariance_type, dtype):
+    X = clusters(dtype=dtype)
+    start = given_start(X, 2, covariance_type)
+    X[7] = TOO_LARGE[dtype]
+    with pytest.raises(ValueError, match="became -inf: some row lies beyond the reach.*Rescale the features"):
+        GaussianMixture(2, **start).fit(X)
+
+
+def test_failed_fit_leaves_the_old_one():
+    X = clusters()
+    gmm = GaussianMixture(2, random_state=0).fit(X)
+    before = gmm.predict_proba(X)
+    with pytest.raises(ValueError, match=MESSAGE):
+        gmm.fit(X * 1e200)
+    np.testing.assert_array_equal(gmm.predict_proba(X), before)

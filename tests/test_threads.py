@@ -1,0 +1,372 @@
+"""Threads, processes, interrupts and SIMD variants: the answer does not depend on them, and nothing hangs."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import oracle
+import pytest
+from threadpoolctl import threadpool_limits
+
+from fastgmm import GaussianMixture, _kernels
+from fastgmm._covariance import COVARIANCE_TYPES
+from fastgmm._passes import KMeansPasses
+from fastgmm._threads import effective_n_threads, explain_n_threads
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("threads_on_tiny_data"),
+]
+
+TYPES = list(COVARIANCE_TYPES)
+FITTED = ["weights_", "means_", "covariances_", "precisions_cholesky_", "lower_bounds_"]
+
+needs_openmp = pytest.mark.skipif(not _kernels.active.OPENMP, reason="built without OpenMP")
+needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
+
+
+def clusters(n_rows=3000, n_features=6, dtype=np.float64):
+    """Overlapping, so that every iteration moves every parameter."""
+    rng = np.random.default_rng(0)
+    return (rng.normal(size=(n_rows, n_features)) + rng.integers(3, size=(n_rows, 1))).astype(dtype)
+
+
+def fit(X, n_threads=None, n_components=3, **parameters):
+    parameters = {"random_state": 0, "max_iter": 10, "tol": 0.0, **parameters}
+    return GaussianMixture(n_components, n_threads=n_threads, **parameters).fit(X)
+
+
+def fitted_numbers(gmm):
+    return np.concatenate([np.ravel(getattr(gmm, name)) for name in FITTED])
+
+
+# The answer -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_threads", [2, 3])
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+def test_thread_count_does_not_matter(init_params, covariance_type, n_threads, simd):
+    """A fit repeats its sums in another order: 1e-12 for the bounds; parameters follow but for what EM amplifies."""
+    X = clusters()
+    expected, actual = (
+        fit(X, n, covariance_type=covariance_type, init_params=init_params) for n in (1, n_threads)
+    )  # fmt: skip
+    np.testing.assert_allclose(actual.lower_bounds_, expected.lower_bounds_, rtol=1e-12)
+    assert oracle.covariance_error(actual.covariances_, expected.covariances_, covariance_type) < 1e-11
+    np.testing.assert_allclose(actual.means_, expected.means_, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(actual.weights_, expected.weights_, rtol=1e-11)
+    np.testing.assert_array_equal(actual.predict(X), expected.predict(X))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_fits_repeat_bitwise(covariance_type, n_threads, dtype, simd):
+    X = clusters(dtype=dtype)
+    first, second = (fit(X, n_threads, covariance_type=covariance_type) for _ in range(2))
+    np.testing.assert_array_equal(fitted_numbers(first), fitted_numbers(second))
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples"])
+def test_outputs_by_row_do_not_depend_on_threads(method, n_threads, simd):
+    gmm = fit(clusters(), 1)
+    expected = getattr(gmm, method)(clusters())
+    gmm.set_params(n_threads=n_threads)
+    np.testing.assert_array_equal(getattr(gmm, method)(clusters()), expected)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_many_python_threads_at_once(n_threads):
+    """Eight at a time, each with its own data: as one after another."""
+    data = [clusters(n_rows) for n_rows in range(1000, 3000, 100)]
+
+    def fit_and_predict(X):
+        gmm = fit(X, n_threads)
+        return np.concatenate([fitted_numbers(gmm), gmm.predict(X), gmm.score_samples(X)])
+
+    expected = np.concatenate([fit_and_predict(X) for X in data])
+    with ThreadPoolExecutor(8) as pool:
+        actual = np.concatenate(list(pool.map(fit_and_predict, data)))
+    np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_one_estimator_predicts_in_many_threads(n_threads):
+    X = clusters()
+    gmm = fit(X, n_threads)
+    with ThreadPoolExecutor(8) as pool:
+        actual = np.stack(list(pool.map(gmm.predict_proba, [X] * 40)))
+    np.testing.assert_array_equal(actual, np.broadcast_to(gmm.predict_proba(X), actual.shape))
+
+
+# The GIL --------------------------------------------------------------------------------------------------------------
+
+
+class KernelSpy:
+    """The active kernels, noting how far another Python thread came while each pass ran."""
+
+    def __init__(self, kernels, counter):
+        self.kernels, self.counter, self.progress = kernels, counter, {}
+
+    def __getattr__(self, name):
+        function = getattr(self.kernels, name)
+        if not name.endswith("_pass"):
+            return function
+
+        def timed(*arguments):
+            before = self.counter[0]
+            result = function(*arguments)
+            self.progress[name] = max(self.progress.get(name, 0), self.counter[0] - before)
+            return result
+
+        return timed
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_passes_release_the_gil(n_threads, monkeypatch):
+    """With a switch interval of an hour nobody takes the GIL away: the counter moves only if a pass gives it up."""
+    X = clusters(100_000, 16)
+    labels, counter, finished = np.zeros(len(X), np.int32), [0], threading.Event()
+    spy = KernelSpy(_kernels.active, counter)
+
+    def count():
+        while not finished.wait(1e-4):
+            counter[0] += 1
+
+    gmm = fit(X, n_threads, n_components=16, max_iter=1, init_params="random")
+    monkeypatch.setattr(_kernels, "active", spy)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(3600)
+    try:
+        counting = threading.Thread(target=count, daemon=True)
+        counting.start()
+        fit(X, n_threads, n_components=16, max_iter=1, init_params="random")
+        gmm.predict_proba(X)
+        KMeansPasses(X, X[0], 16, None, n_threads).assign(X[:16] - X[0], labels)
+        KMeansPasses(X, X[0], 16, None, n_threads).potentials(X[:16] - X[0], np.ones(len(X)))
+    finally:
+        sys.setswitchinterval(interval)
+        finished.set()
+        counting.join()
+    expected = {"em_pass", "statistics_pass", "density_pass", "kmeans_pass", "closest_pass"}
+    assert {name for name, progress in spy.progress.items() if progress > 0} == expected
+
+
+# How many threads -----------------------------------------------------------------------------------------------------
+
+PRINT_N_THREADS = "from fastgmm._threads import explain_n_threads; print(*explain_n_threads(), sep='|')"
+
+
+@needs_openmp
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_omp_num_threads(limit, run_python):
+    granted, reason = run_python(PRINT_N_THREADS, OMP_NUM_THREADS=str(limit)).strip().split("|")
+    assert int(granted) == limit
+    assert "OMP_NUM_THREADS" in reason
+
+
+@needs_openmp
+@pytest.mark.parametrize("limit", [1, 2])
+def test_threadpool_limits(limit, run_python):
+    """Set, and gone afterwards. In a fresh process, which no other limit has reached."""
+    source = f"""
+from threadpoolctl import threadpool_limits
+from fastgmm._threads import effective_n_threads
+with threadpool_limits({limit}):
+    print(effective_n_threads())
+print(effective_n_threads())
+"""
+    assert run_python(source, OMP_NUM_THREADS="4").split() == [str(limit), "4"]
+
+
+@needs_openmp
+def test_threadpool_limits_reach_a_fit(monkeypatch):
+    """The passes run with the number that is granted at the time of the call."""
+    used, em_pass = [], _kernels.active.em_pass
+    monkeypatch.setattr(_kernels.active, "em_pass", lambda *given: used.append(given[-1]) or em_pass(*given))
+    with threadpool_limits(1):
+        fit(clusters(), max_iter=2)
+    fit(clusters(), 2, max_iter=2)
+    assert used == [1, 1, 2, 2]
+
+
+@needs_openmp
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU affinity here")
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_affinity(when, run_python):
+    pin = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])"
+    source = {"before": [pin, PRINT_N_THREADS], "after": ["import fastgmm", pin, PRINT_N_THREADS]}[when]
+    assert run_python("\n".join(source), OMP_NUM_THREADS=None).startswith("1|")
+
+
+def test_given_number_of_threads():
+    assert effective_n_threads(1) == 1
+    assert explain_n_threads(5) == ((5, "given by n_threads") if _kernels.active.OPENMP else (1, "built without OpenMP"))
+
+
+@needs_openmp
+def test_more_threads_than_cores_and_blocks():
+    X = clusters(1000)
+    np.testing.assert_allclose(fitted_numbers(fit(X, 64)), fitted_numbers(fit(X, 1)), rtol=1e-10, atol=1e-11)
+
+
+# Processes ------------------------------------------------------------------------------------------------------------
+
+FIT_IN_CHILD = """
+import multiprocessing, sys, warnings
+import numpy as np
+from fastgmm import GaussianMixture, _passes
+from fastgmm._threads import explain_n_threads
+
+warnings.simplefilter("ignore")
+_passes._THREAD_FLOPS = 1e-9
+X = np.random.default_rng(0).normal(size=(3000, 4)) + np.random.default_rng(1).integers(3, size=(3000, 1))
+
+def fit(n_threads):
+    return GaussianMixture(3, random_state=0, max_iter=5, tol=0.0, n_threads=n_threads).fit(X)
+
+def child(results, n_threads):
+    gmm = fit(n_threads)
+    results.put((gmm.lower_bound_, int(gmm.predict(X).sum()), explain_n_threads(n_threads)[0]))
+
+if __name__ == "__main__":
+    for n_threads in (None, 2):
+        parent = fit(2)
+        context = multiprocessing.get_context(METHOD)
+        results = context.Queue()
+        process = context.Process(target=child, args=(results, n_threads))
+        process.start()
+        lower_bound, labels, granted = results.get(timeout=60)
+        process.join(60)
+        assert process.exitcode == 0, process.exitcode
+        assert abs(lower_bound / parent.lower_bound_ - 1) < 1e-12
+        assert labels == parent.predict(X).sum()
+        print(granted)
+        fit(2)  # the parent goes on
+"""
+
+
+@needs_posix
+@needs_openmp
+def test_fork_after_a_parallel_region(run_python):
+    """GNU's OpenMP would hang in the child: it keeps to one thread, whatever it is asked for."""
+    source = "import multiprocessing\nMETHOD = 'fork'\n" + FIT_IN_CHILD
+    assert run_python(source, OMP_NUM_THREADS="2").split() == ["1", "1"]
+
+
+@needs_openmp
+@pytest.mark.parametrize("method", ["spawn", pytest.param("forkserver", marks=needs_posix)])
+def test_fresh_processes_have_threads(method, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(f"METHOD = {method!r}\n" + FIT_IN_CHILD)
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    result = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == ["2", "2"]
+
+
+# Interrupts -----------------------------------------------------------------------------------------------------------
+
+ENDLESS = {
+    "one long pass": "GaussianMixture(64, init_params='random', max_iter=10**9, tol=0).fit(np.tile(X, (1, 8)))",
+    "many short passes": "GaussianMixture(3, init_params='random', max_iter=10**9, tol=0).fit(X[:300])",
+    "starts": "GaussianMixture(16, n_init=10**9, max_iter=1, tol=0).fit(X[:20000])",
+    "predict": "[gmm.predict_proba(X) for _ in range(10**9)]",
+}
+
+
+@needs_posix
+@pytest.mark.parametrize("what", ENDLESS)
+def test_ctrl_c_ends_a_long_call(what):
+    source = f"""
+import warnings
+import numpy as np
+from fastgmm import GaussianMixture
+warnings.simplefilter("ignore")
+X = np.random.default_rng(0).normal(size=(200_000, 16))
+gmm = GaussianMixture(4, init_params="random", max_iter=1).fit(X[:1000])
+print("ready", flush=True)
+{ENDLESS[what]}
+"""
+    process = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+
+
+# SIMD variants --------------------------------------------------------------------------------------------------------
+
+PRINT_FITS = """
+import numpy as np, warnings
+from fastgmm import GaussianMixture, _kernels
+warnings.simplefilter("ignore")
+rng = np.random.default_rng(0)
+X = rng.normal(size=(3000, 6)) + rng.integers(3, size=(3000, 1))
+print(_kernels.ACTIVE, _kernels.active.__name__)
+for covariance_type in ("full", "tied", "diag", "spherical"):
+    gmm = GaussianMixture(3, random_state=0, max_iter=10, tol=0.0, covariance_type=covariance_type).fit(X)
+    print(*np.concatenate([gmm.weights_, gmm.means_.ravel(), gmm.covariances_.ravel(), gmm.lower_bounds_]).tolist())
+"""
+
+
+@pytest.mark.parametrize("variant", _kernels.SUPPORTED)
+def test_forced_variant_gives_the_same_fits(variant, run_python):
+    """Of all covariance types, in one process."""
+    names, *lines = run_python(PRINT_FITS, FASTGMM_SIMD=variant).splitlines()
+    assert names == f"{variant} fastgmm._kernels._{variant}"
+    fits = [fit(clusters(), covariance_type=name) for name in ("full", "tied", "diag", "spherical")]
+    expected = [[gmm.weights_, gmm.means_.ravel(), gmm.covariances_.ravel(), gmm.lower_bounds_] for gmm in fits]
+    actual = np.array(" ".join(lines).split(), float)
+    np.testing.assert_allclose(actual, np.concatenate([*map(np.concatenate, expected)]), rtol=1e-10, atol=1e-11)
+
+
+def test_fastest_supported_variant_is_the_default(run_python):
+    source = "from fastgmm import _kernels; print(_kernels.ACTIVE, *_kernels.SUPPORTED)"
+    active, *supported = run_python(source, FASTGMM_SIMD=None).split()
+    assert tuple(supported) == _kernels.SUPPORTED
+    assert active == supported[-1]
+    assert supported[0] == "baseline"
+
+
+def test_empty_variable_is_no_choice(run_python):
+    source = "from fastgmm import _kernels; print(_kernels.ACTIVE)"
+    assert run_python(source, FASTGMM_SIMD="").strip() == _kernels.SUPPORTED[-1]
+
+
+@pytest.mark.parametrize("variant", ["v5", "AVX2", "_cpu"])
+def test_unknown_variant(variant, run_python):
+    result = run_python("import fastgmm", check=False, FASTGMM_SIMD=variant)
+    last_line = result.stderr.strip().splitlines()[-1]
+    assert result.returncode != 0
+    assert last_line.startswith(f"ImportError: FASTGMM_SIMD='{variant}'")
+    assert re.search("this CPU runs " + ", ".join(_kernels.SUPPORTED), last_line)
+
+
+def test_unsupported_variant(run_python):
+    """As on a CPU that has only the baseline, while the package holds more."""
+    source = """
+import sys, types
+sys.modules["fastgmm._kernels._cpu"] = types.SimpleNamespace(supported=lambda: ("baseline",))
+import fastgmm
+"""
+    result = run_python(source, check=False, FASTGMM_SIMD="v4")
+    last_line = result.stderr.strip().splitlines()[-1]
+    assert last_line.startswith("ImportError: FASTGMM_SIMD='v4' cannot be used here")
+    assert "this CPU runs baseline. Unset FASTGMM_SIMD" in last_line
