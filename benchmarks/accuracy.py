@@ -2,8 +2,8 @@
 
     python benchmarks/accuracy.py
 
-Data, starts and the extended-precision reference are the test suite's (tests/hard_data.py, tests/oracle.py). An error is the
-largest of a covariance matrix's entries, relative to the standard deviations of its row and column.
+Data, starts and the extended-precision reference are the test suite's (tests/hard_data.py, tests/oracle.py). An error
+is the largest of a covariance matrix's entries, relative to the standard deviations of its row and column.
 """
 
 import sys

@@ -1,4 +1,7 @@
-"""Data on which Gaussian mixtures lose digits, each with the start of a fit: for `test_numerics` and `benchmarks/accuracy.py`."""
+"""Data on which Gaussian mixtures lose digits, each with the start of a fit.
+
+For `test_numerics` and for `benchmarks/accuracy.py`.
+"""
 
 from typing import NamedTuple
 
@@ -59,6 +62,14 @@ def _column_scales():
     return HardCase(X * scales, means * scales, scales**2, 0.0)
 
 
+def _close_columns():
+    """Two columns that differ by a thousandth of their deviation: condition number 1e6."""
+    X, means = blobs()
+    X[:, 2] = X[:, 0] + 1e-3 * np.random.default_rng(5).normal(size=len(X))
+    means[:, 2] = means[:, 0]
+    return HardCase(X, means, np.ones(3), 0.0)
+
+
 def _one_large_column():
     X, means = blobs()
     offset = np.array([0.0, 1e7, 0.0])
@@ -106,6 +117,7 @@ HARD_CASES = {
     "one column at 1e7": _one_large_column(),
     "clusters 1e5 deviations apart": _far_clusters(),
     "columns of scale 1e-6 to 1e6": _column_scales(),
+    "two columns 1e-3 apart": _close_columns(),
     "outliers at 1e8": _outliers(),
     "duplicates, offset 1e5": _duplicates(),
     "one feature, offset 1e6": _one_feature(),

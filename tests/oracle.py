@@ -1,4 +1,4 @@
-"""Gaussian mixtures straight from the textbook, in extended precision: what every fast pass and every fit is compared with.
+"""Gaussian mixtures straight from the textbook, in extended precision: what passes and fits are compared with.
 
 Why it can be trusted: it is slow and short. Each line is one formula (Bishop 2006, section 9.2) over whole arrays, with
 no blocks, threads, square roots of responsibilities or updating formulas; moments are taken about the very mean they

@@ -20,7 +20,9 @@ MIB = 2**20
 def clusters(n_rows=500, n_features=3, dtype=np.float64):
     """Overlapping; integers, so that any dtype holds them."""
     rng = np.random.default_rng(0)
-    return (rng.normal(scale=4, size=(n_rows, n_features)) + 9 * rng.integers(3, size=(n_rows, 1))).round().astype(dtype)
+    return (
+        (rng.normal(scale=4, size=(n_rows, n_features)) + 9 * rng.integers(3, size=(n_rows, 1))).round().astype(dtype)
+    )
 
 
 def given_start(X, n_components, covariance_type="full"):
@@ -182,6 +184,52 @@ def test_kinds_of_input_give_the_same(kind, covariance_type):
     assert actual.score(converted) == expected.score(X)
 
 
+WEIGHTS = {
+    "list": lambda w: w.tolist(),
+    "float32": lambda w: w.astype(np.float32),
+    "strided": lambda w: np.repeat(w, 2)[::2],
+    "reversed": lambda w: w[::-1].copy()[::-1],
+    "read-only": frozen,
+    "unaligned": unaligned,
+    "big-endian": lambda w: w.astype(">f8"),
+    "pandas": pd.Series,
+    "polars": lambda w: pytest.importorskip("polars").Series(w),
+}
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.25], ids=["largest 4", "largest 1"])
+@pytest.mark.parametrize("kind", WEIGHTS)
+def test_kinds_of_weights_give_the_same(kind, unit):
+    """Those between 1 and 2 at the largest are not scaled, so they reach the kernels as they come."""
+    X, weights = clusters(), unit * np.random.default_rng(1).integers(1, 5, 500)
+    converted = WEIGHTS[kind](weights)
+    expected, actual = (GaussianMixture(3, random_state=0).fit(X, sample_weight=w) for w in (weights, converted))
+    np.testing.assert_array_equal(actual.means_, expected.means_)
+    assert actual.score(X, sample_weight=converted) == pytest.approx(
+        expected.score(X, sample_weight=weights), rel=1e-14
+    )
+    assert actual.bic(X, sample_weight=converted) == pytest.approx(expected.bic(X, sample_weight=weights), rel=1e-14)
+
+
+def test_integer_weights():
+    X, weights = clusters(), np.random.default_rng(1).integers(1, 5, 500)
+    expected, actual = (
+        GaussianMixture(3, random_state=0).fit(X, sample_weight=weights.astype(dtype)) for dtype in (float, np.int8)
+    )
+    np.testing.assert_array_equal(actual.means_, expected.means_)
+
+
+@pytest.mark.parametrize("scale", [2.0**-900, 2.0**900])
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+def test_scale_of_weights_does_not_matter(init_params, scale):
+    """Only ratios count, to the bit if the factor is a power of two."""
+    X, weights = clusters(), np.random.default_rng(1).uniform(0.1, 5, 500)
+    gmm = GaussianMixture(3, init_params=init_params, random_state=0)
+    expected = gmm.fit(X, sample_weight=weights).means_
+    np.testing.assert_array_equal(gmm.fit(X, sample_weight=weights * scale).means_, expected)
+    assert gmm.score(X, sample_weight=weights * scale) == pytest.approx(gmm.score(X, sample_weight=weights), rel=1e-14)
+
+
 @pytest.mark.parametrize("change", [np.asfortranarray, with_room, frozen, unaligned])
 def test_kinds_of_float32_give_the_same(change):
     X = clusters(dtype=np.float32)
@@ -241,9 +289,9 @@ def test_probabilities(covariance_type, dtype):
     np.testing.assert_array_equal(largest, resp.max(axis=1))
 
 
-# The bound is a mean of numbers of some units: float64 rounds at 1e-16 of that, float32 densities at 6e-8, which averages out
-# over the rows but not entirely.
-STEPS_DOWN = {np.float64: 1e-14, np.float32: 1e-6}
+# float64 rounds the bound at 1e-16 of itself; the rounding of float32 densities, 6e-8, averages out over the rows, if
+# not entirely.
+STEPS_DOWN = {np.float64: 1e-14, np.float32: 1e-7}
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -253,9 +301,9 @@ def test_lower_bounds_never_fall(covariance_type, weighted, dtype):
     """Without regularization: with it EM maximizes something else."""
     X = clusters(2000, dtype=dtype)
     weights = np.random.default_rng(1).uniform(0.1, 5, 2000) if weighted else None
-    gmm = GaussianMixture(
-        3, covariance_type=covariance_type, init_params="random", random_state=0, reg_covar=0, tol=0, max_iter=200
-    ).fit(X, sample_weight=weights)  # fmt: skip
+    gmm = GaussianMixture(3, reg_covar=0, tol=0, max_iter=200, **given_start(X, 3, covariance_type))
+    gmm.fit(X, sample_weight=weights)
+    assert gmm.n_iter_ > 20
     assert np.diff(gmm.lower_bounds_).min() > -STEPS_DOWN[dtype] * abs(gmm.lower_bound_)
     assert gmm.lower_bounds_[-1] > gmm.lower_bounds_[0] + 0.1
 
@@ -329,7 +377,7 @@ def test_unreachable_row_raises_and_says_why(covariance_type, dtype):
     X = clusters(dtype=dtype)
     start = given_start(X, 2, covariance_type)
     X[7] = TOO_LARGE[dtype]
-    with pytest.raises(ValueError, match="became -inf: some row lies beyond the reach.*Rescale the features"):
+    with pytest.raises(ValueError, match=r"became -inf: some row lies beyond the reach.*Rescale the features"):
         GaussianMixture(2, **start).fit(X)
 
 
@@ -340,3 +388,21 @@ def test_failed_fit_leaves_the_old_one():
     with pytest.raises(ValueError, match=MESSAGE):
         gmm.fit(X * 1e200)
     np.testing.assert_array_equal(gmm.predict_proba(X), before)
+
+
+@pytest.mark.parametrize("dtype", TOO_LARGE)
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_probabilities_of_an_unreachable_row(covariance_type, dtype):
+    X = clusters(dtype=dtype)
+    gmm = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X)
+    X[7] = TOO_LARGE[dtype]
+    assert gmm.score_samples(X)[7] == -np.inf
+    np.testing.assert_allclose(gmm.predict_proba(X).sum(axis=1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["fit", "score", "aic", "bic"])
+def test_weights_whose_sum_overflows_are_refused(method):
+    X = clusters()
+    gmm = GaussianMixture(2, random_state=0).fit(X)
+    with pytest.raises(ValueError, match="sum of sample_weight overflows"):
+        getattr(gmm, method)(X, sample_weight=np.full(len(X), 1e308))

@@ -209,7 +209,9 @@ def test_affinity(when, run_python):
 
 def test_given_number_of_threads():
     assert effective_n_threads(1) == 1
-    assert explain_n_threads(5) == ((5, "given by n_threads") if _kernels.active.OPENMP else (1, "built without OpenMP"))
+    assert explain_n_threads(5) == (
+        (5, "given by n_threads") if _kernels.active.OPENMP else (1, "built without OpenMP")
+    )
 
 
 @needs_openmp
@@ -298,7 +300,9 @@ gmm = GaussianMixture(4, init_params="random", max_iter=1).fit(X[:1000])
 print("ready", flush=True)
 {ENDLESS[what]}
 """
-    process = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout.readline() == "ready\n"
         time.sleep(0.5)

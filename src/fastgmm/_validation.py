@@ -123,7 +123,7 @@ def check_sample_weight(sample_weight, n_samples: int) -> np.ndarray | None:
         return None
     if np.isscalar(sample_weight):
         raise ValueError(f"Sample weights must be 1D: got sample_weight={sample_weight!r}, pass one for each row of X.")
-    weights = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
+    weights = check_array(sample_weight, dtype=np.float64, order="C", ensure_2d=False, input_name="sample_weight")
     if weights.ndim != 1:
         raise ValueError(f"Sample weights must be 1D: got sample_weight of shape {weights.shape}, not {(n_samples,)}.")
     if weights.shape[0] != n_samples:
@@ -135,9 +135,15 @@ def check_sample_weight(sample_weight, n_samples: int) -> np.ndarray | None:
             f"Negative values in data passed to `sample_weight`: the least is {weights.min()}. Weights count how often "
             "a row occurs; pass 0 to leave a row out."
         )
-    if not weights.any():
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not math.isfinite(total):
+        raise ValueError(
+            f"The sum of sample_weight overflows (the largest is {weights.max()}): divide all weights by their maximum."
+        )
+    if total == 0.0:
         raise ValueError("All entries of sample_weight are zero, so no row is left: give some row a positive weight.")
-    return weights
+    return _aligned(weights)
 
 
 def drop_unweighted_rows(X: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
