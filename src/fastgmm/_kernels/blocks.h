@@ -100,11 +100,13 @@ static void NAME(pack_rows)(const REAL *RESTRICT X, int m, int padded, int d, RE
     else if (d == 4)
         NAME(pack_few)(X, 4, 4, m, xt);
     else {
-        /* Rows shorter than a vector are read on into the next ones, which must be there; the last rows go one by one. */
+        /* Rows shorter than a vector are read on into the next ones, which must be there; the last rows go one by one.
+         */
         int beyond = d < LANES ? (LANES - 1) / d + 1 : 0, columns = d < LANES ? d : LANES, i = 0, j;
         for (; i + LANES + beyond <= m; i += LANES)
             for (j = 0; j < d; j += LANES) {
-                int first = j + LANES <= d || d < LANES ? j : d - LANES; /* the last square may overlap the one before */
+                int first =
+                    j + LANES <= d || d < LANES ? j : d - LANES; /* the last square may overlap the one before */
                 NAME(transpose_square)(X + (ptrdiff_t)i * d + first, d, columns, xt + first * STRIDE + i);
             }
         for (; i < m; i++)
@@ -220,21 +222,37 @@ static void NAME(log_prob_full)(const REAL *RESTRICT xt, int padded, int d, cons
     }
 }
 
-/* The same for a diagonal factor: out_i = c - h sum_j ((x_ij - mean_j) u_j)^2. */
-static void NAME(log_prob_diag)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT mean,
-                                const REAL *RESTRICT u, REAL c, REAL h, REAL *RESTRICT out)
+INLINE void NAME(log_prob_diag_vectors)(const int vectors, const REAL *RESTRICT xt, int d, const REAL *RESTRICT mean,
+                                        const REAL *RESTRICT u, REAL c, REAL h, REAL *RESTRICT out)
 {
-    for (int i = 0; i < padded; i += GROUP * LANES) {
-        VEC q[GROUP] = {0};
-        for (int j = 0; j < d; j++)
+    VEC q[4] = {0};
+    for (int j = 0; j < d; j++)
 #pragma GCC unroll 4
-            for (int g = 0; g < GROUP; g++) {
-                VEC y = (NAME(load)(xt + j * STRIDE + i + g * LANES) - mean[j]) * u[j];
-                q[g] += y * y;
-            }
+        for (int g = 0; g < vectors; g++) {
+            VEC y = (NAME(load)(xt + j * STRIDE + g * LANES) - mean[j]) * u[j];
+            q[g] += y * y;
+        }
 #pragma GCC unroll 4
-        for (int g = 0; g < GROUP; g++) NAME(store)(out + i + g * LANES, c - h * q[g]);
+    for (int g = 0; g < vectors; g++) NAME(store)(out + g * LANES, c - h * q[g]);
+}
+
+/* The same for diagonal factors, all components: p[k]_i = c_k - h sum_j ((x_ij - mean_kj) u_kj)^2.  A few vectors of
+ * rows stay in the first-level cache while the components pass by; meanwhile the rows of the next block are fetched. */
+static void NAME(log_prob_diag)(const REAL *RESTRICT xt, int padded, int d, int n_components,
+                                const REAL *RESTRICT means, const REAL *RESTRICT u, const double *RESTRICT c, REAL h,
+                                const char *ahead, ptrdiff_t ahead_bytes, REAL *RESTRICT p)
+{
+    int i = 0;
+    for (; i + 4 * LANES <= padded; i += 4 * LANES) {
+        for (int k = 0; k < n_components; k++)
+            NAME(log_prob_diag_vectors)(4, xt + i, d, means + (ptrdiff_t)k * d, u + (ptrdiff_t)k * d, c[k], h,
+                                        p + (ptrdiff_t)k * STRIDE + i);
+        prefetch_slice(ahead, ahead_bytes, i / (4 * LANES), padded / (4 * LANES));
     }
+    for (; i < padded; i += LANES)
+        for (int k = 0; k < n_components; k++)
+            NAME(log_prob_diag_vectors)(1, xt + i, d, means + (ptrdiff_t)k * d, u + (ptrdiff_t)k * d, c[k], h,
+                                        p + (ptrdiff_t)k * STRIDE + i);
 }
 
 /* ---- softmax ---- */
@@ -401,29 +419,66 @@ static void NAME(accumulate_full)(const REAL *RESTRICT xt, int padded, int d, co
     }
 }
 
-/* scatter_j += r_i (x_ij - c_j)^2 only; p[i] * scale[i] = r_i. */
-static void NAME(accumulate_diag)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT center,
-                                  REAL *RESTRICT p, const REAL *RESTRICT scale, double *nk, double *sum_x,
-                                  double *scatter)
+/* sum_x_j += r_i (x_ij - c_j), scatter_j += r_i (x_ij - c_j)^2 for `columns` features. */
+INLINE void NAME(squares)(const int columns, const REAL *RESTRICT xt, int padded, const REAL *RESTRICT center,
+                          const REAL *RESTRICT r, double *sum_x, double *scatter)
 {
-    VEC count = {0};
+    VEC sums[16] = {0};
     for (int i = 0; i < padded; i += LANES) {
-        VEC r = NAME(load)(p + i) * NAME(load)(scale + i);
-        NAME(store)(p + i, r);
-        count += r;
+        VEC ri = NAME(load)(r + i);
+#pragma GCC unroll 4
+        for (int j = 0; j < columns; j++) {
+            VEC x = NAME(load)(xt + j * STRIDE + i) - center[j], rx = ri * x;
+            sums[j] += rx;
+            sums[columns + j] += rx * x;
+        }
     }
-    *nk += NAME(sum_lanes)(count);
-    for (int j = 0; j < d; j++) {
-        VEC sum[2] = {0}, square[2] = {0};
+    double out[16] = {0};
+    NAME(add_sums)(sums, (2 * columns + LANES - 1) / LANES * LANES, out);
+    for (int j = 0; j < columns; j++) {
+        sum_x[j] += out[j];
+        scatter[j] += out[columns + j];
+    }
+}
+
+INLINE void NAME(squares_of_all)(const int columns, const REAL *RESTRICT xt, int padded, int d, int n_components,
+                                 const REAL *RESTRICT centers, const REAL *RESTRICT r, double *sum_x, double *scatter)
+{
+    for (ptrdiff_t k = 0; k < n_components; k++)
+        NAME(squares)(columns, xt, padded, centers + k * d, r + k * STRIDE, sum_x + k * d, scatter + k * d);
+}
+
+/* The scatter's diagonals only, all components; p[k][i] * scale[i] = r_ik.  Four features of the block stay in the
+ * first-level cache while the components pass by. */
+static void NAME(accumulate_diag)(const REAL *RESTRICT xt, int padded, int d, int n_components,
+                                  const REAL *RESTRICT centers, REAL *RESTRICT p, const REAL *RESTRICT scale,
+                                  double *nk, double *sum_x, double *scatter)
+{
+    for (ptrdiff_t k = 0; k < n_components; k++) {
+        REAL *r = p + k * STRIDE;
+        VEC count[2] = {0};
         for (int i = 0; i < padded; i += 2 * LANES)
 #pragma GCC unroll 2
             for (int g = 0; g < 2; g++) {
-                VEC x = NAME(load)(xt + j * STRIDE + i + g * LANES) - center[j], rx = NAME(load)(p + i + g * LANES) * x;
-                sum[g] += rx;
-                square[g] += rx * x;
+                VEC v = NAME(load)(r + i + g * LANES) * NAME(load)(scale + i + g * LANES);
+                NAME(store)(r + i + g * LANES, v);
+                count[g] += v;
             }
-        sum_x[j] += NAME(sum_lanes)(sum[0] + sum[1]);
-        scatter[j] += NAME(sum_lanes)(square[0] + square[1]);
+        nk[k] += NAME(sum_lanes)(count[0] + count[1]);
+    }
+    int j = 0;
+    for (; j + 4 <= d; j += 4)
+        NAME(squares_of_all)(4, xt + j * STRIDE, padded, d, n_components, centers + j, p, sum_x + j, scatter + j);
+    switch (d - j) {
+    case 1:
+        NAME(squares_of_all)(1, xt + j * STRIDE, padded, d, n_components, centers + j, p, sum_x + j, scatter + j);
+        break;
+    case 2:
+        NAME(squares_of_all)(2, xt + j * STRIDE, padded, d, n_components, centers + j, p, sum_x + j, scatter + j);
+        break;
+    case 3:
+        NAME(squares_of_all)(3, xt + j * STRIDE, padded, d, n_components, centers + j, p, sum_x + j, scatter + j);
+        break;
     }
 }
 
@@ -475,8 +530,10 @@ static double NAME(weighted_sum)(const REAL *RESTRICT x, const double *RESTRICT 
     return sum;
 }
 
-/* Row-major out (m, K) = p[k] / total; 1 / K for all k where the row is beyond the reach of every component (total = 0). */
-INLINE void NAME(write_resp)(const REAL *RESTRICT p, const REAL *RESTRICT total, int m, int n_components, REAL *RESTRICT out)
+/* Row-major out (m, K) = p[k] / total; 1 / K for all k where the row is beyond the reach of every component (total =
+ * 0). */
+INLINE void NAME(write_resp)(const REAL *RESTRICT p, const REAL *RESTRICT total, int m, int n_components,
+                             REAL *RESTRICT out)
 {
     for (int i = 0; i < m; i++) {
         REAL inverse = total[i] > 0 ? 1 / total[i] : 0, else_equal = total[i] > 0 ? 0 : (REAL)1 / n_components;
@@ -529,17 +586,17 @@ INLINE void NAME(distance_tile)(const int count, const REAL *RESTRICT xt, int d,
         for (int g = 0; g < GROUP; g++) NAME(store)(out + k * STRIDE + g * LANES, -q[k][g]);
 }
 
-/* out[k]_i = -|x_i - center_k|^2 for `count` centers: the log-probabilities, but for constants, of unit spheres. */
+/* out[k]_i = -|x_i - center_k|^2 for `count` centers: the log-probabilities, but for constants, of unit spheres.
+ * Meanwhile the rows of the next block are fetched. */
 static void NAME(negative_distances)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT centers,
-                                     int count, REAL *RESTRICT out)
+                                     int count, const char *ahead, ptrdiff_t ahead_bytes, REAL *RESTRICT out)
 {
-    int k = 0;
-    for (; k + 4 <= count; k += 4)
-        for (int i = 0; i < padded; i += GROUP * LANES)
-            NAME(distance_tile)(4, xt + i, d, centers + (ptrdiff_t)k * d, out + (ptrdiff_t)k * STRIDE + i);
-    for (; k < count; k++)
-        for (int i = 0; i < padded; i += GROUP * LANES)
-            NAME(distance_tile)(1, xt + i, d, centers + (ptrdiff_t)k * d, out + (ptrdiff_t)k * STRIDE + i);
+    for (int i = 0; i < padded; i += GROUP * LANES) {
+        ptrdiff_t k = 0;
+        for (; k + 4 <= count; k += 4) NAME(distance_tile)(4, xt + i, d, centers + k * d, out + k * STRIDE + i);
+        for (; k < count; k++) NAME(distance_tile)(1, xt + i, d, centers + k * d, out + k * STRIDE + i);
+        prefetch_slice(ahead, ahead_bytes, i / (GROUP * LANES), padded / (GROUP * LANES));
+    }
 }
 
 /* distances <- min(closest, -negative), or -negative without `closest` */

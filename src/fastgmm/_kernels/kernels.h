@@ -10,6 +10,15 @@
 #endif
 #define STRIDE (BLOCK + 16) /* off the powers of two, which would crowd a few cache sets */
 
+/* Ask for the given part of the bytes that will be needed next. */
+INLINE void prefetch_slice(const char *ahead, ptrdiff_t bytes, int part, int parts)
+{
+#if defined(__GNUC__)
+    for (ptrdiff_t line = bytes / 64 * part / parts; line < bytes / 64 * (part + 1) / parts; line++)
+        __builtin_prefetch(ahead + 64 * line, 0, 2);
+#endif
+}
+
 #define SUFFIX f64
 #define REAL double
 #define REAL_MAX DBL_MAX
@@ -67,11 +76,5 @@ static void add_scatter(const double *RESTRICT packed, int d, double *RESTRICT S
             }
         }
 }
-
-#if defined(__GNUC__)
-#  define PREFETCH(p) __builtin_prefetch(p, 0, 2)
-#else
-#  define PREFETCH(p) (void)0
-#endif
 
 #endif

@@ -2,13 +2,6 @@
 # relative to a `shift` (scikit-learn's KMeans subtracts the mean of the data) without ever being stored that way.
 
 
-cdef void prefetch(const real* X, Py_ssize_t n_bytes) noexcept nogil:
-    """Ask for the rows of the next block while this one is worked on."""
-    cdef Py_ssize_t line
-    for line in range(n_bytes // 64):
-        PREFETCH(<const char*>X + 64 * line)
-
-
 cdef int pack_shifted(const real* X, int m, int d, const real* shift, real* xt) noexcept nogil:
     cdef int padded = pack(X, m, d, xt)
     if real is double:
@@ -18,11 +11,14 @@ cdef int pack_shifted(const real* X, int m, int d, const real* shift, real* xt) 
     return padded
 
 
-cdef void distances(const real* xt, int padded, int d, const real* centers, int count, real* out) noexcept nogil:
+cdef void distances(const real* xt, int padded, Shape s, const real* centers, const real* ahead, Py_ssize_t ahead_rows,
+                    real* out) noexcept nogil:
+    """out[k] = -|x - center_k|^2 for all k; meanwhile the rows of the next block are fetched."""
+    cdef Py_ssize_t n_bytes = min(BLOCK_ROWS, ahead_rows) * s.d * sizeof(real)
     if real is double:
-        negative_distances_f64(xt, padded, d, centers, count, out)
+        negative_distances_f64(xt, padded, s.d, centers, s.n_components, <const char*>ahead, n_bytes, out)
     else:
-        negative_distances_f32(xt, padded, d, centers, count, out)
+        negative_distances_f32(xt, padded, s.d, centers, s.n_components, <const char*>ahead, n_bytes, out)
 
 
 cdef void assign_rows(const real* X, const double* weights, const real* shift, Py_ssize_t start, Py_ssize_t stop, Shape s, const real* centers,
@@ -41,8 +37,7 @@ cdef void assign_rows(const real* X, const double* weights, const real* shift, P
         first = start + block * BLOCK_ROWS
         m = min(BLOCK_ROWS, stop - first)
         padded = pack_shifted(X + first * s.d, m, s.d, shift, xt)
-        prefetch(X + (first + m) * s.d, min(BLOCK_ROWS, stop - first - m) * s.d * sizeof(real))
-        distances(xt, padded, s.d, centers, s.n_components, p)
+        distances(xt, padded, s, centers, X + (first + m) * s.d, stop - first - m, p)
         if real is double:
             arg_max_f64(p, s.n_components, m, best, nearest)
         else:
@@ -108,8 +103,7 @@ cdef void closest_rows(const real* X, const double* weights, const real* shift, 
         first = start + block * BLOCK_ROWS
         m = min(BLOCK_ROWS, stop - first)
         padded = pack_shifted(X + first * s.d, m, s.d, shift, xt)
-        prefetch(X + (first + m) * s.d, min(BLOCK_ROWS, stop - first - m) * s.d * sizeof(real))
-        distances(xt, padded, s.d, centers, s.n_components, p)
+        distances(xt, padded, s, centers, X + (first + m) * s.d, stop - first - m, p)
         for k in range(s.n_components):
             old = NULL if restart else closest + first
             new = closest + first if keep else distance

@@ -28,19 +28,19 @@ cdef extern from "kernels.h" nogil:
     int omp_get_max_threads()
     const int BLOCK_ROWS "BLOCK"
     const int STRIDE, GROUP, LANES_f64, LANES_f32
-    void PREFETCH(const void*)
+    void prefetch_slice(const char*, Py_ssize_t, int part, int parts)
     Py_ssize_t scatter_size(int d)
     void add_scatter(const double*, int d, double* S)
 
     void pack_rows_f64(const double*, int m, int padded, int d, double* xt)
     void pack_factor_f64(const double*, int d, double* packed)
     void log_prob_full_f64(const double*, int, int, const double*, const double*, double, double, double*)
-    void log_prob_diag_f64(const double*, int, int, const double*, const double*, double, double, double*)
+    void log_prob_diag_f64(const double*, int, int, int, const double*, const double*, const double*, double, const char*, Py_ssize_t, double*)
     void exponentials_f64(double*, int, int, const int, double*, double*)
     void log_likelihoods_f64(double*, const double*, int, const int)
     void row_scales_f64(const double*, const double*, int, int, const int, double*)
     void accumulate_full_f64(const double*, int, int, const double*, double*, const double*, double*, double*, double*, double*)
-    void accumulate_diag_f64(const double*, int, int, const double*, double*, const double*, double*, double*, double*)
+    void accumulate_diag_f64(const double*, int, int, int, const double*, double*, const double*, double*, double*, double*)
     void take_resp_f64(const double*, int, int, int, const int, double*)
     void take_labels_f64(const int32_t*, int, int, int, double*)
     void write_resp_f64(const double*, const double*, int, int, double*)
@@ -48,19 +48,19 @@ cdef extern from "kernels.h" nogil:
     double weighted_sum_f64(const double*, const double*, int)
     void lower_f64(const double*, const double*, int, double*)
     void subtract_f64(double*, int, int, const double*)
-    void negative_distances_f64(const double*, int, int, const double*, int, double*)
+    void negative_distances_f64(const double*, int, int, const double*, int, const char*, Py_ssize_t, double*)
     void exp_array_f64(double*, Py_ssize_t)
     void log_array_f64(double*, Py_ssize_t)
 
     void pack_rows_f32(const float*, int m, int padded, int d, float* xt)
     void pack_factor_f32(const float*, int d, float* packed)
     void log_prob_full_f32(const float*, int, int, const float*, const float*, float, float, float*)
-    void log_prob_diag_f32(const float*, int, int, const float*, const float*, float, float, float*)
+    void log_prob_diag_f32(const float*, int, int, int, const float*, const float*, const double*, float, const char*, Py_ssize_t, float*)
     void exponentials_f32(float*, int, int, const int, float*, float*)
     void log_likelihoods_f32(float*, const float*, int, const int)
     void row_scales_f32(const double*, const float*, int, int, const int, float*)
     void accumulate_full_f32(const float*, int, int, const float*, float*, const float*, float*, double*, double*, double*)
-    void accumulate_diag_f32(const float*, int, int, const float*, float*, const float*, double*, double*, double*)
+    void accumulate_diag_f32(const float*, int, int, int, const float*, float*, const float*, double*, double*, double*)
     void take_resp_f32(const float*, int, int, int, const int, float*)
     void take_labels_f32(const int32_t*, int, int, int, float*)
     void write_resp_f32(const float*, const float*, int, int, float*)
@@ -68,7 +68,7 @@ cdef extern from "kernels.h" nogil:
     double weighted_sum_f32(const float*, const double*, int)
     void lower_f32(const float*, const float*, int, float*)
     void subtract_f32(float*, int, int, const float*)
-    void negative_distances_f32(const float*, int, int, const float*, int, float*)
+    void negative_distances_f32(const float*, int, int, const float*, int, const char*, Py_ssize_t, float*)
     void exp_array_f32(float*, Py_ssize_t)
     void log_array_f32(float*, Py_ssize_t)
 
@@ -149,27 +149,26 @@ cdef void pack_factors(const real* factors, Shape s, real* packed) noexcept nogi
             pack_factor_f32(factors + k * s.d * s.d, s.d, packed + k * (s.d * (s.d + 1) // 2))
 
 
-cdef void log_probs(const real* xt, int padded, Shape s, const real* means, const real* packed, const double* log_const, bint half,
-                    const char* ahead, Py_ssize_t ahead_bytes, real* p) noexcept nogil:
-    """p[k] = log w_k N(x; mean_k) for all k, or half of it; meanwhile the rows of the next block are fetched, a slice for each k."""
-    cdef Py_ssize_t k, line, lines = ahead_bytes // 64
-    cdef Py_ssize_t factor_size = 0 if s.n_factors < s.n_components else s.d if s.diag else s.d * (s.d + 1) // 2
+cdef void log_probs(const real* xt, int padded, Shape s, const real* means, const real* packed, const double* log_const,
+                    const char* ahead, Py_ssize_t ahead_bytes, bint half, real* p) noexcept nogil:
+    """p[k] = log w_k N(x; mean_k), or half of it, for all k; meanwhile the rows of the next block are fetched."""
+    cdef Py_ssize_t k
+    cdef Py_ssize_t factor_size = 0 if s.n_factors < s.n_components else s.d * (s.d + 1) // 2
     cdef real h = 0.25 if half else 0.5
     cdef real c
+    if s.diag:
+        if real is double:
+            log_prob_diag_f64(xt, padded, s.d, s.n_components, means, packed, log_const, h, ahead, ahead_bytes, p)
+        else:
+            log_prob_diag_f32(xt, padded, s.d, s.n_components, means, packed, log_const, h, ahead, ahead_bytes, p)
+        return
     for k in range(s.n_components):
         c = log_const[k] * (0.5 if half else 1.0)
         if real is double:
-            if s.diag:
-                log_prob_diag_f64(xt, padded, s.d, means + k * s.d, packed + k * factor_size, c, h, p + k * STRIDE)
-            else:
-                log_prob_full_f64(xt, padded, s.d, means + k * s.d, packed + k * factor_size, c, h, p + k * STRIDE)
+            log_prob_full_f64(xt, padded, s.d, means + k * s.d, packed + k * factor_size, c, h, p + k * STRIDE)
         else:
-            if s.diag:
-                log_prob_diag_f32(xt, padded, s.d, means + k * s.d, packed + k * factor_size, c, h, p + k * STRIDE)
-            else:
-                log_prob_full_f32(xt, padded, s.d, means + k * s.d, packed + k * factor_size, c, h, p + k * STRIDE)
-        for line in range(lines * k // s.n_components, lines * (k + 1) // s.n_components):
-            PREFETCH(ahead + 64 * line)
+            log_prob_full_f32(xt, padded, s.d, means + k * s.d, packed + k * factor_size, c, h, p + k * STRIDE)
+        prefetch_slice(ahead, ahead_bytes, k, s.n_components)
 
 
 cdef void softmax(real* p, int padded, Shape s, bint half, real* peak, real* total) noexcept nogil:
@@ -209,22 +208,20 @@ cdef void accumulate(const real* xt, int padded, Shape s, const real* centers, r
     cdef Py_ssize_t k
     cdef double* sum_x = sums + s.n_components
     cdef double* scatter = sum_x + <Py_ssize_t>s.n_components * s.d
-    cdef Py_ssize_t size = 0 if s.n_factors < s.n_components else s.d if s.diag else scatter_size(s.d)
+    cdef Py_ssize_t size = 0 if s.n_factors < s.n_components else scatter_size(s.d)
+    if s.diag:
+        if real is double:
+            accumulate_diag_f64(xt, padded, s.d, s.n_components, centers, p, scale, sums, sum_x, scatter)
+        else:
+            accumulate_diag_f32(xt, padded, s.d, s.n_components, centers, p, scale, sums, sum_x, scatter)
+        return
     for k in range(s.n_components):
         if real is double:
-            if s.diag:
-                accumulate_diag_f64(xt, padded, s.d, centers + k * s.d, p + k * STRIDE, scale, sums + k, sum_x + k * s.d,
-                                    scatter + k * size)
-            else:
-                accumulate_full_f64(xt, padded, s.d, centers + k * s.d, p + k * STRIDE, scale, z, sums + k, sum_x + k * s.d,
-                                    scatter + k * size)
+            accumulate_full_f64(xt, padded, s.d, centers + k * s.d, p + k * STRIDE, scale, z, sums + k, sum_x + k * s.d,
+                                scatter + k * size)
         else:
-            if s.diag:
-                accumulate_diag_f32(xt, padded, s.d, centers + k * s.d, p + k * STRIDE, scale, sums + k, sum_x + k * s.d,
-                                    scatter + k * size)
-            else:
-                accumulate_full_f32(xt, padded, s.d, centers + k * s.d, p + k * STRIDE, scale, z, sums + k, sum_x + k * s.d,
-                                    scatter + k * size)
+            accumulate_full_f32(xt, padded, s.d, centers + k * s.d, p + k * STRIDE, scale, z, sums + k, sum_x + k * s.d,
+                                scatter + k * size)
 
 
 cdef void em_rows(const real* X, const double* weights, Py_ssize_t start, Py_ssize_t stop, Shape s, const real* means, const real* centers,
@@ -243,8 +240,8 @@ cdef void em_rows(const real* X, const double* weights, Py_ssize_t start, Py_ssi
         m = min(BLOCK_ROWS, stop - first)
         w = weights + first if weights != NULL else NULL
         padded = pack(X + first * s.d, m, s.d, xt)
-        log_probs(xt, padded, s, means, packed, log_const, s.root, <const char*>(X + (first + m) * s.d),
-                  min(BLOCK_ROWS, stop - first - m) * s.d * sizeof(real), p)
+        log_probs(xt, padded, s, means, packed, log_const, <const char*>(X + (first + m) * s.d),
+                  min(BLOCK_ROWS, stop - first - m) * s.d * sizeof(real), s.root, p)
         softmax(p, padded, s, s.root, peak, total)
         sums[0] += weighted_sum(peak, w, m)
         scales(w, total, m, padded, s, scale)
@@ -374,8 +371,8 @@ cdef void density_rows(const real* X, Py_ssize_t start, Py_ssize_t stop, Shape s
         first = start + block * BLOCK_ROWS
         m = min(BLOCK_ROWS, stop - first)
         padded = pack(X + first * s.d, m, s.d, xt)
-        log_probs(xt, padded, s, means, packed, log_const, False, <const char*>(X + (first + m) * s.d),
-                  min(BLOCK_ROWS, stop - first - m) * s.d * sizeof(real), p)
+        log_probs(xt, padded, s, means, packed, log_const, <const char*>(X + (first + m) * s.d),
+                  min(BLOCK_ROWS, stop - first - m) * s.d * sizeof(real), False, p)
         if labels != NULL:
             if real is double:
                 arg_max_f64(p, s.n_components, m, peak, best)
