@@ -368,6 +368,30 @@ def test_kmeans_assign(shape, dtype, n_threads, offset, simd):
     assert passes.assign(centers, labels)[0] == 0
 
 
+@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("n_clusters", "step"), [(1, 0.1), (2, 0.3), (12, 0.02), (12, 0.5)])
+def test_rows_that_kmeans_skips_would_not_have_changed(n_clusters, step, dtype, weighted, simd):
+    """Forty assignments to wandering centers, some of them on rows and on each other, against as many from scratch."""
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(3 * BLOCK_ROWS + 5, 3)).astype(dtype).round(1)  # rounded: ties occur
+    weights = rng.uniform(0.1, 2, len(X)) if weighted else None
+    walk = rng.normal(size=(n_clusters, 3)) + rng.normal(scale=step, size=(40, n_clusters, 3)).cumsum(axis=0)
+    walk[::7] = walk[::7].round(1)
+    walk[10, -1] = walk[10, 0]
+    shift = np.zeros(3, dtype)
+    labels = np.full(len(X), -1, np.int32)
+    keeping = KMeansPasses(X, shift, n_clusters, weights, 2)
+    kept = [(*keeping.assign(centers, labels), labels.copy()) for centers in walk.astype(dtype)]
+    afresh = [
+        (*KMeansPasses(X, shift, n_clusters, weights, 2).assign(centers, other), other)
+        for centers, other in ((centers, np.full(len(X), -1, np.int32)) for centers in walk.astype(dtype))
+    ]
+    np.testing.assert_array_equal([step[3] for step in kept], [step[3] for step in afresh])
+    np.testing.assert_allclose([step[1] for step in kept], [step[1] for step in afresh], rtol=0, atol=1e-10)
+    np.testing.assert_allclose([step[2] for step in kept], [step[2] for step in afresh], rtol=1e-13)
+
+
 def test_kmeans_assign_takes_the_first_of_equals(simd):
     X = np.zeros((BLOCK_ROWS + 1, 3))
     labels = np.full(len(X), -1, np.int32)

@@ -178,7 +178,7 @@ def lloyd(
         if n_changed == 0:
             break
         previous = centers
-        centers = _updated_centers(X, shift, centers, labels, sums.copy(), counts.copy(), sample_weight)
+        centers = _updated_centers(X, shift, centers, labels, sums, counts, sample_weight)
         if np.square(centers - previous).sum() <= tol:
             _, sums, counts = passes.assign(centers, labels)
             break

@@ -212,20 +212,35 @@ class KMeansPasses:
         self.shift = np.ascontiguousarray(shift, X.dtype)
         self.sample_weight = sample_weight
         n_features = self.X.shape[1]
+        self._centers: np.ndarray | None = None  # those of the last assignment
         self._walk = _Walk(self.X, n_clusters, n_clusters, 4.0 * n_clusters * n_features + 100, n_threads)
 
     def assign(self, centers: np.ndarray, labels: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
-        """Put the nearest centers into ``labels`` (int32).
+        """Put the nearest centers into ``labels`` (int32), which after the first call must be those of the last one.
 
-        Returned are how many changed, and the clusters' weighted sums of x - shift and their weights."""
-        sums, counts = np.zeros(centers.shape), np.zeros(len(centers))
+        Returned are how many changed, and the clusters' weighted sums of x - shift and their weights. Rows are skipped
+        whose label the moves of the centers since the last call cannot have changed."""
+        fresh = self._centers is None
+        if fresh:
+            self._gaps = np.empty(len(self.X), np.float32)
+            self._moved = np.zeros(len(centers))
+            self._sums, self._counts = np.zeros(centers.shape), np.zeros(len(centers))
+        else:
+            moves = np.linalg.norm(centers.astype(np.float64) - self._centers, axis=1) * (1 + 1e-12)
+            fastest = np.argmax(moves)
+            moves_of_others = np.full(len(moves), moves[fastest])
+            moves_of_others[fastest] = np.delete(moves, fastest).max(initial=0.0)
+            self._moved += moves + moves_of_others
+        self._centers = centers.astype(np.float64)
         n_changed = 0
         for rows in self._walk.slices():
             n_changed += _kernels.active.kmeans_pass(
-                self.X[rows], _part(self.sample_weight, rows), self.shift, centers, labels[rows], counts, sums,
-                self._walk.workspace, self._walk.sums, self._walk.n_threads,
+                self.X[rows], _part(self.sample_weight, rows), self.shift, centers, self._moved, fresh, labels[rows],
+                self._gaps[rows], self._counts, self._sums, self._walk.workspace, self._walk.sums, self._walk.n_threads,
             )  # fmt: skip
-        return n_changed, sums, counts
+        if self.sample_weight is not None:  # differences of weights need not end at 0 where a cluster lost all its rows
+            self._counts = np.bincount(labels, self.sample_weight, len(centers))
+        return n_changed, self._sums.copy(), self._counts.copy()
 
     def potentials(self, candidates: np.ndarray, closest: np.ndarray) -> np.ndarray:
         """sum_i w_i min(closest_i, |x_i - shift - c|^2) for each candidate c."""

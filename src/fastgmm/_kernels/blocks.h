@@ -599,6 +599,32 @@ static void NAME(negative_distances)(const REAL *RESTRICT xt, int padded, int d,
     }
 }
 
+/* nearest_i = the k of the largest p[k] (the first of equals), best its value, next the largest of the others. */
+static void NAME(two_nearest)(const REAL *RESTRICT p, int n_components, int m, REAL *RESTRICT best, REAL *RESTRICT next,
+                              int32_t *RESTRICT nearest)
+{
+    for (int i = 0; i < m; i++) best[i] = p[i], next[i] = -REAL_INF, nearest[i] = 0;
+    for (int k = 1; k < n_components; k++) {
+        const REAL *RESTRICT pk = p + (ptrdiff_t)k * STRIDE;
+        for (int i = 0; i < m; i++) {
+            REAL b = best[i], lower = pk[i] > b ? b : pk[i];
+            nearest[i] = pk[i] > b ? k : nearest[i];
+            best[i] = pk[i] > b ? pk[i] : b;
+            next[i] = next[i] > lower ? next[i] : lower;
+        }
+    }
+}
+
+/* How much farther the second nearest center is than the nearest, less what rounding may have added: best <- the gap. */
+static void NAME(gaps)(REAL *RESTRICT best, const REAL *RESTRICT next, int m, int d)
+{
+    const REAL rounding = (d + 10) * REAL_EPS;
+    for (int i = 0; i < m; i++) {
+        REAL near = (REAL)sqrt(-best[i]), far = (REAL)sqrt(-next[i]);
+        best[i] = far < REAL_INF ? (far - near) - rounding * (far + near) : REAL_INF;
+    }
+}
+
 /* distances <- min(closest, -negative), or -negative without `closest` */
 static void NAME(lower)(const REAL *RESTRICT negative, const REAL *closest, int m, REAL *distances)
 {

@@ -23,6 +23,7 @@ INLINE void prefetch_slice(const char *ahead, ptrdiff_t bytes, int part, int par
 #define REAL double
 #define REAL_MAX DBL_MAX
 #define REAL_INF ((double)INFINITY)
+#define REAL_EPS DBL_EPSILON
 #define EXP_CUT -708.0
 #define EXP_CUT_ROOT -354.0
 #define PAIRS PAIRS_f64
@@ -32,6 +33,7 @@ INLINE void prefetch_slice(const char *ahead, ptrdiff_t bytes, int part, int par
 #undef REAL
 #undef REAL_MAX
 #undef REAL_INF
+#undef REAL_EPS
 #undef EXP_CUT
 #undef EXP_CUT_ROOT
 #undef PAIRS
@@ -40,6 +42,7 @@ INLINE void prefetch_slice(const char *ahead, ptrdiff_t bytes, int part, int par
 #define REAL float
 #define REAL_MAX FLT_MAX
 #define REAL_INF INFINITY
+#define REAL_EPS FLT_EPSILON
 #define EXP_CUT -87.0f
 #define EXP_CUT_ROOT -43.5f
 #define PAIRS PAIRS_f32

@@ -21,45 +21,75 @@ cdef void distances(const real* xt, int padded, Shape s, const real* centers, co
         negative_distances_f32(xt, padded, s.d, centers, s.n_components, <const char*>ahead, n_bytes, out)
 
 
-cdef void assign_rows(const real* X, const double* weights, const real* shift, Py_ssize_t start, Py_ssize_t stop, Shape s, const real* centers,
-                      int32_t* labels, real* xt, double* sums) noexcept nogil:
-    """sums: number of changed labels, counts, sums of x - shift."""
-    cdef real* p = xt + 2 * s.d * STRIDE
+cdef void assign_rows(const real* X, const double* weights, const real* shift, Py_ssize_t start, Py_ssize_t stop, Shape s,
+                      const real* centers, const double* moved, bint fresh, int32_t* labels, float* gaps, real* xt,
+                      double* sums) noexcept nogil:
+    """sums: number of changed labels, changes of the counts, changes of the sums of x - shift."""
+    cdef real* rows = xt + s.d * STRIDE
+    cdef real* p = rows + s.d * STRIDE
     cdef real* best = p + <Py_ssize_t>s.n_components * STRIDE
-    cdef int32_t* nearest = <int32_t*>(best + STRIDE)
-    cdef double* counts = sums + 1
-    cdef double* sum_x
+    cdef real* next_best = best + STRIDE
+    cdef int32_t* nearest = <int32_t*>(next_best + STRIDE)
+    cdef int32_t* picked = <int32_t*>(next_best + 2 * STRIDE)
     cdef const real* x
-    cdef Py_ssize_t i, j, k, first, block, changed
-    cdef int m, padded
+    cdef Py_ssize_t i, j, first, block
+    cdef int m, q, count, padded
     cdef double w
+    cdef float gap
     for block in range(n_blocks(stop - start)):
         first = start + block * BLOCK_ROWS
         m = min(BLOCK_ROWS, stop - first)
-        padded = pack_shifted(X + first * s.d, m, s.d, shift, xt)
-        distances(xt, padded, s, centers, X + (first + m) * s.d, stop - first - m, p)
+        count = 0
+        for q in range(m):  # rows whose nearest center may have changed
+            picked[count] = q
+            count += fresh or not gaps[first + q] > moved[labels[first + q]]
+        if count == 0:
+            continue
+        x = X + first * s.d
+        if count < m:
+            for q in range(count):
+                for j in range(s.d):
+                    rows[q * s.d + j] = x[picked[q] * s.d + j]
+            x = rows
+        padded = pack_shifted(x, count, s.d, shift, xt)
+        # Where all rows of a block are needed those of the next one will be, too.
+        distances(xt, padded, s, centers, X + (first + m) * s.d, stop - first - m if count == m else 0, p)
         if real is double:
-            arg_max_f64(p, s.n_components, m, best, nearest)
+            two_nearest_f64(p, s.n_components, count, best, next_best, nearest)
+            gaps_f64(best, next_best, count, s.d)
         else:
-            arg_max_f32(p, s.n_components, m, best, nearest)
-        changed = 0
-        for i in range(m):
-            k = nearest[i]
-            w = weights[first + i] if weights != NULL else 1.0
-            changed += labels[first + i] != k
-            labels[first + i] = <int32_t>k
-            counts[k] += w
-            sum_x = counts + s.n_components + k * s.d
-            x = X + (first + i) * s.d
-            for j in range(s.d):
-                sum_x[j] += w * (x[j] - shift[j])
-        sums[0] += changed
+            two_nearest_f32(p, s.n_components, count, best, next_best, nearest)
+            gaps_f32(best, next_best, count, s.d)
+        for q in range(count):
+            i = first + picked[q]
+            gap = <float>(best[q] + moved[nearest[q]])
+            gaps[i] = gap - 2e-7 * gap  # never rounded up
+            if fresh or labels[i] != nearest[q]:
+                w = weights[i] if weights != NULL else 1.0
+                sums[0] += labels[i] != nearest[q]
+                add_row(x + q * s.d, shift, w, s, nearest[q], sums + 1)
+                if not fresh:
+                    add_row(x + q * s.d, shift, -w, s, labels[i], sums + 1)
+                labels[i] = nearest[q]
+
+
+cdef inline void add_row(const real* x, const real* shift, double w, Shape s, Py_ssize_t k, double* sums) noexcept nogil:
+    cdef double* sum_x = sums + s.n_components + k * s.d
+    cdef Py_ssize_t j
+    sums[k] += w
+    for j in range(s.d):
+        sum_x[j] += w * (x[j] - shift[j])
 
 
 def kmeans_pass(const real[:, ::1] X, const double[::1] sample_weight, const real[::1] shift, const real[:, ::1] centers,
-                int32_t[::1] labels, double[::1] counts, double[:, ::1] sum_x, real[::1] workspace, double[::1] sums, int n_threads):
-    """One Lloyd pass over the rows of X - shift: labels of the nearest centers (first of equals); add each cluster's weight and sum of
-    x - shift to counts and sum_x; return the number of labels that changed."""
+                const double[::1] moved, bint fresh, int32_t[::1] labels, float[::1] gaps, double[::1] counts,
+                double[:, ::1] sum_x, real[::1] workspace, double[::1] sums, int n_threads):
+    """One Lloyd pass over the rows of X - shift: labels of the nearest centers (the first of equals).
+
+    The changes of each cluster's weight and sum of x - shift are added to ``counts`` and ``sum_x``; the number of changed labels is
+    returned.  Rows whose label cannot have changed are not looked at (Hamerly 2010): ``gaps`` keeps how much farther a row's second
+    nearest center was than its nearest, plus what ``moved`` said then of that one, and ``moved[k]`` is the sum over the passes so far of
+    how far center k and the fastest of the others went.  With ``fresh`` all rows are looked at, and all are added."""
     cdef Shape s = shape_of(X.shape[1], centers.shape[0], centers.shape[0], 1)
     cdef Py_ssize_t n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
     cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
@@ -67,18 +97,20 @@ def kmeans_pass(const real[:, ::1] X, const double[::1] sample_weight, const rea
     cdef const real* data = &X[0, 0]
     cdef const real* origin = &shift[0]
     cdef const real* mu = &centers[0, 0]
+    cdef const double* moves = &moved[0]
     cdef double* partial = &sums[0]
     cdef int32_t* labels_out = &labels[0]
+    cdef float* gaps_out = &gaps[0]
     cdef Py_ssize_t j, k
     cdef int t
     with nogil:
         memset(partial, 0, n_threads * size * sizeof(double))
         if n_threads == 1:
-            assign_rows(data, weights, origin, 0, n, s, mu, labels_out, work, partial)
+            assign_rows(data, weights, origin, 0, n, s, mu, moves, fresh, labels_out, gaps_out, work, partial)
         else:
             for t in prange(n_threads, num_threads=n_threads, schedule="static", chunksize=1):
-                assign_rows(data, weights, origin, first_row(n, t, n_threads), first_row(n, t + 1, n_threads), s, mu, labels_out,
-                            work + t * rows, partial + t * size)
+                assign_rows(data, weights, origin, first_row(n, t, n_threads), first_row(n, t + 1, n_threads), s, mu, moves, fresh,
+                            labels_out, gaps_out, work + t * rows, partial + t * size)
         for t in range(1, n_threads):
             for j in range(size):
                 partial[j] += partial[t * size + j]

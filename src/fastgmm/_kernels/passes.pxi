@@ -47,6 +47,8 @@ cdef extern from "kernels.h" nogil:
     void arg_max_f64(const double*, int, int, double*, int32_t*)
     double weighted_sum_f64(const double*, const double*, int)
     void lower_f64(const double*, const double*, int, double*)
+    void two_nearest_f64(const double*, int, int, double*, double*, int32_t*)
+    void gaps_f64(double*, const double*, int, int)
     void subtract_f64(double*, int, int, const double*)
     void negative_distances_f64(const double*, int, int, const double*, int, const char*, Py_ssize_t, double*)
     void exp_array_f64(double*, Py_ssize_t)
@@ -67,6 +69,8 @@ cdef extern from "kernels.h" nogil:
     void arg_max_f32(const float*, int, int, float*, int32_t*)
     double weighted_sum_f32(const float*, const double*, int)
     void lower_f32(const float*, const float*, int, float*)
+    void two_nearest_f32(const float*, int, int, float*, float*, int32_t*)
+    void gaps_f32(float*, const float*, int, int)
     void subtract_f32(float*, int, int, const float*)
     void negative_distances_f32(const float*, int, int, const float*, int, const char*, Py_ssize_t, float*)
     void exp_array_f32(float*, Py_ssize_t)
@@ -88,7 +92,7 @@ def workspace_sizes(int n_components, int n_features, int n_factors, int n_threa
 
 
 cdef Py_ssize_t rows_size(int K, int d) noexcept nogil:
-    """One thread's arrays over a block: xt, z (d each), p (K), peak, total, scale, labels."""
+    """One thread's arrays over a block: xt, z (d each), p (K), and four of a number a row."""
     return (2 * d + K + 4) * <Py_ssize_t>STRIDE
 
 
