@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import oracle
 import pytest
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastgmm import GaussianMixture, _kernels
 from fastgmm._covariance import COVARIANCE_TYPES
@@ -178,7 +178,7 @@ def test_omp_num_threads(limit, run_python):
 def test_threadpool_limits(limit, run_python):
     """Set, and gone afterwards. In a fresh process, which no other limit has reached."""
     source = f"""
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 from fastgmm._threads import effective_n_threads
 with threadpool_limits({limit}):
     print(effective_n_threads())
@@ -374,3 +374,20 @@ import fastgmm
     last_line = result.stderr.strip().splitlines()[-1]
     assert last_line.startswith("ImportError: FASTGMM_SIMD='v4' cannot be used here")
     assert "this CPU runs baseline. Unset FASTGMM_SIMD" in last_line
+
+
+# BLAS -----------------------------------------------------------------------------------------------------------------
+
+
+def blas_threads():
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+def test_concurrent_fits_leave_the_blas_threads_as_they_were():
+    """Fits of many features hold BLAS to one thread; the last of them to end restores the limits before the first."""
+    X = np.random.default_rng(0).normal(size=(2000, 40))
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda seed: GaussianMixture(2, random_state=seed, tol=1.0).fit(X), range(12)))
+        assert blas_threads() == before

@@ -4,6 +4,7 @@ Between two chunks Python gets to run, so that Ctrl-C stops a long pass within a
 add up; where they end depends on the shapes alone, so results repeat bitwise for a given number of threads.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -16,7 +17,7 @@ from fastgmm._threads import effective_n_threads
 BLOCK_ROWS = _kernels.active.BLOCK
 
 _ALIGNMENT = 64
-_CHUNK_FLOPS = 5e9  # about half a second on one core of the plainest variant
+_CHUNK_FLOPS = 5e9  # of one thread: about half a second with the plainest variant
 _THREAD_FLOPS = 2e6  # what makes waking one more thread worth it: some 50 us of work
 _SCORE_ROWS = 2**16  # log-densities held at a time when only their sum is wanted
 
@@ -31,13 +32,16 @@ def aligned_empty(size: int, dtype) -> np.ndarray:
 class _Walk:
     """Chunks, threads and workspace of passes over (n_samples, n_features) data with n_components components."""
 
-    def __init__(self, X: np.ndarray, n_components: int, n_factors: int, row_flops: float, n_threads: int | None):
+    def __init__(
+        self, X: np.ndarray, n_components: int, factors: tuple[int, int], row_flops: float, n_threads: int | None
+    ):
         n_samples, n_features = X.shape
         useful = max(1, min(-(-n_samples // BLOCK_ROWS), int(n_samples * row_flops / _THREAD_FLOPS)))
         self.n_threads = min(effective_n_threads(n_threads), useful)
-        self.chunk = BLOCK_ROWS * max(self.n_threads, int(_CHUNK_FLOPS / row_flops) // BLOCK_ROWS)
+        n_chunks = math.ceil(n_samples / (self.n_threads * max(BLOCK_ROWS, _CHUNK_FLOPS / row_flops)))
+        self.chunk = -(-n_samples // (n_chunks * BLOCK_ROWS)) * BLOCK_ROWS
         self.n_samples = n_samples
-        work, sums = _kernels.active.workspace_sizes(n_components, n_features, n_factors, self.n_threads)
+        work, sums = _kernels.active.workspace_sizes(n_components, n_features, *factors, self.n_threads)
         self.workspace = aligned_empty(work, X.dtype)
         self.sums = aligned_empty(sums, np.float64)
 
@@ -68,7 +72,8 @@ class DataPasses:
         n_features = self.X.shape[1]
         per_component = n_features * (n_features + 5) if self._type.structure == "full" else 5 * n_features
         n_factors = self._type.scatter_shape(n_components, n_features)[0]
-        self._walk = _Walk(self.X, n_components, n_factors, 2.0 * n_components * (per_component + 10), n_threads)
+        factors = (n_factors, n_features if self._type.structure == "full" else 1)
+        self._walk = _Walk(self.X, n_components, factors, 2.0 * n_components * (per_component + 10), n_threads)
         self.n_threads = self._walk.n_threads
 
     def em_step(self, parameters: MixtureParameters, centers: np.ndarray | None = None) -> SufficientStatistics:
@@ -213,7 +218,7 @@ class KMeansPasses:
         self.sample_weight = sample_weight
         n_features = self.X.shape[1]
         self._centers: np.ndarray | None = None  # those of the last assignment
-        self._walk = _Walk(self.X, n_clusters, n_clusters, 4.0 * n_clusters * n_features + 100, n_threads)
+        self._walk = _Walk(self.X, n_clusters, (n_clusters, 1), 4.0 * n_clusters * n_features + 100, n_threads)
 
     def assign(self, centers: np.ndarray, labels: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
         """Put the nearest centers into ``labels`` (int32), which after the first call must be those of the last one.
@@ -221,7 +226,7 @@ class KMeansPasses:
         Returned are how many changed, and the clusters' weighted sums of x - shift and their weights. Rows are skipped
         whose label the moves of the centers since the last call cannot have changed."""
         fresh = self._centers is None
-        if fresh:
+        if self._centers is None:
             self._gaps = np.empty(len(self.X), np.float32)
             self._moved = np.zeros(len(centers))
             self._sums, self._counts = np.zeros(centers.shape), np.zeros(len(centers))
@@ -239,7 +244,7 @@ class KMeansPasses:
                 self._gaps[rows], self._counts, self._sums, self._walk.workspace, self._walk.sums, self._walk.n_threads,
             )  # fmt: skip
         if self.sample_weight is not None:  # differences of weights need not end at 0 where a cluster lost all its rows
-            self._counts = np.bincount(labels, self.sample_weight, len(centers))
+            self._counts[:] = np.bincount(labels, self.sample_weight, len(centers))
         return n_changed, self._sums.copy(), self._counts.copy()
 
     def potentials(self, candidates: np.ndarray, closest: np.ndarray) -> np.ndarray:

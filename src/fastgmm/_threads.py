@@ -1,10 +1,16 @@
 """How many threads a call may use: the one place that decides."""
 
 import os
+import threading
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import lru_cache
 
 import joblib
+from threadpoolctl import ThreadpoolController
 
 from fastgmm import _kernels
+
+_BLAS_THREADS_FEATURES = 32
 
 _in_forked_child = False
 
@@ -40,3 +46,41 @@ def explain_n_threads(n_threads: int | None = None) -> tuple[int, str]:
 def effective_n_threads(n_threads: int | None = None) -> int:
     """The number of threads for ``n_threads`` (None: what the machine grants)."""
     return explain_n_threads(n_threads)[0]
+
+
+class _SingleThreadedBlas:
+    """Holds BLAS to one thread while any thread of the process is inside.
+
+    A BLAS thread that has run keeps spinning for some 30 ms, on a core that the next pass over the data needs. The
+    count makes concurrent fits restore the limits that were there before the first of them.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._limits = ExitStack()
+
+    def __enter__(self):
+        with self._lock:
+            if self._inside == 0:
+                self._limits.enter_context(_blas_libraries().limit(limits=1))
+            self._inside += 1
+
+    def __exit__(self, *exception):
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._limits.close()
+
+
+@lru_cache(maxsize=1)
+def _blas_libraries() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
+
+
+_single_threaded_blas = _SingleThreadedBlas()
+
+
+def blas_beside_passes(n_features: int) -> AbstractContextManager:
+    """For algebra on matrices of n_features rows in between passes; small ones never wake a BLAS thread."""
+    return _single_threaded_blas if n_features >= _BLAS_THREADS_FEATURES else nullcontext()

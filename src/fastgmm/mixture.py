@@ -16,7 +16,7 @@ from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters
 from fastgmm._em import EMResult, MaximumLikelihood, Progress, run_em
 from fastgmm._initialization import InitialValues, initial_parameters
 from fastgmm._passes import DataPasses
-from fastgmm._threads import effective_n_threads
+from fastgmm._threads import blas_beside_passes, effective_n_threads
 from fastgmm._validation import (
     check_fit_data,
     check_fitted_array,
@@ -292,7 +292,8 @@ class GaussianMixture(_SklearnGaussianMixture):
                 passes, self.n_components, self.covariance_type, self.reg_covar, self.init_params, given, random_state
             )
 
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what is not finite is an error by itself
+        ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
+        with ignore_overflow, blas_beside_passes(X.shape[1]):
             result = run_em(
                 MaximumLikelihood(passes, self.covariance_type, self.reg_covar),
                 start,

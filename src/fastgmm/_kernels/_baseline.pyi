@@ -10,7 +10,9 @@ OPENMP: bool
 BLOCK: int
 
 def max_threads() -> int: ...
-def workspace_sizes(n_components: int, n_features: int, n_factors: int, n_threads: int) -> tuple[int, int]: ...
+def workspace_sizes(
+    n_components: int, n_features: int, n_factors: int, factor_rows: int, n_threads: int
+) -> tuple[int, int]: ...
 def em_pass(
     X: _Real,
     sample_weight: _Float64 | None,

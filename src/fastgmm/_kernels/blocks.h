@@ -257,26 +257,61 @@ static void NAME(log_prob_diag)(const REAL *RESTRICT xt, int padded, int d, int 
 
 /* ---- softmax ---- */
 
+INLINE void NAME(peak_of_four)(const REAL *RESTRICT p, int padded, REAL *RESTRICT peak)
+{
+    const REAL *RESTRICT a = p, *RESTRICT b = a + STRIDE, *RESTRICT c = b + STRIDE, *RESTRICT e = c + STRIDE;
+    for (int i = 0; i < padded; i++) {
+        REAL ab = a[i] > b[i] ? a[i] : b[i], ce = c[i] > e[i] ? c[i] : e[i], most = ab > ce ? ab : ce;
+        peak[i] = most > peak[i] ? most : peak[i];
+    }
+}
+
+INLINE void NAME(exp_of_two)(REAL *RESTRICT p, int padded, const int root, const REAL cut, const REAL *RESTRICT peak,
+                             REAL *RESTRICT total)
+{
+    REAL *RESTRICT a = p, *RESTRICT b = p + STRIDE;
+    for (int i = 0; i < padded; i++) {
+        REAL x = EXP(a[i] - peak[i], cut), y = EXP(b[i] - peak[i], cut);
+        a[i] = x;
+        b[i] = y;
+        total[i] += root ? x * x + y * y : x + y;
+    }
+}
+
 /* In: p[k] = h-scaled log-probabilities.  Out: p[k] = exp(p[k] - max), `peak` the max, `total` = sum_k of what sums to
  * the likelihood: with `root` p holds half the log-probability, so that p[k]^2 is what is summed, and sqrt(resp) = p[k]
  * / sqrt(total). */
-INLINE void NAME(exponentials)(REAL *RESTRICT p, int n_components, int padded, const int root, REAL *RESTRICT peak,
-                               REAL *RESTRICT total)
+INLINE void NAME(softmax)(REAL *RESTRICT p, int n_components, int padded, const int root, const REAL cut,
+                          REAL *RESTRICT peak, REAL *RESTRICT total)
 {
-    const REAL cut = root ? EXP_CUT_ROOT : EXP_CUT;
+    ptrdiff_t k = 0;
     for (int i = 0; i < padded; i++) peak[i] = -REAL_MAX, total[i] = 0;
-    for (int k = 0; k < n_components; k++) {
-        const REAL *RESTRICT pk = p + (ptrdiff_t)k * STRIDE;
-        for (int i = 0; i < padded; i++) peak[i] = pk[i] > peak[i] ? pk[i] : peak[i];
-    }
-    for (int k = 0; k < n_components; k++) {
-        REAL *RESTRICT pk = p + (ptrdiff_t)k * STRIDE;
+    for (; k + 4 <= n_components; k += 4) NAME(peak_of_four)(p + k * STRIDE, padded, peak);
+    for (; k < n_components; k++)
+        for (int i = 0; i < padded; i++) peak[i] = p[k * STRIDE + i] > peak[i] ? p[k * STRIDE + i] : peak[i];
+    for (k = 0; k + 2 <= n_components; k += 2) NAME(exp_of_two)(p + k * STRIDE, padded, root, cut, peak, total);
+    for (; k < n_components; k++)
         for (int i = 0; i < padded; i++) {
-            REAL e = EXP(pk[i] - peak[i], cut);
-            pk[i] = e;
-            total[i] += root ? e * e : e;
+            REAL x = EXP(p[k * STRIDE + i] - peak[i], cut);
+            p[k * STRIDE + i] = x;
+            total[i] += root ? x * x : x;
         }
-    }
+}
+
+/* Responsibilities for the statistics, by their roots; the same without roots; for the eyes of the user, however small. */
+static void NAME(softmax_roots)(REAL *RESTRICT p, int K, int padded, REAL *RESTRICT peak, REAL *RESTRICT total)
+{
+    NAME(softmax)(p, K, padded, 1, EXP_CUT_EM / 2, peak, total);
+}
+
+static void NAME(softmax_sums)(REAL *RESTRICT p, int K, int padded, REAL *RESTRICT peak, REAL *RESTRICT total)
+{
+    NAME(softmax)(p, K, padded, 0, EXP_CUT_EM, peak, total);
+}
+
+static void NAME(softmax_all)(REAL *RESTRICT p, int K, int padded, REAL *RESTRICT peak, REAL *RESTRICT total)
+{
+    NAME(softmax)(p, K, padded, 0, EXP_CUT, peak, total);
 }
 
 /* peak <- log p(x_i) of the first m rows. */

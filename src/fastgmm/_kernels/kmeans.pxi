@@ -91,7 +91,7 @@ def kmeans_pass(const real[:, ::1] X, const double[::1] sample_weight, const rea
     nearest center was than its nearest, plus what ``moved`` said then of that one, and ``moved[k]`` is the sum over the passes so far of
     how far center k and the fastest of the others went.  With ``fresh`` all rows are looked at, and all are added."""
     cdef Shape s = shape_of(X.shape[1], centers.shape[0], centers.shape[0], 1)
-    cdef Py_ssize_t n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
+    cdef Py_ssize_t n = X.shape[0], size = sums_length(s), rows = rows_length(s)
     cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
     cdef real* work = &workspace[0]
     cdef const real* data = &X[0, 0]
@@ -157,7 +157,7 @@ def closest_pass(const real[:, ::1] X, const double[::1] sample_weight, const re
     With ``block_sums`` (one number for each BLOCK rows) there is one center: it is taken, ``closest`` becomes the minimum (without looking
     at the old values if ``restart``) and ``block_sums`` its weighted sums over the blocks."""
     cdef Shape s = shape_of(X.shape[1], centers.shape[0], centers.shape[0], 1)
-    cdef Py_ssize_t n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
+    cdef Py_ssize_t n = X.shape[0], size = sums_length(s), rows = rows_length(s)
     cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
     cdef real* work = &workspace[0]
     cdef const real* data = &X[0, 0]

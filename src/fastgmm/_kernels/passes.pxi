@@ -36,7 +36,9 @@ cdef extern from "kernels.h" nogil:
     void pack_factor_f64(const double*, int d, double* packed)
     void log_prob_full_f64(const double*, int, int, const double*, const double*, double, double, double*)
     void log_prob_diag_f64(const double*, int, int, int, const double*, const double*, const double*, double, const char*, Py_ssize_t, double*)
-    void exponentials_f64(double*, int, int, const int, double*, double*)
+    void softmax_roots_f64(double*, int, int, double*, double*)
+    void softmax_sums_f64(double*, int, int, double*, double*)
+    void softmax_all_f64(double*, int, int, double*, double*)
     void log_likelihoods_f64(double*, const double*, int, const int)
     void row_scales_f64(const double*, const double*, int, int, const int, double*)
     void accumulate_full_f64(const double*, int, int, const double*, double*, const double*, double*, double*, double*, double*)
@@ -58,7 +60,9 @@ cdef extern from "kernels.h" nogil:
     void pack_factor_f32(const float*, int d, float* packed)
     void log_prob_full_f32(const float*, int, int, const float*, const float*, float, float, float*)
     void log_prob_diag_f32(const float*, int, int, int, const float*, const float*, const double*, float, const char*, Py_ssize_t, float*)
-    void exponentials_f32(float*, int, int, const int, float*, float*)
+    void softmax_roots_f32(float*, int, int, float*, float*)
+    void softmax_sums_f32(float*, int, int, float*, float*)
+    void softmax_all_f32(float*, int, int, float*, float*)
     void log_likelihoods_f32(float*, const float*, int, const int)
     void row_scales_f32(const double*, const float*, int, int, const int, float*)
     void accumulate_full_f32(const float*, int, int, const float*, float*, const float*, float*, double*, double*, double*)
@@ -85,28 +89,12 @@ def max_threads():
     return omp_get_max_threads()
 
 
-def workspace_sizes(int n_components, int n_features, int n_factors, int n_threads):
-    """Lengths of ``workspace`` (of X's dtype, aligned to 64 bytes) and of ``sums`` (float64) that any pass below asks for."""
-    return (n_threads * rows_size(n_components, n_features) + n_factors * n_features * (n_features + 1) // 2,
-            n_threads * sums_size(n_components, n_features, n_factors))
-
-
-cdef Py_ssize_t rows_size(int K, int d) noexcept nogil:
-    """One thread's arrays over a block: xt, z (d each), p (K), and four of a number a row."""
-    return (2 * d + K + 4) * <Py_ssize_t>STRIDE
-
-
-cdef Py_ssize_t sums_size(int K, int d, int n_factors) noexcept nogil:
-    """One thread's log-likelihood, nk, sum_x, scatter; rounded so that threads share no cache line."""
-    return (1 + K + <Py_ssize_t>K * d + n_factors * max(scatter_size(d), d) + 15) // 8 * 8
-
-
 cdef struct Shape:
     int d
     int n_components
-    int n_factors   # K, or 1 if all components share one
-    bint diag       # diagonal factors, and d > 1
-    bint root       # work with sqrt(resp): the scatter is that of z = sqrt(resp) (x - c)
+    int n_factors  # K, or 1 if all components share one
+    bint diag      # diagonal factors, and d > 1
+    bint root      # work with sqrt(resp): the scatter is that of z = sqrt(resp) (x - c)
 
 
 cdef Shape shape_of(int d, int K, int n_factors, int factor_rows) noexcept nogil:
@@ -115,6 +103,30 @@ cdef Shape shape_of(int d, int K, int n_factors, int factor_rows) noexcept nogil
     s.diag = factor_rows == 1 and d > 1
     s.root = d > 4 and not s.diag
     return s
+
+
+cdef inline Py_ssize_t factor_length(Shape s) noexcept nogil:
+    return s.d if s.diag else <Py_ssize_t>s.d * (s.d + 1) // 2
+
+
+cdef inline Py_ssize_t scatter_length(Shape s) noexcept nogil:
+    return s.d if s.diag else scatter_size(s.d)
+
+
+cdef inline Py_ssize_t rows_length(Shape s) noexcept nogil:
+    """One thread's arrays over a block: xt, z (d each), p (K), and four of a number a row."""
+    return (2 * s.d + s.n_components + 4) * <Py_ssize_t>STRIDE
+
+
+cdef inline Py_ssize_t sums_length(Shape s) noexcept nogil:
+    """One thread's log-likelihood, nk, sum_x, scatter; rounded so that threads share no cache line."""
+    return (1 + s.n_components * (1 + <Py_ssize_t>s.d) + s.n_factors * scatter_length(s) + 15) // 8 * 8
+
+
+def workspace_sizes(int n_components, int n_features, int n_factors, int factor_rows, int n_threads):
+    """Lengths of ``workspace`` (of X's dtype, aligned to 64 bytes) and ``sums`` (float64) for factors (n_factors, factor_rows, d)."""
+    cdef Shape s = shape_of(n_features, n_components, n_factors, factor_rows)
+    return n_threads * rows_length(s) + n_factors * factor_length(s), n_threads * sums_length(s)
 
 
 cdef inline int padded_rows(int m, int lanes) noexcept nogil:
@@ -148,16 +160,16 @@ cdef void pack_factors(const real* factors, Shape s, real* packed) noexcept nogi
             for j in range(s.d):
                 packed[k * s.d + j] = factors[k * s.d + j]
         elif real is double:
-            pack_factor_f64(factors + k * s.d * s.d, s.d, packed + k * (s.d * (s.d + 1) // 2))
+            pack_factor_f64(factors + k * s.d * s.d, s.d, packed + k * factor_length(s))
         else:
-            pack_factor_f32(factors + k * s.d * s.d, s.d, packed + k * (s.d * (s.d + 1) // 2))
+            pack_factor_f32(factors + k * s.d * s.d, s.d, packed + k * factor_length(s))
 
 
 cdef void log_probs(const real* xt, int padded, Shape s, const real* means, const real* packed, const double* log_const,
                     const char* ahead, Py_ssize_t ahead_bytes, bint half, real* p) noexcept nogil:
     """p[k] = log w_k N(x; mean_k), or half of it, for all k; meanwhile the rows of the next block are fetched."""
     cdef Py_ssize_t k
-    cdef Py_ssize_t factor_size = 0 if s.n_factors < s.n_components else s.d * (s.d + 1) // 2
+    cdef Py_ssize_t stride = 0 if s.n_factors < s.n_components else factor_length(s)
     cdef real h = 0.25 if half else 0.5
     cdef real c
     if s.diag:
@@ -169,41 +181,44 @@ cdef void log_probs(const real* xt, int padded, Shape s, const real* means, cons
     for k in range(s.n_components):
         c = log_const[k] * (0.5 if half else 1.0)
         if real is double:
-            log_prob_full_f64(xt, padded, s.d, means + k * s.d, packed + k * factor_size, c, h, p + k * STRIDE)
+            log_prob_full_f64(xt, padded, s.d, means + k * s.d, packed + k * stride, c, h, p + k * STRIDE)
         else:
-            log_prob_full_f32(xt, padded, s.d, means + k * s.d, packed + k * factor_size, c, h, p + k * STRIDE)
+            log_prob_full_f32(xt, padded, s.d, means + k * s.d, packed + k * stride, c, h, p + k * STRIDE)
         prefetch_slice(ahead, ahead_bytes, k, s.n_components)
 
 
-cdef void softmax(real* p, int padded, Shape s, bint half, real* peak, real* total) noexcept nogil:
-    """p <- exp(p - peak), total <- their sum (of squares), peak <- log p(x)."""
+cdef void softmax(real* p, int padded, Shape s, real* peak, real* total) noexcept nogil:
+    """For the statistics: p <- exp(p - peak), total <- their sum (of squares), peak <- log p(x)."""
     if real is double:
-        if half:
-            exponentials_f64(p, s.n_components, padded, 1, peak, total)
-            log_likelihoods_f64(peak, total, padded, 1)
+        if s.root:
+            softmax_roots_f64(p, s.n_components, padded, peak, total)
         else:
-            exponentials_f64(p, s.n_components, padded, 0, peak, total)
-            log_likelihoods_f64(peak, total, padded, 0)
+            softmax_sums_f64(p, s.n_components, padded, peak, total)
+        log_likelihoods_f64(peak, total, padded, s.root)
     else:
-        if half:
-            exponentials_f32(p, s.n_components, padded, 1, peak, total)
-            log_likelihoods_f32(peak, total, padded, 1)
+        if s.root:
+            softmax_roots_f32(p, s.n_components, padded, peak, total)
         else:
-            exponentials_f32(p, s.n_components, padded, 0, peak, total)
-            log_likelihoods_f32(peak, total, padded, 0)
+            softmax_sums_f32(p, s.n_components, padded, peak, total)
+        log_likelihoods_f32(peak, total, padded, s.root)
+
+
+cdef void softmax_all(real* p, int padded, Shape s, real* peak, real* total) noexcept nogil:
+    """For output: nothing is cut off."""
+    if real is double:
+        softmax_all_f64(p, s.n_components, padded, peak, total)
+        log_likelihoods_f64(peak, total, padded, 0)
+    else:
+        softmax_all_f32(p, s.n_components, padded, peak, total)
+        log_likelihoods_f32(peak, total, padded, 0)
 
 
 cdef void scales(const double* weights, const real* total, int m, int padded, Shape s, real* scale) noexcept nogil:
+    """What p is to be multiplied by to become (the root of) the weighted responsibilities."""
     if real is double:
-        if s.root:
-            row_scales_f64(weights, total, m, padded, 1, scale)
-        else:
-            row_scales_f64(weights, total, m, padded, 0, scale)
+        row_scales_f64(weights, total, m, padded, s.root, scale)
     else:
-        if s.root:
-            row_scales_f32(weights, total, m, padded, 1, scale)
-        else:
-            row_scales_f32(weights, total, m, padded, 0, scale)
+        row_scales_f32(weights, total, m, padded, s.root, scale)
 
 
 cdef void accumulate(const real* xt, int padded, Shape s, const real* centers, real* p, const real* scale, real* z,
@@ -212,7 +227,7 @@ cdef void accumulate(const real* xt, int padded, Shape s, const real* centers, r
     cdef Py_ssize_t k
     cdef double* sum_x = sums + s.n_components
     cdef double* scatter = sum_x + <Py_ssize_t>s.n_components * s.d
-    cdef Py_ssize_t size = 0 if s.n_factors < s.n_components else scatter_size(s.d)
+    cdef Py_ssize_t stride = 0 if s.n_factors < s.n_components else scatter_length(s)
     if s.diag:
         if real is double:
             accumulate_diag_f64(xt, padded, s.d, s.n_components, centers, p, scale, sums, sum_x, scatter)
@@ -222,10 +237,10 @@ cdef void accumulate(const real* xt, int padded, Shape s, const real* centers, r
     for k in range(s.n_components):
         if real is double:
             accumulate_full_f64(xt, padded, s.d, centers + k * s.d, p + k * STRIDE, scale, z, sums + k, sum_x + k * s.d,
-                                scatter + k * size)
+                                scatter + k * stride)
         else:
             accumulate_full_f32(xt, padded, s.d, centers + k * s.d, p + k * STRIDE, scale, z, sums + k, sum_x + k * s.d,
-                                scatter + k * size)
+                                scatter + k * stride)
 
 
 cdef void em_rows(const real* X, const double* weights, Py_ssize_t start, Py_ssize_t stop, Shape s, const real* means, const real* centers,
@@ -246,7 +261,7 @@ cdef void em_rows(const real* X, const double* weights, Py_ssize_t start, Py_ssi
         padded = pack(X + first * s.d, m, s.d, xt)
         log_probs(xt, padded, s, means, packed, log_const, <const char*>(X + (first + m) * s.d),
                   min(BLOCK_ROWS, stop - first - m) * s.d * sizeof(real), s.root, p)
-        softmax(p, padded, s, s.root, peak, total)
+        softmax(p, padded, s, peak, total)
         sums[0] += weighted_sum(peak, w, m)
         scales(w, total, m, padded, s, scale)
         accumulate(xt, padded, s, centers, p, scale, z, sums + 1)
@@ -278,7 +293,7 @@ cdef double merge(double* sums, Py_ssize_t size, int n_threads, Shape s, double*
             for j in range(s.d):
                 scatter[k * s.d + j] += total[k * s.d + j]
         else:
-            add_scatter(total + k * scatter_size(s.d), s.d, scatter + k * s.d * s.d)
+            add_scatter(total + k * scatter_length(s), s.d, scatter + k * s.d * s.d)
     return sums[0]
 
 
@@ -287,7 +302,7 @@ def em_pass(const real[:, ::1] X, const double[::1] sample_weight, const real[:,
             double[:, :, ::1] scatter, real[::1] workspace, double[::1] sums, int n_threads):
     """Add to nk, sum_x and scatter the statistics of the rows of X under the mixture; return sum_i w_i log p(x_i)."""
     cdef Shape s = shape_of(X.shape[1], means.shape[0], factors.shape[0], factors.shape[1])
-    cdef Py_ssize_t n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
+    cdef Py_ssize_t n = X.shape[0], size = sums_length(s), rows = rows_length(s)
     cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
     cdef real* work = &workspace[0]
     cdef real* packed = work + n_threads * rows
@@ -343,7 +358,7 @@ def statistics_pass(const real[:, ::1] X, const double[::1] sample_weight, const
     """Add to nk, sum_x and scatter the statistics of the rows of X under given labels (n,) or responsibilities (n, K); with neither,
     every row belongs to every component."""
     cdef Shape s = shape_of(X.shape[1], centers.shape[0], scatter.shape[0], scatter.shape[1])
-    cdef Py_ssize_t n = X.shape[0], size = sums_size(s.n_components, s.d, s.n_factors), rows = rows_size(s.n_components, s.d)
+    cdef Py_ssize_t n = X.shape[0], size = sums_length(s), rows = rows_length(s)
     cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
     cdef const int32_t* given_labels = &labels[0] if labels is not None else NULL
     cdef const real* given_resp = &resp[0, 0] if resp is not None else NULL
@@ -385,7 +400,7 @@ cdef void density_rows(const real* X, Py_ssize_t start, Py_ssize_t stop, Shape s
             for i in range(m):
                 labels[first + i] = best[i]
         if log_prob_norm != NULL or resp != NULL:
-            softmax(p, padded, s, False, peak, total)
+            softmax_all(p, padded, s, peak, total)
             if log_prob_norm != NULL:
                 for i in range(m):
                     log_prob_norm[first + i] = peak[i]
@@ -400,7 +415,7 @@ def density_pass(const real[:, ::1] X, const real[:, ::1] means, const real[:, :
                  real[::1] log_prob_norm, int64_t[::1] labels, real[:, ::1] resp, real[::1] workspace, int n_threads):
     """Fill those of log_prob_norm (n,), labels (n,) and resp (n, K) that are not None."""
     cdef Shape s = shape_of(X.shape[1], means.shape[0], factors.shape[0], factors.shape[1])
-    cdef Py_ssize_t n = X.shape[0], rows = rows_size(s.n_components, s.d)
+    cdef Py_ssize_t n = X.shape[0], rows = rows_length(s)
     cdef real* norm_out = &log_prob_norm[0] if log_prob_norm is not None else NULL
     cdef int64_t* labels_out = &labels[0] if labels is not None else NULL
     cdef real* resp_out = &resp[0, 0] if resp is not None else NULL

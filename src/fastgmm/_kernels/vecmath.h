@@ -28,18 +28,16 @@ INLINE double exp_f64(double x, double cut)
     double shifted = x * LOG2_E + ROUND_f64;
     double n = shifted - ROUND_f64;
     double r = (x - n * 0x1.62e42fee00000p-1) - n * 0x1.a39ef35793c76p-33;
-    double p = 0x1.ad7f9ca254182p-26;
-    p = p * r + 0x1.28ad72a6b6dcep-22;
-    p = p * r + 0x1.71df2535a4beap-19;
-    p = p * r + 0x1.a0199a0c944bdp-16;
-    p = p * r + 0x1.a01a012a64523p-13;
-    p = p * r + 0x1.6c16c1842a00bp-10;
-    p = p * r + 0x1.1111111127bc1p-7;
-    p = p * r + 0x1.555555555087dp-5;
-    p = p * r + 0x1.55555555554fap-3;
-    p = p * r + 0x1.000000000000ap-1;
-    p = (p * r) * r + r;
-    p = p + 1.0;
+    double z = r * r; /* even and odd powers apart: two short chains */
+    double even = 0x1.28ad72a6b6dcep-22 * z + 0x1.a0199a0c944bdp-16;
+    double odd = 0x1.ad7f9ca254182p-26 * z + 0x1.71df2535a4beap-19;
+    even = even * z + 0x1.6c16c1842a00bp-10;
+    odd = odd * z + 0x1.a01a012a64523p-13;
+    even = even * z + 0x1.555555555087dp-5;
+    odd = odd * z + 0x1.1111111127bc1p-7;
+    even = even * z + 0x1.000000000000ap-1;
+    odd = odd * z + 0x1.55555555554fap-3;
+    double p = ((odd * r + even) * z + r) + 1.0;
     double y = real_f64(bits_f64(p) + (bits_f64(shifted) << 52));
     return x < cut ? 0.0 : y;
 }
@@ -49,13 +47,11 @@ INLINE float exp_f32(float x, float cut)
     float shifted = x * (float)LOG2_E + ROUND_f32;
     float n = shifted - ROUND_f32;
     float r = (x - n * 0.693115234375f) - n * 3.1946184945309415e-05f;
-    float p = 0.001381459478720386f;
-    p = p * r + 0.008368716802893537f;
-    p = p * r + 0.04166838809765399f;
-    p = p * r + 0.16666520632816717f;
-    p = p * r + 0.4999999344774600f;
-    p = (p * r) * r + r;
-    p = p + 1.0f;
+    float z = r * r;
+    float even = 0.001381459478720386f * z + 0.04166838809765399f;
+    float odd = 0.008368716802893537f * z + 0.16666520632816717f;
+    even = even * z + 0.4999999344774600f;
+    float p = ((odd * r + even) * z + r) + 1.0f;
     float y = real_f32(bits_f32(p) + (bits_f32(shifted) << 23));
     return x < cut ? 0.0f : y;
 }
@@ -68,13 +64,12 @@ INLINE double log_f64(double x)
     double f = real_f64(bits_f64(x) - (exponent << 52)) - 1.0;
     double s = f / (2.0 + f);
     double z = s * s;
-    double q = 0.1479610180284653112147;
-    q = q * z + 0.1531403618704547366965;
-    q = q * z + 0.1818356485347455708848;
-    q = q * z + 0.2222219856372700984582;
-    q = q * z + 0.2857142874247266469736;
-    q = q * z + 0.3999999999941433033988;
-    q = q * z + 0.6666666666666734459029;
+    double w = z * z;
+    double even = 0.1479610180284653112147 * w + 0.1818356485347455708848;
+    double odd = 0.1531403618704547366965 * w + 0.2222219856372700984582;
+    even = even * w + 0.2857142874247266469736;
+    odd = odd * w + 0.3999999999941433033988;
+    double q = (even * w + 0.6666666666666734459029) + odd * z;
     double h = 0.5 * f * f;
     return e * 0x1.62e42fee00000p-1 + (f - (h - (s * (h + z * q) + e * 0x1.a39ef35793c76p-33)));
 }
