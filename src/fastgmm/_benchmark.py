@@ -71,10 +71,13 @@ class Rates:
     notes: tuple[str, ...] = ()
 
 
-def measure_rates(n_threads: int, seconds: float = 1.0) -> Rates:
+DTYPES = ("float64", "float32")
+
+
+def measure_rates(n_threads: int, seconds: float = 1.0, dtypes: Sequence[str] = DTYPES) -> Rates:
     """Measure G, E and B, spending about `seconds` on each."""
     gemm, notes = {}, []
-    for dtype in ("float64", "float32"):
+    for dtype in dtypes:
         gemm[dtype] = _measure_gemm(dtype, n_threads, seconds)
         # An OpenBLAS older than the CPU may fall back to slower kernels than the CPU can run.
         if _cpu_has("avx512f"):
@@ -84,7 +87,7 @@ def measure_rates(n_threads: int, seconds: float = 1.0) -> Rates:
                     f"G for {dtype} is with OPENBLAS_CORETYPE=SkylakeX, {forced / gemm[dtype]:.2f} x the default"
                 )
             gemm[dtype] = max(gemm[dtype], forced)
-    exp = {dtype: n_threads * _measure_exp(dtype, seconds / 2) for dtype in ("float64", "float32")}
+    exp = {dtype: n_threads * _measure_exp(dtype, seconds / 2) for dtype in dtypes}
     if n_threads > 1:
         notes.append(f"E is the rate of one thread times {n_threads}")
     return Rates(gemm, exp, _measure_read(n_threads, seconds), tuple(notes))

@@ -454,67 +454,67 @@ static void NAME(accumulate_full)(const REAL *RESTRICT xt, int padded, int d, co
     }
 }
 
-/* sum_x_j += r_i (x_ij - c_j), scatter_j += r_i (x_ij - c_j)^2 for `columns` features. */
-INLINE void NAME(squares)(const int columns, const REAL *RESTRICT xt, int padded, const REAL *RESTRICT center,
-                          const REAL *RESTRICT r, double *sum_x, double *scatter)
+/* sum_x_j += r_i (x_ij - c_j), scatter_j += r_i (x_ij - c_j)^2 for `columns` features.  The first time round a component
+ * r_i = p_i * scale_i, which is kept in p, and counted. */
+INLINE void NAME(squares)(const int columns, const int first, const REAL *RESTRICT xt, int padded,
+                          const REAL *RESTRICT center, REAL *RESTRICT p, const REAL *RESTRICT scale, double *nk,
+                          double *sum_x, double *scatter)
 {
     VEC sums[16] = {0};
     for (int i = 0; i < padded; i += LANES) {
-        VEC ri = NAME(load)(r + i);
+        VEC r = NAME(load)(p + i);
+        if (first) {
+            r *= NAME(load)(scale + i);
+            NAME(store)(p + i, r);
+            sums[2 * columns] += r;
+        }
 #pragma GCC unroll 4
         for (int j = 0; j < columns; j++) {
-            VEC x = NAME(load)(xt + j * STRIDE + i) - center[j], rx = ri * x;
+            VEC x = NAME(load)(xt + j * STRIDE + i) - center[j], rx = r * x;
             sums[j] += rx;
             sums[columns + j] += rx * x;
         }
     }
     double out[16] = {0};
-    NAME(add_sums)(sums, (2 * columns + LANES - 1) / LANES * LANES, out);
+    NAME(add_sums)(sums, (2 * columns + first + LANES - 1) / LANES * LANES, out);
     for (int j = 0; j < columns; j++) {
         sum_x[j] += out[j];
         scatter[j] += out[columns + j];
     }
+    if (first) *nk += out[2 * columns];
 }
 
-INLINE void NAME(squares_of_all)(const int columns, const REAL *RESTRICT xt, int padded, int d, int n_components,
-                                 const REAL *RESTRICT centers, const REAL *RESTRICT r, double *sum_x, double *scatter)
+INLINE void NAME(squares_of_all)(const int columns, const int first, const REAL *RESTRICT xt, int padded, int d,
+                                 int n_components, const REAL *RESTRICT centers, REAL *RESTRICT p,
+                                 const REAL *RESTRICT scale, double *nk, double *sum_x, double *scatter)
 {
     for (ptrdiff_t k = 0; k < n_components; k++)
-        NAME(squares)(columns, xt, padded, centers + k * d, r + k * STRIDE, sum_x + k * d, scatter + k * d);
+        NAME(squares)(columns, first, xt, padded, centers + k * d, p + k * STRIDE, scale, nk + k, sum_x + k * d,
+                      scatter + k * d);
 }
 
-/* The scatter's diagonals only, all components; p[k][i] * scale[i] = r_ik.  Four features of the block stay in the
+/* The scatter's diagonals only, all components; p[k][i] * scale[i] = r_ik.  A few features of the block stay in the
  * first-level cache while the components pass by. */
 static void NAME(accumulate_diag)(const REAL *RESTRICT xt, int padded, int d, int n_components,
-                                  const REAL *RESTRICT centers, REAL *RESTRICT p, const REAL *RESTRICT scale,
-                                  double *nk, double *sum_x, double *scatter)
+                                  const REAL *RESTRICT centers, REAL *RESTRICT p, const REAL *RESTRICT scale, double *nk,
+                                  double *sum_x, double *scatter)
 {
-    for (ptrdiff_t k = 0; k < n_components; k++) {
-        REAL *r = p + k * STRIDE;
-        VEC count[2] = {0};
-        for (int i = 0; i < padded; i += 2 * LANES)
-#pragma GCC unroll 2
-            for (int g = 0; g < 2; g++) {
-                VEC v = NAME(load)(r + i + g * LANES) * NAME(load)(scale + i + g * LANES);
-                NAME(store)(r + i + g * LANES, v);
-                count[g] += v;
-            }
-        nk[k] += NAME(sum_lanes)(count[0] + count[1]);
-    }
     int j = 0;
-    for (; j + 4 <= d; j += 4)
-        NAME(squares_of_all)(4, xt + j * STRIDE, padded, d, n_components, centers + j, p, sum_x + j, scatter + j);
-    switch (d - j) {
-    case 1:
-        NAME(squares_of_all)(1, xt + j * STRIDE, padded, d, n_components, centers + j, p, sum_x + j, scatter + j);
-        break;
-    case 2:
-        NAME(squares_of_all)(2, xt + j * STRIDE, padded, d, n_components, centers + j, p, sum_x + j, scatter + j);
-        break;
-    case 3:
-        NAME(squares_of_all)(3, xt + j * STRIDE, padded, d, n_components, centers + j, p, sum_x + j, scatter + j);
-        break;
+#define SQUARES(columns, first)                                                                                        \
+    NAME(squares_of_all)(columns, first, xt + j * STRIDE, padded, d, n_components, centers + j, p, scale, nk,          \
+                         sum_x + j, scatter + j)
+    switch (d) { /* d = 1 counts as full */
+    case 2: SQUARES(2, 1); return;
+    case 3: SQUARES(3, 1); return;
+    default: SQUARES(4, 1);
     }
+    for (j = 4; j + 4 <= d; j += 4) SQUARES(4, 0);
+    switch (d - j) {
+    case 1: SQUARES(1, 0); break;
+    case 2: SQUARES(2, 0); break;
+    case 3: SQUARES(3, 0); break;
+    }
+#undef SQUARES
 }
 
 /* r_i = w_i resp_i given from outside: p[k] = resp of component k, with `root` its square root; `resp` is row-major (m,
