@@ -12,5 +12,5 @@ labels = gmm.predict(X)
 
 plt.scatter(X[:, 0], X[:, 1], c=labels)
 plt.scatter(*gmm.means_.T, marker="x", color="red", s=100)
-plt.title("Two blobs, and the component each point most probably comes from")
+plt.title("Two blobs, and the component of each point")
 plt.show()
