@@ -382,7 +382,7 @@ def test_convergence_warning_points_at_the_call():
 
 @pytest.mark.filterwarnings("error")
 def test_no_warning_without_iterations():
-    GaussianMixture(3, max_iter=0, random_state=0).fit(blobs())
+    assert GaussianMixture(3, max_iter=0, random_state=0).fit(blobs()).n_iter_ == 0
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)

@@ -71,7 +71,8 @@ def test_bad_n_threads(n_threads):
     ids=str,
 )
 def test_unusual_but_good_parameter(name, value):
-    GaussianMixture(**{"n_components": 2, "random_state": 0, "max_iter": 0, name: value}).fit(X)
+    gmm = GaussianMixture(**{"n_components": 2, "random_state": 0, "max_iter": 0, name: value}).fit(X)
+    assert getattr(gmm, name) is value
 
 
 def with_value(value):
