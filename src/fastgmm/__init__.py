@@ -3,8 +3,9 @@
 from importlib.metadata import version as _version
 
 from fastgmm._show_versions import show_versions
+from fastgmm.bayesian import BayesianGaussianMixture
 from fastgmm.mixture import GaussianMixture
 
 __version__ = _version("fastgmm")
 
-__all__ = ["GaussianMixture", "__version__", "show_versions"]
+__all__ = ["BayesianGaussianMixture", "GaussianMixture", "__version__", "show_versions"]

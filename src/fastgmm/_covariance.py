@@ -50,13 +50,23 @@ class MixtureParameters:
     covariances: np.ndarray
     precisions_cholesky: np.ndarray
 
+    def log_normalizer(self, covariance_type: str) -> np.ndarray:
+        """log w_k plus `log_gaussian_normalizer`."""
+        with np.errstate(divide="ignore"):  # a component of weight 0 has log-weight -inf, and takes no rows
+            log_weights = np.log(self.weights)
+        return log_weights + log_gaussian_normalizer(self.precisions_cholesky, covariance_type, self.means.shape[1])
+
 
 class Moments(NamedTuple):
-    """Mass, mean and covariance of each component, before any normalization of the masses."""
+    """What statistics say of each component: its mass, not normalized, its mean and its covariance.
+
+    `shifts` is how much of the mean squares about the statistics' centers is due to the means' distance from these.
+    """
 
     nk: np.ndarray
     means: np.ndarray
     covariances: np.ndarray
+    shifts: np.ndarray
 
 
 class CovarianceType(Protocol):
@@ -70,6 +80,9 @@ class CovarianceType(Protocol):
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         """Shape of covariances, precisions and their factors."""
 
+    def prior_shape(self, n_features: int) -> tuple[int, ...]:
+        """Shape of a single covariance."""
+
     def scatter_shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         """Shape of the scatter that a pass over the rows fills."""
 
@@ -81,10 +94,20 @@ class CovarianceType(Protocol):
     ) -> np.ndarray:
         """Covariances about the moved means `centers + delta`, for the divisors `nk`."""
 
-    def second_moments(
-        self, statistics: SufficientStatistics, delta: np.ndarray, nk: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean squares about the centers, and the part of them that is due to the move of the mean."""
+    def shifts(self, statistics: SufficientStatistics, delta: np.ndarray, nk: np.ndarray) -> np.ndarray:
+        """The part of the mean squares about the centers that is due to the move of the mean, as `variances` are."""
+
+    def variances(self, covariances: np.ndarray) -> np.ndarray:
+        """Diagonals of the covariances."""
+
+    def masses(self, nk: np.ndarray) -> np.ndarray:
+        """The number of rows behind each covariance: shape (K,) or, for a shared one, the mean of all, ()."""
+
+    def per_covariance(self, values: np.ndarray) -> np.ndarray:
+        """Numbers as `masses` gives them, in a shape that broadcasts against the covariances."""
+
+    def outer_products(self, weights: np.ndarray, differences: np.ndarray) -> np.ndarray:
+        """Weighted outer products of each component's differences with themselves, averaged where it is shared."""
 
     def precisions_cholesky(self, covariances: np.ndarray) -> np.ndarray:
         """Factors of the precisions; ValueError when a covariance is not positive-definite."""
@@ -115,6 +138,8 @@ def _ill_defined(which: str) -> ValueError:
 
 def _transposed_inverses(triangles: np.ndarray) -> np.ndarray:
     """L^-T for each lower-triangular matrix of a C-contiguous stack: upper-triangular again."""
+    if triangles.shape[-1] == 1:
+        return 1.0 / triangles
     inverses = np.empty_like(triangles)
     for k, triangle in enumerate(triangles):
         inverses[k] = dtrtri(triangle.T, lower=0)[0]  # .T is L^T in the memory order that LAPACK wants: no copy
@@ -174,6 +199,9 @@ class _Full:
     def shape(self, n_components, n_features):
         return (n_components, n_features, n_features)
 
+    def prior_shape(self, n_features):
+        return (n_features, n_features)
+
     def scatter_shape(self, n_components, n_features):
         return (n_components, n_features, n_features)
 
@@ -186,10 +214,20 @@ class _Full:
         _add_to_diagonals(covariances, reg_covar)
         return covariances
 
-    def second_moments(self, statistics, delta, nk):
-        divisor = nk[:, np.newaxis]
-        squares = np.diagonal(statistics.scatter, axis1=1, axis2=2)
-        return squares / divisor, statistics.nk[:, np.newaxis] * delta * delta / divisor
+    def shifts(self, statistics, delta, nk):
+        return (statistics.nk / nk)[:, np.newaxis] * (delta * delta)
+
+    def variances(self, covariances):
+        return np.diagonal(covariances, axis1=1, axis2=2)
+
+    def masses(self, nk):
+        return nk
+
+    def per_covariance(self, values):
+        return values[:, np.newaxis, np.newaxis]
+
+    def outer_products(self, weights, differences):
+        return (weights[:, np.newaxis] * differences)[:, :, np.newaxis] * differences[:, np.newaxis]
 
     def precisions_cholesky(self, covariances):
         factors = _factors_of_inverses(covariances)
@@ -222,6 +260,9 @@ class _Tied:
     def shape(self, n_components, n_features):
         return (n_features, n_features)
 
+    def prior_shape(self, n_features):
+        return (n_features, n_features)
+
     def scatter_shape(self, n_components, n_features):
         return (1, n_features, n_features)
 
@@ -234,9 +275,20 @@ class _Tied:
         _add_to_diagonals(covariance, reg_covar)
         return covariance
 
-    def second_moments(self, statistics, delta, nk):
-        divisor = nk.sum()
-        return np.diagonal(statistics.scatter[0]) / divisor, statistics.nk @ (delta * delta) / divisor
+    def shifts(self, statistics, delta, nk):
+        return statistics.nk @ (delta * delta) / nk.sum()
+
+    def variances(self, covariances):
+        return np.diagonal(covariances)
+
+    def masses(self, nk):
+        return nk.sum() / len(nk)
+
+    def per_covariance(self, values):
+        return values
+
+    def outer_products(self, weights, differences):
+        return (weights[:, np.newaxis] * differences).T @ differences / len(weights)
 
     def precisions_cholesky(self, covariances):
         factors = _factors_of_inverses(covariances[np.newaxis])
@@ -266,6 +318,9 @@ class _Diag:
     def shape(self, n_components, n_features):
         return (n_components, n_features)
 
+    def prior_shape(self, n_features):
+        return (n_features,)
+
     def scatter_shape(self, n_components, n_features):
         return (n_components, n_features)
 
@@ -275,9 +330,20 @@ class _Diag:
     def covariances(self, statistics, delta, nk, reg_covar):
         return (statistics.scatter - _square_correction(statistics, delta)) / nk[:, np.newaxis] + reg_covar
 
-    def second_moments(self, statistics, delta, nk):
-        divisor = nk[:, np.newaxis]
-        return statistics.scatter / divisor, statistics.nk[:, np.newaxis] * delta * delta / divisor
+    def shifts(self, statistics, delta, nk):
+        return (statistics.nk / nk)[:, np.newaxis] * (delta * delta)
+
+    def variances(self, covariances):
+        return covariances
+
+    def masses(self, nk):
+        return nk
+
+    def per_covariance(self, values):
+        return values[:, np.newaxis]
+
+    def outer_products(self, weights, differences):
+        return weights[:, np.newaxis] * (differences * differences)
 
     def precisions_cholesky(self, covariances):
         usable = np.isfinite(covariances) & (covariances > 0.0)
@@ -310,15 +376,23 @@ class _Spherical(_Diag):
     def shape(self, n_components, n_features):
         return (n_components,)
 
+    def prior_shape(self, n_features):
+        return ()
+
     def kernel_precisions_cholesky(self, precisions_cholesky, n_features):
         return np.repeat(precisions_cholesky[:, np.newaxis], n_features, axis=1)
 
     def covariances(self, statistics, delta, nk, reg_covar):
         return super().covariances(statistics, delta, nk, reg_covar).mean(axis=1)
 
-    def second_moments(self, statistics, delta, nk):
-        squares, shifts = super().second_moments(statistics, delta, nk)
-        return squares.mean(axis=1), shifts.mean(axis=1)
+    def shifts(self, statistics, delta, nk):
+        return super().shifts(statistics, delta, nk).mean(axis=1)
+
+    def per_covariance(self, values):
+        return values
+
+    def outer_products(self, weights, differences):
+        return super().outer_products(weights, differences).mean(axis=1)
 
     def log_det(self, precisions_cholesky, n_features):
         return n_features * np.log(precisions_cholesky)
@@ -333,13 +407,6 @@ COVARIANCE_TYPES: dict[str, CovarianceType] = {
     "diag": _Diag(),
     "spherical": _Spherical(),
 }
-
-
-def _divisors_and_shifts(statistics: SufficientStatistics, dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Enlarged masses and the moves of the means: delta = (nk c + s) / nk' - c, written without the large terms."""
-    floor = 10.0 * float(np.finfo(dtype).eps)
-    nk = statistics.nk + floor
-    return nk, (statistics.sum_x - floor * statistics.centers) / nk[:, np.newaxis]
 
 
 def estimate_moments(
@@ -359,48 +426,35 @@ def estimate_moments(
     Returns
     -------
     Moments
-        `nk` enlarged, `means`, `covariances`.
+        With `nk` enlarged.
     """
-    nk, delta = _divisors_and_shifts(statistics, dtype)
-    covariances = COVARIANCE_TYPES[covariance_type].covariances(statistics, delta, nk, reg_covar)
-    return Moments(nk, statistics.centers + delta, covariances)
+    covariance = COVARIANCE_TYPES[covariance_type]
+    floor = 10.0 * float(np.finfo(dtype).eps)
+    nk = statistics.nk + floor
+    # (nk c + s) / nk' - c, written without the large terms
+    delta = (statistics.sum_x - floor * statistics.centers) / nk[:, np.newaxis]
+    covariances = covariance.covariances(statistics, delta, nk, reg_covar)
+    return Moments(nk, statistics.centers + delta, covariances, covariance.shifts(statistics, delta, nk))
 
 
-def m_step(
-    statistics: SufficientStatistics, covariance_type: str, reg_covar: float, dtype=np.float64
-) -> MixtureParameters:
-    """Parameters of maximum likelihood for the given statistics; parameters as in `estimate_moments`.
-
-    Raises
-    ------
-    ValueError
-        If a covariance is not positive-definite.
-    """
-    nk, means, covariances = estimate_moments(statistics, covariance_type, reg_covar, dtype)
-    precisions_cholesky = COVARIANCE_TYPES[covariance_type].precisions_cholesky(covariances)
-    return MixtureParameters(nk / nk.sum(), means, covariances, precisions_cholesky)
+def m_step(moments: Moments, covariance_type: str) -> MixtureParameters:
+    """Parameters of maximum likelihood for the given moments; ValueError if one is not positive-definite."""
+    factors = COVARIANCE_TYPES[covariance_type].precisions_cholesky(moments.covariances)
+    return MixtureParameters(moments.nk / moments.nk.sum(), moments.means, moments.covariances, factors)
 
 
-def recentered(
-    statistics: SufficientStatistics, covariance_type: str, reg_covar: float, dtype=np.float64
-) -> np.ndarray | None:
-    """New centers to repeat the pass with, or None if the statistics are accurate as they are.
+def is_accurate(moments: Moments, covariances: np.ndarray, covariance_type: str, dtype=np.float64) -> bool:
+    """Whether the sums behind the moments were taken close enough to the means; if not, take them about the means.
 
     The scatter about the new mean is a difference; where the mean moved by many standard deviations (a bad start, a
     component that jumps) it loses digits in proportion to the squared move over the variance. Sums about the new mean
-    lose nothing.
+    lose nothing. `covariances` are those that are to be accurate: the moments' own, or what a prior makes of them.
     """
-    nk, delta = _divisors_and_shifts(statistics, dtype)
-    squares, shifts = COVARIANCE_TYPES[covariance_type].second_moments(statistics, delta, nk)
-    if np.any(shifts > _MAX_SQUARED_SHIFT[np.dtype(dtype)] * (squares - shifts + reg_covar)):
-        return statistics.centers + delta
-    return None
+    variances = COVARIANCE_TYPES[covariance_type].variances(covariances)
+    return not np.any(moments.shifts > _MAX_SQUARED_SHIFT[np.dtype(dtype)] * variances)
 
 
-def log_normalizer(parameters: MixtureParameters, covariance_type: str) -> np.ndarray:
-    """log w_k + log det U_k - d/2 log(2 pi): what a component's log-density adds to its quadratic form, shape (K,)."""
-    n_features = parameters.means.shape[1]
-    log_det = COVARIANCE_TYPES[covariance_type].log_det(parameters.precisions_cholesky, n_features)
-    with np.errstate(divide="ignore"):  # a component of weight 0 has log-weight -inf, and takes no rows
-        log_weights = np.log(parameters.weights)
-    return log_weights + (log_det - 0.5 * n_features * math.log(2.0 * math.pi))
+def log_gaussian_normalizer(precisions_cholesky: np.ndarray, covariance_type: str, n_features: int) -> np.ndarray:
+    """log det U_k - d/2 log(2 pi): what a Gaussian log-density adds to its quadratic form, shape (K,) or ()."""
+    log_det = COVARIANCE_TYPES[covariance_type].log_det(precisions_cholesky, n_features)
+    return log_det - 0.5 * n_features * math.log(2.0 * math.pi)

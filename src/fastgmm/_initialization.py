@@ -1,7 +1,7 @@
-"""Where EM starts: k-means, k-means++, random responsibilities, random rows, or what the user gives.
+"""Where EM starts: k-means, k-means++, random responsibilities or random rows.
 
-Each start draws the same random numbers in the same order as scikit-learn's, and estimates the same parameters from
-them, but never stores responsibilities for all rows.
+Each start draws the same random numbers in the same order as scikit-learn's, and leads to the same statistics, but
+never stores responsibilities for all rows.
 """
 
 from __future__ import annotations
@@ -11,20 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, Moments, estimate_moments, recentered
+from fastgmm._covariance import COVARIANCE_TYPES, estimate_moments, is_accurate
 from fastgmm._kmeans import kmeans_labels, kmeans_plusplus_indices
 from fastgmm._passes import DataPasses, column_means
 from fastgmm._statistics import SufficientStatistics
 
 _BLOCK_ELEMENTS = 2**18
-
-
-class InitialValues(NamedTuple):
-    """What the user gives to start from, validated; None where a start has to be found."""
-
-    weights: np.ndarray | None
-    means: np.ndarray | None
-    precisions: np.ndarray | None
 
 
 class _Problem(NamedTuple):
@@ -34,20 +26,16 @@ class _Problem(NamedTuple):
     reg_covar: float
     random_state: np.random.RandomState
 
-    def moments(self, statistics: SufficientStatistics) -> Moments:
-        return estimate_moments(statistics, self.covariance_type, self.reg_covar, self.passes.X.dtype)
 
-
-def initial_parameters(
+def initial_statistics(
     passes: DataPasses,
     n_components: int,
     covariance_type: str,
     reg_covar: float,
     init_params: str,
-    given: InitialValues,
     random_state: np.random.RandomState,
-) -> MixtureParameters:
-    """Parameters that EM starts from.
+) -> SufficientStatistics:
+    """Statistics under the responsibilities that EM starts from.
 
     Parameters
     ----------
@@ -57,49 +45,31 @@ def initial_parameters(
     covariance_type : {'full', 'tied', 'diag', 'spherical'}
     reg_covar : float
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}
-    given : InitialValues
-        Replace what the start finds; if nothing is left to find, no random numbers are drawn.
     random_state : RandomState
-
-    Raises
-    ------
-    ValueError
-        If a covariance of the start is not positive-definite.
     """
-    covariance = COVARIANCE_TYPES[covariance_type]
-    weights, means, precisions = given
-    if weights is None or means is None or precisions is None:
-        problem = _Problem(passes, n_components, covariance_type, reg_covar, random_state)
-        found = _STARTS[init_params](problem)
-        # Not normalized by their sum: where only some rows have responsibilities the weights do not add up to 1.
-        weights = found.nk / passes.total_weight if weights is None else weights
-        means = found.means if means is None else means
-    if precisions is None:
-        return MixtureParameters(weights, means, found.covariances, covariance.precisions_cholesky(found.covariances))
-    factors = covariance.precisions_cholesky_from_precisions(precisions)
-    return MixtureParameters(weights, means, covariance.covariances_from_cholesky(factors), factors)
+    return _STARTS[init_params](_Problem(passes, n_components, covariance_type, reg_covar, random_state))
 
 
-def _kmeans(problem: _Problem) -> Moments:
+def _kmeans(problem: _Problem) -> SufficientStatistics:
     """Each row belongs to its cluster."""
-    passes = problem.passes
+    passes, covariance_type, dtype = problem.passes, problem.covariance_type, problem.passes.X.dtype
     labels, centers = kmeans_labels(
         passes.X, problem.n_components, problem.random_state, passes.n_threads, passes.sample_weight
     )
     statistics = passes.statistics_from_labels(labels, centers)
-    better_centers = recentered(statistics, problem.covariance_type, problem.reg_covar, passes.X.dtype)
-    if better_centers is not None:
-        statistics = passes.statistics_from_labels(labels, better_centers)
-    return problem.moments(statistics)
+    moments = estimate_moments(statistics, covariance_type, problem.reg_covar, dtype)
+    if is_accurate(moments, moments.covariances, covariance_type, dtype):
+        return statistics
+    return passes.statistics_from_labels(labels, moments.means)
 
 
-def _random(problem: _Problem) -> Moments:
+def _random(problem: _Problem) -> SufficientStatistics:
     """Uniform random responsibilities, normalized for each row."""
     passes = problem.passes
     # All components start near the mean of the data, well within a standard deviation: good centers for the sums.
     centers = np.tile(column_means(passes.X, passes.n_threads, passes.sample_weight), (problem.n_components, 1))
     blocks = _random_responsibilities(passes.X.shape[0], problem.n_components, passes.X.dtype, problem.random_state)
-    return problem.moments(passes.statistics_from_resp(blocks, centers))
+    return passes.statistics_from_resp(blocks, centers)
 
 
 def _random_responsibilities(n_samples, n_components, dtype, random_state) -> Iterator[np.ndarray]:
@@ -112,13 +82,13 @@ def _random_responsibilities(n_samples, n_components, dtype, random_state) -> It
         yield resp
 
 
-def _random_from_data(problem: _Problem) -> Moments:
+def _random_from_data(problem: _Problem) -> SufficientStatistics:
     """Random distinct rows as means, all rows being equally likely whatever their weight."""
     n_samples = problem.passes.X.shape[0]
     return _single_rows(problem, problem.random_state.choice(n_samples, size=problem.n_components, replace=False))
 
 
-def _kmeans_plusplus(problem: _Problem) -> Moments:
+def _kmeans_plusplus(problem: _Problem) -> SufficientStatistics:
     """Rows chosen by k-means++ as means."""
     passes = problem.passes
     indices = kmeans_plusplus_indices(
@@ -127,7 +97,7 @@ def _kmeans_plusplus(problem: _Problem) -> Moments:
     return _single_rows(problem, indices)
 
 
-def _single_rows(problem: _Problem, indices: np.ndarray) -> Moments:
+def _single_rows(problem: _Problem, indices: np.ndarray) -> SufficientStatistics:
     """Component k is responsible for row `indices[k]` and for nothing else."""
     passes = problem.passes
     rows = passes.X[indices]
@@ -148,10 +118,10 @@ def _single_rows(problem: _Problem, indices: np.ndarray) -> Moments:
         nk = statistics.nk.astype(rows.dtype)[:, np.newaxis]
         divisor = nk + 10 * np.finfo(rows.dtype).eps
         statistics.scatter[:] = divisor * (nk * (rows * rows) / divisor - (nk * rows / divisor) ** 2)
-    return problem.moments(statistics)
+    return statistics
 
 
-_STARTS: dict[str, Callable[[_Problem], Moments]] = {
+_STARTS: dict[str, Callable[[_Problem], SufficientStatistics]] = {
     "kmeans": _kmeans,
     "k-means++": _kmeans_plusplus,
     "random": _random,

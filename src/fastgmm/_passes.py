@@ -6,11 +6,12 @@ add up; where they end depends on the shapes alone, so results repeat bitwise fo
 
 import math
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 import numpy as np
 
 from fastgmm import _kernels
-from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, log_normalizer
+from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._statistics import SufficientStatistics
 from fastgmm._threads import effective_n_threads
 
@@ -50,6 +51,21 @@ class _Walk:
             yield slice(start, min(start + self.chunk, self.n_samples))
 
 
+class Mixture(Protocol):
+    """What the passes need to know of a mixture."""
+
+    @property
+    def means(self) -> np.ndarray:
+        """Shape (n_components, n_features)."""
+
+    @property
+    def precisions_cholesky(self) -> np.ndarray:
+        """Factors of the precisions, in the shape of the covariance type."""
+
+    def log_normalizer(self, covariance_type: str) -> np.ndarray:
+        """What is added to minus half the squared whitened distance to give the log-density, shape (n_components,)."""
+
+
 class DataPasses:
     """Passes over one data set, all for one shape of mixture.
 
@@ -76,17 +92,21 @@ class DataPasses:
         self._walk = _Walk(self.X, n_components, factors, 2.0 * n_components * (per_component + 10), n_threads)
         self.n_threads = self._walk.n_threads
 
-    def em_step(self, parameters: MixtureParameters, centers: np.ndarray | None = None) -> SufficientStatistics:
+    def em_step(
+        self, parameters: Mixture, centers: np.ndarray | None = None, with_entropy: bool = False
+    ) -> SufficientStatistics:
         """Statistics of the rows under their responsibilities, about ``centers`` (default: the means)."""
         means, factors, log_const = self._kernel_parameters(parameters)
         centers = means if centers is None else self._as_data(centers)
         statistics = self._zeros(centers)
         scatter = _as_3d(statistics.scatter)
         for rows in self._walk.slices():
-            statistics.log_likelihood += _kernels.active.em_pass(
-                self.X[rows], _part(self.sample_weight, rows), means, centers, factors, log_const,
-                statistics.nk, statistics.sum_x, scatter, self._walk.workspace, self._walk.sums, self.n_threads,
+            log_likelihood, entropy = _kernels.active.em_pass(
+                self.X[rows], _part(self.sample_weight, rows), means, centers, factors, log_const, statistics.nk,
+                statistics.sum_x, scatter, with_entropy, self._walk.workspace, self._walk.sums, self.n_threads,
             )  # fmt: skip
+            statistics.log_likelihood += log_likelihood
+            statistics.entropy += entropy
         return statistics
 
     def statistics_from_labels(self, labels: np.ndarray, centers: np.ndarray) -> SufficientStatistics:
@@ -104,13 +124,17 @@ class DataPasses:
 
         return self._given_statistics(blocks(), centers)
 
-    def log_prob_norm(self, parameters: MixtureParameters) -> np.ndarray:
+    def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
+        """Statistics about ``centers`` where every row belongs to every component."""
+        return self._given_statistics(((rows, None, None) for rows in self._walk.slices()), centers)
+
+    def log_prob_norm(self, parameters: Mixture) -> np.ndarray:
         """log p(x_i), shape (n_samples,)."""
         out = np.empty(len(self.X), self.X.dtype)
         self._density(parameters, log_prob_norm=out)
         return out
 
-    def score_sum(self, parameters: MixtureParameters) -> float:
+    def score_sum(self, parameters: Mixture) -> float:
         """sum_i w_i log p(x_i), without an array of n_samples."""
         means, factors, log_const = self._kernel_parameters(parameters)
         total = 0.0
@@ -125,13 +149,13 @@ class DataPasses:
                 total += float(norm.sum(dtype=np.float64) if weights is None else weights @ norm)
         return total
 
-    def predict(self, parameters: MixtureParameters) -> np.ndarray:
+    def predict(self, parameters: Mixture) -> np.ndarray:
         """The most probable component of each row, shape (n_samples,), int64."""
         out = np.empty(len(self.X), np.int64)
         self._density(parameters, labels=out)
         return out
 
-    def resp(self, parameters: MixtureParameters) -> np.ndarray:
+    def resp(self, parameters: Mixture) -> np.ndarray:
         """Responsibilities, shape (n_samples, n_components)."""
         out = np.empty((len(self.X), len(parameters.means)), self.X.dtype)
         self._density(parameters, resp=out)
@@ -145,13 +169,13 @@ class DataPasses:
                 _part(resp, rows), self._walk.workspace, self.n_threads,
             )  # fmt: skip
 
-    def _kernel_parameters(self, parameters: MixtureParameters) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _kernel_parameters(self, parameters: Mixture) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means, factors and log-normalizers as the kernels take them."""
         factors = self._type.kernel_precisions_cholesky(parameters.precisions_cholesky, self.X.shape[1])
         return (
             self._as_data(parameters.means),
             self._as_data(_as_3d(factors)),
-            log_normalizer(parameters, self.covariance_type),
+            parameters.log_normalizer(self.covariance_type),
         )
 
     def _given_statistics(self, blocks, centers) -> SufficientStatistics:
@@ -195,9 +219,18 @@ def column_variances(X: np.ndarray, means: np.ndarray, n_threads: int | None) ->
     return statistics.scatter[0] / statistics.nk[0]
 
 
+def sample_covariance(
+    X: np.ndarray, means: np.ndarray, covariance_type: str, n_threads: int | None, sample_weight: np.ndarray | None
+) -> np.ndarray:
+    """Unbiased (weighted) covariance of the rows as one component has it, float64; weights count rows."""
+    passes = DataPasses(X, sample_weight, 1, covariance_type, n_threads)
+    statistics = passes.statistics_of_all(means[np.newaxis])
+    delta = statistics.sum_x / statistics.nk[0]
+    return COVARIANCE_TYPES[covariance_type].covariances(statistics, delta, statistics.nk - 1.0, 0.0)
+
+
 def _column_statistics(X, center, n_threads, sample_weight) -> SufficientStatistics:
-    passes = DataPasses(X, sample_weight, 1, "diag", n_threads)
-    return passes._given_statistics(((rows, None, None) for rows in passes._walk.slices()), center)
+    return DataPasses(X, sample_weight, 1, "diag", n_threads).statistics_of_all(center)
 
 
 class KMeansPasses:

@@ -7,6 +7,8 @@ With responsibilities :math:`r_{ik}`, sample weights :math:`w_i` and a center :m
     s_k = \sum_i w_i r_{ik} (x_i - c_k), \qquad
     S_k = \sum_i w_i r_{ik} (x_i - c_k)(x_i - c_k)^T .
 
+The variational bound also needs the entropy :math:`-\sum_i w_i \sum_k r_{ik} \log r_{ik}`.
+
 They add up over blocks of rows, threads and files as long as all parts use the same centers. The sums are taken about
 a point near the component (in EM: its old mean), because :math:`E[x^2] - \mu^2` loses all digits when the data lie far
 from the origin (Schubert & Gertz, SSDBM 2018).
@@ -36,6 +38,8 @@ class SufficientStatistics:
         matrices for 'full', their sum over the components for 'tied', squares only for 'diag' and 'spherical'.
     log_likelihood : float
         Weighted sum of the rows' log-densities; 0 when the responsibilities were given.
+    entropy : float
+        Weighted sum of the entropies of the rows' responsibilities; 0 unless it was asked for.
     total_weight : float
         Sum of the sample weights; the number of rows when there are none.
     """
@@ -45,12 +49,13 @@ class SufficientStatistics:
     sum_x: np.ndarray
     scatter: np.ndarray
     log_likelihood: float
+    entropy: float
     total_weight: float
 
     @classmethod
     def zeros(cls, centers: np.ndarray, scatter_shape: tuple[int, ...]) -> SufficientStatistics:
         """Statistics of no rows at all, about the given centers."""
-        return cls(centers, np.zeros(centers.shape[0]), np.zeros(centers.shape), np.zeros(scatter_shape), 0.0, 0.0)
+        return cls(centers, np.zeros(centers.shape[0]), np.zeros(centers.shape), np.zeros(scatter_shape), 0.0, 0.0, 0.0)
 
     def merge(self, other: SufficientStatistics) -> None:
         """Add the statistics of further rows, which must have been taken about the same centers."""
@@ -60,4 +65,5 @@ class SufficientStatistics:
         self.sum_x += other.sum_x
         self.scatter += other.scatter
         self.log_likelihood += other.log_likelihood
+        self.entropy += other.entropy
         self.total_weight += other.total_weight

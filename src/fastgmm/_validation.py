@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
 INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
+WEIGHT_CONCENTRATION_PRIOR_TYPES = ("dirichlet_process", "dirichlet_distribution")
 _FLOAT_DTYPES = (np.float64, np.float32)
 
 
@@ -25,6 +26,10 @@ def _is_integer_from(minimum):
 
 def _is_non_negative_real(value):
     return isinstance(value, Real) and 0.0 <= float(value) < math.inf  # NaN fails both comparisons
+
+
+def _is_positive_real(value):
+    return _is_non_negative_real(value) and value > 0.0
 
 
 def _is_boolean(value):
@@ -46,13 +51,18 @@ def _is_array_like_or_none(value):
     return not is_scalar and (hasattr(value, "__len__") or hasattr(value, "__array__"))
 
 
+def _or_none(accepts):
+    return lambda value: value is None or accepts(value)
+
+
 def _options(names):
     return "a str among " + ", ".join(repr(name) for name in names)
 
 
 def _parameter_rules(covariance_types):
-    """Parameter -> (accepts, what it must be, how to remedy)."""
+    """Parameter of any of the estimators -> (accepts, what it must be, how to remedy)."""
     array_like = (_is_array_like_or_none, "an array-like or None", "Pass an array, or None to have it estimated.")
+    positive_or_none = (_or_none(_is_positive_real), "a finite float > 0 or None")
     return {
         "n_components": (_is_integer_from(1), "an int >= 1", "Pass the number of components to fit."),
         "covariance_type": (_is_one_of(covariance_types), _options(covariance_types), "Pass one of these names."),
@@ -72,8 +82,22 @@ def _parameter_rules(covariance_types):
         "warm_start": (_is_boolean, "a bool", "Pass True or False."),
         "verbose": (lambda value: _is_boolean(value) or _is_integer_from(0)(value), "an int >= 0", "Pass 0, 1 or 2."),
         "verbose_interval": (_is_integer_from(1), "an int >= 1", "Pass the number of iterations between two lines."),
+        "weight_concentration_prior_type": (
+            _is_one_of(WEIGHT_CONCENTRATION_PRIOR_TYPES),
+            _options(WEIGHT_CONCENTRATION_PRIOR_TYPES),
+            "Pass one of these names.",
+        ),
+        "weight_concentration_prior": (*positive_or_none, "Pass None for 1 / n_components."),
+        "mean_precision_prior": (*positive_or_none, "Pass None for 1."),
+        "mean_prior": array_like,
+        "degrees_of_freedom_prior": (*positive_or_none, "Pass None for the number of features."),
+        "covariance_prior": (
+            _or_none(lambda value: _is_positive_real(value) or _is_array_like_or_none(value)),
+            "an array-like, a finite float > 0 (for 'spherical') or None",
+            "Pass None for the covariance of X.",
+        ),
         "n_threads": (
-            lambda value: value is None or _is_integer_from(1)(value),
+            _or_none(_is_integer_from(1)),
             "an int >= 1 or None",
             "Pass None to use all threads that the machine grants.",
         ),
@@ -82,7 +106,9 @@ def _parameter_rules(covariance_types):
 
 def check_parameters(estimator, covariance_types) -> None:
     """Raise scikit-learn's InvalidParameterError if a constructor parameter of the estimator is not usable."""
-    for name, (accepts, expected, remedy) in _parameter_rules(covariance_types).items():
+    rules = _parameter_rules(covariance_types)
+    for name in estimator._parameter_constraints:
+        accepts, expected, remedy = rules[name]
         value = getattr(estimator, name)
         if not accepts(value):
             raise _invalid_parameter_error()(
@@ -211,20 +237,25 @@ def check_precisions_init(precisions_init, covariance_type: str, shape: tuple[in
     if precisions_init is None:
         return None
     precisions = _check_initial_array(precisions_init, "precisions_init", shape).astype(np.float64)
-    if covariance_type in ("full", "tied"):
-        for k, matrix in enumerate(precisions.reshape(-1, *shape[-2:])):
-            if not _is_positive_definite(matrix):
-                which = f"matrix {k}" if covariance_type == "full" else "the matrix"
-                raise ValueError(
-                    f"'{covariance_type} precision' should be symmetric, positive-definite, but {which} of "
-                    "precisions_init is not: pass inverses of covariance matrices."
-                )
-    elif not (precisions > 0.0).all():
-        raise ValueError(
-            f"'{covariance_type} precision' should be positive, but the least value of precisions_init is "
-            f"{precisions.min()}: pass inverses of variances."
-        )
+    _check_positive(precisions, "precisions_init", covariance_type, "inverses of covariances")
     return precisions
+
+
+def _check_positive(array: np.ndarray, name: str, covariance_type: str, remedy: str) -> None:
+    """ValueError unless matrices are symmetric and positive-definite or, for the diagonal types, numbers positive."""
+    if covariance_type in ("full", "tied"):
+        for k, matrix in enumerate(array.reshape(-1, *array.shape[-2:])):
+            if not _is_positive_definite(matrix):
+                which = name if array.ndim == 2 else f"matrix {k} of {name}"
+                raise ValueError(
+                    f"'{covariance_type} precision' should be symmetric, positive-definite, but {which} is not: "
+                    f"pass {remedy}."
+                )
+    elif not (array > 0.0).all():
+        raise ValueError(
+            f"'{covariance_type} precision' should be positive, but the least value of {name} is {array.min()}: "
+            f"pass {remedy}."
+        )
 
 
 def _is_positive_definite(matrix: np.ndarray) -> bool:
@@ -239,12 +270,52 @@ def _is_positive_definite(matrix: np.ndarray) -> bool:
     return True
 
 
+# Priors --------------------------------------------------------------------------------------------------------------
+
+
+def check_mean_prior(mean_prior, n_features: int) -> np.ndarray | None:
+    """Prior mean as float64."""
+    if mean_prior is None:
+        return None
+    return _check_initial_array(mean_prior, "mean_prior", (n_features,)).astype(np.float64)
+
+
+def check_degrees_of_freedom_prior(degrees_of_freedom_prior, n_features: int) -> float:
+    """Greater than n_features - 1, without which no Wishart density exists; default: n_features."""
+    if degrees_of_freedom_prior is None:
+        return n_features
+    if not degrees_of_freedom_prior > n_features - 1:
+        raise ValueError(
+            f"The parameter 'degrees_of_freedom_prior' should be greater than {n_features - 1}, but got "
+            f"{degrees_of_freedom_prior:.3f}: it must exceed the number of features minus 1; pass None for that number."
+        )
+    return degrees_of_freedom_prior
+
+
+def check_covariance_prior(covariance_prior, covariance_type: str, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Prior covariance as float64, of the shape that one component has, positive or positive-definite."""
+    if covariance_prior is None:
+        return None
+    prior = _check_initial_array(covariance_prior, f"{covariance_type} covariance_prior", shape).astype(np.float64)
+    _check_positive(prior, "covariance_prior", covariance_type, "a covariance, or None for that of X")
+    return prior
+
+
+def check_weight_for_covariance_prior(total_weight: float) -> None:
+    """The covariance of X, as default prior, is unbiased: more than one row's weight is needed."""
+    if not total_weight > 1.0:
+        raise ValueError(
+            f"The sum of sample_weight is {total_weight}, but the covariance of X, which is the default of "
+            "covariance_prior, needs more than 1: weights count rows. Scale them up, or pass covariance_prior."
+        )
+
+
 # Fitted parameters ---------------------------------------------------------------------------------------------------
 
 
 def check_fitted_array(estimator, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """A fitted attribute as C-contiguous float64, of the shape that the kernels will rely on."""
-    array = np.ascontiguousarray(getattr(estimator, name), dtype=np.float64)
+    array = np.asarray(getattr(estimator, name), dtype=np.float64, order="C")
     if array.shape != shape:
         raise ValueError(
             f"{name} has the shape {array.shape}, but {shape} belongs to the data, the other fitted attributes and "

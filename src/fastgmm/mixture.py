@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import math
-import warnings
-from copy import deepcopy
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as _SklearnGaussianMixture
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters
-from fastgmm._em import EMResult, MaximumLikelihood, Progress, run_em
-from fastgmm._initialization import InitialValues, initial_parameters
-from fastgmm._passes import DataPasses
-from fastgmm._threads import blas_beside_passes, effective_n_threads
+from fastgmm._estimator import MixtureEstimator
+from fastgmm._updates import InitialValues, MaximumLikelihood
 from fastgmm._validation import (
-    check_fit_data,
     check_fitted_array,
     check_means_init,
-    check_n_rows,
-    check_parameters,
     check_precisions_init,
-    check_predict_data,
-    check_sample_weight,
     check_weights_init,
-    drop_unweighted_rows,
 )
 
 
-class GaussianMixture(_SklearnGaussianMixture):
+class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
     r"""Gaussian mixture, fitted by expectation-maximization in one multithreaded pass over the data per iteration.
 
     A drop-in for :class:`sklearn.mixture.GaussianMixture`: the same parameters, attributes and results, plus sample
@@ -145,7 +132,8 @@ class GaussianMixture(_SklearnGaussianMixture):
     With :math:`p(x) = \sum_k w_k \mathcal{N}(x \mid \mu_k, \Sigma_k)`, the E step computes the responsibilities
     :math:`r_{ik} = w_k \mathcal{N}(x_i \mid \mu_k, \Sigma_k) / p(x_i)` and the M step the weighted moments under them
     [1]_ [2]_, taken about the previous means so that no digits are lost far from the origin [3]_. Row i counts with its
-    sample weight in both the moments and the bound: a weight of 3 equals three copies, 0 equals absence.
+    sample weight in both the moments and the bound: a weight of 3 equals three copies, 0 equals absence. Only the
+    ratios of the weights matter.
 
     References
     ----------
@@ -171,8 +159,7 @@ class GaussianMixture(_SklearnGaussianMixture):
         **_SklearnGaussianMixture._parameter_constraints,
         "n_threads": [*_SklearnGaussianMixture._parameter_constraints["n_components"], None],
     }
-    # The link in the HTML representation leads to the documentation of the estimator that this one stands in for.
-    _doc_link_module = "fastgmm"
+    _sklearn_class = _SklearnGaussianMixture
     _doc_link_template = "https://scikit-learn.org/stable/modules/generated/sklearn.mixture.GaussianMixture.html"
 
     def __init__(
@@ -212,211 +199,40 @@ class GaussianMixture(_SklearnGaussianMixture):
         )
         self.n_threads = n_threads
 
-    # Fitting ---------------------------------------------------------------------------------------------------------
-
-    def fit(self, X, y=None, sample_weight=None):
-        """Estimate the parameters by EM.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The data. A C-contiguous float32 or float64 array, or memory map, is read in place.
-
-        y : Ignored
-            Present for scikit-learn's conventions.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts. Non-negative; rows of weight 0 are left out, random draws included. Only the
-            ratios of the weights matter for the fit.
-
-        Returns
-        -------
-        self : GaussianMixture
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If a parameter, the data or the weights are not usable, a covariance is not positive-definite, or the
-            likelihood is lost to overflow. `TypeError` for sparse data.
-
-        Warns
-        -----
-        ConvergenceWarning
-            If the best run did not reach `tol` within `max_iter` iterations.
-        """
-        self._fit(X, sample_weight)
-        return self
-
-    def fit_predict(self, X, y=None, sample_weight=None):
-        """Estimate the parameters by EM, and return the most probable component of each row.
-
-        The labels are those of ``fit(X).predict(X)``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The data.
-
-        y : Ignored
-            Present for scikit-learn's conventions.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts, as in `fit`.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            A label for each row, those of weight 0 included.
-        """
-        X = self._fit(X, sample_weight)
-        return self._passes(X, None, self.n_components).predict(self._fitted_parameters(X.shape[1]))
-
-    def _fit(self, X, sample_weight) -> np.ndarray:
-        """Fit, set the attributes, and return all rows of X as validated."""
-        check_parameters(self, COVARIANCE_TYPES)
-        X = check_fit_data(self, X)
-        weights = check_sample_weight(sample_weight, X.shape[0])
-        rows, weights = drop_unweighted_rows(X, weights)
-        check_n_rows(rows.shape[0], self.n_components)
-        given = self._initial_values(X.shape[1])
-
-        passes = self._passes(rows, _scaled_by_power_of_two(weights), self.n_components)
-        random_state = check_random_state(self.random_state)
-        continues = self.warm_start and hasattr(self, "converged_")
-
-        def start() -> MixtureParameters:
-            if continues:
-                return self._fitted_parameters(X.shape[1], self.n_components)
-            return initial_parameters(
-                passes, self.n_components, self.covariance_type, self.reg_covar, self.init_params, given, random_state
-            )
-
-        ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
-        with ignore_overflow, blas_beside_passes(X.shape[1]):
-            result = run_em(
-                MaximumLikelihood(passes, self.covariance_type, self.reg_covar),
-                start,
-                n_init=1 if continues else self.n_init,
-                max_iter=self.max_iter,
-                tol=self.tol,
-                progress=Progress(self.verbose, self.verbose_interval),
-                lower_bound=self.lower_bound_ if continues else -math.inf,
-            )
-            self._set_fitted(result, X.dtype)
-        if not result.converged and self.max_iter > 0:
-            warnings.warn(
-                f"The best run did not converge in max_iter={self.max_iter} iterations: its last gain was not below "
-                f"tol={self.tol}. Increase max_iter or tol, try other init_params, or check for degenerate data.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        return X
-
-    def _initial_values(self, n_features: int) -> InitialValues:
-        shape = COVARIANCE_TYPES[self.covariance_type].shape(self.n_components, n_features)
-        return InitialValues(
-            check_weights_init(self.weights_init, self.n_components),
-            check_means_init(self.means_init, self.n_components, n_features),
+    def _updates(self, X, weights):
+        n_components, n_features = self.n_components, X.shape[1]
+        shape = COVARIANCE_TYPES[self.covariance_type].shape(n_components, n_features)
+        given = InitialValues(
+            check_weights_init(self.weights_init, n_components),
+            check_means_init(self.means_init, n_components, n_features),
             check_precisions_init(self.precisions_init, self.covariance_type, shape),
         )
+        passes = self._passes(X, _scaled_by_power_of_two(weights), n_components)
+        return MaximumLikelihood(passes, self.covariance_type, self.reg_covar, given)
 
-    def _set_fitted(self, result: EMResult[MixtureParameters], dtype) -> None:
-        """Set the fitted attributes, in the dtype of the data."""
-        parameters = result.parameters
-        attributes = {
+    def _fitted_attributes(self, parameters, updates):
+        return {
             "weights_": parameters.weights,
             "means_": parameters.means,
             "covariances_": parameters.covariances,
             "precisions_cholesky_": parameters.precisions_cholesky,
-            "precisions_": COVARIANCE_TYPES[self.covariance_type].precisions(parameters.precisions_cholesky),
+            "precisions_": updates.covariance.precisions(parameters.precisions_cholesky),
         }
-        attributes = {name: values.astype(dtype, copy=False) for name, values in attributes.items()}
-        for name, values in attributes.items():  # all are checked before the first is set
-            if not np.isfinite(values).all():
-                raise ValueError(
-                    f"{name} exceeds the range of {np.dtype(dtype).name}: rescale the features to comparable, moderate "
-                    "ranges, or pass float64 data."
-                )
-        for name, values in attributes.items():
-            setattr(self, name, values)
-        self.converged_ = result.converged
-        self.n_iter_ = len(result.lower_bounds)
-        self.lower_bound_ = result.lower_bound
-        self.lower_bounds_ = result.lower_bounds
 
-    # The fitted model ------------------------------------------------------------------------------------------------
-
-    def predict(self, X):
-        """Most probable component of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The data.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            Numbers of the components.
-        """
-        passes, parameters = self._passes_of_fitted(X)
-        return passes.predict(parameters)
-
-    def predict_proba(self, X):
-        """Responsibilities: the probability of each component, given the row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The data.
-
-        Returns
-        -------
-        resp : ndarray of shape (n_samples, n_components)
-            Probabilities in the dtype of X; each row sums to 1. A row so far away that the density of every component
-            underflows, beyond some 1e154 standard deviations (1e19 in float32), gets equal ones.
-        """
-        passes, parameters = self._passes_of_fitted(X)
-        return passes.resp(parameters)
-
-    def score_samples(self, X):
-        """Log-density of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The data.
-
-        Returns
-        -------
-        log_prob : ndarray of shape (n_samples,)
-            Log-densities in the dtype of X.
-        """
-        passes, parameters = self._passes_of_fitted(X)
-        return passes.log_prob_norm(parameters)
-
-    def score(self, X, y=None, sample_weight=None):
-        """Mean log-density of a row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The data.
-
-        y : Ignored
-            Present for scikit-learn's conventions.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts.
-
-        Returns
-        -------
-        log_likelihood : float
-            Sum of weighted log-densities, divided by the sum of the weights.
-        """
-        log_likelihood, n = self._log_likelihood(X, sample_weight)
-        return log_likelihood / n
+    def _fitted_parameters(self, n_features, n_components=None):
+        if n_components is None:
+            n_components = len(self.weights_)
+        covariance = COVARIANCE_TYPES[self.covariance_type]
+        shape = covariance.shape(n_components, n_features)
+        precisions_cholesky = check_fitted_array(self, "precisions_cholesky_", shape)
+        return MixtureParameters(
+            check_fitted_array(self, "weights_", (n_components,)),
+            check_fitted_array(self, "means_", (n_components, n_features)),
+            check_fitted_array(self, "covariances_", shape)
+            if hasattr(self, "covariances_")
+            else covariance.covariances_from_cholesky(precisions_cholesky),
+            precisions_cholesky,
+        )
 
     def aic(self, X, sample_weight=None):
         """Akaike's information criterion of the fitted model on X: the lower the better.
@@ -457,102 +273,10 @@ class GaussianMixture(_SklearnGaussianMixture):
         log_likelihood, n = self._log_likelihood(X, sample_weight)
         return -2.0 * log_likelihood + self._n_free_parameters() * math.log(n)
 
-    def _passes(self, X, sample_weight, n_components: int) -> DataPasses:
-        return DataPasses(X, sample_weight, n_components, self.covariance_type, effective_n_threads(self.n_threads))
-
-    def _passes_of_fitted(self, X) -> tuple[DataPasses, MixtureParameters]:
-        check_is_fitted(self)
-        X = check_predict_data(self, X)
-        parameters = self._fitted_parameters(X.shape[1])
-        return self._passes(X, None, len(parameters.weights)), parameters
-
-    def _log_likelihood(self, X, sample_weight) -> tuple[float, float]:
-        """Weighted sum of the log-densities, and the sum of the weights."""
-        check_is_fitted(self)
-        X = check_predict_data(self, X)
-        rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
-        parameters = self._fitted_parameters(X.shape[1])
-        passes = self._passes(rows, weights, len(parameters.weights))
-        return passes.score_sum(parameters), passes.total_weight
-
-    def _fitted_parameters(self, n_features: int, n_components: int | None = None) -> MixtureParameters:
-        """The fitted attributes as the passes use them; they may have been set by hand, so their shapes are checked."""
-        if n_components is None:
-            n_components = len(self.weights_)
-        covariance = COVARIANCE_TYPES[self.covariance_type]
-        shape = covariance.shape(n_components, n_features)
-        precisions_cholesky = check_fitted_array(self, "precisions_cholesky_", shape)
-        return MixtureParameters(
-            check_fitted_array(self, "weights_", (n_components,)),
-            check_fitted_array(self, "means_", (n_components, n_features)),
-            check_fitted_array(self, "covariances_", shape)
-            if hasattr(self, "covariances_")
-            else covariance.covariances_from_cholesky(precisions_cholesky),
-            precisions_cholesky,
-        )
-
     def _n_free_parameters(self) -> int:
         n_components, n_features = self.means_.shape
         in_covariances = COVARIANCE_TYPES[self.covariance_type].n_parameters(n_components, n_features)
         return in_covariances + n_components * n_features + n_components - 1
-
-    # To and from scikit-learn ----------------------------------------------------------------------------------------
-
-    def to_sklearn(self) -> _SklearnGaussianMixture:
-        """The same fitted model as a plain scikit-learn estimator, for tools that insist on its class.
-
-        Returns
-        -------
-        estimator : sklearn.mixture.GaussianMixture
-            With copies of all parameters (except `n_threads`) and fitted attributes.
-
-        Raises
-        ------
-        NotFittedError
-            If this estimator is not fitted.
-        """
-        return _copied(self, _SklearnGaussianMixture())
-
-    @classmethod
-    def from_sklearn(cls, estimator: _SklearnGaussianMixture) -> GaussianMixture:
-        """The way back: a fitted scikit-learn estimator as one of this class, with ``n_threads=None``.
-
-        Parameters
-        ----------
-        estimator : sklearn.mixture.GaussianMixture
-            A fitted estimator.
-
-        Returns
-        -------
-        estimator : GaussianMixture
-            With copies of all parameters and fitted attributes.
-
-        Raises
-        ------
-        TypeError
-            If the estimator is of another class.
-        NotFittedError
-            If it is not fitted.
-        """
-        if not isinstance(estimator, _SklearnGaussianMixture):
-            raise TypeError(f"Expected a fitted sklearn.mixture.GaussianMixture, got {type(estimator).__name__}.")
-        return _copied(estimator, cls())
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.array_api_support = False
-        return tags
-
-
-def _copied(source: _SklearnGaussianMixture, target: _SklearnGaussianMixture):
-    """`target` with copies of scikit-learn's parameters and of all fitted attributes of `source`."""
-    check_is_fitted(source)
-    parameters = source.get_params(deep=False)
-    names = _SklearnGaussianMixture().get_params(deep=False)
-    target.set_params(**{name: deepcopy(parameters[name]) for name in names})
-    fitted = {name: value for name, value in vars(source).items() if name.endswith("_") and not name.startswith("_")}
-    vars(target).update(deepcopy(fitted))
-    return target
 
 
 def _scaled_by_power_of_two(weights: np.ndarray | None) -> np.ndarray | None:

@@ -23,10 +23,11 @@ def em_pass(
     nk: _Float64,
     sum_x: _Float64,
     scatter: _Float64,
+    with_entropy: bool,
     workspace: _Real,
     sums: _Float64,
     n_threads: int,
-) -> float: ...
+) -> tuple[float, float]: ...
 def statistics_pass(
     X: _Real,
     sample_weight: _Float64 | None,

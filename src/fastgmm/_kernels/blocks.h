@@ -266,60 +266,90 @@ INLINE void NAME(peak_of_four)(const REAL *RESTRICT p, int padded, REAL *RESTRIC
     }
 }
 
-INLINE void NAME(exp_of_two)(REAL *RESTRICT p, int padded, const int root, const REAL cut, const REAL *RESTRICT peak,
-                             REAL *RESTRICT total)
+/* `count` components, two where there are: p <- x = exp(p - peak), total += x, spread += x (p - peak); with `root` x^2 is
+ * what is summed.  Where x = 0 the difference may be infinite, and is replaced by the cut. */
+INLINE void NAME(exponentials)(const int count, REAL *RESTRICT p, int padded, const int root, const REAL cut,
+                               const REAL *RESTRICT peak, REAL *RESTRICT total, const int with_spread,
+                               REAL *RESTRICT spread)
 {
     REAL *RESTRICT a = p, *RESTRICT b = p + STRIDE;
     for (int i = 0; i < padded; i++) {
-        REAL x = EXP(a[i] - peak[i], cut), y = EXP(b[i] - peak[i], cut);
+        REAL t = a[i] - peak[i], x = EXP(t, cut), xx = root ? x * x : x;
+        REAL u = 0, y = 0, yy = 0;
         a[i] = x;
-        b[i] = y;
-        total[i] += root ? x * x + y * y : x + y;
+        if (count == 2) {
+            u = b[i] - peak[i];
+            y = EXP(u, cut);
+            yy = root ? y * y : y;
+            b[i] = y;
+        }
+        total[i] += count == 2 ? xx + yy : xx;
+        if (with_spread) {
+            REAL sum = xx * (t > cut ? t : cut);
+            spread[i] += count == 2 ? sum + yy * (u > cut ? u : cut) : sum;
+        }
     }
 }
 
 /* In: p[k] = h-scaled log-probabilities.  Out: p[k] = exp(p[k] - max), `peak` the max, `total` = sum_k of what sums to
  * the likelihood: with `root` p holds half the log-probability, so that p[k]^2 is what is summed, and sqrt(resp) = p[k]
- * / sqrt(total). */
+ * / sqrt(total).  `spread` = the same sum, each term times p[k] - max as it came in. */
 INLINE void NAME(softmax)(REAL *RESTRICT p, int n_components, int padded, const int root, const REAL cut,
-                          REAL *RESTRICT peak, REAL *RESTRICT total)
+                          REAL *RESTRICT peak, REAL *RESTRICT total, const int with_spread, REAL *RESTRICT spread)
 {
     ptrdiff_t k = 0;
     for (int i = 0; i < padded; i++) peak[i] = -REAL_MAX, total[i] = 0;
+    if (with_spread)
+        for (int i = 0; i < padded; i++) spread[i] = 0;
     for (; k + 4 <= n_components; k += 4) NAME(peak_of_four)(p + k * STRIDE, padded, peak);
     for (; k < n_components; k++)
         for (int i = 0; i < padded; i++) peak[i] = p[k * STRIDE + i] > peak[i] ? p[k * STRIDE + i] : peak[i];
-    for (k = 0; k + 2 <= n_components; k += 2) NAME(exp_of_two)(p + k * STRIDE, padded, root, cut, peak, total);
-    for (; k < n_components; k++)
-        for (int i = 0; i < padded; i++) {
-            REAL x = EXP(p[k * STRIDE + i] - peak[i], cut);
-            p[k * STRIDE + i] = x;
-            total[i] += root ? x * x : x;
-        }
+    for (k = 0; k + 2 <= n_components; k += 2)
+        NAME(exponentials)(2, p + k * STRIDE, padded, root, cut, peak, total, with_spread, spread);
+    if (k < n_components)
+        NAME(exponentials)(1, p + k * STRIDE, padded, root, cut, peak, total, with_spread, spread);
 }
 
-/* Responsibilities for the statistics, by their roots; the same without roots; for the eyes of the user, however small. */
-static void NAME(softmax_roots)(REAL *RESTRICT p, int K, int padded, REAL *RESTRICT peak, REAL *RESTRICT total)
+/* Responsibilities for the statistics, by their roots; the same without roots; for the eyes of the user, however small.
+ * The first two skip the spread if it is NULL. */
+static void NAME(softmax_roots)(REAL *RESTRICT p, int K, int padded, REAL *RESTRICT peak, REAL *RESTRICT total,
+                                REAL *RESTRICT spread)
 {
-    NAME(softmax)(p, K, padded, 1, EXP_CUT_EM / 2, peak, total);
+    if (spread)
+        NAME(softmax)(p, K, padded, 1, EXP_CUT_EM / 2, peak, total, 1, spread);
+    else
+        NAME(softmax)(p, K, padded, 1, EXP_CUT_EM / 2, peak, total, 0, spread);
 }
 
-static void NAME(softmax_sums)(REAL *RESTRICT p, int K, int padded, REAL *RESTRICT peak, REAL *RESTRICT total)
+static void NAME(softmax_sums)(REAL *RESTRICT p, int K, int padded, REAL *RESTRICT peak, REAL *RESTRICT total,
+                               REAL *RESTRICT spread)
 {
-    NAME(softmax)(p, K, padded, 0, EXP_CUT_EM, peak, total);
+    if (spread)
+        NAME(softmax)(p, K, padded, 0, EXP_CUT_EM, peak, total, 1, spread);
+    else
+        NAME(softmax)(p, K, padded, 0, EXP_CUT_EM, peak, total, 0, spread);
 }
 
 static void NAME(softmax_all)(REAL *RESTRICT p, int K, int padded, REAL *RESTRICT peak, REAL *RESTRICT total)
 {
-    NAME(softmax)(p, K, padded, 0, EXP_CUT, peak, total);
+    NAME(softmax)(p, K, padded, 0, EXP_CUT, peak, total, 0, NULL);
 }
 
-/* peak <- log p(x_i) of the first m rows. */
+/* peak <- log p(x_i) */
 INLINE void NAME(log_likelihoods)(REAL *RESTRICT peak, const REAL *RESTRICT total, int padded, const int root)
 {
     for (int i = 0; i < padded; i++) {
         REAL sum = LOG(total[i] > 1 ? total[i] : 1);
         peak[i] = (root ? 2 * peak[i] : peak[i]) + (total[i] > 0 ? sum : -REAL_INF);
+    }
+}
+
+/* spread <- the entropy of a row's responsibilities, -sum_k resp_ik log resp_ik = log total_i - spread_i / total_i */
+INLINE void NAME(entropies)(REAL *RESTRICT spread, const REAL *RESTRICT total, int padded, const int root)
+{
+    for (int i = 0; i < padded; i++) {
+        REAL sum = total[i] > 1 ? total[i] : 1;
+        spread[i] = LOG(sum) - (root ? 2 * spread[i] : spread[i]) / sum;
     }
 }
 

@@ -36,10 +36,11 @@ cdef extern from "kernels.h" nogil:
     void pack_factor_f64(const double*, int d, double* packed)
     void log_prob_full_f64(const double*, int, int, const double*, const double*, double, double, double*)
     void log_prob_diag_f64(const double*, int, int, int, const double*, const double*, const double*, double, const char*, Py_ssize_t, double*)
-    void softmax_roots_f64(double*, int, int, double*, double*)
-    void softmax_sums_f64(double*, int, int, double*, double*)
+    void softmax_roots_f64(double*, int, int, double*, double*, double*)
+    void softmax_sums_f64(double*, int, int, double*, double*, double*)
     void softmax_all_f64(double*, int, int, double*, double*)
     void log_likelihoods_f64(double*, const double*, int, const int)
+    void entropies_f64(double*, const double*, int, const int)
     void row_scales_f64(const double*, const double*, int, int, const int, double*)
     void accumulate_full_f64(const double*, int, int, const double*, double*, const double*, double*, double*, double*, double*)
     void accumulate_diag_f64(const double*, int, int, int, const double*, double*, const double*, double*, double*, double*)
@@ -60,10 +61,11 @@ cdef extern from "kernels.h" nogil:
     void pack_factor_f32(const float*, int d, float* packed)
     void log_prob_full_f32(const float*, int, int, const float*, const float*, float, float, float*)
     void log_prob_diag_f32(const float*, int, int, int, const float*, const float*, const double*, float, const char*, Py_ssize_t, float*)
-    void softmax_roots_f32(float*, int, int, float*, float*)
-    void softmax_sums_f32(float*, int, int, float*, float*)
+    void softmax_roots_f32(float*, int, int, float*, float*, float*)
+    void softmax_sums_f32(float*, int, int, float*, float*, float*)
     void softmax_all_f32(float*, int, int, float*, float*)
     void log_likelihoods_f32(float*, const float*, int, const int)
+    void entropies_f32(float*, const float*, int, const int)
     void row_scales_f32(const double*, const float*, int, int, const int, float*)
     void accumulate_full_f32(const float*, int, int, const float*, float*, const float*, float*, double*, double*, double*)
     void accumulate_diag_f32(const float*, int, int, int, const float*, float*, const float*, double*, double*, double*)
@@ -119,8 +121,8 @@ cdef inline Py_ssize_t rows_length(Shape s) noexcept nogil:
 
 
 cdef inline Py_ssize_t sums_length(Shape s) noexcept nogil:
-    """One thread's log-likelihood, nk, sum_x, scatter; rounded so that threads share no cache line."""
-    return (1 + s.n_components * (1 + <Py_ssize_t>s.d) + s.n_factors * scatter_length(s) + 15) // 8 * 8
+    """One thread's log-likelihood, entropy, nk, sum_x, scatter; rounded so that threads share no cache line."""
+    return (2 + s.n_components * (1 + <Py_ssize_t>s.d) + s.n_factors * scatter_length(s) + 15) // 8 * 8
 
 
 def workspace_sizes(int n_components, int n_features, int n_factors, int factor_rows, int n_threads):
@@ -187,20 +189,25 @@ cdef void log_probs(const real* xt, int padded, Shape s, const real* means, cons
         prefetch_slice(ahead, ahead_bytes, k, s.n_components)
 
 
-cdef void softmax(real* p, int padded, Shape s, real* peak, real* total) noexcept nogil:
-    """For the statistics: p <- exp(p - peak), total <- their sum (of squares), peak <- log p(x)."""
+cdef void softmax(real* p, int padded, Shape s, real* peak, real* total, real* entropy) noexcept nogil:
+    """For the statistics: p <- exp(p - peak), total <- their sum (of squares), peak <- log p(x), and unless it is NULL entropy <- the
+    responsibilities' -sum_k resp log resp."""
     if real is double:
         if s.root:
-            softmax_roots_f64(p, s.n_components, padded, peak, total)
+            softmax_roots_f64(p, s.n_components, padded, peak, total, entropy)
         else:
-            softmax_sums_f64(p, s.n_components, padded, peak, total)
+            softmax_sums_f64(p, s.n_components, padded, peak, total, entropy)
         log_likelihoods_f64(peak, total, padded, s.root)
+        if entropy != NULL:
+            entropies_f64(entropy, total, padded, s.root)
     else:
         if s.root:
-            softmax_roots_f32(p, s.n_components, padded, peak, total)
+            softmax_roots_f32(p, s.n_components, padded, peak, total, entropy)
         else:
-            softmax_sums_f32(p, s.n_components, padded, peak, total)
+            softmax_sums_f32(p, s.n_components, padded, peak, total, entropy)
         log_likelihoods_f32(peak, total, padded, s.root)
+        if entropy != NULL:
+            entropies_f32(entropy, total, padded, s.root)
 
 
 cdef void softmax_all(real* p, int padded, Shape s, real* peak, real* total) noexcept nogil:
@@ -244,13 +251,14 @@ cdef void accumulate(const real* xt, int padded, Shape s, const real* centers, r
 
 
 cdef void em_rows(const real* X, const double* weights, Py_ssize_t start, Py_ssize_t stop, Shape s, const real* means, const real* centers,
-                  const real* packed, const double* log_const, real* xt, double* sums) noexcept nogil:
+                  const real* packed, const double* log_const, bint with_entropy, real* xt, double* sums) noexcept nogil:
     """The fused pass over rows start .. stop: log-densities, responsibilities, statistics."""
     cdef real* z = xt + s.d * STRIDE
     cdef real* p = z + s.d * STRIDE
     cdef real* peak = p + <Py_ssize_t>s.n_components * STRIDE
     cdef real* total = peak + STRIDE
     cdef real* scale = total + STRIDE
+    cdef real* entropy = scale + STRIDE if with_entropy else NULL
     cdef Py_ssize_t first, block
     cdef int m, padded
     cdef const double* w
@@ -261,10 +269,12 @@ cdef void em_rows(const real* X, const double* weights, Py_ssize_t start, Py_ssi
         padded = pack(X + first * s.d, m, s.d, xt)
         log_probs(xt, padded, s, means, packed, log_const, <const char*>(X + (first + m) * s.d),
                   min(BLOCK_ROWS, stop - first - m) * s.d * sizeof(real), s.root, p)
-        softmax(p, padded, s, peak, total)
+        softmax(p, padded, s, peak, total, entropy)
         sums[0] += weighted_sum(peak, w, m)
+        if with_entropy:
+            sums[1] += weighted_sum(entropy, w, m)
         scales(w, total, m, padded, s, scale)
-        accumulate(xt, padded, s, centers, p, scale, z, sums + 1)
+        accumulate(xt, padded, s, centers, p, scale, z, sums + 2)
 
 
 cdef double weighted_sum(const real* x, const double* weights, int m) noexcept nogil:
@@ -274,14 +284,14 @@ cdef double weighted_sum(const real* x, const double* weights, int m) noexcept n
         return weighted_sum_f32(x, weights, m)
 
 
-cdef double merge(double* sums, Py_ssize_t size, int n_threads, Shape s, double* nk, double* sum_x, double* scatter) noexcept nogil:
-    """Add the threads' sums, in order, to the statistics; the log-likelihood is returned."""
+cdef void merge(double* sums, Py_ssize_t size, int n_threads, Shape s, double* nk, double* sum_x, double* scatter) noexcept nogil:
+    """Add the threads' sums, in order, to the statistics; log-likelihood and entropy stay in the first two places of sums."""
     cdef Py_ssize_t k, j, t
     cdef double* total
     for t in range(1, n_threads):
         for j in range(size):
             sums[j] += sums[t * size + j]
-    total = sums + 1
+    total = sums + 2
     for k in range(s.n_components):
         nk[k] += total[k]
     total += s.n_components
@@ -294,13 +304,13 @@ cdef double merge(double* sums, Py_ssize_t size, int n_threads, Shape s, double*
                 scatter[k * s.d + j] += total[k * s.d + j]
         else:
             add_scatter(total + k * scatter_length(s), s.d, scatter + k * s.d * s.d)
-    return sums[0]
 
 
 def em_pass(const real[:, ::1] X, const double[::1] sample_weight, const real[:, ::1] means, const real[:, ::1] centers,
             const real[:, :, ::1] factors, const double[::1] log_const, double[::1] nk, double[:, ::1] sum_x,
-            double[:, :, ::1] scatter, real[::1] workspace, double[::1] sums, int n_threads):
-    """Add to nk, sum_x and scatter the statistics of the rows of X under the mixture; return sum_i w_i log p(x_i)."""
+            double[:, :, ::1] scatter, bint with_entropy, real[::1] workspace, double[::1] sums, int n_threads):
+    """Add to nk, sum_x and scatter the statistics of the rows of X under the mixture; return sum_i w_i log p(x_i) and, if asked for,
+    -sum_i w_i sum_k resp_ik log resp_ik, else 0."""
     cdef Shape s = shape_of(X.shape[1], means.shape[0], factors.shape[0], factors.shape[1])
     cdef Py_ssize_t n = X.shape[0], size = sums_length(s), rows = rows_length(s)
     cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
@@ -310,20 +320,19 @@ def em_pass(const real[:, ::1] X, const double[::1] sample_weight, const real[:,
     cdef const real* mu = &means[0, 0]
     cdef const real* about = &centers[0, 0]
     cdef const double* constants = &log_const[0]
-    cdef double log_likelihood
     cdef double* partial = &sums[0]
     cdef int t
     with nogil:
         memset(partial, 0, n_threads * size * sizeof(double))
         pack_factors(&factors[0, 0, 0], s, packed)
         if n_threads == 1:
-            em_rows(data, weights, 0, n, s, mu, about, packed, constants, work, partial)
+            em_rows(data, weights, 0, n, s, mu, about, packed, constants, with_entropy, work, partial)
         else:
             for t in prange(n_threads, num_threads=n_threads, schedule="static", chunksize=1):
                 em_rows(data, weights, first_row(n, t, n_threads), first_row(n, t + 1, n_threads), s, mu, about, packed, constants,
-                        work + t * rows, partial + t * size)
-        log_likelihood = merge(partial, size, n_threads, s, &nk[0], &sum_x[0, 0], &scatter[0, 0, 0])
-    return log_likelihood
+                        with_entropy, work + t * rows, partial + t * size)
+        merge(partial, size, n_threads, s, &nk[0], &sum_x[0, 0], &scatter[0, 0, 0])
+    return partial[0], partial[1]
 
 
 cdef void statistics_rows(const real* X, const double* weights, const int32_t* labels, const real* resp, Py_ssize_t start, Py_ssize_t stop,
@@ -349,7 +358,7 @@ cdef void statistics_rows(const real* X, const double* weights, const int32_t* l
             else:
                 take_labels_f32(labels + first if labels != NULL else NULL, m, padded, s.n_components, p)
         scales(weights + first if weights != NULL else NULL, <const real*>NULL, m, padded, s, scale)
-        accumulate(xt, padded, s, centers, p, scale, z, sums + 1)
+        accumulate(xt, padded, s, centers, p, scale, z, sums + 2)
 
 
 def statistics_pass(const real[:, ::1] X, const double[::1] sample_weight, const int32_t[::1] labels, const real[:, ::1] resp,

@@ -1,0 +1,330 @@
+"""What all mixture estimators share: fit, predict, score, and the way to scikit-learn and back.
+
+`MixtureEstimator` is mixed into a scikit-learn mixture. A subclass says what an iteration is (`_updates`), which
+attributes a fitted model has (`_fitted_attributes`), and how parameters are read back from them (`_fitted_parameters`).
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from abc import abstractmethod
+from copy import deepcopy
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from fastgmm._covariance import COVARIANCE_TYPES
+from fastgmm._em import EMResult, Progress, run_em
+from fastgmm._initialization import initial_statistics
+from fastgmm._passes import DataPasses, Mixture
+from fastgmm._threads import blas_beside_passes, effective_n_threads
+from fastgmm._updates import Updates
+from fastgmm._validation import (
+    check_fit_data,
+    check_n_rows,
+    check_parameters,
+    check_predict_data,
+    check_sample_weight,
+    drop_unweighted_rows,
+)
+
+
+class MixtureEstimator:
+    """Base of the estimators, before the scikit-learn class in the order of inheritance."""
+
+    _sklearn_class: type  # the class that the estimator stands in for
+    _doc_link_module = "fastgmm"  # the HTML representation links to the documentation of that class
+
+    @abstractmethod
+    def _updates(self, X: np.ndarray, weights: np.ndarray | None) -> Updates:
+        """The iteration on validated rows and their weights, and what else of the input is validated for it."""
+
+    @abstractmethod
+    def _fitted_attributes(self, parameters, updates: Updates) -> dict[str, object]:
+        """Names and values of the fitted attributes that hold parameters."""
+
+    @abstractmethod
+    def _fitted_parameters(self, n_features: int, n_components: int | None = None) -> Mixture:
+        """The fitted attributes as the passes use them; they may have been set by hand, so their shapes are checked."""
+
+    # Fitting ---------------------------------------------------------------------------------------------------------
+
+    def fit(self, X, y=None, sample_weight=None):
+        """Estimate the parameters by EM.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data. A C-contiguous float32 or float64 array, or memory map, is read in place.
+
+        y : Ignored
+            Present for scikit-learn's conventions.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts. Non-negative; rows of weight 0 are left out, random draws included.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the data or the weights are not usable, a covariance is not positive-definite, or the
+            likelihood is lost to overflow. `TypeError` for sparse data.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the best run did not reach `tol` within `max_iter` iterations.
+        """
+        self._fit(X, sample_weight)
+        return self
+
+    def fit_predict(self, X, y=None, sample_weight=None):
+        """Estimate the parameters by EM, and return the most probable component of each row.
+
+        The labels are those of ``fit(X).predict(X)``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data.
+
+        y : Ignored
+            Present for scikit-learn's conventions.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts, as in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            A label for each row, those of weight 0 included.
+        """
+        X = self._fit(X, sample_weight)
+        return self._passes(X, None, self.n_components).predict(self._fitted_parameters(X.shape[1]))
+
+    def _fit(self, X, sample_weight) -> np.ndarray:
+        """Fit, set the attributes, and return all rows of X as validated."""
+        check_parameters(self, COVARIANCE_TYPES)
+        X = check_fit_data(self, X)
+        rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
+        check_n_rows(rows.shape[0], self.n_components)
+        updates = self._updates(rows, weights)
+        random_state = check_random_state(self.random_state)
+        continues = self.warm_start and hasattr(self, "converged_")
+
+        def start() -> Mixture:
+            if continues:
+                return self._fitted_parameters(X.shape[1], self.n_components)
+            return updates.start(
+                lambda: initial_statistics(
+                    updates.passes,
+                    self.n_components,
+                    self.covariance_type,
+                    self.reg_covar,
+                    self.init_params,
+                    random_state,
+                )
+            )
+
+        ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
+        with ignore_overflow, blas_beside_passes(X.shape[1]):
+            result = run_em(
+                start,
+                updates.iterate,
+                n_init=1 if continues else self.n_init,
+                max_iter=self.max_iter,
+                tol=self.tol,
+                progress=Progress(self.verbose, self.verbose_interval),
+                lower_bound=self.lower_bound_ if continues else -math.inf,
+            )
+            self._set_fitted(result, self._fitted_attributes(result.parameters, updates), X.dtype)
+        if not result.converged and self.max_iter > 0:
+            warnings.warn(
+                f"The best run did not converge in max_iter={self.max_iter} iterations: its last gain was not below "
+                f"tol={self.tol}. Increase max_iter or tol, try other init_params, or check for degenerate data.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return X
+
+    def _set_fitted(self, result: EMResult, attributes: dict[str, object], dtype) -> None:
+        """Set the fitted attributes, arrays in the dtype of the data; all are checked before the first is set."""
+        converted = {name: _as_fitted(name, value, dtype) for name, value in attributes.items()}
+        vars(self).update(converted)
+        self.converged_ = result.converged
+        self.n_iter_ = len(result.lower_bounds)
+        self.lower_bound_ = result.lower_bound
+        self.lower_bounds_ = result.lower_bounds
+
+    # The fitted model ------------------------------------------------------------------------------------------------
+
+    def predict(self, X):
+        """Most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            Numbers of the components.
+        """
+        passes, parameters = self._passes_of_fitted(X)
+        return passes.predict(parameters)
+
+    def predict_proba(self, X):
+        """Responsibilities: the probability of each component, given the row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data.
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_components)
+            Probabilities in the dtype of X; each row sums to 1. A row so far away that the density of every component
+            underflows, beyond some 1e154 standard deviations (1e19 in float32), gets equal ones.
+        """
+        passes, parameters = self._passes_of_fitted(X)
+        return passes.resp(parameters)
+
+    def score_samples(self, X):
+        """Log-density of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,)
+            Log-densities in the dtype of X.
+        """
+        passes, parameters = self._passes_of_fitted(X)
+        return passes.log_prob_norm(parameters)
+
+    def score(self, X, y=None, sample_weight=None):
+        """Mean log-density of a row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data.
+
+        y : Ignored
+            Present for scikit-learn's conventions.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts.
+
+        Returns
+        -------
+        log_likelihood : float
+            Sum of weighted log-densities, divided by the sum of the weights.
+        """
+        log_likelihood, n = self._log_likelihood(X, sample_weight)
+        return log_likelihood / n
+
+    def _passes(self, X, sample_weight, n_components: int) -> DataPasses:
+        return DataPasses(X, sample_weight, n_components, self.covariance_type, effective_n_threads(self.n_threads))
+
+    def _passes_of_fitted(self, X) -> tuple[DataPasses, Mixture]:
+        check_is_fitted(self)
+        X = check_predict_data(self, X)
+        parameters = self._fitted_parameters(X.shape[1])
+        return self._passes(X, None, len(parameters.means)), parameters
+
+    def _log_likelihood(self, X, sample_weight) -> tuple[float, float]:
+        """Weighted sum of the log-densities, and the sum of the weights."""
+        check_is_fitted(self)
+        X = check_predict_data(self, X)
+        rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
+        parameters = self._fitted_parameters(X.shape[1])
+        passes = self._passes(rows, weights, len(parameters.means))
+        return passes.score_sum(parameters), passes.total_weight
+
+    # To and from scikit-learn ----------------------------------------------------------------------------------------
+
+    def to_sklearn(self):
+        """The same fitted model as a plain scikit-learn estimator, for tools that insist on its class.
+
+        Returns
+        -------
+        estimator : sklearn mixture
+            Of the class that this one stands in for, with copies of all parameters (except `n_threads`) and fitted
+            attributes.
+
+        Raises
+        ------
+        NotFittedError
+            If this estimator is not fitted.
+        """
+        return _copied(self, self._sklearn_class())
+
+    @classmethod
+    def from_sklearn(cls, estimator):
+        """The way back: a fitted scikit-learn estimator as one of this class, with ``n_threads=None``.
+
+        Parameters
+        ----------
+        estimator : sklearn mixture
+            A fitted estimator of the class that this one stands in for.
+
+        Returns
+        -------
+        estimator : object
+            Of this class, with copies of all parameters and fitted attributes.
+
+        Raises
+        ------
+        TypeError
+            If the estimator is of another class.
+        NotFittedError
+            If it is not fitted.
+        """
+        if not isinstance(estimator, cls._sklearn_class):
+            raise TypeError(
+                f"Expected a fitted sklearn.mixture.{cls._sklearn_class.__name__}, got {type(estimator).__name__}."
+            )
+        return _copied(estimator, cls())
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = False
+        return tags
+
+
+def _as_fitted(name: str, value, dtype):
+    """An array in the given dtype, or a tuple of such; what is no array stays as it is."""
+    if isinstance(value, tuple):
+        return tuple(_as_fitted(name, part, dtype) for part in value)
+    if not isinstance(value, np.ndarray | np.generic):
+        return value
+    value = value.astype(dtype, copy=False)
+    if not np.isfinite(value).all():
+        raise ValueError(
+            f"{name} exceeds the range of {np.dtype(dtype).name}: rescale the features to comparable, moderate "
+            "ranges, or pass float64 data."
+        )
+    return value
+
+
+def _copied(source, target):
+    """`target` with copies of scikit-learn's parameters and of all fitted attributes of `source`."""
+    check_is_fitted(source)
+    parameters = source.get_params(deep=False)
+    target.set_params(**{name: deepcopy(value) for name, value in parameters.items() if hasattr(target, name)})
+    fitted = {name: value for name, value in vars(source).items() if name.endswith("_") and not name.startswith("_")}
+    vars(target).update(deepcopy(fitted))
+    return target

@@ -1,0 +1,124 @@
+"""One iteration of a Gaussian mixture: a pass over the rows, then parameters from what it found.
+
+`Updates` is what all mixtures share, `MaximumLikelihood` the mixture without priors; the loop around them is in `_em`.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, Moments, estimate_moments, is_accurate, m_step
+from fastgmm._passes import DataPasses, Mixture
+from fastgmm._statistics import SufficientStatistics
+
+P = TypeVar("P", bound=Mixture)
+
+
+class Updates(ABC, Generic[P]):
+    """The iteration; subclasses say what parameters follow from moments, and which bound grows.
+
+    Parameters
+    ----------
+    passes : DataPasses
+    covariance_type : {'full', 'tied', 'diag', 'spherical'}
+    reg_covar : float
+    """
+
+    with_entropy = False  # whether the bound needs the entropy of the responsibilities
+
+    def __init__(self, passes: DataPasses, covariance_type: str, reg_covar: float):
+        self.passes = passes
+        self.covariance_type = covariance_type
+        self.covariance = COVARIANCE_TYPES[covariance_type]
+        self.reg_covar = reg_covar
+        self.dtype = passes.X.dtype
+
+    @abstractmethod
+    def start(self, statistics: Callable[[], SufficientStatistics]) -> P:
+        """Parameters to start from, given a way to find statistics to start from."""
+
+    @abstractmethod
+    def m_step(self, moments: Moments) -> P:
+        """Parameters from moments; ValueError if a covariance is not positive-definite."""
+
+    @abstractmethod
+    def lower_bound(self, statistics: SufficientStatistics, parameters: P) -> float:
+        """The bound an iteration reports, from its statistics and the parameters that its M step found."""
+
+    def moments(self, statistics: SufficientStatistics) -> Moments:
+        return estimate_moments(statistics, self.covariance_type, self.reg_covar, self.dtype)
+
+    def are_accurate(self, moments: Moments) -> bool:
+        return is_accurate(moments, moments.covariances, self.covariance_type, self.dtype)
+
+    def iterate(self, parameters: P) -> tuple[P, float]:
+        """E step, M step and bound: one pass over the rows, or two if the means move too far for accurate sums."""
+        statistics = self.passes.em_step(parameters, with_entropy=self.with_entropy)
+        if not math.isfinite(statistics.log_likelihood):
+            raise _lost_likelihood(statistics.log_likelihood)
+        moments = self.moments(statistics)
+        if not self.are_accurate(moments):
+            statistics = self.passes.em_step(parameters, centers=moments.means, with_entropy=self.with_entropy)
+            moments = self.moments(statistics)
+        parameters = self.m_step(moments)
+        return parameters, self.lower_bound(statistics, parameters)
+
+
+def _lost_likelihood(value: float) -> ValueError:
+    what = "some row lies beyond the reach of every component" if value == -math.inf else "the densities overflowed"
+    return ValueError(
+        f"The log-likelihood became {value}: {what}. Rescale the features to comparable, moderate ranges, remove "
+        "extreme outliers, or increase reg_covar; float64 data reach farther than float32."
+    )
+
+
+class InitialValues(NamedTuple):
+    """What the user gives to start from, validated; None where a start has to be found."""
+
+    weights: np.ndarray | None
+    means: np.ndarray | None
+    precisions: np.ndarray | None
+
+
+class MaximumLikelihood(Updates[MixtureParameters]):
+    """The mixture without priors, Bishop 2006 eqs. 9.23-9.28.
+
+    Parameters
+    ----------
+    passes : DataPasses
+    covariance_type : {'full', 'tied', 'diag', 'spherical'}
+    reg_covar : float
+    given : InitialValues
+        Replace what the start finds.
+    """
+
+    def __init__(self, passes: DataPasses, covariance_type: str, reg_covar: float, given: InitialValues):
+        super().__init__(passes, covariance_type, reg_covar)
+        self.given = given
+
+    def start(self, statistics: Callable[[], SufficientStatistics]) -> MixtureParameters:
+        """If everything is given no statistics are asked for, and no random numbers drawn."""
+        weights, means, precisions = self.given
+        covariance = self.covariance
+        if weights is None or means is None or precisions is None:
+            found = self.moments(statistics())
+            # Not normalized by their sum: where only some rows have responsibilities the weights do not add up to 1.
+            weights = found.nk / self.passes.total_weight if weights is None else weights
+            means = found.means if means is None else means
+        if precisions is None:
+            factors = covariance.precisions_cholesky(found.covariances)
+            return MixtureParameters(weights, means, found.covariances, factors)
+        factors = covariance.precisions_cholesky_from_precisions(precisions)
+        return MixtureParameters(weights, means, covariance.covariances_from_cholesky(factors), factors)
+
+    def m_step(self, moments: Moments) -> MixtureParameters:
+        return m_step(moments, self.covariance_type)
+
+    def lower_bound(self, statistics: SufficientStatistics, parameters: MixtureParameters) -> float:
+        """Weighted mean log-density under the parameters BEFORE the M step; the new `parameters` do not enter."""
+        return statistics.log_likelihood / statistics.total_weight
