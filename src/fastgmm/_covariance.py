@@ -138,8 +138,6 @@ def _ill_defined(which: str) -> ValueError:
 
 def _transposed_inverses(triangles: np.ndarray) -> np.ndarray:
     """L^-T for each lower-triangular matrix of a C-contiguous stack: upper-triangular again."""
-    if triangles.shape[-1] == 1:
-        return 1.0 / triangles
     inverses = np.empty_like(triangles)
     for k, triangle in enumerate(triangles):
         inverses[k] = dtrtri(triangle.T, lower=0)[0]  # .T is L^T in the memory order that LAPACK wants: no copy
@@ -148,11 +146,18 @@ def _transposed_inverses(triangles: np.ndarray) -> np.ndarray:
 
 def _factors_of_inverses(matrices: np.ndarray) -> np.ndarray | None:
     """Upper U with U U^T the inverse of each matrix of a stack, or None if one is not finite and positive-definite."""
+    if matrices.shape[-1] == 1:
+        return 1.0 / np.sqrt(matrices) if _are_positive(matrices) else None
     try:
         factors = _transposed_inverses(np.linalg.cholesky(matrices))
     except np.linalg.LinAlgError:
         return None
     return factors if np.isfinite(matrices).all() and np.isfinite(factors).all() else None
+
+
+def _are_positive(values: np.ndarray) -> bool:
+    """Whether all are finite and greater than 0."""
+    return bool(values.min() > 0.0 and values.max() < math.inf)
 
 
 def _reversed_axes(matrices: np.ndarray) -> np.ndarray:
@@ -166,7 +171,7 @@ def _cholesky_of_precisions(matrices: np.ndarray) -> np.ndarray:
 
 
 def _log_diagonal_sum(matrices: np.ndarray) -> np.ndarray:
-    return np.log(np.diagonal(matrices, axis1=-2, axis2=-1)).sum(axis=-1)
+    return np.log(matrices.diagonal(axis1=-2, axis2=-1)).sum(axis=-1)
 
 
 def _covariances_of_cholesky(matrices: np.ndarray) -> np.ndarray:
@@ -218,7 +223,7 @@ class _Full:
         return (statistics.nk / nk)[:, np.newaxis] * (delta * delta)
 
     def variances(self, covariances):
-        return np.diagonal(covariances, axis1=1, axis2=2)
+        return covariances.diagonal(axis1=1, axis2=2)
 
     def masses(self, nk):
         return nk
@@ -346,9 +351,8 @@ class _Diag:
         return weights[:, np.newaxis] * (differences * differences)
 
     def precisions_cholesky(self, covariances):
-        usable = np.isfinite(covariances) & (covariances > 0.0)
-        if not usable.all():
-            component = int(np.argmin(usable.reshape(len(usable), -1).all(axis=1)))
+        if not _are_positive(covariances):
+            component = next(k for k, variances in enumerate(covariances) if not _are_positive(variances))
             raise _ill_defined(f"the covariance of component {component}")
         return 1.0 / np.sqrt(covariances)
 
@@ -451,7 +455,7 @@ def is_accurate(moments: Moments, covariances: np.ndarray, covariance_type: str,
     lose nothing. `covariances` are those that are to be accurate: the moments' own, or what a prior makes of them.
     """
     variances = COVARIANCE_TYPES[covariance_type].variances(covariances)
-    return not np.any(moments.shifts > _MAX_SQUARED_SHIFT[np.dtype(dtype)] * variances)
+    return not (moments.shifts > _MAX_SQUARED_SHIFT[np.dtype(dtype)] * variances).any()
 
 
 def log_gaussian_normalizer(precisions_cholesky: np.ndarray, covariance_type: str, n_features: int) -> np.ndarray:

@@ -79,12 +79,14 @@ class _DirichletProcess:
         return (2, n_components)
 
     def posterior(self, prior, nk):
-        later = np.zeros(len(nk))
-        later[:-1] = nk[:0:-1].cumsum()[::-1]
-        return np.stack([1.0 + nk, prior + later])
+        concentration = np.empty((2, len(nk)))
+        concentration[0] = 1.0 + nk
+        concentration[1, :-1] = prior + nk[:0:-1].cumsum()[::-1]
+        concentration[1, -1] = prior
+        return concentration
 
     def expected_log_weights(self, concentration):
-        log_taken, log_left = digamma(concentration) - digamma(concentration.sum(axis=0))
+        log_taken, log_left = digamma(concentration) - digamma(concentration[0] + concentration[1])
         log_taken[1:] += log_left[:-1].cumsum()
         return log_taken
 
@@ -187,6 +189,8 @@ class VariationalBayes(Updates[VariationalParameters]):
         return self.m_step(self.moments(statistics()))
 
     def are_accurate(self, moments: Moments) -> bool:
+        if super().are_accurate(moments):  # all the more with what the prior adds
+            return True
         prior_share = self.priors.covariance / self.covariance.per_covariance(self.covariance.masses(moments.nk))
         return is_accurate(moments, moments.covariances + prior_share, self.covariance_type, self.dtype)
 
