@@ -18,8 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._em import EMResult, Progress, run_em
-from fastgmm._initialization import initial_statistics
+from fastgmm._initialization import find_start
 from fastgmm._passes import DataPasses, Mixture
+from fastgmm._statistics import SufficientStatistics
 from fastgmm._threads import blas_beside_passes, effective_n_threads
 from fastgmm._updates import Updates
 from fastgmm._validation import (
@@ -122,16 +123,13 @@ class MixtureEstimator:
         def start() -> Mixture:
             if continues:
                 return self._fitted_parameters(X.shape[1], self.n_components)
-            return updates.start(
-                lambda: initial_statistics(
-                    updates.passes,
-                    self.n_components,
-                    self.covariance_type,
-                    self.reg_covar,
-                    self.init_params,
-                    random_state,
-                )
-            )
+            return updates.start(found)
+
+        def found() -> SufficientStatistics:
+            passes = updates.passes
+            return find_start(
+                passes.X, passes.sample_weight, self.n_components, self.init_params, random_state, passes.n_threads
+            )(passes, self.reg_covar)
 
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
         with ignore_overflow, blas_beside_passes(X.shape[1]):
