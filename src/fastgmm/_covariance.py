@@ -109,6 +109,15 @@ class CovarianceType(Protocol):
     def outer_products(self, weights: np.ndarray, differences: np.ndarray) -> np.ndarray:
         """Weighted outer products of each component's differences with themselves, averaged where it is shared."""
 
+    def as_matrices(self, covariances: np.ndarray, n_components: int, n_features: int) -> np.ndarray:
+        """The covariances as a matrix for each component, shape (K, d, d)."""
+
+    def from_matrices(self, matrices: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """What this type makes of a matrix for each component."""
+
+    def least_variances(self, covariances: np.ndarray) -> np.ndarray:
+        """Smallest variance in any direction, shape (K,) or, for a shared one, (1,)."""
+
     def precisions_cholesky(self, covariances: np.ndarray) -> np.ndarray:
         """Factors of the precisions; ValueError when a covariance is not positive-definite."""
 
@@ -234,6 +243,15 @@ class _Full:
     def outer_products(self, weights, differences):
         return (weights[:, np.newaxis] * differences)[:, :, np.newaxis] * differences[:, np.newaxis]
 
+    def as_matrices(self, covariances, n_components, n_features):
+        return covariances
+
+    def from_matrices(self, matrices, weights):
+        return matrices
+
+    def least_variances(self, covariances):
+        return np.linalg.eigvalsh(covariances)[:, 0]
+
     def precisions_cholesky(self, covariances):
         factors = _factors_of_inverses(covariances)
         if factors is None:
@@ -295,6 +313,15 @@ class _Tied:
     def outer_products(self, weights, differences):
         return (weights[:, np.newaxis] * differences).T @ differences / len(weights)
 
+    def as_matrices(self, covariances, n_components, n_features):
+        return np.tile(covariances, (n_components, 1, 1))
+
+    def from_matrices(self, matrices, weights):
+        return np.average(matrices, axis=0, weights=weights)
+
+    def least_variances(self, covariances):
+        return np.linalg.eigvalsh(covariances)[:1]
+
     def precisions_cholesky(self, covariances):
         factors = _factors_of_inverses(covariances[np.newaxis])
         if factors is None:
@@ -350,6 +377,15 @@ class _Diag:
     def outer_products(self, weights, differences):
         return weights[:, np.newaxis] * (differences * differences)
 
+    def as_matrices(self, covariances, n_components, n_features):
+        return covariances[:, np.newaxis] * np.eye(n_features)
+
+    def from_matrices(self, matrices, weights):
+        return matrices.diagonal(axis1=1, axis2=2).copy()
+
+    def least_variances(self, covariances):
+        return covariances.min(axis=1)
+
     def precisions_cholesky(self, covariances):
         if not _are_positive(covariances):
             component = next(k for k, variances in enumerate(covariances) if not _are_positive(variances))
@@ -397,6 +433,15 @@ class _Spherical(_Diag):
 
     def outer_products(self, weights, differences):
         return super().outer_products(weights, differences).mean(axis=1)
+
+    def as_matrices(self, covariances, n_components, n_features):
+        return covariances[:, np.newaxis, np.newaxis] * np.eye(n_features)
+
+    def from_matrices(self, matrices, weights):
+        return super().from_matrices(matrices, weights).mean(axis=1)
+
+    def least_variances(self, covariances):
+        return covariances
 
     def log_det(self, precisions_cholesky, n_features):
         return n_features * np.log(precisions_cholesky)
@@ -462,3 +507,9 @@ def log_gaussian_normalizer(precisions_cholesky: np.ndarray, covariance_type: st
     """log det U_k - d/2 log(2 pi): what a Gaussian log-density adds to its quadratic form, shape (K,) or ()."""
     log_det = COVARIANCE_TYPES[covariance_type].log_det(precisions_cholesky, n_features)
     return log_det - 0.5 * n_features * math.log(2.0 * math.pi)
+
+
+def n_free_parameters(covariance_type: str, n_components: int, n_features: int) -> int:
+    """Number of free parameters of a mixture: covariances, means, and weights that sum to 1."""
+    in_covariances = COVARIANCE_TYPES[covariance_type].n_parameters(n_components, n_features)
+    return in_covariances + n_components * n_features + n_components - 1

@@ -55,12 +55,14 @@ def kmeans_plusplus_indices(
     indices = np.empty(n_clusters, dtype=np.intp)
     indices[0] = _first_seed(len(X), sample_weight, random_state)
     potential = passes.take(X[indices[0]] - shift, closest, block_sums, first=True)
+    draws = random_state.uniform(size=(n_clusters - 1, n_trials))
     for c in range(1, n_clusters):
         # A candidate is drawn with probability proportional to its weighted squared distance.
-        thresholds = random_state.uniform(size=n_trials) * potential
-        candidates = _rows_at(thresholds, closest, block_sums, sample_weight)
-        indices[c] = candidates[np.argmin(passes.potentials(X[candidates] - shift, closest))]
-        potential = passes.take(X[indices[c]] - shift, closest, block_sums)
+        candidates = passes.rows_at(draws[c - 1] * potential, closest, block_sums)
+        centers = X[candidates] - shift
+        best = passes.potentials(centers, closest).argmin()
+        indices[c] = candidates[best]
+        potential = passes.take(centers[best], closest, block_sums)
     return indices
 
 
@@ -69,34 +71,6 @@ def _first_seed(n_samples, sample_weight, random_state) -> int:
     if sample_weight is None:
         return int(random_state.uniform() * n_samples)
     return random_state.choice(n_samples, p=sample_weight / sample_weight.sum())
-
-
-def _rows_at(thresholds, closest, block_sums, sample_weight) -> np.ndarray:
-    """First row at which the cumulated weighted distances reach each threshold."""
-    if closest.dtype == np.float32:
-        return _rows_at_float32(thresholds, closest, sample_weight)
-    # The sums over blocks of rows are known: cumulate within the one block in question.
-    ends = np.cumsum(block_sums)
-    rows = np.empty(len(thresholds), dtype=np.intp)
-    for t, threshold in enumerate(thresholds):
-        block = min(np.searchsorted(ends, threshold), len(ends) - 1)
-        part = slice(block * BLOCK_ROWS, (block + 1) * BLOCK_ROWS)
-        mass = closest[part] if sample_weight is None else sample_weight[part] * closest[part]
-        cumulated = np.cumsum(mass) + (ends[block - 1] if block else 0.0)
-        rows[t] = part.start + min(np.searchsorted(cumulated, threshold), len(mass) - 1)
-    return rows
-
-
-def _rows_at_float32(thresholds, closest, sample_weight) -> np.ndarray:
-    """The same with sums that are rounded to float32 row after row.
-
-    From some 10,000 rows on that rounding decides which row is drawn. scikit-learn's sums have it, since version 1.8:
-    exact ones would be another start.
-    """
-    cumulated = np.cumsum(closest if sample_weight is None else sample_weight.astype(np.float32) * closest)
-    rounded = thresholds.astype(np.float32)
-    rounded_up = np.where(rounded < thresholds, np.nextafter(rounded, np.float32(np.inf)), rounded)
-    return np.minimum(np.searchsorted(cumulated, rounded_up), len(cumulated) - 1)
 
 
 def kmeans_labels(
@@ -191,6 +165,8 @@ def _updated_centers(X, shift, centers, labels, sums, counts, sample_weight):
     """Means of the clusters, in the dtype of X; `sums` and `counts` are used up."""
     if not counts.all():
         _relocate_empty_clusters(X, shift, centers, labels, sums, counts, sample_weight)
+    if counts.min() > 0:
+        return (sums / counts[:, np.newaxis]).astype(X.dtype, copy=False)
     heaviest = np.argmax(counts)
     for k in range(len(counts)):
         # A cluster that stays empty follows the heaviest one: its mean if that is known by now, else its sum. Only

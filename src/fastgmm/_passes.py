@@ -149,6 +149,23 @@ class DataPasses:
                 total += float(norm.sum(dtype=np.float64) if weights is None else weights @ norm)
         return total
 
+    def log_max_resp_sum(self, parameters: Mixture) -> float:
+        """sum_i w_i log max_k resp_ik, without an array of n_samples."""
+        means, factors, log_const = self._kernel_parameters(parameters)
+        total = 0.0
+        step = max(1, _SCORE_ROWS // len(means))
+        for rows in self._walk.slices():
+            for start in range(rows.start, rows.stop, step):
+                part = slice(start, min(start + step, rows.stop))
+                resp = np.empty((part.stop - part.start, len(means)), self.X.dtype)
+                _kernels.active.density_pass(
+                    self.X[part], means, factors, log_const, None, None, resp, self._walk.workspace, self.n_threads
+                )
+                log_max = np.log(resp.max(axis=1), dtype=np.float64)
+                weights = _part(self.sample_weight, part)
+                total += float(log_max.sum() if weights is None else weights @ log_max)
+        return total
+
     def predict(self, parameters: Mixture) -> np.ndarray:
         """The most probable component of each row, shape (n_samples,), int64."""
         out = np.empty(len(self.X), np.int64)
@@ -260,16 +277,12 @@ class KMeansPasses:
         whose label the moves of the centers since the last call cannot have changed."""
         fresh = self._centers is None
         if self._centers is None:
+            self._centers = centers.astype(np.float64)
             self._gaps = np.empty(len(self.X), np.float32)
             self._moved = np.zeros(len(centers))
             self._sums, self._counts = np.zeros(centers.shape), np.zeros(len(centers))
         else:
-            moves = np.linalg.norm(centers.astype(np.float64) - self._centers, axis=1) * (1 + 1e-12)
-            fastest = np.argmax(moves)
-            moves_of_others = np.full(len(moves), moves[fastest])
-            moves_of_others[fastest] = np.delete(moves, fastest).max(initial=0.0)
-            self._moved += moves + moves_of_others
-        self._centers = centers.astype(np.float64)
+            _kernels.active.note_moves(centers, self._centers, self._moved)
         n_changed = 0
         for rows in self._walk.slices():
             n_changed += _kernels.active.kmeans_pass(
@@ -290,14 +303,18 @@ class KMeansPasses:
         ``block_sums`` get the sums over runs of BLOCK_ROWS; with ``first`` old values of ``closest`` do not count."""
         return float(self._closest(center[np.newaxis], closest, first, block_sums)[0])
 
+    def rows_at(self, thresholds: np.ndarray, closest: np.ndarray, block_sums: np.ndarray) -> np.ndarray:
+        """First row at which the cumulated w_i closest_i reach each threshold, after `take`."""
+        rows = np.empty(len(thresholds), np.intp)
+        _kernels.active.rows_at(closest, self.sample_weight, block_sums, thresholds, rows, self._walk.workspace)
+        return rows
+
     def _closest(self, centers, closest, restart, block_sums):
-        total = np.zeros(len(centers))
-        potentials = np.empty(len(centers))
+        potentials = np.zeros(len(centers))
         for rows in self._walk.slices():
             sums = None if block_sums is None else block_sums[rows.start // BLOCK_ROWS : -(-rows.stop // BLOCK_ROWS)]
             _kernels.active.closest_pass(
                 self.X[rows], _part(self.sample_weight, rows), self.shift, centers, closest[rows], restart,
                 sums, potentials, self._walk.workspace, self._walk.sums, self._walk.n_threads,
             )  # fmt: skip
-            total += potentials
-        return total
+        return potentials

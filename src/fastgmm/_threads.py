@@ -37,10 +37,21 @@ def explain_n_threads(n_threads: int | None = None) -> tuple[int, str]:
     granted = _kernels.active.max_threads()
     if os.environ.get("OMP_NUM_THREADS"):
         return granted, "OMP_NUM_THREADS, or a threadpoolctl limit"
-    cores = joblib.cpu_count()
+    cores = _granted_cores()
     if cores < granted:
         return cores, "CPU affinity, or the container's quota"
     return granted, "all cores granted to this process, or a threadpoolctl limit"
+
+
+def _granted_cores() -> int:
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return _cpu_count(affinity, os.environ.get("LOKY_MAX_CPU_COUNT"))
+
+
+@lru_cache(maxsize=1)
+def _cpu_count(affinity: int | None, limit: str | None) -> int:
+    """joblib's count, asked again only if an argument changes: it reads the container's quota from files each time."""
+    return joblib.cpu_count()
 
 
 def effective_n_threads(n_threads: int | None = None) -> int:

@@ -7,6 +7,7 @@ names the value and the remedy.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from numbers import Integral, Real
 
 import numpy as np
@@ -14,6 +15,8 @@ from sklearn.utils.validation import check_array, validate_data
 
 INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
 WEIGHT_CONCENTRATION_PRIOR_TYPES = ("dirichlet_process", "dirichlet_distribution")
+CRITERIA = ("bic", "aic", "icl", "cv")
+ON_INTERRUPT = ("raise", "keep")
 _FLOAT_DTYPES = (np.float64, np.float32)
 
 
@@ -59,6 +62,7 @@ def _options(names):
     return "a str among " + ", ".join(repr(name) for name in names)
 
 
+@lru_cache
 def _parameter_rules(covariance_types):
     """Parameter of any of the estimators -> (accepts, what it must be, how to remedy)."""
     array_like = (_is_array_like_or_none, "an array-like or None", "Pass an array, or None to have it estimated.")
@@ -96,6 +100,9 @@ def _parameter_rules(covariance_types):
             "an array-like, a finite float > 0 (for 'spherical') or None",
             "Pass None for the covariance of X.",
         ),
+        "criterion": (_is_one_of(CRITERIA), _options(CRITERIA), "Pass one of these names."),
+        "cv": (_is_integer_from(2), "an int >= 2", "Pass the number of folds."),
+        "on_interrupt": (_is_one_of(ON_INTERRUPT), _options(ON_INTERRUPT), "Pass one of these names."),
         "n_threads": (
             _or_none(_is_integer_from(1)),
             "an int >= 1 or None",
@@ -106,7 +113,7 @@ def _parameter_rules(covariance_types):
 
 def check_parameters(estimator, covariance_types) -> None:
     """Raise scikit-learn's InvalidParameterError if a constructor parameter of the estimator is not usable."""
-    rules = _parameter_rules(covariance_types)
+    rules = _parameter_rules(tuple(covariance_types))
     for name in estimator._parameter_constraints:
         accepts, expected, remedy = rules[name]
         value = getattr(estimator, name)
@@ -115,6 +122,28 @@ def check_parameters(estimator, covariance_types) -> None:
                 f"The {name!r} parameter of {type(estimator).__name__} must be {expected}. "
                 f"Got {value!r} instead. {remedy}"
             )
+
+
+def check_grid(estimator, covariance_types) -> tuple[list[int], list[str]]:
+    """The numbers of components, ascending, and the covariance types that a search is to try."""
+    numbers, types = estimator.n_components, estimator.covariance_type
+    try:
+        numbers = [numbers] if isinstance(numbers, Integral) else sorted(set(numbers))
+    except TypeError:
+        numbers = []
+    if not numbers or not all(_is_integer_from(1)(number) for number in numbers):
+        raise _invalid_parameter_error()(
+            f"The 'n_components' parameter of {type(estimator).__name__} must be an int >= 1 or an iterable of them. "
+            f"Got {estimator.n_components!r} instead. Pass for example range(1, 10)."
+        )
+    types = list(covariance_types) if isinstance(types, str) and types == "all" else types
+    types = [types] if isinstance(types, str) else types
+    if not np.iterable(types) or not len(types) or not all(_is_one_of(covariance_types)(name) for name in types):
+        raise _invalid_parameter_error()(
+            f"The 'covariance_type' parameter of {type(estimator).__name__} must be 'all', "
+            f"{_options(covariance_types)} or a list of these. Got {estimator.covariance_type!r} instead."
+        )
+    return [int(number) for number in numbers], list(dict.fromkeys(types))
 
 
 def _invalid_parameter_error():

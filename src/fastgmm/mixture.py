@@ -7,7 +7,7 @@ import math
 import numpy as np
 from sklearn.mixture import GaussianMixture as _SklearnGaussianMixture
 
-from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters
+from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, n_free_parameters
 from fastgmm._estimator import MixtureEstimator
 from fastgmm._updates import InitialValues, MaximumLikelihood
 from fastgmm._validation import (
@@ -274,9 +274,7 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
         return -2.0 * log_likelihood + self._n_free_parameters() * math.log(n)
 
     def _n_free_parameters(self) -> int:
-        n_components, n_features = self.means_.shape
-        in_covariances = COVARIANCE_TYPES[self.covariance_type].n_parameters(n_components, n_features)
-        return in_covariances + n_components * n_features + n_components - 1
+        return n_free_parameters(self.covariance_type, *self.means_.shape)
 
 
 def _scaled_by_power_of_two(weights: np.ndarray | None) -> np.ndarray | None:

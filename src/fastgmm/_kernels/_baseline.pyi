@@ -52,6 +52,7 @@ def density_pass(
     workspace: _Real,
     n_threads: int,
 ) -> None: ...
+def note_moves(centers: _Real, previous: _Float64, moved: _Float64) -> None: ...
 def kmeans_pass(
     X: _Real,
     sample_weight: _Float64 | None,
@@ -79,6 +80,14 @@ def closest_pass(
     workspace: _Real,
     sums: _Float64,
     n_threads: int,
+) -> None: ...
+def rows_at(
+    closest: _Real,
+    sample_weight: _Float64 | None,
+    block_sums: _Float64,
+    thresholds: _Float64,
+    rows: NDArray[np.intp],
+    workspace: _Real,
 ) -> None: ...
 def exp_inplace(x: _Real) -> None: ...
 def log_inplace(x: _Real) -> None: ...

@@ -1,6 +1,8 @@
 # The passes of k-means over the rows, where EM starts; conventions and helpers are those of passes.pxi.  The rows are taken
 # relative to a `shift` (scikit-learn's KMeans subtracts the mean of the data) without ever being stored that way.
 
+from libc.math cimport sqrt
+
 
 cdef int pack_shifted(const real* X, int m, int d, const real* shift, real* xt) noexcept nogil:
     cdef int padded = pack(X, m, d, xt)
@@ -81,6 +83,26 @@ cdef inline void add_row(const real* x, const real* shift, double w, Shape s, Py
         sum_x[j] += w * (x[j] - shift[j])
 
 
+def note_moves(const real[:, ::1] centers, double[:, ::1] previous, double[::1] moved):
+    """Add to ``moved`` (see `kmeans_pass`) how far the centers went from ``previous``, which become those of ``centers``."""
+    cdef double step, square, move, largest = 0.0, second = 0.0
+    cdef Py_ssize_t k, j, fastest = 0
+    for k in range(centers.shape[0]):
+        square = 0.0
+        for j in range(centers.shape[1]):
+            step = centers[k, j] - previous[k, j]
+            square += step * step
+            previous[k, j] = centers[k, j]
+        move = sqrt(square) * (1 + 1e-12)  # never rounded down
+        moved[k] += move
+        if move > largest:
+            second, largest, fastest = largest, move, k
+        elif move > second:
+            second = move
+    for k in range(centers.shape[0]):
+        moved[k] += second if k == fastest else largest
+
+
 def kmeans_pass(const real[:, ::1] X, const double[::1] sample_weight, const real[::1] shift, const real[:, ::1] centers,
                 const double[::1] moved, bint fresh, int32_t[::1] labels, float[::1] gaps, double[::1] counts,
                 double[:, ::1] sum_x, real[::1] workspace, double[::1] sums, int n_threads):
@@ -154,8 +176,8 @@ def closest_pass(const real[:, ::1] X, const double[::1] sample_weight, const re
                  double[::1] sums, int n_threads):
     """k-means++: potentials_c = sum_i w_i min(closest_i, |x_i - shift - c|^2) for each of a few candidate centers c.
 
-    With ``block_sums`` (one number for each BLOCK rows) there is one center: it is taken, ``closest`` becomes the minimum (without looking
-    at the old values if ``restart``) and ``block_sums`` its weighted sums over the blocks."""
+    They are added to ``potentials``.  With ``block_sums`` (one number for each BLOCK rows) there is one center: it is taken, ``closest``
+    becomes the minimum (without looking at the old values if ``restart``) and ``block_sums`` its weighted sums over the blocks."""
     cdef Shape s = shape_of(X.shape[1], centers.shape[0], centers.shape[0], 1)
     cdef Py_ssize_t n = X.shape[0], size = sums_length(s), rows = rows_length(s)
     cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
@@ -178,6 +200,48 @@ def closest_pass(const real[:, ::1] X, const double[::1] sample_weight, const re
                 closest_rows(data, weights, origin, first_row(n, t, n_threads), first_row(n, t + 1, n_threads), s, mu, nearest, keep,
                              restart, by_block, work + t * rows, partial + t * size)
         for k in range(s.n_components):
-            potentials[k] = 0.0
-            for t in range(n_threads):
-                potentials[k] += partial[t * size + k]
+            for t in range(1, n_threads):
+                partial[k] += partial[t * size + k]
+            potentials[k] += partial[k]
+
+
+cdef Py_ssize_t row_at(const real* closest, const double* weights, const double* block_sums, double threshold, Py_ssize_t n,
+                       real* weighted) noexcept nogil:
+    cdef Py_ssize_t first = 0, stop = n, i
+    cdef int m, q
+    cdef double before = 0.0
+    cdef real cumulated = 0.0
+    cdef const real* mass
+    if real is double:  # the sums over blocks are known: cumulate within the one block in question
+        for i in range(n_blocks(n) - 1):
+            if before + block_sums[i] >= threshold:
+                break
+            before += block_sums[i]
+            first += BLOCK_ROWS
+        stop = min(first + BLOCK_ROWS, n)
+    while first < stop:
+        m = min(BLOCK_ROWS, stop - first)
+        mass = closest + first
+        if weights != NULL:
+            for q in range(m):  # apart from their sum: fused with the addition, the product would not be rounded
+                weighted[q] = <real>weights[first + q] * mass[q]
+            mass = weighted
+        for q in range(m):
+            cumulated += mass[q]
+            if cumulated + before >= threshold:
+                return first + q
+        first += m
+    return stop - 1
+
+
+def rows_at(const real[::1] closest, const double[::1] sample_weight, const double[::1] block_sums, const double[::1] thresholds,
+            Py_ssize_t[::1] rows, real[::1] workspace):
+    """k-means++: rows[t] is the first row at which sum_i w_i closest_i, cumulated, reaches thresholds[t].
+
+    With float32 the sum is rounded to float32 row after row.  From some 10,000 rows on that rounding decides which row it is;
+    scikit-learn's sums have it, since version 1.8: exact ones would be another start."""
+    cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
+    cdef Py_ssize_t t
+    with nogil:
+        for t in range(thresholds.shape[0]):
+            rows[t] = row_at(&closest[0], weights, &block_sums[0], thresholds[t], closest.shape[0], &workspace[0])
