@@ -12,6 +12,7 @@ from abc import abstractmethod
 from copy import deepcopy
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -33,7 +34,7 @@ from fastgmm._validation import (
 )
 
 
-class MixtureEstimator:
+class MixtureEstimator(BaseEstimator):
     """Base of the estimators, before the scikit-learn class in the order of inheritance."""
 
     _sklearn_class: type  # the class that the estimator stands in for
@@ -155,7 +156,7 @@ class MixtureEstimator:
     def _set_fitted(self, result: EMResult, attributes: dict[str, object], dtype) -> None:
         """Set the fitted attributes, arrays in the dtype of the data; all are checked before the first is set."""
         converted = {name: _as_fitted(name, value, dtype) for name, value in attributes.items()}
-        vars(self).update(converted)
+        self.__dict__.update(converted)
         self.converged_ = result.converged
         self.n_iter_ = len(result.lower_bounds)
         self.lower_bound_ = result.lower_bound

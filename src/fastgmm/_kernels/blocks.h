@@ -266,30 +266,32 @@ INLINE void NAME(peak_of_four)(const REAL *RESTRICT p, int padded, REAL *RESTRIC
     }
 }
 
-/* `count` components, two where there are: p <- x = exp(p - peak), total += x, spread += x (p - peak); with `root` x^2 is
- * what is summed.  Where x = 0 the difference may be infinite, and is replaced by the cut. */
+/* One row and component: x = exp(p - peak), with `root` x^2 for `total`.  Where x = 0 the difference may be infinite. */
+#define TERM(pk)                                                                                                       \
+    do {                                                                                                               \
+        REAL t = (pk)[i] - peak[i], x = EXP(t, cut), xx = root ? x * x : x;                                            \
+        (pk)[i] = x;                                                                                                   \
+        sum += xx;                                                                                                     \
+        if (with_spread) sum_t += xx * (t > cut ? t : cut);                                                            \
+    } while (0)
+
+/* `count` components: p <- x = exp(p - peak), total += x, spread += x (p - peak); with `root` x^2 is what is summed. */
 INLINE void NAME(exponentials)(const int count, REAL *RESTRICT p, int padded, const int root, const REAL cut,
                                const REAL *RESTRICT peak, REAL *RESTRICT total, const int with_spread,
                                REAL *RESTRICT spread)
 {
-    REAL *RESTRICT a = p, *RESTRICT b = p + STRIDE;
+    REAL *RESTRICT a = p, *RESTRICT b = a + STRIDE, *RESTRICT c = b + STRIDE, *RESTRICT e = c + STRIDE;
     for (int i = 0; i < padded; i++) {
-        REAL t = a[i] - peak[i], x = EXP(t, cut), xx = root ? x * x : x;
-        REAL u = 0, y = 0, yy = 0;
-        a[i] = x;
-        if (count == 2) {
-            u = b[i] - peak[i];
-            y = EXP(u, cut);
-            yy = root ? y * y : y;
-            b[i] = y;
-        }
-        total[i] += count == 2 ? xx + yy : xx;
-        if (with_spread) {
-            REAL sum = xx * (t > cut ? t : cut);
-            spread[i] += count == 2 ? sum + yy * (u > cut ? u : cut) : sum;
-        }
+        REAL sum = 0, sum_t = 0;
+        TERM(a);
+        if (count > 1) TERM(b);
+        if (count > 2) TERM(c);
+        if (count > 3) TERM(e);
+        total[i] += sum;
+        if (with_spread) spread[i] += sum_t;
     }
 }
+#undef TERM
 
 /* In: p[k] = h-scaled log-probabilities.  Out: p[k] = exp(p[k] - max), `peak` the max, `total` = sum_k of what sums to
  * the likelihood: with `root` p holds half the log-probability, so that p[k]^2 is what is summed, and sqrt(resp) = p[k]
@@ -304,7 +306,9 @@ INLINE void NAME(softmax)(REAL *RESTRICT p, int n_components, int padded, const 
     for (; k + 4 <= n_components; k += 4) NAME(peak_of_four)(p + k * STRIDE, padded, peak);
     for (; k < n_components; k++)
         for (int i = 0; i < padded; i++) peak[i] = p[k * STRIDE + i] > peak[i] ? p[k * STRIDE + i] : peak[i];
-    for (k = 0; k + 2 <= n_components; k += 2)
+    for (k = 0; k + 4 <= n_components; k += 4)
+        NAME(exponentials)(4, p + k * STRIDE, padded, root, cut, peak, total, with_spread, spread);
+    for (; k + 2 <= n_components; k += 2)
         NAME(exponentials)(2, p + k * STRIDE, padded, root, cut, peak, total, with_spread, spread);
     if (k < n_components)
         NAME(exponentials)(1, p + k * STRIDE, padded, root, cut, peak, total, with_spread, spread);
@@ -335,22 +339,27 @@ static void NAME(softmax_all)(REAL *RESTRICT p, int K, int padded, REAL *RESTRIC
     NAME(softmax)(p, K, padded, 0, EXP_CUT, peak, total, 0, NULL);
 }
 
-/* peak <- log p(x_i) */
-INLINE void NAME(log_likelihoods)(REAL *RESTRICT peak, const REAL *RESTRICT total, int padded, const int root)
+INLINE void NAME(finish_softmax)(REAL *RESTRICT peak, REAL *RESTRICT total, int padded, const int root,
+                                 const int with_spread, REAL *RESTRICT spread)
 {
     for (int i = 0; i < padded; i++) {
-        REAL sum = LOG(total[i] > 1 ? total[i] : 1);
-        peak[i] = (root ? 2 * peak[i] : peak[i]) + (total[i] > 0 ? sum : -REAL_INF);
+        REAL sum = total[i] > 1 ? total[i] : 1, log_sum = LOG(sum), inverse = 1 / sum;
+        peak[i] = (root ? 2 * peak[i] : peak[i]) + (total[i] > 0 ? log_sum : -REAL_INF);
+        if (with_spread) spread[i] = log_sum - (root ? 2 * spread[i] : spread[i]) * inverse;
+        total[i] = total[i] > 0 ? inverse : 0;
     }
 }
 
-/* spread <- the entropy of a row's responsibilities, -sum_k resp_ik log resp_ik = log total_i - spread_i / total_i */
-INLINE void NAME(entropies)(REAL *RESTRICT spread, const REAL *RESTRICT total, int padded, const int root)
+/* After softmax: peak <- log p(x_i), total <- its inverse, 0 where no component reaches the row (total = 0, else it is
+ * at least 1).  Unless `spread` is NULL it becomes the entropy of the row's responsibilities,
+ * -sum_k resp_ik log resp_ik = log total_i - spread_i / total_i. */
+INLINE void NAME(log_likelihoods)(REAL *RESTRICT peak, REAL *RESTRICT total, int padded, const int root,
+                                  REAL *RESTRICT spread)
 {
-    for (int i = 0; i < padded; i++) {
-        REAL sum = total[i] > 1 ? total[i] : 1;
-        spread[i] = LOG(sum) - (root ? 2 * spread[i] : spread[i]) / sum;
-    }
+    if (spread)
+        NAME(finish_softmax)(peak, total, padded, root, 1, spread);
+    else
+        NAME(finish_softmax)(peak, total, padded, root, 0, NULL);
 }
 
 /* ---- statistics: nk += r_i, sum_x += r_i (x_i - c), scatter += r_i (x_i - c)(x_i - c)^T, with r_i = w_i resp_i ----
@@ -570,15 +579,13 @@ static void NAME(take_labels)(const int32_t *RESTRICT labels, int m, int padded,
     }
 }
 
-/* scale_i = w_i / total_i (with `root` its square root), 0 in the padding and where no component reaches the row
- * (total_i = 0). */
-INLINE void NAME(row_scales)(const double *RESTRICT weights, const REAL *RESTRICT total, int m, int padded,
+/* scale_i = w_i inverse_i (with `root` its square root; inverse = NULL: all 1), 0 in the padding. */
+INLINE void NAME(row_scales)(const double *RESTRICT weights, const REAL *RESTRICT inverse, int m, int padded,
                              const int root, REAL *RESTRICT scale)
 {
     for (int i = 0; i < m; i++) {
-        REAL w = weights ? (REAL)weights[i] : 1;
-        REAL ratio = total ? w / total[i] : w;
-        scale[i] = total && !(total[i] > 0) ? 0 : root ? (REAL)sqrt(ratio) : ratio;
+        REAL w = (weights ? (REAL)weights[i] : 1) * (inverse ? inverse[i] : 1);
+        scale[i] = root ? (REAL)sqrt(w) : w;
     }
     for (int i = m; i < padded; i++) scale[i] = 0;
 }
@@ -595,15 +602,14 @@ static double NAME(weighted_sum)(const REAL *RESTRICT x, const double *RESTRICT 
     return sum;
 }
 
-/* Row-major out (m, K) = p[k] / total; 1 / K for all k where the row is beyond the reach of every component (total =
- * 0). */
-INLINE void NAME(write_resp)(const REAL *RESTRICT p, const REAL *RESTRICT total, int m, int n_components,
+/* Row-major out (m, K) = p[k] * inverse; 1 / K for all k where no component reaches the row (inverse = 0). */
+INLINE void NAME(write_resp)(const REAL *RESTRICT p, const REAL *RESTRICT inverse, int m, int n_components,
                              REAL *RESTRICT out)
 {
     for (int i = 0; i < m; i++) {
-        REAL inverse = total[i] > 0 ? 1 / total[i] : 0, else_equal = total[i] > 0 ? 0 : (REAL)1 / n_components;
+        REAL else_equal = inverse[i] > 0 ? 0 : (REAL)1 / n_components;
         for (int k = 0; k < n_components; k++)
-            out[(ptrdiff_t)i * n_components + k] = p[(ptrdiff_t)k * STRIDE + i] * inverse + else_equal;
+            out[(ptrdiff_t)i * n_components + k] = p[(ptrdiff_t)k * STRIDE + i] * inverse[i] + else_equal;
     }
 }
 

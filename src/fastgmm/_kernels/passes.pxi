@@ -39,8 +39,7 @@ cdef extern from "kernels.h" nogil:
     void softmax_roots_f64(double*, int, int, double*, double*, double*)
     void softmax_sums_f64(double*, int, int, double*, double*, double*)
     void softmax_all_f64(double*, int, int, double*, double*)
-    void log_likelihoods_f64(double*, const double*, int, const int)
-    void entropies_f64(double*, const double*, int, const int)
+    void log_likelihoods_f64(double*, double*, int, const int, double*)
     void row_scales_f64(const double*, const double*, int, int, const int, double*)
     void accumulate_full_f64(const double*, int, int, const double*, double*, const double*, double*, double*, double*, double*)
     void accumulate_diag_f64(const double*, int, int, int, const double*, double*, const double*, double*, double*, double*)
@@ -64,8 +63,7 @@ cdef extern from "kernels.h" nogil:
     void softmax_roots_f32(float*, int, int, float*, float*, float*)
     void softmax_sums_f32(float*, int, int, float*, float*, float*)
     void softmax_all_f32(float*, int, int, float*, float*)
-    void log_likelihoods_f32(float*, const float*, int, const int)
-    void entropies_f32(float*, const float*, int, const int)
+    void log_likelihoods_f32(float*, float*, int, const int, float*)
     void row_scales_f32(const double*, const float*, int, int, const int, float*)
     void accumulate_full_f32(const float*, int, int, const float*, float*, const float*, float*, double*, double*, double*)
     void accumulate_diag_f32(const float*, int, int, int, const float*, float*, const float*, double*, double*, double*)
@@ -189,43 +187,39 @@ cdef void log_probs(const real* xt, int padded, Shape s, const real* means, cons
         prefetch_slice(ahead, ahead_bytes, k, s.n_components)
 
 
-cdef void softmax(real* p, int padded, Shape s, real* peak, real* total, real* entropy) noexcept nogil:
-    """For the statistics: p <- exp(p - peak), total <- their sum (of squares), peak <- log p(x), and unless it is NULL entropy <- the
-    responsibilities' -sum_k resp log resp."""
+cdef void softmax(real* p, int padded, Shape s, real* peak, real* inverse, real* entropy) noexcept nogil:
+    """For the statistics: p <- exp(p - peak), inverse <- 1 / their sum (of squares), peak <- log p(x), and unless it is NULL entropy <-
+    -sum_k resp log resp."""
     if real is double:
         if s.root:
-            softmax_roots_f64(p, s.n_components, padded, peak, total, entropy)
+            softmax_roots_f64(p, s.n_components, padded, peak, inverse, entropy)
         else:
-            softmax_sums_f64(p, s.n_components, padded, peak, total, entropy)
-        log_likelihoods_f64(peak, total, padded, s.root)
-        if entropy != NULL:
-            entropies_f64(entropy, total, padded, s.root)
+            softmax_sums_f64(p, s.n_components, padded, peak, inverse, entropy)
+        log_likelihoods_f64(peak, inverse, padded, s.root, entropy)
     else:
         if s.root:
-            softmax_roots_f32(p, s.n_components, padded, peak, total, entropy)
+            softmax_roots_f32(p, s.n_components, padded, peak, inverse, entropy)
         else:
-            softmax_sums_f32(p, s.n_components, padded, peak, total, entropy)
-        log_likelihoods_f32(peak, total, padded, s.root)
-        if entropy != NULL:
-            entropies_f32(entropy, total, padded, s.root)
+            softmax_sums_f32(p, s.n_components, padded, peak, inverse, entropy)
+        log_likelihoods_f32(peak, inverse, padded, s.root, entropy)
 
 
-cdef void softmax_all(real* p, int padded, Shape s, real* peak, real* total) noexcept nogil:
+cdef void softmax_all(real* p, int padded, Shape s, real* peak, real* inverse) noexcept nogil:
     """For output: nothing is cut off."""
     if real is double:
-        softmax_all_f64(p, s.n_components, padded, peak, total)
-        log_likelihoods_f64(peak, total, padded, 0)
+        softmax_all_f64(p, s.n_components, padded, peak, inverse)
+        log_likelihoods_f64(peak, inverse, padded, 0, NULL)
     else:
-        softmax_all_f32(p, s.n_components, padded, peak, total)
-        log_likelihoods_f32(peak, total, padded, 0)
+        softmax_all_f32(p, s.n_components, padded, peak, inverse)
+        log_likelihoods_f32(peak, inverse, padded, 0, NULL)
 
 
-cdef void scales(const double* weights, const real* total, int m, int padded, Shape s, real* scale) noexcept nogil:
+cdef void scales(const double* weights, const real* inverse, int m, int padded, Shape s, real* scale) noexcept nogil:
     """What p is to be multiplied by to become (the root of) the weighted responsibilities."""
     if real is double:
-        row_scales_f64(weights, total, m, padded, s.root, scale)
+        row_scales_f64(weights, inverse, m, padded, s.root, scale)
     else:
-        row_scales_f32(weights, total, m, padded, s.root, scale)
+        row_scales_f32(weights, inverse, m, padded, s.root, scale)
 
 
 cdef void accumulate(const real* xt, int padded, Shape s, const real* centers, real* p, const real* scale, real* z,
@@ -256,8 +250,8 @@ cdef void em_rows(const real* X, const double* weights, Py_ssize_t start, Py_ssi
     cdef real* z = xt + s.d * STRIDE
     cdef real* p = z + s.d * STRIDE
     cdef real* peak = p + <Py_ssize_t>s.n_components * STRIDE
-    cdef real* total = peak + STRIDE
-    cdef real* scale = total + STRIDE
+    cdef real* inverse = peak + STRIDE
+    cdef real* scale = inverse + STRIDE
     cdef real* entropy = scale + STRIDE if with_entropy else NULL
     cdef Py_ssize_t first, block
     cdef int m, padded
@@ -269,11 +263,11 @@ cdef void em_rows(const real* X, const double* weights, Py_ssize_t start, Py_ssi
         padded = pack(X + first * s.d, m, s.d, xt)
         log_probs(xt, padded, s, means, packed, log_const, <const char*>(X + (first + m) * s.d),
                   min(BLOCK_ROWS, stop - first - m) * s.d * sizeof(real), s.root, p)
-        softmax(p, padded, s, peak, total, entropy)
+        softmax(p, padded, s, peak, inverse, entropy)
         sums[0] += weighted_sum(peak, w, m)
         if with_entropy:
             sums[1] += weighted_sum(entropy, w, m)
-        scales(w, total, m, padded, s, scale)
+        scales(w, inverse, m, padded, s, scale)
         accumulate(xt, padded, s, centers, p, scale, z, sums + 2)
 
 
@@ -391,8 +385,8 @@ cdef void density_rows(const real* X, Py_ssize_t start, Py_ssize_t stop, Shape s
                        real* xt, real* log_prob_norm, int64_t* labels, real* resp) noexcept nogil:
     cdef real* p = xt + 2 * s.d * STRIDE
     cdef real* peak = p + <Py_ssize_t>s.n_components * STRIDE
-    cdef real* total = peak + STRIDE
-    cdef int32_t* best = <int32_t*>(total + STRIDE)
+    cdef real* inverse = peak + STRIDE
+    cdef int32_t* best = <int32_t*>(inverse + STRIDE)
     cdef Py_ssize_t i, first, block
     cdef int m, padded
     for block in range(n_blocks(stop - start)):
@@ -409,15 +403,15 @@ cdef void density_rows(const real* X, Py_ssize_t start, Py_ssize_t stop, Shape s
             for i in range(m):
                 labels[first + i] = best[i]
         if log_prob_norm != NULL or resp != NULL:
-            softmax_all(p, padded, s, peak, total)
+            softmax_all(p, padded, s, peak, inverse)
             if log_prob_norm != NULL:
                 for i in range(m):
                     log_prob_norm[first + i] = peak[i]
             if resp != NULL:
                 if real is double:
-                    write_resp_f64(p, total, m, s.n_components, resp + first * s.n_components)
+                    write_resp_f64(p, inverse, m, s.n_components, resp + first * s.n_components)
                 else:
-                    write_resp_f32(p, total, m, s.n_components, resp + first * s.n_components)
+                    write_resp_f32(p, inverse, m, s.n_components, resp + first * s.n_components)
 
 
 def density_pass(const real[:, ::1] X, const real[:, ::1] means, const real[:, :, ::1] factors, const double[::1] log_const,
