@@ -1,0 +1,77 @@
+"""Time whole default fits of small data, from call to return, beside scikit-learn's.
+
+    python benchmarks/small_fits.py
+    python benchmarks/small_fits.py --threads 1
+
+How to read the output: benchmarks/README.md.
+"""
+
+import argparse
+import time
+import warnings
+
+import numpy as np
+from sklearn import mixture as sklearn_mixture
+from sklearn.exceptions import ConvergenceWarning
+
+import fastgmm
+from fastgmm._benchmark import Case, describe_machine, limited_threads, make_case
+
+ESTIMATORS = ("GaussianMixture", "BayesianGaussianMixture")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, help="hold both to so many threads")
+    parser.add_argument("--repeats", type=int, default=41, help="fits of each, in turns (default 41)")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    with limited_threads(options.threads) as n_threads:
+        for label, value in describe_machine(n_threads).items():
+            print(f"{label:>20}: {value}")
+        print("\nMilliseconds per fit: median +- half the interquartile range; 'x' is how many times fastgmm's time.\n")
+        print(f"{'estimator':<24}{'N x d, K':>14}{'fastgmm':>17}{'n_iter':>8}{'scikit-learn':>18}{'n_iter':>8}{'x':>7}")
+        for name in ESTIMATORS:
+            for X, n_components in make_data():
+                print_row(name, X, n_components, options.repeats)
+
+
+def make_data() -> list[tuple[np.ndarray, int]]:
+    """Columns of three lengths and points in the plane, each with its number of components."""
+    columns = [(make_column(n_samples), 10) for n_samples in (1_000, 3_000, 10_000)]
+    plane, _ = make_case(Case("full", 1_000, 2, 3))
+    return [*columns, (plane, 3)]
+
+
+def make_column(n_samples: int) -> np.ndarray:
+    """Four clusters of different widths on a line."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(4, size=n_samples)
+    centers, widths = np.array([-8.0, -2.0, 1.0, 7.0]), np.array([0.3, 1.0, 0.5, 2.0])
+    return rng.normal(centers[labels], widths[labels])[:, np.newaxis]
+
+
+def print_row(name: str, X: np.ndarray, n_components: int, repeats: int) -> None:
+    models = [getattr(module, name)(n_components=n_components, random_state=0) for module in (fastgmm, sklearn_mixture)]
+    for model in models:  # warm up
+        model.fit(X)
+    seconds = np.array([[time_fit(model, X) for model in models] for _ in range(repeats)])
+    ours, theirs = np.median(seconds, axis=0)
+    low, high = np.percentile(seconds, [25, 75], axis=0)
+    spreads = 50 * (high - low) / (ours, theirs)
+    size = f"{len(X):,} x {X.shape[1]}, {n_components}"
+    cells = [
+        f"{1e3 * median:>{width}.2f} +-{spread:>3.0f}%{model.n_iter_:>8}"
+        for median, spread, model, width in zip((ours, theirs), spreads, models, (10, 11), strict=True)
+    ]
+    print(f"{name:<24}{size:>14}{cells[0]}{cells[1]}{theirs / ours:>7.2f}", flush=True)
+
+
+def time_fit(model, X: np.ndarray) -> float:
+    begin = time.perf_counter()
+    model.fit(X)
+    return time.perf_counter() - begin
+
+
+if __name__ == "__main__":
+    main()
