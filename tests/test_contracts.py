@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fastgmm import GaussianMixture, _kernels
+from fastgmm import BayesianGaussianMixture, GaussianMixture, _kernels
 from fastgmm._covariance import COVARIANCE_TYPES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -15,6 +15,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 TYPES = list(COVARIANCE_TYPES)
 METHODS = ["predict", "predict_proba", "score_samples", "score", "aic", "bic"]
 MIB = 2**20
+
+both_estimators = pytest.mark.parametrize("estimator", [GaussianMixture, BayesianGaussianMixture])
 
 
 def clusters(n_rows=500, n_features=3, dtype=np.float64):
@@ -41,6 +43,15 @@ def given_start(X, n_components, covariance_type="full"):
     }
 
 
+def ready_to_go_on(estimator, X, n_components, covariance_type="full"):
+    """Fitted to the first rows; further fits go on from there, so that none has to find a start."""
+    mixture = estimator(
+        n_components=n_components, covariance_type=covariance_type, max_iter=2, tol=0, warm_start=True, n_threads=2,
+        random_state=0,
+    )  # fmt: skip
+    return mixture.fit(X[:1000])
+
+
 def peak_of(function, *arguments):
     """Bytes that a call has allocated at its peak, by Python and NumPy."""
     function(*arguments)  # first: imports and caches are not the call's
@@ -57,21 +68,28 @@ def peak_of(function, *arguments):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("covariance_type", TYPES)
-def test_memory_of_a_fit_does_not_grow_with_n(covariance_type, dtype):
-    """From a given start; two sizes that use the same number of threads. A tenth of a byte a row would show."""
+@both_estimators
+def test_memory_of_a_fit_does_not_grow_with_n(estimator, covariance_type, dtype):
+    """Start apart; two sizes that use the same number of threads. A tenth of a byte a row would show."""
     small, large = clusters(50_000, 4, dtype), clusters(500_000, 4, dtype)
-    gmm = GaussianMixture(8, max_iter=2, n_threads=2, **given_start(small, 8, covariance_type))
+    gmm = ready_to_go_on(estimator, small, 8, covariance_type)
     assert peak_of(gmm.fit, large) < peak_of(gmm.fit, small) + 45_000
     assert peak_of(gmm.fit, large) < MIB
 
 
-@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
-def test_memory_of_a_million_rows(init_params):
+@pytest.mark.parametrize(
+    ("estimator", "init_params"),
+    [
+        *((GaussianMixture, start) for start in ("kmeans", "k-means++", "random", "random_from_data")),
+        (BayesianGaussianMixture, "random"),
+    ],
+)
+def test_memory_of_a_million_rows(estimator, init_params):
     """16 MiB above X for N = 1M, d = 8, K = 16, start included: closest distances, then labels of k-means."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1_000_000, 8))
     X += 6 * rng.integers(16, size=(len(X), 1))
-    gmm = GaussianMixture(16, max_iter=1, init_params=init_params, random_state=0, n_threads=2)
+    gmm = estimator(n_components=16, max_iter=1, init_params=init_params, random_state=0, n_threads=2)
     tracemalloc.start()
     try:
         gmm.fit(X)
@@ -92,28 +110,31 @@ def test_memory_of_methods(method, bytes_a_row):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("read_only", [False, True])
 @pytest.mark.parametrize("method", ["fit", "score"])
-def test_arrays_are_not_copied(method, read_only, dtype):
+@both_estimators
+def test_arrays_are_not_copied(estimator, method, read_only, dtype):
     X = clusters(200_000, 8, dtype)
     X.flags.writeable = not read_only
-    gmm = GaussianMixture(2, max_iter=1, **given_start(X, 2)).fit(X[:100])
+    gmm = ready_to_go_on(estimator, X, 2)
     assert peak_of(getattr(gmm, method), X) < X.nbytes / 4
 
 
 @pytest.mark.parametrize("mode", ["r", "c", "r+"])
 @pytest.mark.parametrize("method", ["fit", "score"])
-def test_memory_maps_are_not_copied(method, mode, tmp_path):
+@both_estimators
+def test_memory_maps_are_not_copied(estimator, method, mode, tmp_path):
     np.save(tmp_path / "X.npy", clusters(200_000, 8))
     X = np.load(tmp_path / "X.npy", mmap_mode=mode)
-    gmm = GaussianMixture(2, max_iter=1, **given_start(X, 2)).fit(X[:100])
+    gmm = ready_to_go_on(estimator, X, 2)
     assert peak_of(getattr(gmm, method), X) < X.nbytes / 4
 
 
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
-def test_read_only_memory_map_gives_the_same_fit(init_params, tmp_path):
+@both_estimators
+def test_read_only_memory_map_gives_the_same_fit(estimator, init_params, tmp_path):
     X = clusters()
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
-    gmm = GaussianMixture(3, init_params=init_params, random_state=0)
+    gmm = estimator(n_components=3, init_params=init_params, random_state=0)
     np.testing.assert_array_equal(gmm.fit(mapped).means_, gmm.fit(X).means_)
     np.testing.assert_array_equal(gmm.predict(mapped), gmm.predict(X))
     assert gmm.score(mapped) == gmm.score(X)
@@ -169,11 +190,12 @@ INPUTS = {
 
 @pytest.mark.parametrize("covariance_type", ["full", "diag"])
 @pytest.mark.parametrize("kind", INPUTS)
-def test_kinds_of_input_give_the_same(kind, covariance_type):
+@both_estimators
+def test_kinds_of_input_give_the_same(estimator, kind, covariance_type):
     X = clusters()
     converted = INPUTS[kind](X)
     expected, actual = (
-        GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(data) for data in (X, converted)
+        estimator(n_components=3, covariance_type=covariance_type, random_state=0).fit(data) for data in (X, converted)
     )
     np.testing.assert_array_equal(actual.means_, expected.means_)
     np.testing.assert_array_equal(actual.covariances_, expected.covariances_)
@@ -211,10 +233,12 @@ def test_kinds_of_weights_give_the_same(kind, unit):
     assert actual.bic(X, sample_weight=converted) == pytest.approx(expected.bic(X, sample_weight=weights), rel=1e-14)
 
 
-def test_integer_weights():
+@both_estimators
+def test_integer_weights(estimator):
     X, weights = clusters(), np.random.default_rng(1).integers(1, 5, 500)
     expected, actual = (
-        GaussianMixture(3, random_state=0).fit(X, sample_weight=weights.astype(dtype)) for dtype in (float, np.int8)
+        estimator(n_components=3, random_state=0).fit(X, sample_weight=weights.astype(dtype))
+        for dtype in (float, np.int8)
     )
     np.testing.assert_array_equal(actual.means_, expected.means_)
 
@@ -231,18 +255,22 @@ def test_scale_of_weights_does_not_matter(init_params, scale):
 
 
 @pytest.mark.parametrize("change", [np.asfortranarray, with_room, frozen, unaligned])
-def test_kinds_of_float32_give_the_same(change):
+@both_estimators
+def test_kinds_of_float32_give_the_same(estimator, change):
     X = clusters(dtype=np.float32)
-    expected, actual = (GaussianMixture(3, random_state=0).fit(data) for data in (X, change(X).astype(np.float32)))
+    expected, actual = (
+        estimator(n_components=3, random_state=0).fit(data) for data in (X, change(X).astype(np.float32))
+    )
     assert actual.means_.dtype == actual.predict_proba(change(X).astype(np.float32)).dtype == np.float32
     np.testing.assert_array_equal(actual.means_, expected.means_)
 
 
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
-def test_input_is_left_alone(init_params):
+@both_estimators
+def test_input_is_left_alone(estimator, init_params):
     X, weights = clusters(), np.linspace(0.5, 2, 500)
     before = X.copy(), weights.copy()
-    gmm = GaussianMixture(3, init_params=init_params, random_state=0).fit(X, sample_weight=weights)
+    gmm = estimator(n_components=3, init_params=init_params, random_state=0).fit(X, sample_weight=weights)
     gmm.predict_proba(X)
     np.testing.assert_array_equal(X, before[0])
     np.testing.assert_array_equal(weights, before[1])
@@ -264,10 +292,11 @@ def test_results_are_the_users_own():
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("covariance_type", TYPES)
-def test_one_row(covariance_type, dtype):
+@both_estimators
+def test_one_row(estimator, covariance_type, dtype):
     """A single row gets what it gets among others."""
     X = clusters(dtype=dtype)
-    gmm = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(X)
+    gmm = estimator(n_components=3, covariance_type=covariance_type, random_state=0).fit(X)
     row = X[123:124]
     np.testing.assert_array_equal(gmm.predict(row), gmm.predict(X)[123:124])
     np.testing.assert_array_equal(gmm.predict_proba(row), gmm.predict_proba(X)[123:124])
@@ -277,10 +306,11 @@ def test_one_row(covariance_type, dtype):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("covariance_type", TYPES)
-def test_probabilities(covariance_type, dtype):
+@both_estimators
+def test_probabilities(estimator, covariance_type, dtype):
     """They sum to one, far from the data too, and agree with the labels."""
     X = np.vstack([clusters(), 100 * clusters()]).astype(dtype)
-    gmm = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(clusters(dtype=dtype))
+    gmm = estimator(n_components=3, covariance_type=covariance_type, random_state=0).fit(clusters(dtype=dtype))
     resp = gmm.predict_proba(X)
     assert resp.shape == (1000, 3)
     assert resp.min() >= 0
@@ -341,9 +371,10 @@ def test_pickle_serves_other_machines(variant, n_threads, tmp_path, run_python):
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_pickle_is_bitwise(protocol):
+@both_estimators
+def test_pickle_is_bitwise(estimator, protocol):
     X = clusters()
-    gmm = GaussianMixture(3, random_state=0).fit(X)
+    gmm = estimator(n_components=3, random_state=0).fit(X)
     copy = pickle.loads(pickle.dumps(gmm, protocol))
     assert vars(copy).keys() == vars(gmm).keys()
     np.testing.assert_array_equal(copy.predict_proba(X), gmm.predict_proba(X))
@@ -361,11 +392,12 @@ MESSAGE = "ill-defined|log-likelihood became|exceeds the range"
 @pytest.mark.parametrize("rows", [slice(None), slice(5, 6)], ids=["all rows", "one row"])
 @pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
-def test_overflow_raises(init_params, covariance_type, rows, dtype):
+@both_estimators
+def test_overflow_raises(estimator, init_params, covariance_type, rows, dtype):
     """Squares of the data exceed the dtype: no covariance, density or distance of them exists."""
     X = np.random.default_rng(0).normal(size=(600, 3)).astype(dtype)
     X[rows] *= TOO_LARGE[dtype]
-    gmm = GaussianMixture(2, covariance_type=covariance_type, init_params=init_params, random_state=0)
+    gmm = estimator(n_components=2, covariance_type=covariance_type, init_params=init_params, random_state=0)
     with pytest.raises(ValueError, match=MESSAGE):
         gmm.fit(X)
     assert not hasattr(gmm, "means_")
@@ -381,9 +413,20 @@ def test_unreachable_row_raises_and_says_why(covariance_type, dtype):
         GaussianMixture(2, **start).fit(X)
 
 
-def test_failed_fit_leaves_the_old_one():
+def test_unreachable_row_raises_and_says_why_beside_priors():
     X = clusters()
-    gmm = GaussianMixture(2, random_state=0).fit(X)
+    bgm = BayesianGaussianMixture(n_components=2, mean_prior=X[0], covariance_prior=np.eye(3), warm_start=True).fit(X)
+    before = bgm.predict_proba(X)
+    X[7] = 1e200
+    with pytest.raises(ValueError, match=r"became -inf: some row lies beyond the reach.*Rescale the features"):
+        bgm.fit(X)
+    np.testing.assert_array_equal(bgm.predict_proba(clusters()), before)
+
+
+@both_estimators
+def test_failed_fit_leaves_the_old_one(estimator):
+    X = clusters()
+    gmm = estimator(n_components=2, random_state=0).fit(X)
     before = gmm.predict_proba(X)
     with pytest.raises(ValueError, match=MESSAGE):
         gmm.fit(X * 1e200)
@@ -392,17 +435,24 @@ def test_failed_fit_leaves_the_old_one():
 
 @pytest.mark.parametrize("dtype", TOO_LARGE)
 @pytest.mark.parametrize("covariance_type", TYPES)
-def test_probabilities_of_an_unreachable_row(covariance_type, dtype):
+@both_estimators
+def test_probabilities_of_an_unreachable_row(estimator, covariance_type, dtype):
     X = clusters(dtype=dtype)
-    gmm = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X)
+    gmm = estimator(n_components=2, covariance_type=covariance_type, random_state=0).fit(X)
     X[7] = TOO_LARGE[dtype]
     assert gmm.score_samples(X)[7] == -np.inf
     np.testing.assert_allclose(gmm.predict_proba(X).sum(axis=1), 1, rtol=1e-6)
 
 
-@pytest.mark.parametrize("method", ["fit", "score", "aic", "bic"])
-def test_weights_whose_sum_overflows_are_refused(method):
+@pytest.mark.parametrize(
+    ("estimator", "method"),
+    [
+        *((GaussianMixture, method) for method in ("fit", "score", "aic", "bic")),
+        *((BayesianGaussianMixture, method) for method in ("fit", "score")),
+    ],
+)
+def test_weights_whose_sum_overflows_are_refused(estimator, method):
     X = clusters()
-    gmm = GaussianMixture(2, random_state=0).fit(X)
+    gmm = estimator(n_components=2, random_state=0).fit(X)
     with pytest.raises(ValueError, match="sum of sample_weight overflows"):
         getattr(gmm, method)(X, sample_weight=np.full(len(X), 1e308))

@@ -155,6 +155,25 @@ def test_oracle_agrees_with_scipy(covariance_type):
     )  # fmt: skip
 
 
+def test_variational_oracle_agrees_with_scipy():
+    """The special functions, and the normalizers of distributions that scipy.stats knows, at their own means."""
+    values = np.array([0.3, 1.0, 4.75, 1e5])
+    digammas = oracle.special(mpmath.digamma, values).astype(np.float64)
+    np.testing.assert_allclose(digammas, scipy.special.digamma(values), rtol=1e-14)
+    concentration = values[1:3].astype(oracle.LONG)
+    weights = (concentration / concentration.sum()).astype(np.float64)
+    log_density = oracle.log_dirichlet_normalizer(concentration) + (concentration - 1) @ np.log(weights)
+    expected = scipy.stats.dirichlet(concentration.astype(float)).logpdf(weights)
+    assert float(log_density) == pytest.approx(expected, rel=1e-13)
+    inverse_scale = random_covariances(np.random.default_rng(0), "full", 1, 3)
+    factors, nu = oracle.scale_factors(inverse_scale), 5.5
+    mean_precision = nu * (factors[0] @ factors[0].T).astype(np.float64)
+    log_det, trace = np.linalg.slogdet(mean_precision)[1], 3 * nu
+    log_density = oracle.log_wishart_normalizer([nu], factors)[0] + (nu - 4) / 2 * log_det - trace / 2
+    expected = scipy.stats.wishart(nu, np.linalg.inv(inverse_scale[0])).logpdf(mean_precision)
+    assert float(log_density) == pytest.approx(expected, rel=1e-12)
+
+
 def mp_column(values):
     return mpmath.matrix([mpmath.mpf(float(value)) for value in values])
 
@@ -191,12 +210,87 @@ def test_oracle_agrees_with_fifty_digits():
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_em_step(shape, covariance_type, dtype, n_threads, simd):
     p = problem(*shape, covariance_type, dtype)
-    actual = data_passes(p, covariance_type, n_threads).em_step(p.mixture)
+    passes = data_passes(p, covariance_type, n_threads)
+    actual, with_entropy = (passes.em_step(p.mixture, with_entropy=asked) for asked in (False, True))
     np.testing.assert_array_equal(actual.centers, p.mixture.means)
     expected = expected_em_statistics(*shape, covariance_type, dtype)
     assert_equal_statistics(actual, p.X, p.sample_weight, expected, covariance_type, TOLERANCE[dtype])
     weights = oracle.weights_of(p.X, p.sample_weight)
     assert oracle.relative_error(actual.log_likelihood, weights @ p.norm, weights @ np.abs(p.norm)) < TOLERANCE[dtype]
+    entropy = oracle.entropies(p.resp)
+    assert oracle.relative_error(with_entropy.entropy, weights @ entropy, weights @ (1 + entropy)) < TOLERANCE[dtype]
+    assert actual.entropy == 0.0
+    assert_bitwise_equal(with_entropy, actual)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("n_features", [1, 3, 6])
+def test_entropy_of_one_component_is_zero(n_features, covariance_type, dtype, simd):
+    p = problem(2 * BLOCK_ROWS + 3, n_features, 1, covariance_type, dtype)
+    assert data_passes(p, covariance_type, 2).em_step(p.mixture, with_entropy=True).entropy == 0.0
+
+
+@pytest.mark.parametrize("n_components", [2, 7])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("n_features", [2, 6])
+def test_entropy_of_equal_components_is_the_largest(n_features, covariance_type, dtype, n_components, simd):
+    """Of each row log K: the sum of weights times that."""
+    p = problem(BLOCK_ROWS + 1, n_features, 1, covariance_type, dtype, weighted=True)
+    factors = p.mixture.precisions_cholesky
+    mixture = MixtureParameters(
+        np.full(n_components, 1 / n_components),
+        p.mixture.means.repeat(n_components, axis=0),
+        np.array(np.nan),
+        factors if covariance_type == "tied" else factors.repeat(n_components, axis=0),
+    )
+    passes = DataPasses(p.X, p.sample_weight, n_components, covariance_type, 2)
+    expected = p.sample_weight.sum() * np.log(n_components)
+    actual = passes.em_step(mixture, with_entropy=True).entropy
+    assert oracle.relative_error(actual, expected) < 4 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("away", [30.0, 1e18])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("n_features", [1, 3, 6])
+def test_entropy_where_other_components_are_out_of_reach(n_features, covariance_type, dtype, away, simd):
+    """Rows certain of their component have none, be the log-density of the other -1e3 or -1e36."""
+    p = problem(2 * BLOCK_ROWS + 3, n_features, 2, covariance_type, dtype)
+    means = p.mixture.means.copy()
+    means[1] += 3 * away
+    X = p.X.copy()
+    X[::2] = means[0] + rounded(np.random.default_rng(0).normal(size=X[::2].shape), dtype)
+    X[1::2] = means[1]
+    mixture = MixtureParameters(p.mixture.weights, means, np.array(np.nan), p.mixture.precisions_cholesky)
+    statistics = DataPasses(X, p.sample_weight, 2, covariance_type, 2).em_step(mixture, with_entropy=True)
+    assert statistics.entropy == 0.0
+    np.testing.assert_allclose(
+        statistics.nk,
+        [oracle.weights_of(X, p.sample_weight)[start::2].sum() for start in (0, 1)],
+        rtol=TOLERANCE[dtype],
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_entropy_with_components_that_no_row_reaches(covariance_type, dtype, simd):
+    """A weight of 0 is a log-density of -inf for every row, and a row beyond all reach has such ones only: neither is
+    NaN, and both are worth nothing."""
+    p = problem(BLOCK_ROWS + 1, 3, 3, covariance_type, dtype)
+    mixture = MixtureParameters(
+        np.array([0.5, 0.0, 0.5]), p.mixture.means, np.array(np.nan), p.mixture.precisions_cholesky
+    )
+    resp = oracle.responsibilities(oracle.log_joint(p.X, mixture, covariance_type))
+    weights, entropy = oracle.weights_of(p.X, p.sample_weight), oracle.entropies(resp)
+    passes = DataPasses(p.X, p.sample_weight, 3, covariance_type, 2)
+    actual = passes.em_step(mixture, with_entropy=True).entropy
+    assert oracle.relative_error(actual, weights @ entropy, weights @ (1 + entropy)) < TOLERANCE[dtype]
+    X = p.X.copy()
+    X[7], entropy[7] = np.finfo(dtype).max / 4, 0
+    actual = DataPasses(X, p.sample_weight, 3, covariance_type, 2).em_step(mixture, with_entropy=True).entropy
+    assert oracle.relative_error(actual, weights @ entropy, weights @ (1 + entropy)) < TOLERANCE[dtype]
 
 
 @pytest.mark.parametrize("offset", OFFSETS)
@@ -428,6 +522,24 @@ def test_kmeans_take_and_potentials(shape, dtype, n_threads, offset, simd):
     assert oracle.relative_error(block_sums, expected) < TOLERANCE[dtype]
 
 
+@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [*EDGE_ROWS, 100 * BLOCK_ROWS + 7])
+def test_rows_at(n, dtype, weighted, simd):
+    """Bit for bit the row that a cumulated sum in the dtype of the data leads to, rounded row after row."""
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(n, 1)).astype(dtype)
+    weights = rng.uniform(0.1, 2, n) if weighted else None
+    passes = KMeansPasses(X, np.zeros(1, dtype), 1, weights, 1)
+    closest, block_sums = np.empty(n, dtype), np.empty(-(-n // BLOCK_ROWS))
+    potential = passes.take(np.zeros(1, dtype), closest, block_sums, first=True)
+    cumulated = np.cumsum(closest if weights is None else weights.astype(dtype) * closest)
+    between = (cumulated[:-1].astype(float) + cumulated[1:]) / 2 if dtype is np.float64 else cumulated.astype(float)
+    thresholds = np.concatenate([[0.0], between, [2 * potential, np.inf]])
+    expected = np.minimum(np.searchsorted(cumulated.astype(float), thresholds), n - 1)
+    np.testing.assert_array_equal(passes.rows_at(thresholds, closest, block_sums), expected)
+
+
 # Workspace ------------------------------------------------------------------------------------------------------------
 
 
@@ -459,13 +571,16 @@ def test_workspace_bounds(shape, covariance_type, dtype, n_threads, guarded_work
     p = problem(*shape, covariance_type, dtype)
     passes = data_passes(p, covariance_type, n_threads)
     kmeans = KMeansPasses(p.X, p.X[0], shape[2], p.sample_weight, n_threads)
-    statistics = [passes.em_step(p.mixture), passes.statistics_from_labels(p.labels, p.centers)]
-    outputs = [s.nk.sum() + s.sum_x.sum() + s.scatter.sum() + s.log_likelihood for s in statistics]
+    statistics = [
+        passes.em_step(p.mixture, with_entropy=True), passes.statistics_from_labels(p.labels, p.centers)
+    ]  # fmt: skip
+    outputs = [s.nk.sum() + s.sum_x.sum() + s.scatter.sum() + s.log_likelihood + s.entropy for s in statistics]
     outputs += [passes.resp(p.mixture).sum(), passes.log_prob_norm(p.mixture).sum(), passes.predict(p.mixture).sum()]
     centers, closest = (p.X[:1] - p.X[0]).repeat(shape[2], axis=0), np.full(len(p.X), np.nan, dtype)
     outputs += [kmeans.assign(centers, p.labels.copy())[1].sum()]
-    outputs += [kmeans.take(centers[0], closest, np.empty(-(-len(p.X) // BLOCK_ROWS)), first=True)]
-    outputs += [kmeans.potentials(centers, closest).sum()]
+    block_sums = np.empty(-(-len(p.X) // BLOCK_ROWS))
+    outputs += [kmeans.take(centers[0], closest, block_sums, first=True), kmeans.potentials(centers, closest).sum()]
+    assert (kmeans.rows_at(np.array([np.inf]), closest, block_sums) == len(p.X) - 1).all()
     assert np.isfinite(outputs).all()
     guards = [np.concatenate([whole[:GUARD], whole[-GUARD:]]) for whole in guarded_workspaces]
     assert len(guards) == 4
@@ -485,7 +600,10 @@ def test_many_chunks(covariance_type, n_threads, n_rows, simd, monkeypatch):
     passes = data_passes(p, covariance_type, n_threads)
     used = passes.n_threads
     assert len(list(passes._walk.slices())) == -(-n_rows // (used * BLOCK_ROWS))
-    assert_statistics(passes.em_step(p.mixture), p.X, p.sample_weight, p.resp, covariance_type, TOLERANCE[np.float64])
+    actual = passes.em_step(p.mixture, with_entropy=True)
+    assert_statistics(actual, p.X, p.sample_weight, p.resp, covariance_type, TOLERANCE[np.float64])
+    entropy = p.sample_weight @ oracle.entropies(p.resp)
+    assert oracle.relative_error(actual.entropy, entropy, entropy + p.sample_weight.sum()) < TOLERANCE[np.float64]
     assert oracle.relative_error(passes.resp(p.mixture), p.resp, np.maximum(p.resp, 1e-30)) < TOLERANCE[np.float64]
     assert oracle.relative_error(passes.log_prob_norm(p.mixture), p.norm) < TOLERANCE[np.float64]
     np.testing.assert_array_equal(passes.predict(p.mixture), p.joint.argmax(axis=1))
@@ -592,7 +710,8 @@ SUM_TOLERANCE = {np.float64: 1e-12, np.float32: 1e-5}  # sums of the same terms 
 def em_step(variant, X, sample_weight, mixture, covariance_type, n_threads):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_kernels, "active", import_module(f"fastgmm._kernels._{variant}"))
-        return DataPasses(X, sample_weight, len(mixture.means), covariance_type, n_threads).em_step(mixture)
+        passes = DataPasses(X, sample_weight, len(mixture.means), covariance_type, n_threads)
+        return passes.em_step(mixture, with_entropy=True)
 
 
 def assert_same_sums(actual, expected, covariance_type, tolerance):
@@ -602,6 +721,8 @@ def assert_same_sums(actual, expected, covariance_type, tolerance):
     assert oracle.relative_error(actual.sum_x, expected.sum_x, expected.nk.sum() + np.abs(expected.sum_x)) < tolerance
     scale = expected.total_weight + abs(expected.log_likelihood)
     assert oracle.relative_error(actual.log_likelihood, expected.log_likelihood, scale) < tolerance
+    scale = expected.total_weight + expected.entropy
+    assert oracle.relative_error(actual.entropy, expected.entropy, scale) < tolerance
     assert actual.total_weight == pytest.approx(expected.total_weight, rel=1e-14)
 
 
@@ -658,6 +779,7 @@ def test_passes_repeat_bitwise(case, variant, n_threads):
         em_step(variant, p.X, p.sample_weight, p.mixture, covariance_type, n_threads) for _ in range(2)
     )  # fmt: skip
     assert_bitwise_equal(first, second)
+    assert first.entropy == second.entropy
 
 
 def assert_bitwise_equal(actual, expected):

@@ -1,4 +1,6 @@
-"""The estimator as users meet it, with scikit-learn's as the oracle: same start, same answer."""
+"""The estimators as users meet them, with scikit-learn's as the oracle: same start, same answer.
+
+`GaussianMixture`, and what it shares with `BayesianGaussianMixture`, whose priors have a module of their own."""
 
 import copy
 import pickle
@@ -10,13 +12,14 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.mixture import BayesianGaussianMixture as SklearnBayesianGaussianMixture
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from fastgmm import GaussianMixture
+from fastgmm import BayesianGaussianMixture, GaussianMixture
 from fastgmm.datasets import load_old_faithful
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -24,6 +27,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 COVARIANCE_TYPES = ["full", "tied", "diag", "spherical"]
 FITTED_ARRAYS = ["weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"]
 N_COMPONENTS = 3
+SKLEARN = {GaussianMixture: SklearnGaussianMixture, BayesianGaussianMixture: SklearnBayesianGaussianMixture}
+
+both_estimators = pytest.mark.parametrize("estimator", SKLEARN)
 
 
 def blobs(n_rows=200, n_features=3, dtype=np.float64):
@@ -51,18 +57,34 @@ def start_for(X, covariance_type):
     }
 
 
-def fit_both(X, **parameters):
-    return GaussianMixture(**parameters).fit(X), SklearnGaussianMixture(**parameters).fit(X)
+def fit_both(X, estimator=GaussianMixture, **parameters):
+    """Ours and scikit-learn's."""
+    return estimator(**parameters).fit(X), SKLEARN[estimator](**parameters).fit(X)
+
+
+def fitted_values(estimator):
+    """All fitted attributes that hold parameters, by name."""
+    of_the_run = ("lower_bound_", "lower_bounds_", "n_iter_", "converged_", "n_features_in_", "feature_names_in_")
+    return {
+        name: value
+        for name, value in vars(estimator).items()
+        if name.endswith("_") and not name.startswith("_") and name not in of_the_run
+    }
 
 
 def assert_same_fit(ours, theirs, rtol=1e-8):
-    for name in FITTED_ARRAYS:
-        actual, expected = getattr(ours, name), getattr(theirs, name)
-        assert actual.shape == expected.shape
-        np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol * np.abs(expected).max(), err_msg=name)
-    np.testing.assert_allclose(ours.lower_bound_, theirs.lower_bound_, rtol=rtol)
+    actual, expected = fitted_values(ours), fitted_values(theirs)
+    assert actual.keys() == expected.keys()
+    for name in expected:
+        assert type(actual[name]) is type(expected[name]) or np.ndim(expected[name]) == 0, name
+        assert np.shape(actual[name]) == np.shape(expected[name]), name
+        atol = rtol * np.abs(expected[name]).max()
+        np.testing.assert_allclose(actual[name], expected[name], rtol=rtol, atol=atol, err_msg=name)
+    # Of a tied covariance scikit-learn's variational bound is an array of one number.
+    np.testing.assert_allclose(ours.lower_bound_, np.squeeze(theirs.lower_bound_), rtol=rtol)
     if hasattr(theirs, "lower_bounds_"):  # since scikit-learn 1.7
-        np.testing.assert_allclose(ours.lower_bounds_, theirs.lower_bounds_, rtol=rtol)
+        bounds = np.reshape(theirs.lower_bounds_, theirs.n_iter_)
+        np.testing.assert_allclose(ours.lower_bounds_, bounds, rtol=rtol)
     assert ours.n_iter_ == theirs.n_iter_
     assert ours.converged_ == theirs.converged_
 
@@ -271,15 +293,29 @@ def test_integer_weights_equal_copies(covariance_type, dtype):
 
 
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
-def test_zero_weight_equals_absence(init_params):
+@both_estimators
+def test_zero_weight_equals_absence(estimator, init_params):
     X = blobs()
     weights = np.random.default_rng(1).integers(0, 2, len(X)) * 1.5
-    gmm = GaussianMixture(3, init_params=init_params, random_state=0, max_iter=5, tol=0)
+    gmm = estimator(n_components=3, init_params=init_params, random_state=0, max_iter=5, tol=0)
     labels = gmm.fit_predict(X, sample_weight=weights)
     absent = clone(gmm).fit(X[weights > 0], sample_weight=weights[weights > 0])
     np.testing.assert_array_equal(gmm.means_, absent.means_)
     np.testing.assert_array_equal(gmm.covariances_, absent.covariances_)
     np.testing.assert_array_equal(labels, absent.predict(X))
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_integer_weights_equal_copies_beside_priors(covariance_type, dtype):
+    """Default priors, and the mass that they have next to the data, included. Both go on from the same start."""
+    X = blobs(dtype=dtype)
+    counts = np.random.default_rng(1).integers(0, 4, len(X))
+    weighted = BayesianGaussianMixture(
+        n_components=3, covariance_type=covariance_type, max_iter=10, tol=0, warm_start=True, random_state=0
+    ).fit(X)
+    repeated = copy.deepcopy(weighted).fit(np.repeat(X, counts, axis=0))
+    assert_same_fit(weighted.fit(X, sample_weight=counts), repeated, rtol=1e-10 if dtype == np.float64 else 1e-5)
 
 
 @pytest.mark.parametrize("factor", [0.37, 1e-200, 1e200])
@@ -294,9 +330,10 @@ def test_only_ratios_of_weights_matter(factor):
 
 
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
-def test_unit_weights_change_nothing(init_params):
+@both_estimators
+def test_unit_weights_change_nothing(estimator, init_params):
     X = blobs()
-    gmm = GaussianMixture(3, init_params=init_params, random_state=0, max_iter=5, tol=0)
+    gmm = estimator(n_components=3, init_params=init_params, random_state=0, max_iter=5, tol=0)
     assert_same_fit(clone(gmm).fit(X, sample_weight=np.ones(len(X))), clone(gmm).fit(X), rtol=1e-12)
 
 
@@ -312,9 +349,10 @@ def test_bic_counts_the_sum_of_weights():
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
-def test_warm_start_continues_like_scikit_learn(covariance_type):
+@both_estimators
+def test_warm_start_continues_like_scikit_learn(estimator, covariance_type):
     parameters = {"covariance_type": covariance_type, "warm_start": True, "max_iter": 3, "tol": 1e-9, "n_init": 2}
-    ours, theirs = fit_both(blobs(), n_components=3, random_state=0, **parameters)
+    ours, theirs = fit_both(blobs(), estimator, n_components=3, random_state=0, **parameters)
     assert_same_fit(ours.fit(blobs()), theirs.fit(blobs()))
 
 
@@ -327,25 +365,28 @@ def test_warm_start_in_steps_equals_one_run():
 
 
 @pytest.mark.parametrize("changed", [{"n_components": 2}, {"covariance_type": "diag"}])
-def test_warm_start_with_other_shapes_is_refused(changed):
-    gmm = GaussianMixture(3, warm_start=True, random_state=0).fit(blobs()).set_params(**changed)
+@both_estimators
+def test_warm_start_with_other_shapes_is_refused(estimator, changed):
+    gmm = estimator(n_components=3, warm_start=True, random_state=0).fit(blobs()).set_params(**changed)
     with pytest.raises(ValueError, match="warm_start=False"):
         gmm.fit(blobs())
 
 
 @pytest.mark.parametrize("init_params", ["kmeans", "random"])
-def test_n_init_keeps_the_best_run(init_params):
+@both_estimators
+def test_n_init_keeps_the_best_run(estimator, init_params):
     parameters = {"n_components": 4, "n_init": 5, "init_params": init_params, "max_iter": 20, "random_state": 2}
-    ours, theirs = fit_both(DATA["iris"], **parameters)
+    ours, theirs = fit_both(DATA["iris"], estimator, **parameters)
     assert_same_fit(ours, theirs)
     assert ours.lower_bound_ == ours.lower_bounds_[-1]
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 @pytest.mark.parametrize("n_init", [1, 2])
-def test_max_iter_0_keeps_the_start(covariance_type, n_init):
+@both_estimators
+def test_max_iter_0_keeps_the_start(estimator, covariance_type, n_init):
     parameters = {"n_components": 3, "max_iter": 0, "n_init": n_init, "covariance_type": covariance_type}
-    ours, theirs = fit_both(blobs(), random_state=0, **parameters)
+    ours, theirs = fit_both(blobs(), estimator, random_state=0, **parameters)
     assert_same_fit(ours, theirs)
     assert ours.lower_bound_ == -np.inf
     assert ours.n_iter_ == 0
@@ -364,40 +405,45 @@ def test_max_iter_0_with_given_parameters(covariance_type):
 
 @pytest.mark.parametrize("verbose", [0, 1, 2, True])
 @pytest.mark.parametrize("parameters", [{"max_iter": 7}, {"max_iter": 0}, {"max_iter": 100, "n_init": 2}])
-def test_verbose_prints_the_same_lines(capsys, verbose, parameters):
+@both_estimators
+def test_verbose_prints_the_same_lines(estimator, capsys, verbose, parameters):
     parameters = {"n_components": 3, "verbose": verbose, "verbose_interval": 2, "random_state": 0, **parameters}
 
-    def printed(estimator):
-        estimator.fit(blobs())
+    def printed(mixture):
+        mixture.fit(blobs())
         return re.sub(r"time lapse \d+\.\d{5}s", "time lapse", capsys.readouterr().out)
 
-    assert printed(GaussianMixture(**parameters)) == printed(SklearnGaussianMixture(**parameters))
+    assert printed(estimator(**parameters)) == printed(SKLEARN[estimator](**parameters))
 
 
-def test_convergence_warning_points_at_the_call():
+@both_estimators
+def test_convergence_warning_points_at_the_call(estimator):
     with pytest.warns(ConvergenceWarning, match=r"did not converge in max_iter=1 .*[Ii]ncrease max_iter") as record:
-        GaussianMixture(3, max_iter=1, random_state=0).fit(blobs())
+        estimator(n_components=3, max_iter=1, random_state=0).fit(blobs())
     assert record[0].filename == __file__
 
 
 @pytest.mark.filterwarnings("error")
-def test_no_warning_without_iterations():
-    assert GaussianMixture(3, max_iter=0, random_state=0).fit(blobs()).n_iter_ == 0
+@both_estimators
+def test_no_warning_without_iterations(estimator):
+    assert estimator(n_components=3, max_iter=0, random_state=0).fit(blobs()).n_iter_ == 0
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("max_iter", [0, 1, 100])
-def test_fit_predict_equals_fit_then_predict(covariance_type, dtype, max_iter):
+@both_estimators
+def test_fit_predict_equals_fit_then_predict(estimator, covariance_type, dtype, max_iter):
     X = blobs(dtype=dtype)
-    gmm = GaussianMixture(4, covariance_type=covariance_type, max_iter=max_iter, tol=1e-7, random_state=0)
+    gmm = estimator(n_components=4, covariance_type=covariance_type, max_iter=max_iter, tol=1e-7, random_state=0)
     np.testing.assert_array_equal(clone(gmm).fit_predict(X), clone(gmm).fit(X).predict(X))
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
-def test_results_repeat_bitwise_for_a_thread_count(n_threads):
+@both_estimators
+def test_results_repeat_bitwise_for_a_thread_count(estimator, n_threads):
     X = blobs(n_rows=3000)
-    first, second = (GaussianMixture(3, random_state=0, n_threads=n_threads).fit(X) for _ in range(2))
+    first, second = (estimator(n_components=3, random_state=0, n_threads=n_threads).fit(X) for _ in range(2))
     np.testing.assert_array_equal(first.means_, second.means_)
     np.testing.assert_array_equal(first.score_samples(X), second.score_samples(X))
 
@@ -469,9 +515,10 @@ def test_layout_of_the_input_does_not_matter(convert):
     np.testing.assert_array_equal(actual.predict_proba(convert(X)), expected.predict_proba(X))
 
 
-def test_integers_become_float64():
+@both_estimators
+def test_integers_become_float64(estimator):
     X = np.round(blobs() * 10).astype(np.int32)
-    ours, theirs = fit_both(X, n_components=3, random_state=0)
+    ours, theirs = fit_both(X, estimator, n_components=3, random_state=0)
     assert_same_fit(ours, theirs)
 
 
@@ -500,13 +547,14 @@ def test_data_are_not_copied(as_memmap, dtype, in_memory):
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
-def test_data_frames_and_feature_names(library):
+@both_estimators
+def test_data_frames_and_feature_names(estimator, library):
     frames = pytest.importorskip(library)
     X = blobs()
     frame = frames.DataFrame(dict(zip("abc", X.T, strict=True)))
-    gmm = GaussianMixture(3, random_state=0).fit(frame)
+    gmm = estimator(n_components=3, random_state=0).fit(frame)
     assert list(gmm.feature_names_in_) == ["a", "b", "c"]
-    np.testing.assert_array_equal(gmm.predict(frame), GaussianMixture(3, random_state=0).fit(X).predict(X))
+    np.testing.assert_array_equal(gmm.predict(frame), estimator(n_components=3, random_state=0).fit(X).predict(X))
     with pytest.raises(ValueError, match="feature names"):
         gmm.predict(frames.DataFrame(dict(zip("cba", X.T, strict=True))))
 
@@ -515,13 +563,14 @@ def test_data_frames_and_feature_names(library):
 
 
 def _check_id(value):
-    return value.func.__name__ if hasattr(value, "func") else value.covariance_type
+    return value.func.__name__ if hasattr(value, "func") else f"{type(value).__name__}-{value.covariance_type}"
 
 
 # A list of the pairs, not parametrize_with_checks: pytest 9 refuses the generator that scikit-learn 1.6 hands it.
 ESTIMATOR_CHECKS = [
     *estimator_checks_generator(GaussianMixture()),
     *estimator_checks_generator(GaussianMixture(covariance_type="diag", n_threads=2)),
+    *estimator_checks_generator(BayesianGaussianMixture()),
 ]
 
 
@@ -530,29 +579,32 @@ def test_scikit_learn_estimator_checks(estimator, check):
     check(estimator)
 
 
-def test_is_a_scikit_learn_mixture_with_its_signature():
-    ours, theirs = GaussianMixture().get_params(), SklearnGaussianMixture().get_params()
-    assert issubclass(GaussianMixture, SklearnGaussianMixture)
+@both_estimators
+def test_is_a_scikit_learn_mixture_with_its_signature(estimator):
+    ours, theirs = estimator().get_params(), SKLEARN[estimator]().get_params()
+    assert issubclass(estimator, SKLEARN[estimator])
     assert ours == theirs | {"n_threads": None}
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda gmm: pickle.loads(pickle.dumps(gmm))], ids=str)
-def test_copies_predict_the_same(duplicate):
+@both_estimators
+def test_copies_predict_the_same(estimator, duplicate):
     X = blobs()
-    gmm = GaussianMixture(3, random_state=0).fit(X)
+    gmm = estimator(n_components=3, random_state=0).fit(X)
     np.testing.assert_array_equal(duplicate(gmm).score_samples(X), gmm.score_samples(X))
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
-def test_to_sklearn_and_back(covariance_type):
+@both_estimators
+def test_to_sklearn_and_back(estimator, covariance_type):
     X = blobs()
-    gmm = GaussianMixture(3, covariance_type=covariance_type, random_state=0, n_threads=2).fit(X)
+    gmm = estimator(n_components=3, covariance_type=covariance_type, random_state=0, n_threads=2).fit(X)
     theirs = gmm.to_sklearn()
-    assert type(theirs) is SklearnGaussianMixture
+    assert type(theirs) is SKLEARN[estimator]
     assert theirs.get_params() | {"n_threads": 2} == gmm.get_params()
     np.testing.assert_array_equal(theirs.predict(X), gmm.predict(X))
-    back = GaussianMixture.from_sklearn(theirs)
-    assert type(back) is GaussianMixture
+    back = estimator.from_sklearn(theirs)
+    assert type(back) is estimator
     assert back.n_threads is None
     assert not np.shares_memory(back.means_, gmm.means_)
     assert_same_fit(back, gmm, rtol=0)
@@ -560,13 +612,21 @@ def test_to_sklearn_and_back(covariance_type):
     np.testing.assert_array_equal(back.predict_proba(X), gmm.predict_proba(X))
 
 
-def test_from_sklearn_refuses_what_it_cannot_take():
+@both_estimators
+def test_from_sklearn_refuses_what_it_cannot_take(estimator):
     with pytest.raises(TypeError, match="got StandardScaler"):
-        GaussianMixture.from_sklearn(StandardScaler())
+        estimator.from_sklearn(StandardScaler())
     with pytest.raises(NotFittedError):
-        GaussianMixture.from_sklearn(SklearnGaussianMixture())
+        estimator.from_sklearn(SKLEARN[estimator]())
     with pytest.raises(NotFittedError):
-        GaussianMixture().to_sklearn()
+        estimator().to_sklearn()
+
+
+def test_from_sklearn_refuses_the_other_mixture():
+    with pytest.raises(TypeError, match=r"sklearn.mixture.BayesianGaussianMixture, got GaussianMixture"):
+        BayesianGaussianMixture.from_sklearn(GaussianMixture().fit(blobs()))
+    with pytest.raises(TypeError, match=r"sklearn.mixture.GaussianMixture, got BayesianGaussianMixture"):
+        GaussianMixture.from_sklearn(BayesianGaussianMixture().fit(blobs()))
 
 
 def test_parameters_set_by_hand_are_enough_to_predict():
@@ -587,9 +647,11 @@ def test_in_pipeline_and_grid_search():
     assert search.best_params_ == {"gaussianmixture__n_components": 3}
 
 
-def test_html_links_to_documentation():
-    assert "sklearn.mixture.GaussianMixture.html" in GaussianMixture()._repr_html_()
+@both_estimators
+def test_html_links_to_documentation(estimator):
+    assert f"sklearn.mixture.{estimator.__name__}.html" in estimator()._repr_html_()
 
 
-def test_tags():
-    assert not GaussianMixture(init_params="random").__sklearn_tags__().array_api_support
+@both_estimators
+def test_tags(estimator):
+    assert not estimator(init_params="random").__sklearn_tags__().array_api_support

@@ -14,7 +14,7 @@ import oracle
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from fastgmm import GaussianMixture, _kernels
+from fastgmm import BayesianGaussianMixture, GaussianMixture, _kernels
 from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._passes import KMeansPasses
 from fastgmm._threads import effective_n_threads, explain_n_threads
@@ -27,6 +27,7 @@ pytestmark = [
 TYPES = list(COVARIANCE_TYPES)
 FITTED = ["weights_", "means_", "covariances_", "precisions_cholesky_", "lower_bounds_"]
 
+both_estimators = pytest.mark.parametrize("estimator", [GaussianMixture, BayesianGaussianMixture])
 needs_openmp = pytest.mark.skipif(not _kernels.active.OPENMP, reason="built without OpenMP")
 needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
 
@@ -37,9 +38,9 @@ def clusters(n_rows=3000, n_features=6, dtype=np.float64):
     return (rng.normal(size=(n_rows, n_features)) + rng.integers(3, size=(n_rows, 1))).astype(dtype)
 
 
-def fit(X, n_threads=None, n_components=3, **parameters):
+def fit(X, n_threads=None, n_components=3, estimator=GaussianMixture, **parameters):
     parameters = {"random_state": 0, "max_iter": 10, "tol": 0.0, **parameters}
-    return GaussianMixture(n_components, n_threads=n_threads, **parameters).fit(X)
+    return estimator(n_components=n_components, n_threads=n_threads, **parameters).fit(X)
 
 
 def fitted_numbers(gmm):
@@ -52,11 +53,12 @@ def fitted_numbers(gmm):
 @pytest.mark.parametrize("n_threads", [2, 3])
 @pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
-def test_thread_count_does_not_matter(init_params, covariance_type, n_threads, simd):
+@both_estimators
+def test_thread_count_does_not_matter(estimator, init_params, covariance_type, n_threads, simd):
     """A fit repeats its sums in another order: 1e-12 for the bounds; parameters follow but for what EM amplifies."""
     X = clusters()
     expected, actual = (
-        fit(X, n, covariance_type=covariance_type, init_params=init_params) for n in (1, n_threads)
+        fit(X, n, estimator=estimator, covariance_type=covariance_type, init_params=init_params) for n in (1, n_threads)
     )  # fmt: skip
     np.testing.assert_allclose(actual.lower_bounds_, expected.lower_bounds_, rtol=1e-12)
     assert oracle.covariance_error(actual.covariances_, expected.covariances_, covariance_type) < 1e-11
@@ -68,9 +70,10 @@ def test_thread_count_does_not_matter(init_params, covariance_type, n_threads, s
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 @pytest.mark.parametrize("covariance_type", TYPES)
-def test_fits_repeat_bitwise(covariance_type, n_threads, dtype, simd):
+@both_estimators
+def test_fits_repeat_bitwise(estimator, covariance_type, n_threads, dtype, simd):
     X = clusters(dtype=dtype)
-    first, second = (fit(X, n_threads, covariance_type=covariance_type) for _ in range(2))
+    first, second = (fit(X, n_threads, estimator=estimator, covariance_type=covariance_type) for _ in range(2))
     np.testing.assert_array_equal(fitted_numbers(first), fitted_numbers(second))
 
 
@@ -84,12 +87,13 @@ def test_outputs_by_row_do_not_depend_on_threads(method, n_threads, simd):
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_many_python_threads_at_once(n_threads):
+@both_estimators
+def test_many_python_threads_at_once(estimator, n_threads):
     """Eight at a time, each with its own data: as one after another."""
     data = [clusters(n_rows) for n_rows in range(1000, 3000, 100)]
 
     def fit_and_predict(X):
-        gmm = fit(X, n_threads)
+        gmm = fit(X, n_threads, estimator=estimator)
         return np.concatenate([fitted_numbers(gmm), gmm.predict(X), gmm.score_samples(X)])
 
     expected = np.concatenate([fit_and_predict(X) for X in data])
@@ -209,10 +213,11 @@ def test_threadpool_limits_reach_a_fit(monkeypatch):
 
 @needs_openmp
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU affinity here")
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", ["before the import", "after a call"])
 def test_affinity(when, run_python):
     pin = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])"
-    source = {"before": [pin, PRINT_N_THREADS], "after": ["import fastgmm", pin, PRINT_N_THREADS]}[when]
+    call = "from fastgmm._threads import effective_n_threads; effective_n_threads()"
+    source = [pin, PRINT_N_THREADS] if when == "before the import" else [call, pin, PRINT_N_THREADS]
     assert run_python("\n".join(source), OMP_NUM_THREADS=None).startswith("1|")
 
 

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 import scipy.sparse
 from sklearn.exceptions import NotFittedError
+from sklearn.mixture import BayesianGaussianMixture as SklearnBayesianGaussianMixture
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
-from fastgmm import GaussianMixture
+from fastgmm import BayesianGaussianMixture, GaussianMixture
+
+SKLEARN = {GaussianMixture: SklearnGaussianMixture, BayesianGaussianMixture: SklearnBayesianGaussianMixture}
+both_estimators = pytest.mark.parametrize("estimator", SKLEARN)
 
 X = np.random.default_rng(0).normal(size=(40, 2))
 
@@ -35,9 +39,6 @@ BAD_PARAMETERS = [
     ("n_init", 0),
     ("init_params", "kmeans++"),
     ("init_params", 3),
-    ("weights_init", 0.5),
-    ("means_init", "X"),
-    ("precisions_init", 1),
     ("random_state", -1),
     ("random_state", "seed"),
     ("random_state", np.random.default_rng(0)),
@@ -49,20 +50,45 @@ BAD_PARAMETERS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value"), BAD_PARAMETERS, ids=str)
-def test_bad_parameter(name, value):
+BAD_STARTS = [("weights_init", 0.5), ("means_init", "X"), ("precisions_init", 1)]
+BAD_PRIORS = [
+    ("weight_concentration_prior_type", "dirichlet"),
+    ("weight_concentration_prior_type", None),
+    *(
+        (f"{name}_prior", value)
+        for name in ("weight_concentration", "mean_precision", "degrees_of_freedom", "covariance")
+        for value in (0, -1.0, np.nan, np.inf, "large")
+    ),
+    ("weight_concentration_prior", [0.5, 0.5]),
+    ("mean_precision_prior", [1.0]),
+    ("mean_prior", 0.5),
+    ("mean_prior", "X"),
+]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name", "value"),
+    [
+        *((estimator, *bad) for estimator in SKLEARN for bad in BAD_PARAMETERS),
+        *((GaussianMixture, *bad) for bad in BAD_STARTS),
+        *((BayesianGaussianMixture, *bad) for bad in BAD_PRIORS),
+    ],
+    ids=str,
+)
+def test_bad_parameter(estimator, name, value):
     with pytest.raises(
-        ValueError, match=rf"The '{name}' parameter of GaussianMixture must be .* Got .* instead\. \w+"
+        ValueError, match=rf"The '{name}' parameter of {estimator.__name__} must be .* Got .* instead\. \w+"
     ) as caught:
-        GaussianMixture(**{name: value}).fit(X)
+        estimator(**{name: value}).fit(X)
     assert repr(value) in str(caught.value)
-    assert caught.type is exception_type(lambda: SklearnGaussianMixture(**{name: value}).fit(X))
+    assert caught.type is exception_type(lambda: SKLEARN[estimator](**{name: value}).fit(X))
 
 
 @pytest.mark.parametrize("n_threads", [0, -1, 1.0, "all"])
-def test_bad_n_threads(n_threads):
+@both_estimators
+def test_bad_n_threads(estimator, n_threads):
     with pytest.raises(ValueError, match=r"The 'n_threads' parameter .* Pass None"):
-        GaussianMixture(n_threads=n_threads).fit(X)
+        estimator(n_threads=n_threads).fit(X)
 
 
 @pytest.mark.parametrize(
@@ -70,8 +96,9 @@ def test_bad_n_threads(n_threads):
     [("n_components", np.int64(2)), ("tol", 0), ("verbose", False), ("warm_start", np.bool_(False)), ("n_threads", 1)],
     ids=str,
 )
-def test_unusual_but_good_parameter(name, value):
-    gmm = GaussianMixture(**{"n_components": 2, "random_state": 0, "max_iter": 0, name: value}).fit(X)
+@both_estimators
+def test_unusual_but_good_parameter(estimator, name, value):
+    gmm = estimator(**{"n_components": 2, "random_state": 0, "max_iter": 0, name: value}).fit(X)
     assert getattr(gmm, name) is value
 
 
@@ -100,35 +127,47 @@ BAD_DATA = {
 
 
 @pytest.mark.parametrize("data", BAD_DATA)
-def test_bad_data_for_fit(data):
-    expected = exception_type(lambda: SklearnGaussianMixture().fit(BAD_DATA[data]))
-    assert exception_type(lambda: GaussianMixture().fit(BAD_DATA[data])) is expected
-    assert exception_type(lambda: GaussianMixture().fit_predict(BAD_DATA[data])) is expected
+@both_estimators
+def test_bad_data_for_fit(estimator, data):
+    expected = exception_type(lambda: SKLEARN[estimator]().fit(BAD_DATA[data]))
+    assert exception_type(lambda: estimator().fit(BAD_DATA[data])) is expected
+    assert exception_type(lambda: estimator().fit_predict(BAD_DATA[data])) is expected
+
+
+PREDICTIONS = ["predict", "predict_proba", "score_samples", "score"]
+with_methods = pytest.mark.parametrize(
+    ("estimator", "method"),
+    [
+        *((GaussianMixture, method) for method in (*PREDICTIONS, "aic", "bic")),
+        *((BayesianGaussianMixture, method) for method in PREDICTIONS),
+    ],
+)
 
 
 @pytest.mark.parametrize("data", [name for name in BAD_DATA if name != "one row"])
-@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "aic", "bic"])
-def test_bad_data_for_predictions(method, data):
-    gmm = GaussianMixture().fit(X)
+@with_methods
+def test_bad_data_for_predictions(estimator, method, data):
+    gmm = estimator().fit(X)
     expected = exception_type(lambda: gmm.to_sklearn().score_samples(BAD_DATA[data]))
     assert exception_type(lambda: getattr(gmm, method)(BAD_DATA[data])) is expected
 
 
-@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "aic", "bic"])
-def test_other_number_of_features(method):
+@with_methods
+def test_other_number_of_features(estimator, method):
     with pytest.raises(ValueError, match=r"3 features.*expecting 2"):
-        getattr(GaussianMixture().fit(X), method)(np.zeros((5, 3)))
+        getattr(estimator().fit(X), method)(np.zeros((5, 3)))
 
 
-@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "aic", "bic"])
-def test_not_fitted(method):
+@with_methods
+def test_not_fitted(estimator, method):
     with pytest.raises(NotFittedError):
-        getattr(GaussianMixture(), method)(X)
+        getattr(estimator(), method)(X)
 
 
-def test_fewer_rows_than_components():
+@both_estimators
+def test_fewer_rows_than_components(estimator):
     with pytest.raises(ValueError, match="n_samples >= n_components but got n_components = 41, n_samples = 40"):
-        GaussianMixture(41).fit(X)
+        estimator(n_components=41).fit(X)
 
 
 # Sample weights ------------------------------------------------------------------------------------------------------
@@ -147,22 +186,30 @@ BAD_WEIGHTS = [
 
 
 @pytest.mark.parametrize(("weights", "message"), BAD_WEIGHTS, ids=[message for _, message in BAD_WEIGHTS])
-@pytest.mark.parametrize("method", ["fit", "fit_predict", "score", "aic", "bic"])
-def test_bad_sample_weight(method, weights, message):
+@pytest.mark.parametrize(
+    ("estimator", "method"),
+    [
+        *((GaussianMixture, method) for method in ("fit", "fit_predict", "score", "aic", "bic")),
+        *((BayesianGaussianMixture, method) for method in ("fit", "fit_predict", "score")),
+    ],
+)
+def test_bad_sample_weight(estimator, method, weights, message):
     with pytest.raises(ValueError, match=message):
-        getattr(GaussianMixture().fit(X), method)(X, sample_weight=weights)
+        getattr(estimator().fit(X), method)(X, sample_weight=weights)
 
 
-def test_rows_of_weight_zero_do_not_count():
+@both_estimators
+def test_rows_of_weight_zero_do_not_count(estimator):
     with pytest.raises(ValueError, match="n_components = 3, n_samples = 2"):
-        GaussianMixture(3).fit(X, sample_weight=np.arange(len(X)) < 2)
+        estimator(n_components=3).fit(X, sample_weight=np.arange(len(X)) < 2)
     with pytest.raises(ValueError, match="minimum of 2"):
-        GaussianMixture(1).fit(X, sample_weight=np.arange(len(X)) < 1)
+        estimator().fit(X, sample_weight=np.arange(len(X)) < 1)
 
 
 @pytest.mark.parametrize("convert", [list, np.float32, np.int8, lambda weights: np.repeat(weights, 2)[::2]])
-def test_sample_weight_of_any_number_type(convert):
-    gmm = GaussianMixture(2, random_state=0, max_iter=0)
+@both_estimators
+def test_sample_weight_of_any_number_type(estimator, convert):
+    gmm = estimator(n_components=2, random_state=0, max_iter=0)
     np.testing.assert_array_equal(
         gmm.fit(X, sample_weight=convert(2 * ONES)).means_, gmm.fit(X, sample_weight=2 * ONES).means_
     )
@@ -208,15 +255,101 @@ def test_precisions_of_any_scale_are_accepted():
     np.testing.assert_allclose(gmm.precisions_[0], precision, rtol=1e-14)
 
 
+# Priors --------------------------------------------------------------------------------------------------------------
+
+BAD_PRIOR_VALUES = [
+    ("full", {"mean_prior": [1.0, 2.0, 3.0]}, r"'mean_prior' should have the shape of \(2,\), but got \(3,\)"),
+    ("full", {"mean_prior": [[1.0, 2.0]]}, "'mean_prior' should have the shape"),
+    ("full", {"mean_prior": [1.0, np.nan]}, "mean_prior contains NaN"),
+    (
+        "full",
+        {"degrees_of_freedom_prior": 1},
+        r"'degrees_of_freedom_prior' should be greater than 1, but got 1.000.*None",
+    ),
+    ("tied", {"degrees_of_freedom_prior": 0.5}, "'degrees_of_freedom_prior' should be greater than 1, but got 0.500"),
+    ("diag", {"degrees_of_freedom_prior": 1.0}, "'degrees_of_freedom_prior' should be greater than 1"),
+    ("spherical", {"degrees_of_freedom_prior": 1.0}, "'degrees_of_freedom_prior' should be greater than 1"),
+    ("full", {"covariance_prior": NOT_DEFINITE}, "positive-definite, but covariance_prior is not: pass a covariance"),
+    ("full", {"covariance_prior": NOT_SYMMETRIC}, "symmetric, positive-definite, but covariance_prior is not"),
+    ("full", {"covariance_prior": np.zeros((2, 2))}, "positive-definite, but covariance_prior is not"),
+    ("full", {"covariance_prior": [np.eye(2)] * 3}, r"'full covariance_prior' should have the shape of \(2, 2\)"),
+    ("full", {"covariance_prior": [1.0, 1.0]}, r"'full covariance_prior' .* \(2, 2\), but got \(2,\)"),
+    ("full", {"covariance_prior": np.full((2, 2), np.inf)}, "covariance_prior contains infinity"),
+    ("tied", {"covariance_prior": NOT_DEFINITE}, "positive-definite, but covariance_prior is not"),
+    ("tied", {"covariance_prior": np.eye(3)}, r"'tied covariance_prior' .* \(2, 2\), but got \(3, 3\)"),
+    ("diag", {"covariance_prior": [1.0, -1.0]}, "positive, but the least value of covariance_prior is -1.0: pass"),
+    ("diag", {"covariance_prior": [1.0, 0.0]}, "positive, but the least value of covariance_prior is 0.0"),
+    ("diag", {"covariance_prior": np.eye(2)}, r"'diag covariance_prior' .* \(2,\), but got \(2, 2\)"),
+]
+
+
+@pytest.mark.parametrize(("covariance_type", "given", "message"), BAD_PRIOR_VALUES)
+def test_bad_priors(covariance_type, given, message):
+    ours, theirs = (
+        estimator(n_components=2, covariance_type=covariance_type, **given)
+        for estimator in (BayesianGaussianMixture, SklearnBayesianGaussianMixture)
+    )
+    with pytest.raises(ValueError, match=message):
+        ours.fit(X)
+    with pytest.raises(ValueError):
+        theirs.fit(X)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
+def test_covariance_prior_that_is_a_number(covariance_type):
+    """Is for 'spherical' alone; scikit-learn's type is TypeError."""
+    with pytest.raises(TypeError, match="covariance_prior"):
+        BayesianGaussianMixture(covariance_type=covariance_type, covariance_prior=0.5).fit(X)
+    with pytest.raises(TypeError):
+        SklearnBayesianGaussianMixture(covariance_type=covariance_type, covariance_prior=0.5).fit(X)
+
+
+@pytest.mark.parametrize("prior", [[0.5, 0.5], np.eye(2)], ids=["vector", "matrix"])
+def test_covariance_prior_that_should_be_a_number(prior):
+    """Where scikit-learn computes something, or fails in NumPy."""
+    with pytest.raises(ValueError, match=r"'spherical covariance_prior' should have the shape of \(\), but got \(2"):
+        BayesianGaussianMixture(covariance_type="spherical", covariance_prior=prior).fit(X)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_default_covariance_prior_needs_more_weight_than_one_row_has(covariance_type):
+    bgm = BayesianGaussianMixture(covariance_type=covariance_type)
+    with pytest.raises(ValueError, match=r"sum of sample_weight is 1\.0, but .*covariance_prior.* Scale them up"):
+        bgm.fit(X, sample_weight=np.full(len(X), 1 / len(X)))
+    one = {"full": np.eye(2), "tied": np.eye(2), "diag": np.ones(2), "spherical": 1.0}[covariance_type]
+    bgm.set_params(covariance_prior=one).fit(X, sample_weight=np.full(len(X), 1 / len(X)))
+    assert bgm.mean_precision_ == pytest.approx([2.0], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"mean_prior": [1.0]}, {"degrees_of_freedom_prior": 1}, {"covariance_prior": NOT_DEFINITE}, {"tol": -1}],
+    ids=lambda bad: next(iter(bad)),
+)
+def test_failed_fit_leaves_the_old_one(bad):
+    bgm = BayesianGaussianMixture(n_components=2, random_state=0).fit(X)
+    before = {name: value for name, value in vars(bgm).items() if name.endswith("_")}
+    with pytest.raises(ValueError):
+        bgm.set_params(**bad).fit(X + 1)
+    assert all(getattr(bgm, name) is value for name, value in before.items())
+
+
 # Fitted attributes changed by hand -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [("means_", np.zeros((2, 3))), ("weights_", np.ones(3) / 3), ("precisions_cholesky_", np.ones((2, 2)))],
+    ("estimator", "name", "value"),
+    [
+        *((estimator, "means_", np.zeros((2, 3))) for estimator in SKLEARN),
+        *((estimator, "precisions_cholesky_", np.ones((2, 2))) for estimator in SKLEARN),
+        (GaussianMixture, "weights_", np.ones(3) / 3),
+        (BayesianGaussianMixture, "weight_concentration_", np.ones(2)),
+        (BayesianGaussianMixture, "mean_precision_", np.ones(3)),
+        (BayesianGaussianMixture, "degrees_of_freedom_", np.ones(3)),
+    ],
 )
-def test_attributes_of_wrong_shape_are_not_handed_to_the_kernels(name, value):
-    gmm = GaussianMixture(2, random_state=0).fit(X)
+def test_attributes_of_wrong_shape_are_not_handed_to_the_kernels(estimator, name, value):
+    gmm = estimator(n_components=2, random_state=0).fit(X)
     setattr(gmm, name, value)
     with pytest.raises(ValueError, match=r"has the shape .* Call fit again"):
         gmm.predict(X)

@@ -117,7 +117,6 @@ class MixtureEstimator(BaseEstimator):
         X = check_fit_data(self, X)
         rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
         check_n_rows(rows.shape[0], self.n_components)
-        updates = self._updates(rows, weights)
         random_state = check_random_state(self.random_state)
         continues = self.warm_start and hasattr(self, "converged_")
 
@@ -134,6 +133,7 @@ class MixtureEstimator(BaseEstimator):
 
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
         with ignore_overflow, blas_beside_passes(X.shape[1]):
+            updates = self._updates(rows, weights)
             result = run_em(
                 start,
                 updates.iterate,

@@ -7,11 +7,13 @@ names the value and the remedy.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import lru_cache
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
 WEIGHT_CONCENTRATION_PRIOR_TYPES = ("dirichlet_process", "dirichlet_distribution")
@@ -138,7 +140,8 @@ def check_grid(estimator, covariance_types) -> tuple[list[int], list[str]]:
         )
     types = list(covariance_types) if isinstance(types, str) and types == "all" else types
     types = [types] if isinstance(types, str) else types
-    if not np.iterable(types) or not len(types) or not all(_is_one_of(covariance_types)(name) for name in types):
+    types = list(types) if np.iterable(types) else []
+    if not types or not all(_is_one_of(covariance_types)(name) for name in types):
         raise _invalid_parameter_error()(
             f"The 'covariance_type' parameter of {type(estimator).__name__} must be 'all', "
             f"{_options(covariance_types)} or a list of these. Got {estimator.covariance_type!r} instead."
@@ -226,7 +229,9 @@ def check_n_rows(n_rows: int, n_components: int) -> None:
 
 
 def _check_initial_array(value, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    array = check_array(value, dtype=_FLOAT_DTYPES, ensure_2d=False, allow_nd=True, input_name=name)
+    array = check_array(
+        value, dtype=_FLOAT_DTYPES, ensure_2d=False, allow_nd=True, ensure_min_samples=0, input_name=name
+    )
     if array.shape != shape:
         raise ValueError(
             f"The parameter {name!r} should have the shape of {shape}, but got {array.shape}: it follows from "
@@ -325,6 +330,12 @@ def check_covariance_prior(covariance_prior, covariance_type: str, shape: tuple[
     """Prior covariance as float64, of the shape that one component has, positive or positive-definite."""
     if covariance_prior is None:
         return None
+    if np.ndim(covariance_prior) == 0 and shape:
+        raise _invalid_parameter_error()(
+            f"The 'covariance_prior' parameter must be an array-like of shape {shape} for "
+            f"covariance_type={covariance_type!r}. Got {covariance_prior!r} instead. Pass a covariance, or None for "
+            "that of X."
+        )
     prior = _check_initial_array(covariance_prior, f"{covariance_type} covariance_prior", shape).astype(np.float64)
     _check_positive(prior, "covariance_prior", covariance_type, "a covariance, or None for that of X")
     return prior
@@ -352,3 +363,45 @@ def check_fitted_array(estimator, name: str, shape: tuple[int, ...]) -> np.ndarr
             "features. Call fit again (with warm_start=False)."
         )
     return array
+
+
+# Plots ---------------------------------------------------------------------------------------------------------------
+
+
+def check_plotted_mixture(mixture, covariance_types) -> None:
+    """Anything with the parameters and fitted attributes of scikit-learn's mixtures can be drawn."""
+    if getattr(mixture, "covariance_type", None) not in tuple(covariance_types) or not hasattr(mixture, "fit"):
+        raise TypeError(
+            f"mixture must be a Gaussian mixture with one of the covariance types {', '.join(covariance_types)}. Got "
+            f"{mixture!r} instead. Pass the fitted mixture itself, such as the last step of a pipeline."
+        )
+    check_is_fitted(mixture, ("weights_", "means_", "covariances_"))
+
+
+def check_plotted_features(features, names: list[str], at_most: int) -> list[int]:
+    """Numbers of the features to draw, from numbers or names, one of them or several."""
+    several = isinstance(features, Iterable) and not isinstance(features, str)
+    given = list(features) if several else [features]
+    numbers = [names.index(feature) if feature in names else feature for feature in given]
+    choice = f"pass numbers from 0 to {len(names) - 1}, or names"
+    for number in numbers:
+        if _is_boolean(number) or not _is_integer_from(0)(number) or number >= len(names):
+            raise ValueError(f"features holds {number!r}, which is no feature of the mixture: {choice}.")
+    if not 1 <= len(numbers) <= at_most or len(set(numbers)) < len(numbers):
+        got = repr(features) if len(numbers) <= at_most else f"{len(numbers)}"
+        raise ValueError(f"features must be 1 to {at_most} different features, got {got}: {choice}.")
+    return numbers
+
+
+def check_n_std(n_std) -> None:
+    """How far an ellipse reaches."""
+    if _is_boolean(n_std) or not _is_non_negative_real(n_std) or n_std == 0:
+        raise ValueError(f"n_std must be a finite float > 0, got {n_std!r}: pass 2 for two standard deviations.")
+
+
+def check_plotted_search(search) -> None:
+    """A fitted search over numbers of components and covariance types."""
+    if not hasattr(search, "criterion"):
+        raise TypeError(f"search must be a fitted GaussianMixtureIC, got {search!r}: pass what its fit returns.")
+    if not hasattr(search, "criterion_"):
+        raise NotFittedError(f"This {type(search).__name__} has no criterion_, it is not fitted yet: call fit first.")

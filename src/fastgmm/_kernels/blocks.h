@@ -269,10 +269,11 @@ INLINE void NAME(peak_of_four)(const REAL *RESTRICT p, int padded, REAL *RESTRIC
 /* One row and component: x = exp(p - peak), with `root` x^2 for `total`.  Where x = 0 the difference may be infinite. */
 #define TERM(pk)                                                                                                       \
     do {                                                                                                               \
-        REAL t = (pk)[i] - peak[i], x = EXP(t, cut), xx = root ? x * x : x;                                            \
+        REAL t = (pk)[i] - peak[i], x = EXP(t, cut);                                                                   \
         (pk)[i] = x;                                                                                                   \
-        sum += xx;                                                                                                     \
-        if (with_spread) sum_t += xx * (t > cut ? t : cut);                                                            \
+        sum += root ? x * x : x;                                                                                       \
+        t = t > cut ? t : cut;                                                                                         \
+        if (with_spread) sum_t += root ? x * (x * t) : x * t;                                                          \
     } while (0)
 
 /* `count` components: p <- x = exp(p - peak), total += x, spread += x (p - peak); with `root` x^2 is what is summed. */
