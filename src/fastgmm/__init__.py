@@ -5,7 +5,8 @@ from importlib.metadata import version as _version
 from fastgmm._show_versions import show_versions
 from fastgmm.bayesian import BayesianGaussianMixture
 from fastgmm.mixture import GaussianMixture
+from fastgmm.selection import GaussianMixtureIC
 
 __version__ = _version("fastgmm")
 
-__all__ = ["BayesianGaussianMixture", "GaussianMixture", "__version__", "show_versions"]
+__all__ = ["BayesianGaussianMixture", "GaussianMixture", "GaussianMixtureIC", "__version__", "show_versions"]

@@ -1,0 +1,561 @@
+"""`GaussianMixtureIC`: how many components, and of which shape? A search over both, by information criteria.
+
+A cell of the grid is a number of components with a covariance type. All types of one number share the starts, so that
+the k-means of a number is run once, and each type also starts from what the type before it has found.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from time import perf_counter
+
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import KFold
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, estimate_moments, n_free_parameters
+from fastgmm._em import EMResult, Progress, run_em
+from fastgmm._initialization import find_start
+from fastgmm._passes import DataPasses, column_means
+from fastgmm._threads import blas_beside_passes
+from fastgmm._updates import MaximumLikelihood
+from fastgmm._validation import (
+    check_fit_data,
+    check_grid,
+    check_n_rows,
+    check_parameters,
+    check_sample_weight,
+    drop_unweighted_rows,
+)
+from fastgmm.mixture import GaussianMixture
+
+_PASSED_ON = ("tol", "reg_covar", "max_iter", "n_init", "init_params", "n_threads")
+
+
+class GaussianMixtureIC(DensityMixin, BaseEstimator):
+    """Gaussian mixture whose number of components and covariance type are chosen by an information criterion.
+
+    Fits a mixture for each number of components and each covariance type, and keeps the one whose criterion is lowest:
+    what R's mclust does. The table of all of them is kept, too.
+
+    Parameters
+    ----------
+    n_components : int or iterable of int, default=(1, 2, 3, 4, 5, 6, 7, 8, 9)
+        Numbers of components to try.
+
+    covariance_type : {'all', 'full', 'tied', 'diag', 'spherical'} or list of them, default='all'
+        Covariance types to try.
+
+    criterion : {'bic', 'aic', 'icl', 'cv'}, default='bic'
+        What to minimize, with L the log-likelihood of the data and p the number of free parameters:
+
+        - 'bic': ``-2 L + p log(n_samples)`` [1]_;
+        - 'aic': ``-2 L + 2 p``;
+        - 'icl': BIC plus ``-2 sum_i log max_k resp_ik``, which adds a price for components that overlap [2]_;
+        - 'cv': ``-2`` times the log-likelihood of held-out rows, summed over the folds of cross-validation.
+
+    cv : int, default=5
+        Number of folds, of shuffled rows, for criterion 'cv'.
+
+    tol, reg_covar, max_iter, init_params
+        Of each fit, as in :class:`GaussianMixture`.
+
+    n_init : int, default=1
+        Number of starts of each fit, shared by all covariance types. Each type also starts from what the type before it
+        has found with as many components.
+
+    random_state : int, RandomState instance or None, default=None
+        Random numbers for the starts and the folds. An int makes them repeatable: each cell then is at least as likely
+        as ``GaussianMixture(k, random_state=...)`` with the same parameters.
+
+    n_threads : int or None, default=None
+        Number of threads of each fit, as in :class:`GaussianMixture`.
+
+    verbose : int, default=0
+        1 prints a line for each fitted cell of the grid.
+
+    on_interrupt : {'raise', 'keep'}, default='raise'
+        What Ctrl-C does: 'keep' ends the search as if the cells that are done were all, with a warning.
+
+    Attributes
+    ----------
+    best_estimator_ : GaussianMixture
+        The chosen mixture, fitted to all rows.
+
+    n_components_ : int
+        Its number of components.
+
+    covariance_type_ : str
+        Its covariance type.
+
+    criterion_ : dict of str to ndarray
+        The table, a row for each cell; ``pandas.DataFrame(search.criterion_)`` shows it. Columns:
+
+        - 'n_components', 'covariance_type': the cell;
+        - 'criterion': what was minimized, NaN where the fit degenerated;
+        - 'log_likelihood': of all rows, a weighted sum;
+        - 'n_parameters': number of free parameters;
+        - 'n_iter', 'converged': of the best run;
+        - 'start': which start led there, the name of `init_params` or of another covariance type;
+        - 'seconds': time spent on the cell, except for starts that it shares;
+        - 'warning': why the cell degenerated, or ''.
+
+    n_features_in_ : int
+        Number of features seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if X had names that are all strings.
+
+    See Also
+    --------
+    BayesianGaussianMixture : Lets superfluous components lose their rows, in a single fit.
+
+    Notes
+    -----
+    A cell has degenerated if a component collapsed onto so few rows, or rows so equal, that its least variance is
+    mostly `reg_covar`: the likelihood then says more of `reg_covar` than of the data. Such a cell is reported in the
+    table, and never chosen.
+
+    References
+    ----------
+    .. [1] G. Schwarz, "Estimating the dimension of a model", Annals of Statistics 6, 1978.
+    .. [2] C. Biernacki, G. Celeux, G. Govaert, "Assessing a mixture model for clustering with the integrated completed
+       likelihood", IEEE PAMI 22, 2000; with the most probable component as the class of a row, as in mclust.
+
+    Examples
+    --------
+    >>> from fastgmm import GaussianMixtureIC
+    >>> from fastgmm.datasets import load_old_faithful
+    >>> search = GaussianMixtureIC(range(1, 7), random_state=0).fit(load_old_faithful())
+    >>> search.n_components_, search.covariance_type_
+    (3, 'tied')
+    """
+
+    # The checks are in _validation.
+    _parameter_constraints: dict = dict.fromkeys(
+        ("criterion", "cv", *_PASSED_ON, "random_state", "verbose", "on_interrupt"), "no_validation"
+    )
+
+    def __init__(
+        self,
+        n_components=(1, 2, 3, 4, 5, 6, 7, 8, 9),
+        *,
+        covariance_type="all",
+        criterion="bic",
+        cv=5,
+        tol=1e-3,
+        reg_covar=1e-6,
+        max_iter=100,
+        n_init=1,
+        init_params="kmeans",
+        random_state=None,
+        n_threads=None,
+        verbose=0,
+        on_interrupt="raise",
+    ):
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.criterion = criterion
+        self.cv = cv
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.verbose = verbose
+        self.on_interrupt = on_interrupt
+
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit all cells of the grid, and choose the best.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data. A C-contiguous float32 or float64 array, or memory map, is read in place.
+
+        y : Ignored
+            Present for scikit-learn's conventions.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts; 'bic' and 'icl' take their sum for the number of rows.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the data or the weights are not usable, or every cell degenerated. `TypeError` for sparse
+            data.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the chosen fit did not reach `tol` within `max_iter` iterations.
+        """
+        check_parameters(self, COVARIANCE_TYPES)
+        numbers, covariance_types = check_grid(self, COVARIANCE_TYPES)
+        X = check_fit_data(self, X)
+        rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
+        check_n_rows(rows.shape[0], max(numbers))
+        seed = self.random_state
+        if not isinstance(seed, int | np.integer):
+            seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
+
+        cells = self._cells(numbers, covariance_types, seed)
+        interrupted = False
+        ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
+        with ignore_overflow, blas_beside_passes(X.shape[1]):
+            try:
+                _Fits(rows, weights).fit(cells, lambda cell: self._judge(cell, rows, weights))
+                if self.criterion == "cv":
+                    self._cross_validate(cells, numbers, covariance_types, rows, weights, seed)
+            except KeyboardInterrupt:
+                if self.on_interrupt == "raise":
+                    raise
+                interrupted = True
+        self._choose(cells, interrupted)
+        return self
+
+    def _cells(self, numbers, covariance_types, seed) -> list[_Cell]:
+        """The grid: all covariance types of one number of components after each other, the freest last."""
+
+        def freedom(covariance_type):
+            return COVARIANCE_TYPES[covariance_type].n_parameters(2, self.n_features_in_)
+
+        passed_on = {name: getattr(self, name) for name in _PASSED_ON}
+        names = {name: value for name, value in vars(self).items() if name in ("n_features_in_", "feature_names_in_")}
+        cells = []
+        for n_components in numbers:
+            for covariance_type in sorted(covariance_types, key=freedom):
+                estimator = GaussianMixture(
+                    n_components, covariance_type=covariance_type, random_state=seed, **passed_on
+                )
+                estimator.__dict__.update(names)
+                cells.append(_Cell(estimator))
+        return cells
+
+    def _judge(self, cell: _Cell, rows, weights) -> None:
+        """Give a fitted cell its criterion."""
+        if not cell.warning and self.criterion != "cv":
+            cell.criterion = _CRITERIA[self.criterion](cell, rows, weights)
+        if self.verbose:
+            outcome = cell.warning or f"{self.criterion} {cell.criterion:.6g}"
+            print(f"{cell.n_components} {cell.covariance_type}: {outcome} ({cell.seconds:.2g} s)")
+
+    def _cross_validate(self, cells, numbers, covariance_types, rows, weights, seed) -> None:
+        """Criteria from held-out rows: without each fold in turn the grid is searched as it was with all rows."""
+        totals = np.zeros(len(cells))
+        for train, test in KFold(self.cv, shuffle=True, random_state=seed).split(rows):
+            check_n_rows(len(train), max(numbers))
+            fold = self._cells(numbers, covariance_types, seed)
+            _Fits(rows[train], _part(weights, train)).fit(fold)
+            for i, (cell, whole) in enumerate(zip(fold, cells, strict=True)):
+                if cell.warning:
+                    whole.warning = whole.warning or f"In a fold: {cell.warning}"
+                else:
+                    totals[i] += cell.log_likelihood_of(rows[test], _part(weights, test))
+        for cell, total in zip(cells, totals, strict=True):
+            cell.criterion = math.nan if cell.warning else -2.0 * total
+
+    def _choose(self, cells: list[_Cell], interrupted: bool) -> None:
+        """Set the fitted attributes."""
+        cells = [cell for cell in cells if cell.result is not None or cell.warning]
+        usable = [cell for cell in cells if math.isfinite(cell.criterion)]
+        if not usable:
+            reasons = "; ".join(sorted({cell.warning for cell in cells}))
+            raise ValueError(
+                f"No fit of the search is usable: {reasons or 'it was interrupted too early'}. Try fewer components or "
+                "other covariance types, a larger reg_covar, or rescale the features to comparable ranges."
+            )
+        best = min(usable, key=lambda cell: cell.criterion)
+        self.criterion_ = _table(cells)
+        self.best_estimator_ = best.estimator
+        self.n_components_ = best.n_components
+        self.covariance_type_ = best.covariance_type
+        if interrupted:
+            warnings.warn(
+                f"The search was interrupted: {len(cells)} cells of the grid are done, the others are left out.",
+                stacklevel=3,
+            )
+        if not best.estimator.converged_ and self.max_iter > 0:
+            warnings.warn(
+                f"The chosen fit did not converge in max_iter={self.max_iter} iterations. Increase max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    # The chosen model ------------------------------------------------------------------------------------------------
+
+    @property
+    def _best(self) -> GaussianMixture:
+        check_is_fitted(self)
+        return self.best_estimator_
+
+    def predict(self, X):
+        """Most probable component of each row under the chosen mixture: `GaussianMixture.predict`."""
+        return self._best.predict(X)
+
+    def fit_predict(self, X, y=None, sample_weight=None):
+        """Search, and return the most probable component of each row under the chosen mixture."""
+        return self.fit(X, sample_weight=sample_weight).predict(X)
+
+    def predict_proba(self, X):
+        """Responsibilities under the chosen mixture: `GaussianMixture.predict_proba`."""
+        return self._best.predict_proba(X)
+
+    def score_samples(self, X):
+        """Log-density of each row under the chosen mixture: `GaussianMixture.score_samples`."""
+        return self._best.score_samples(X)
+
+    def score(self, X, y=None, sample_weight=None):
+        """Mean log-density of a row under the chosen mixture: `GaussianMixture.score`."""
+        return self._best.score(X, sample_weight=sample_weight)
+
+    def bic(self, X, sample_weight=None):
+        """Bayesian information criterion of the chosen mixture: `GaussianMixture.bic`."""
+        return self._best.bic(X, sample_weight=sample_weight)
+
+    def aic(self, X, sample_weight=None):
+        """Akaike's information criterion of the chosen mixture: `GaussianMixture.aic`."""
+        return self._best.aic(X, sample_weight=sample_weight)
+
+    def sample(self, n_samples=1):
+        """Random rows and their components from the chosen mixture: `GaussianMixture.sample`."""
+        return self._best.sample(n_samples)
+
+
+# Cells ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, eq=False)
+class _Cell:
+    """A number of components with a covariance type, and what became of it."""
+
+    estimator: GaussianMixture
+    result: EMResult[MixtureParameters] | None = None  # of the best run
+    start: str = ""
+    seconds: float = 0.0
+    warning: str = ""
+    log_likelihood: float = math.nan
+    criterion: float = math.nan
+
+    @property
+    def n_components(self) -> int:
+        return self.estimator.n_components
+
+    @property
+    def covariance_type(self) -> str:
+        return self.estimator.covariance_type
+
+    @property
+    def n_parameters(self) -> int:
+        return n_free_parameters(self.covariance_type, self.n_components, self.estimator.n_features_in_)
+
+    def log_likelihood_of(self, rows: np.ndarray, weights: np.ndarray | None) -> float:
+        """Weighted sum of the log-densities of rows under the fitted estimator."""
+        passes = self.estimator._passes(rows, weights, self.n_components)
+        return passes.score_sum(self.estimator._fitted_parameters(rows.shape[1]))
+
+
+class _Fits:
+    """EM for cells on the same rows.
+
+    One fit after the other, each with all threads. Fits side by side with a thread each were no faster for any number
+    of rows between 300 and 100,000: the small ones wait for Python's lock, the large ones use the threads as well.
+    """
+
+    def __init__(self, rows: np.ndarray, weights: np.ndarray | None):
+        self.rows = rows
+        self.weights = weights
+
+    def fit(self, cells: list[_Cell], judge: Callable[[_Cell], None] | None = None) -> None:
+        """Fit all cells; `judge` sees each when it is done."""
+        by_number, by_type = defaultdict(list), defaultdict(list)
+        for cell in cells:
+            by_number[cell.n_components].append(cell)
+            by_type[cell.covariance_type].append(cell)
+        for column in by_number.values():
+            self._fit_column(column)
+        for row in by_type.values():
+            self._merge_down(row)
+        for cell in cells:
+            self._finish(cell)
+            if judge is not None:
+                judge(cell)
+
+    def _fit_column(self, column: list[_Cell]) -> None:
+        """All covariance types of one number of components, from the same starts, and from each other's fits."""
+        template = column[0].estimator
+        random_state = np.random.RandomState(template.random_state)
+        for _ in range(template.n_init):
+            start = find_start(
+                self.rows, self.weights, template.n_components, template.init_params, random_state, template.n_threads
+            )
+            for cell in column:
+                updates = self._updates(cell)
+                statistics = partial(start, updates.passes, template.reg_covar)
+                self._run(cell, updates, template.init_params, partial(updates.start, statistics))
+        for before, cell in pairwise(column):
+            if before.result is not None:
+                self._run(cell, self._updates(cell), before.covariance_type, partial(_as_type, before, cell))
+
+    def _merge_down(self, row: list[_Cell]) -> None:
+        """One covariance type, from many components to few: each fit starts from the one before with two merged."""
+        for more, cell in pairwise(row[::-1]):
+            if more.result is not None:
+                self._run(cell, self._updates(cell), "merged", partial(_merged, more, cell))
+
+    def _updates(self, cell: _Cell) -> MaximumLikelihood:
+        return cell.estimator._updates(self.rows, self.weights)
+
+    def _run(self, cell: _Cell, updates: MaximumLikelihood, name: str, start: Callable[[], MixtureParameters]) -> None:
+        """EM from one more start, kept if it ends higher than those before."""
+        began = perf_counter()
+        try:
+            result = run_em(
+                start,
+                updates.iterate,
+                n_init=1,
+                max_iter=cell.estimator.max_iter,
+                tol=cell.estimator.tol,
+                progress=Progress(0, 1),
+            )
+            if cell.result is None or result.lower_bound > cell.result.lower_bound:
+                cell.result, cell.start, cell.warning = result, name, ""
+        except ValueError as error:
+            cell.warning = "" if cell.result else str(error)
+        cell.seconds += perf_counter() - began
+
+    def _finish(self, cell: _Cell) -> None:
+        """Set the attributes of a cell's estimator, and its log-likelihood; say whether the fit degenerated."""
+        if cell.result is None:
+            return
+        updates = self._updates(cell)
+        try:
+            attributes = cell.estimator._fitted_attributes(cell.result.parameters, updates)
+            cell.estimator._set_fitted(cell.result, attributes, self.rows.dtype)
+        except ValueError as error:
+            cell.warning = str(error)
+            return
+        cell.log_likelihood = cell.log_likelihood_of(self.rows, self.weights)
+        cell.warning = _collapse(cell, updates.passes)
+
+
+def _as_type(found: _Cell, cell: _Cell) -> MixtureParameters:
+    """The parameters that were found for one covariance type as a start for another."""
+    return _from_matrices(cell.covariance_type, *_weights_means_matrices(found))
+
+
+def _merged(found: _Cell, cell: _Cell) -> MixtureParameters:
+    """The parameters that were found for more components, with two merged until there are as many as the cell has.
+
+    Merged are the two whose union, with the moments of both, raises a bound on the Kullback-Leibler divergence least
+    (Runnalls, IEEE Trans. Aerosp. Electron. Syst. 43, 2007).
+    """
+    weights, means, matrices = _weights_means_matrices(found)
+    while len(weights) > cell.n_components:
+        i, j = np.triu_indices(len(weights), 1)
+        merged_weights, merged_means, merged = _union(weights, means, matrices, i, j)
+        log_det = np.linalg.slogdet(matrices)[1]
+        cost = merged_weights * np.linalg.slogdet(merged)[1] - weights[i] * log_det[i] - weights[j] * log_det[j]
+        best = np.argmin(cost)
+        weights, means, matrices = weights.copy(), means.copy(), matrices.copy()
+        for array, union in ((weights, merged_weights), (means, merged_means), (matrices, merged)):
+            array[i[best]] = union[best]
+        weights, means, matrices = (np.delete(array, j[best], axis=0) for array in (weights, means, matrices))
+    return _from_matrices(cell.covariance_type, weights, means, matrices)
+
+
+def _union(weights, means, matrices, i, j):
+    """Weights, means and covariances of the unions of components i and j."""
+    total = weights[i] + weights[j]
+    share = (weights[i] / total)[:, np.newaxis]
+    mean = share * means[i] + (1 - share) * means[j]
+    difference = means[i] - means[j]
+    share = share[:, :, np.newaxis]
+    between = share * (1 - share) * difference[:, :, np.newaxis] * difference[:, np.newaxis]
+    return total, mean, share * matrices[i] + (1 - share) * matrices[j] + between
+
+
+def _weights_means_matrices(cell: _Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    assert cell.result is not None
+    found = cell.result.parameters
+    matrices = COVARIANCE_TYPES[cell.covariance_type].as_matrices(found.covariances, *found.means.shape)
+    return found.weights, found.means, matrices
+
+
+def _from_matrices(covariance_type: str, weights, means, matrices) -> MixtureParameters:
+    covariance = COVARIANCE_TYPES[covariance_type]
+    covariances = covariance.from_matrices(matrices, weights)
+    return MixtureParameters(weights, means, covariances, covariance.precisions_cholesky(covariances))
+
+
+def _collapse(cell: _Cell, passes: DataPasses) -> str:
+    """Which component owes most of its least variance to reg_covar, although the data as a whole do not; '' if none."""
+    assert cell.result is not None
+    covariance, reg_covar = COVARIANCE_TYPES[cell.covariance_type], cell.estimator.reg_covar
+    least = covariance.least_variances(cell.result.parameters.covariances)
+    if not least.min() < 2.0 * reg_covar:
+        return ""
+    X, weights, n_threads = passes.X, passes.sample_weight, passes.n_threads
+    one = DataPasses(X, weights, 1, cell.covariance_type, n_threads)
+    about_mean = one.statistics_of_all(column_means(X, n_threads, weights)[np.newaxis])
+    whole = estimate_moments(about_mean, cell.covariance_type, 0.0, X.dtype)
+    if covariance.least_variances(whole.covariances).min() < 10.0 * reg_covar:
+        return ""
+    return (
+        f"Component {least.argmin()} collapsed: reg_covar={reg_covar:g} is most of its least variance, "
+        f"{least.min():.2g}. Use fewer components, or a covariance type with fewer parameters."
+    )
+
+
+def _bic(cell: _Cell, rows, weights) -> float:
+    n = len(rows) if weights is None else weights.sum()
+    return -2.0 * cell.log_likelihood + cell.n_parameters * math.log(n)
+
+
+def _aic(cell: _Cell, rows, weights) -> float:
+    return -2.0 * cell.log_likelihood + 2.0 * cell.n_parameters
+
+
+def _icl(cell: _Cell, rows, weights) -> float:
+    passes = cell.estimator._passes(rows, weights, cell.n_components)
+    parameters = cell.estimator._fitted_parameters(rows.shape[1])
+    return _bic(cell, rows, weights) - 2.0 * passes.log_max_resp_sum(parameters)
+
+
+_CRITERIA = {"bic": _bic, "aic": _aic, "icl": _icl}
+
+
+def _table(cells: list[_Cell]) -> dict[str, np.ndarray]:
+    """Columns with a row for each cell."""
+    return {
+        "n_components": np.array([cell.n_components for cell in cells]),
+        "covariance_type": np.array([cell.covariance_type for cell in cells]),
+        "criterion": np.array([cell.criterion for cell in cells]),
+        "log_likelihood": np.array([cell.log_likelihood for cell in cells]),
+        "n_parameters": np.array([cell.n_parameters for cell in cells]),
+        "n_iter": np.array([len(cell.result.lower_bounds) if cell.result else 0 for cell in cells]),
+        "converged": np.array([bool(cell.result and cell.result.converged) for cell in cells]),
+        "start": np.array([cell.start for cell in cells]),
+        "seconds": np.array([cell.seconds for cell in cells]),
+        "warning": np.array([cell.warning for cell in cells]),
+    }
+
+
+def _part(weights: np.ndarray | None, index: np.ndarray) -> np.ndarray | None:
+    return None if weights is None else weights[index]

@@ -1,0 +1,468 @@
+"""Pictures: that what is drawn is where the mixture is, whatever the mixture, the data and the style."""
+
+import doctest
+from itertools import pairwise
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import sklearn.mixture
+from scipy.integrate import trapezoid
+from scipy.stats import multivariate_normal
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
+
+from fastgmm import GaussianMixture, plotting
+from fastgmm._covariance import COVARIANCE_TYPES
+from fastgmm.datasets import load_old_faithful
+from fastgmm.plotting import plot_components, plot_criterion, plot_density, plot_pairs, plot_uncertainty
+
+mpl = pytest.importorskip("matplotlib")
+pd = pytest.importorskip("pandas")
+mpl.use("Agg")
+plt = pytest.importorskip("matplotlib.pyplot")
+from matplotlib.patches import PathPatch  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _every_figure_can_be_drawn():
+    yield
+    figures = [plt.figure(number) for number in plt.get_fignums()]
+    try:
+        for figure in figures:
+            figure.canvas.draw()
+    finally:
+        plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def faithful():
+    X = load_old_faithful()
+    return GaussianMixture(2, random_state=0).fit(X), X
+
+
+@pytest.fixture(scope="module")
+def iris():
+    X = load_iris().data
+    return GaussianMixture(3, random_state=0).fit(X), X
+
+
+def full_covariances(mixture):
+    """Covariance matrices by scikit-learn's definition of each type."""
+    n_components, n_features = mixture.means_.shape
+    return {
+        "full": lambda c: c,
+        "tied": lambda c: np.array([c] * n_components),
+        "diag": lambda c: np.array([np.diag(variances) for variances in c]),
+        "spherical": lambda c: np.array([variance * np.eye(n_features) for variance in c]),
+    }[mixture.covariance_type](mixture.covariances_.astype(float))
+
+
+def marginal_density(mixture, points, features):
+    """Sum of the components' marginals, by SciPy."""
+    matrices = full_covariances(mixture)
+    return sum(
+        weight * multivariate_normal(mean[features], matrix[np.ix_(features, features)]).pdf(points)
+        for weight, mean, matrix in zip(mixture.weights_, mixture.means_, matrices, strict=True)
+    )
+
+
+def ellipses(ax):
+    return [patch for patch in ax.patches if isinstance(patch, PathPatch) and not patch.get_fill()]
+
+
+def squared_distances(ellipse, mean, covariance):
+    """Squared Mahalanobis distances of points on the outline; every third vertex of a cubic Bezier curve is one."""
+    difference = ellipse.get_path().vertices[:-1:3] - mean
+    return np.einsum("ij,ij->i", difference @ np.linalg.inv(covariance), difference)
+
+
+def new_mixture(library, covariance_type):
+    classes = {
+        "fastgmm": GaussianMixture,
+        "sklearn": sklearn.mixture.GaussianMixture,
+        "bayesian": sklearn.mixture.BayesianGaussianMixture,
+    }
+    return classes[library](n_components=3, covariance_type=covariance_type, random_state=0, max_iter=500, tol=1e-2)
+
+
+# Components ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", ["fastgmm", "sklearn", "bayesian"])
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_ellipses_are_contours_of_the_marginal_components(library, covariance_type, dtype):
+    X = load_iris().data.astype(dtype)
+    mixture = new_mixture(library, covariance_type).fit(X)
+    ax = plot_components(mixture, X, features=[3, 1], n_std=1.5)
+    drawn = ellipses(ax)
+    assert len(drawn) == 3
+    for ellipse, mean, covariance in zip(drawn, mixture.means_, full_covariances(mixture), strict=True):
+        distances = squared_distances(ellipse, mean[[3, 1]], covariance[np.ix_([3, 1], [3, 1])])
+        np.testing.assert_allclose(distances, 1.5**2, rtol=1e-4 if dtype == np.float32 else 1e-9)
+
+
+def test_ellipses_of_features_of_very_different_scale(faithful):
+    _, X = faithful
+    scales = np.array([1e-6, 1e6])
+    mixture = GaussianMixture(2, reg_covar=0, random_state=0).fit(X * scales)
+    drawn = ellipses(plot_components(mixture))
+    for ellipse, mean, covariance in zip(drawn, mixture.means_, mixture.covariances_, strict=True):
+        vertices = ellipse.get_path().vertices[:-1:3] / scales
+        whitened = (vertices - mean / scales) @ np.linalg.cholesky(np.linalg.inv(covariance / np.outer(scales, scales)))
+        np.testing.assert_allclose((whitened**2).sum(axis=1), 4.0, rtol=1e-9)
+
+
+def test_ellipses_and_data_are_within_the_axes(faithful):
+    mixture, X = faithful
+    ax = plot_components(mixture, X, n_std=4)
+    outlines = [ellipse.get_path().get_extents() for ellipse in ellipses(ax)]
+    for (low, high), axis in zip((ax.get_xlim(), ax.get_ylim()), ("interval" + c for c in "xy"), strict=True):
+        assert low < min(min(getattr(outline, axis)) for outline in outlines)
+        assert high > max(max(getattr(outline, axis)) for outline in outlines)
+    assert ax.get_ylim()[1] > X[:, 1].max()
+
+
+def test_dots_have_the_color_of_their_component(faithful):
+    mixture, X = faithful
+    ax = plot_components(mixture, X)
+    (dots,) = ax.collections
+    np.testing.assert_array_equal(dots.get_offsets(), X)
+    edges = np.array([ellipse.get_edgecolor() for ellipse in ellipses(ax)])
+    np.testing.assert_allclose(dots.get_facecolor()[:, :3], edges[mixture.predict(X), :3])
+
+
+@pytest.mark.parametrize(("n_samples", "n_drawn"), [(10_000, 10_000), (10_001, None)])
+@pytest.mark.parametrize("plot", [plot_components, plot_density])
+def test_many_rows_are_counted_in_hexagons(faithful, plot, n_samples, n_drawn):
+    mixture, _ = faithful
+    X = mixture.sample(n_samples)[0]
+    drawn = plot(mixture, X).collections[0]
+    if n_drawn:
+        assert len(drawn.get_offsets()) == n_drawn
+    else:
+        assert drawn.get_array().sum() == n_samples
+        assert len(drawn.get_array()) < n_samples / 4
+
+
+def test_light_components_fade_or_are_left_out():
+    mixture = GaussianMixture(4, means_init=[[0.0, 0], [9, 9], [9, 0], [0, 9]])
+    mixture.fit(load_old_faithful())
+    mixture.weights_ = np.array([0.55, 0.4, 0.0491, 0.0009])
+    ax = plot_components(mixture)
+    assert len(ellipses(ax)) == 3
+    strengths = [ellipse.get_alpha() for ellipse in ellipses(ax)]
+    assert strengths == sorted(strengths, reverse=True)
+    assert ax.get_legend().get_title().get_text() == "3 of 4\ncomponents"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["0: 55%", "1: 40%", "2: 5%"]
+
+
+def test_a_bayesian_mixture_shows_what_it_kept(faithful):
+    _, X = faithful
+    mixture = sklearn.mixture.BayesianGaussianMixture(n_components=10, random_state=0, max_iter=2000).fit(X)
+    ax = plot_components(mixture, X)
+    assert len(ellipses(ax)) == np.count_nonzero(mixture.weights_ > 0.01) == 2
+
+
+@pytest.mark.parametrize("n_components", [8, 9])
+def test_beyond_eight_components_numbers_replace_the_legend(n_components):
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    mixture = GaussianMixture(n_components, max_iter=0, random_state=0).fit(X)
+    ax = plot_components(mixture, X)
+    edges = {tuple(ellipse.get_edgecolor()[:3]) for ellipse in ellipses(ax)}
+    assert len(edges) == n_components
+    assert (ax.get_legend() is None) == (n_components == 9)
+    assert len(ax.texts) == (9 if n_components == 9 else 0)
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_a_single_feature_has_curves_that_integrate_to_the_weights(iris, covariance_type):
+    _, X = iris
+    mixture = GaussianMixture(3, covariance_type=covariance_type, random_state=0, max_iter=500).fit(X)
+    ax = plot_components(mixture, X, features=2)
+    *curves, total = [line for line in ax.lines if len(line.get_xdata()) > 1]
+    np.testing.assert_allclose([trapezoid(*line.get_data()[::-1]) for line in curves], mixture.weights_, rtol=2e-3)
+    x, y = total.get_data()
+    np.testing.assert_allclose(y, marginal_density(mixture, x, [2]), rtol=1e-10, atol=1e-300)
+    peaks = [line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 1]
+    np.testing.assert_allclose(peaks, mixture.means_[:, 2])
+
+
+@pytest.mark.parametrize("plot", [plot_components, plot_density, plot_uncertainty, plot_pairs])
+def test_data_of_one_feature_need_no_features(plot):
+    X = load_old_faithful()[:, 1:]
+    mixture = GaussianMixture(2, random_state=0).fit(X)
+    ax = np.ravel(plot(mixture, X))[0]
+    assert ax.get_xlabel() == "feature 0"
+    assert ax.get_ylabel() == ("uncertainty" if plot is plot_uncertainty else "density")
+
+
+# Names, axes ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("plot", [plot_components, plot_density, plot_uncertainty])
+@pytest.mark.parametrize("features", [("b", "a"), [1, 0], np.array([1, 0]), (np.int64(1), "a")])
+def test_names_of_a_data_frame(faithful, plot, features):
+    X = pd.DataFrame(faithful[1], columns=["a", "b"])
+    mixture = sklearn.mixture.GaussianMixture(2, random_state=0).fit(X)
+    ax = plot(mixture, X, features=features)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("b", "a")
+    assert ax.get_xlim()[1] > X["b"].max()
+
+
+def test_names_of_the_data_serve_a_mixture_that_has_none(faithful):
+    mixture, X = faithful
+    with pytest.warns(UserWarning, match="fitted without feature names"):
+        ax = plot_components(mixture, pd.DataFrame(X, columns=["a", "b"]))
+    assert ax.get_xlabel() == "a"
+
+
+@pytest.mark.parametrize("plot", [plot_components, plot_density, plot_uncertainty])
+def test_axes_are_the_given_ones_or_new(faithful, plot):
+    mixture, X = faithful
+    given = plt.figure().add_subplot()
+    assert plot(mixture, X, ax=given) is given
+    assert plot(mixture, X) is not given
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+def test_many_components_stand_out_from_the_background(style):
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    mixture = GaussianMixture(12, max_iter=0, random_state=0).fit(X)
+    with plt.style.context(style):
+        ax = plot_components(mixture)
+    luminances = [np.dot(ellipse.get_edgecolor()[:3], [0.2126, 0.7152, 0.0722]) for ellipse in ellipses(ax)]
+    assert np.min(np.abs(np.subtract(luminances, ax.get_facecolor()[0]))) > 0.15
+
+
+def test_transparent_axes_on_a_dark_figure(faithful):
+    with plt.style.context(["dark_background", {"axes.facecolor": "none"}]):
+        ax = plot_uncertainty(*faithful)
+        dots = ax.collections[0]
+    darkest = dots.get_cmap()(0.0)[:3]
+    assert 0.1 < np.mean(darkest) < 0.4
+
+
+# Pairs ---------------------------------------------------------------------------------------------------------------
+
+
+def test_pairs_share_scales_and_name_the_margins(iris):
+    mixture, X = iris
+    axes = plot_pairs(mixture, X, features=[3, 0, 2])
+    assert axes.shape == (3, 3)
+    np.testing.assert_array_equal([[ax.get_visible() for ax in row] for row in axes], np.tri(3, dtype=bool))
+    assert [ax.get_xlabel() for ax in axes[2]] == ["feature 3", "feature 0", "feature 2"]
+    assert [ax.get_ylabel() for ax in axes[:, 0]] == ["density", "feature 0", "feature 2"]
+    assert axes[0, 0].get_xlim() == axes[1, 0].get_xlim() == axes[2, 0].get_xlim()
+    assert axes[2, 0].get_ylim() == axes[2, 1].get_ylim()
+    np.testing.assert_array_equal(axes[2, 1].collections[0].get_offsets(), X[:, [0, 2]])
+    for i, j, features in [(1, 0, [3, 0]), (2, 0, [3, 2]), (2, 1, [0, 2])]:
+        for k, ellipse in enumerate(ellipses(axes[i, j])):
+            covariance = mixture.covariances_[k][np.ix_(features, features)]
+            np.testing.assert_allclose(squared_distances(ellipse, mixture.means_[k, features], covariance), 4.0)
+
+
+def test_pairs_of_many_features_must_be_chosen():
+    X = np.random.default_rng(0).normal(size=(100, 9))
+    mixture = GaussianMixture(2, covariance_type="spherical", random_state=0, max_iter=200).fit(X)
+    with pytest.raises(ValueError, match="1 to 8 different features, got 9: pass numbers from 0 to 8, or names"):
+        plot_pairs(mixture, X)
+    assert plot_pairs(mixture, X, features=[8, 4]).shape == (2, 2)
+
+
+# Density -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_contours_hold_their_share_of_the_mass(iris, covariance_type):
+    _, X = iris
+    mixture = GaussianMixture(3, covariance_type=covariance_type, random_state=0, max_iter=500).fit(X)
+    ax = plot_density(mixture, features=[2, 1])
+    filled, contours = ax.collections
+    np.testing.assert_array_equal(filled.levels[:-1], contours.levels)
+    mixture.set_params(random_state=1)
+    points = mixture.sample(50_000)[0][:, [2, 1]]
+    density = np.log(marginal_density(mixture, points, [2, 1]))
+    shares = (density[:, np.newaxis] >= contours.levels).mean(axis=0)
+    np.testing.assert_allclose(shares, [0.99, 0.95, 0.9, 0.75, 0.5], atol=0.015)
+    assert {text.get_text() for text in ax.texts} <= {"99%", "95%", "90%", "75%", "50%"}
+    assert ax.texts
+
+
+def test_contours_are_where_the_density_has_their_level(iris):
+    mixture, _ = iris
+    contours = plot_density(mixture, features=[0, 3]).collections[1]
+    for path, level in zip(contours.get_paths(), contours.levels, strict=True):
+        density = np.log(marginal_density(mixture, path.vertices, [0, 3]))
+        np.testing.assert_allclose(density, level, atol=0.05)
+
+
+def test_a_narrow_component_has_a_contour():
+    random = np.random.default_rng(0)
+    X = np.concatenate([random.normal(size=(100, 2)), random.normal(10, 1e-3, size=(300, 2))])
+    contours = plot_density(GaussianMixture(2, random_state=0).fit(X)).collections[1]
+    innermost = contours.get_paths()[-1].vertices  # half of the mass: radius sqrt(2 log 3) in standard deviations
+    np.testing.assert_allclose(np.hypot(*(innermost - 10).T), 1e-3 * np.sqrt(2 * np.log(3)), rtol=0.2)
+
+
+def test_the_density_of_one_feature(iris):
+    mixture, X = iris
+    ax = plot_density(mixture, X, features=3)
+    (curve,) = ax.lines
+    x, y = curve.get_data()
+    np.testing.assert_allclose(y, marginal_density(mixture, x, [3]), rtol=1e-10)
+    areas = []
+    for region in ax.collections:  # each is a set of polygons between the axis and the curve
+        polygons = [path.to_polygons(closed_only=False)[0] for path in region.get_paths()]
+        areas.append(sum(abs(trapezoid(polygon[:, 1], polygon[:, 0])) for polygon in polygons))
+    np.testing.assert_allclose(areas, [0.99, 0.95, 0.9, 0.75, 0.5], atol=0.03)
+
+
+# Uncertainty ---------------------------------------------------------------------------------------------------------
+
+
+def test_uncertainty_shades_and_sizes_the_dots(iris):
+    mixture, X = iris
+    ax = plot_uncertainty(mixture, X, features=[2, 3])
+    (dots,) = ax.collections
+    uncertainty = 1 - mixture.predict_proba(X).max(axis=1)
+    np.testing.assert_array_equal(dots.get_array(), np.sort(uncertainty))
+    np.testing.assert_array_equal(dots.get_offsets(), X[np.argsort(uncertainty)][:, [2, 3]])
+    assert np.all(np.diff(dots.get_sizes()) >= 0)
+    assert dots.get_clim() == (0, 0.5)
+    assert [other.get_ylabel() for other in ax.figure.axes] == ["feature 3", "uncertainty"]
+
+
+def test_uncertainty_of_many_rows_is_averaged(faithful):
+    mixture, _ = faithful
+    X = np.repeat([[2.0, 55.0], [3.1, 66.0], [3.1, 66.05], [4.3, 80.0]], 3000, axis=0)
+    uncertainty = 1 - mixture.predict_proba(X[::3000]).max(axis=1)
+    ax = plot_uncertainty(mixture, X)
+    means = np.sort(ax.collections[0].get_array())
+    expected = np.sort([uncertainty[0], uncertainty[1:3].mean(), uncertainty[3]])
+    np.testing.assert_allclose(means, expected, atol=1e-12)
+    assert ax.figure.axes[1].get_ylabel() == "mean uncertainty"
+
+
+# Criterion -----------------------------------------------------------------------------------------------------------
+
+
+def fitted_search(**attributes):
+    results = {
+        "covariance_type": np.array(["full"] * 3 + ["diag"] * 3),
+        "n_components": np.array([3, 1, 2, 1, 2, 3]),
+        "criterion": np.array([np.nan, 9.0, 7.0, 8.0, 6.0, 6.5]),
+    }
+    found = {"criterion": "bic", "criterion_": results, "n_components_": 2, "covariance_type_": "diag"}
+    return SimpleNamespace(**{**found, **attributes})
+
+
+def test_criterion_by_number_of_components():
+    given = plt.figure().add_subplot()
+    ax = plot_criterion(fitted_search(), ax=given)
+    assert ax is given
+    lines = {line.get_label(): line for line in ax.lines}
+    np.testing.assert_array_equal(lines["full"].get_data(), [[1, 2, 3], [9, 7, np.nan]])
+    np.testing.assert_array_equal(lines["diag"].get_data(), [[1, 2, 3], [8, 6, 6.5]])
+    np.testing.assert_array_equal(lines["best"].get_data(), [[2], [6]])
+    crosses = [line for line in ax.lines if line.get_marker() == "x" and len(line.get_xdata())]
+    assert [line.get_xdata().tolist() for line in crosses] == [[3]]
+    assert crosses[0].get_color() == lines["full"].get_color()
+    assert ax.get_ylabel() == "BIC (lower is better)"
+    assert all(tick == round(tick) for tick in ax.get_xticks())
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["full", "diag", "best", "degenerate"]
+
+
+@pytest.mark.parametrize("counts", [[3], [1, 2], range(1, 10), range(1, 31)])
+def test_ticks_of_the_criterion_are_integers_and_have_room(counts):
+    n = len(counts)
+    results = {"covariance_type": np.repeat("full", n), "n_components": np.array(counts), "criterion": np.arange(n)}
+    search = fitted_search(criterion_=results, n_components_=counts[0], covariance_type_="full")
+    ax = plt.figure(figsize=(2.5, 2), layout="constrained").add_subplot()
+    plot_criterion(search, ax=ax)
+    ax.figure.canvas.draw()
+    low, high = ax.get_xlim()
+    labels = [label for label in ax.get_xticklabels() if low <= label.get_position()[0] <= high]
+    assert len(labels) >= min(n, 2)
+    assert all(label.get_text().isdigit() for label in labels)
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_the_scale_of_the_criterion_ignores_the_crosses():
+    low, high = plot_criterion(fitted_search()).get_ylim()
+    assert 5.5 < low < 6
+    assert 9 < high < 9.5
+
+
+# What is refused -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("plot", [plot_components, plot_density, plot_uncertainty, plot_pairs])
+def test_mixtures_that_cannot_be_drawn(plot):
+    X = load_old_faithful()
+    with pytest.raises(NotFittedError):
+        plot(GaussianMixture(2), X)
+    with pytest.raises(TypeError, match=r"mixture must be a Gaussian mixture.*KMeans.*Pass the fitted mixture itself"):
+        plot(KMeans(2, n_init=1, random_state=0).fit(X), X)
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("plot", [plot_components, plot_density, plot_uncertainty])
+@pytest.mark.parametrize("features", [(), (0, 0), (0, "feature 0"), 2, -1, "a", 1.0, (0, None), (0, True), (0, 1, 0)])
+def test_features_that_cannot_be_drawn(faithful, plot, features):
+    with pytest.raises(ValueError, match=r"^features .*pass numbers from 0 to 1, or names"):
+        plot(*faithful, features=features)
+
+
+@pytest.mark.parametrize("plot", [plot_components, plot_pairs])
+@pytest.mark.parametrize("n_std", [0, -1, np.inf, np.nan, "2", True, None])
+def test_n_std_that_cannot_be_drawn(faithful, plot, n_std):
+    with pytest.raises(ValueError, match="n_std must be a finite float > 0, got"):
+        plot(*faithful, n_std=n_std)
+
+
+@pytest.mark.parametrize("plot", [plot_components, plot_density, plot_uncertainty, plot_pairs])
+def test_data_that_cannot_be_drawn(faithful, plot):
+    mixture, X = faithful
+    with pytest.raises(ValueError, match="expecting 2 features"):
+        plot(mixture, X[:, :1])
+    with pytest.raises(ValueError, match="NaN"):
+        plot(mixture, np.where(X > 90, np.nan, X))
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("plot", [plot_uncertainty, plot_pairs])
+def test_data_that_are_needed(faithful, plot):
+    with pytest.raises(ValueError, match="array"):
+        plot(faithful[0], None)
+
+
+def test_searches_that_cannot_be_drawn():
+    with pytest.raises(NotFittedError, match="call fit first"):
+        plot_criterion(SimpleNamespace(criterion="bic"))
+    with pytest.raises(TypeError, match="search must be a fitted GaussianMixtureIC, got GaussianMixture"):
+        plot_criterion(GaussianMixture())
+
+
+def test_without_matplotlib_the_remedy_is_named(run_python):
+    source = """
+import sys
+sys.modules["matplotlib"] = None
+from fastgmm import GaussianMixture
+from fastgmm.datasets import load_old_faithful
+from fastgmm.plotting import plot_components
+X = load_old_faithful()
+try:
+    plot_components(GaussianMixture(2, random_state=0).fit(X), X)
+except ImportError as error:
+    print(error)
+"""
+    assert run_python(source).strip() == 'Plots need matplotlib: pip install "fastgmm[plot]"'
+
+
+def test_examples_run():
+    assert doctest.testmod(plotting).failed == 0
