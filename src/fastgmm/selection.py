@@ -81,7 +81,7 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         Number of threads of each fit, as in :class:`GaussianMixture`.
 
     verbose : int, default=0
-        1 prints a line for each fitted cell of the grid.
+        1 prints a line for each run of EM.
 
     on_interrupt : {'raise', 'keep'}, default='raise'
         What Ctrl-C does: 'keep' ends the search as if the cells that are done were all, with a warning.
@@ -219,14 +219,21 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         interrupted = False
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
         with ignore_overflow, blas_beside_passes(X.shape[1]):
+            fits = _Fits(rows, weights, self.verbose)
             try:
-                _Fits(rows, weights).fit(cells, lambda cell: self._judge(cell, rows, weights))
-                if self.criterion == "cv":
-                    self._cross_validate(cells, numbers, covariance_types, rows, weights, seed)
+                fits.search(cells)
             except KeyboardInterrupt:
                 if self.on_interrupt == "raise":
                     raise
                 interrupted = True
+            for cell in cells:
+                fits.finish(cell)
+            if self.criterion == "cv":
+                self._cross_validate(cells, numbers, covariance_types, rows, weights, seed)
+            else:
+                for cell in cells:
+                    if cell.is_usable:
+                        cell.criterion = _CRITERIA[self.criterion](cell, rows, weights)
         self._choose(cells, interrupted)
         return self
 
@@ -248,28 +255,23 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
                 cells.append(_Cell(estimator))
         return cells
 
-    def _judge(self, cell: _Cell, rows, weights) -> None:
-        """Give a fitted cell its criterion."""
-        if not cell.warning and self.criterion != "cv":
-            cell.criterion = _CRITERIA[self.criterion](cell, rows, weights)
-        if self.verbose:
-            outcome = cell.warning or f"{self.criterion} {cell.criterion:.6g}"
-            print(f"{cell.n_components} {cell.covariance_type}: {outcome} ({cell.seconds:.2g} s)")
-
     def _cross_validate(self, cells, numbers, covariance_types, rows, weights, seed) -> None:
         """Criteria from held-out rows: without each fold in turn the grid is searched as it was with all rows."""
         totals = np.zeros(len(cells))
         for train, test in KFold(self.cv, shuffle=True, random_state=seed).split(rows):
             check_n_rows(len(train), max(numbers))
             fold = self._cells(numbers, covariance_types, seed)
-            _Fits(rows[train], _part(weights, train)).fit(fold)
+            fits = _Fits(rows[train], _part(weights, train), self.verbose)
+            fits.search(fold)
             for i, (cell, whole) in enumerate(zip(fold, cells, strict=True)):
-                if cell.warning:
-                    whole.warning = whole.warning or f"In a fold: {cell.warning}"
-                else:
+                fits.finish(cell)
+                if cell.is_usable:
                     totals[i] += cell.log_likelihood_of(rows[test], _part(weights, test))
+                else:
+                    whole.warning = whole.warning or f"In a fold: {cell.warning}"
         for cell, total in zip(cells, totals, strict=True):
-            cell.criterion = math.nan if cell.warning else -2.0 * total
+            if cell.is_usable:
+                cell.criterion = -2.0 * total
 
     def _choose(self, cells: list[_Cell], interrupted: bool) -> None:
         """Set the fitted attributes."""
@@ -362,6 +364,11 @@ class _Cell:
         return self.estimator.covariance_type
 
     @property
+    def is_usable(self) -> bool:
+        """Whether the cell was fitted, and did not degenerate."""
+        return self.result is not None and not self.warning
+
+    @property
     def n_parameters(self) -> int:
         return n_free_parameters(self.covariance_type, self.n_components, self.estimator.n_features_in_)
 
@@ -378,12 +385,13 @@ class _Fits:
     of rows between 300 and 100,000: the small ones wait for Python's lock, the large ones use the threads as well.
     """
 
-    def __init__(self, rows: np.ndarray, weights: np.ndarray | None):
+    def __init__(self, rows: np.ndarray, weights: np.ndarray | None, verbose: int):
         self.rows = rows
         self.weights = weights
+        self.verbose = verbose
 
-    def fit(self, cells: list[_Cell], judge: Callable[[_Cell], None] | None = None) -> None:
-        """Fit all cells; `judge` sees each when it is done."""
+    def search(self, cells: list[_Cell]) -> None:
+        """Run EM for all cells."""
         by_number, by_type = defaultdict(list), defaultdict(list)
         for cell in cells:
             by_number[cell.n_components].append(cell)
@@ -392,10 +400,6 @@ class _Fits:
             self._fit_column(column)
         for row in by_type.values():
             self._merge_down(row)
-        for cell in cells:
-            self._finish(cell)
-            if judge is not None:
-                judge(cell)
 
     def _fit_column(self, column: list[_Cell]) -> None:
         """All covariance types of one number of components, from the same starts, and from each other's fits."""
@@ -434,13 +438,19 @@ class _Fits:
                 tol=cell.estimator.tol,
                 progress=Progress(0, 1),
             )
+        except ValueError as error:
+            outcome = str(error)
+            if cell.result is None:
+                cell.warning = outcome
+        else:
+            outcome = f"lower bound {result.lower_bound:.6g} after {len(result.lower_bounds)} iterations"
             if cell.result is None or result.lower_bound > cell.result.lower_bound:
                 cell.result, cell.start, cell.warning = result, name, ""
-        except ValueError as error:
-            cell.warning = "" if cell.result else str(error)
         cell.seconds += perf_counter() - began
+        if self.verbose:
+            print(f"{cell.n_components} {cell.covariance_type}, start {name}: {outcome}")
 
-    def _finish(self, cell: _Cell) -> None:
+    def finish(self, cell: _Cell) -> None:
         """Set the attributes of a cell's estimator, and its log-likelihood; say whether the fit degenerated."""
         if cell.result is None:
             return
