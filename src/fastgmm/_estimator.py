@@ -41,8 +41,12 @@ class MixtureEstimator(BaseEstimator):
     _doc_link_module = "fastgmm"  # the HTML representation links to the documentation of that class
 
     @abstractmethod
-    def _updates(self, X: np.ndarray, weights: np.ndarray | None) -> Updates:
-        """The iteration on validated rows and their weights, and what else of the input is validated for it."""
+    def _updates(self, passes) -> Updates:
+        """The iteration on the rows of passes; parameters that depend on the features are validated here."""
+
+    def _weight_unit(self, largest: float) -> float:
+        """What sample weights are divided by before the fit."""
+        return 1.0
 
     @abstractmethod
     def _fitted_attributes(self, parameters, updates: Updates) -> dict[str, object]:
@@ -133,7 +137,7 @@ class MixtureEstimator(BaseEstimator):
 
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
         with ignore_overflow, blas_beside_passes(X.shape[1]):
-            updates = self._updates(rows, weights)
+            updates = self._updates(self._passes_to_fit(rows, weights))
             result = run_em(
                 start,
                 updates.iterate,
@@ -152,6 +156,11 @@ class MixtureEstimator(BaseEstimator):
                 stacklevel=3,
             )
         return X
+
+    def _passes_to_fit(self, rows: np.ndarray, weights: np.ndarray | None) -> DataPasses:
+        if weights is not None and (unit := self._weight_unit(float(weights.max()))) != 1.0:
+            weights = weights / unit
+        return self._passes(rows, weights, self.n_components)
 
     def _set_fitted(self, result: EMResult, attributes: dict[str, object], dtype) -> None:
         """Set the fitted attributes, arrays in the dtype of the data; all are checked before the first is set."""

@@ -4,6 +4,8 @@ Between two chunks Python gets to run, so that Ctrl-C stops a long pass within a
 add up; where they end depends on the shapes alone, so results repeat bitwise for a given number of threads.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Iterator
 from typing import Protocol
@@ -81,16 +83,26 @@ class DataPasses:
 
     def __init__(self, X, sample_weight, n_components: int, covariance_type: str, n_threads: int | None):
         self.X = np.asarray(X)
+        self.dtype = self.X.dtype
+        self.n_features = self.X.shape[1]
         self.sample_weight = sample_weight
         self.total_weight = float(len(X) if sample_weight is None else sample_weight.sum())
         self.covariance_type = covariance_type
         self._type = COVARIANCE_TYPES[covariance_type]
-        n_features = self.X.shape[1]
+        n_features = self.n_features
         per_component = n_features * (n_features + 5) if self._type.structure == "full" else 5 * n_features
         n_factors = self._type.scatter_shape(n_components, n_features)[0]
         factors = (n_factors, n_features if self._type.structure == "full" else 1)
         self._walk = _Walk(self.X, n_components, factors, 2.0 * n_components * (per_component + 10), n_threads)
         self.n_threads = self._walk.n_threads
+
+    def of_one_component(self, covariance_type: str) -> DataPasses:
+        """Passes over the same rows for a mixture of one component."""
+        return DataPasses(self.X, self.sample_weight, 1, covariance_type, self.n_threads)
+
+    def first_row(self) -> np.ndarray:
+        """Shape (n_features,), float64."""
+        return self.X[0].astype(np.float64)
 
     def em_step(
         self, parameters: Mixture, centers: np.ndarray | None = None, with_entropy: bool = False
@@ -223,31 +235,39 @@ def _as_3d(array: np.ndarray) -> np.ndarray:
     return array if array.ndim == 3 else array[:, np.newaxis]
 
 
-def column_means(X: np.ndarray, n_threads: int | None, sample_weight: np.ndarray | None = None) -> np.ndarray:
-    """(Weighted) mean of each column, float64."""
-    first_row = X[:1].astype(np.float64)
-    statistics = _column_statistics(X, first_row, n_threads, sample_weight)
-    return first_row[0] + statistics.sum_x[0] / statistics.nk[0]
+class AllRows(Protocol):
+    """Passes that can look at all rows as one component."""
+
+    def of_one_component(self, covariance_type: str) -> AllRows: ...
+
+    def first_row(self) -> np.ndarray: ...
+
+    def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics: ...
 
 
-def column_variances(X: np.ndarray, means: np.ndarray, n_threads: int | None) -> np.ndarray:
-    """Mean squared difference of each column from ``means``, float64."""
-    statistics = _column_statistics(X, means[np.newaxis], n_threads, None)
-    return statistics.scatter[0] / statistics.nk[0]
+def mean_of_all(passes: AllRows) -> np.ndarray:
+    """(Weighted) mean of the rows, float64."""
+    first_row = passes.first_row()
+    statistics = passes.of_one_component("diag").statistics_of_all(first_row[np.newaxis])
+    return first_row + statistics.sum_x[0] / statistics.nk[0]
 
 
-def sample_covariance(
-    X: np.ndarray, means: np.ndarray, covariance_type: str, n_threads: int | None, sample_weight: np.ndarray | None
-) -> np.ndarray:
+def covariance_of_all(passes: AllRows, mean: np.ndarray, covariance_type: str) -> np.ndarray:
     """Unbiased (weighted) covariance of the rows as one component has it, float64; weights count rows."""
-    passes = DataPasses(X, sample_weight, 1, covariance_type, n_threads)
-    statistics = passes.statistics_of_all(means[np.newaxis])
+    statistics = passes.of_one_component(covariance_type).statistics_of_all(mean[np.newaxis])
     delta = statistics.sum_x / statistics.nk[0]
     return COVARIANCE_TYPES[covariance_type].covariances(statistics, delta, statistics.nk - 1.0, 0.0)
 
 
-def _column_statistics(X, center, n_threads, sample_weight) -> SufficientStatistics:
-    return DataPasses(X, sample_weight, 1, "diag", n_threads).statistics_of_all(center)
+def column_means(X: np.ndarray, n_threads: int | None, sample_weight: np.ndarray | None = None) -> np.ndarray:
+    """(Weighted) mean of each column, float64."""
+    return mean_of_all(DataPasses(X, sample_weight, 1, "diag", n_threads))
+
+
+def column_variances(X: np.ndarray, means: np.ndarray, n_threads: int | None) -> np.ndarray:
+    """Mean squared difference of each column from ``means``, float64."""
+    statistics = DataPasses(X, None, 1, "diag", n_threads).statistics_of_all(means[np.newaxis])
+    return statistics.scatter[0] / statistics.nk[0]
 
 
 class KMeansPasses:

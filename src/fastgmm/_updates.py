@@ -36,7 +36,7 @@ class Updates(ABC, Generic[P]):
         self.covariance_type = covariance_type
         self.covariance = COVARIANCE_TYPES[covariance_type]
         self.reg_covar = reg_covar
-        self.dtype = passes.X.dtype
+        self.dtype = passes.dtype
 
     @abstractmethod
     def start(self, statistics: Callable[[], SufficientStatistics]) -> P:

@@ -7,7 +7,7 @@ from sklearn.mixture import BayesianGaussianMixture as _SklearnBayesianGaussianM
 
 from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._estimator import MixtureEstimator
-from fastgmm._passes import column_means, sample_covariance
+from fastgmm._passes import covariance_of_all, mean_of_all
 from fastgmm._validation import (
     check_covariance_prior,
     check_degrees_of_freedom_prior,
@@ -242,25 +242,23 @@ class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture)
         )
         self.n_threads = n_threads
 
-    def _updates(self, X, weights):
-        passes = self._passes(X, weights, self.n_components)
-        priors = self._priors(X, weights, passes.total_weight)
+    def _updates(self, passes):
         weight_prior = WEIGHT_PRIORS[self.weight_concentration_prior_type]
-        return VariationalBayes(passes, self.covariance_type, self.reg_covar, priors, weight_prior)
+        return VariationalBayes(passes, self.covariance_type, self.reg_covar, self._priors(passes), weight_prior)
 
-    def _priors(self, X, weights, total_weight) -> Priors:
+    def _priors(self, passes) -> Priors:
         """What the user gives, and the defaults of the rest."""
-        n_features = X.shape[1]
+        n_features = passes.n_features
         shape = COVARIANCE_TYPES[self.covariance_type].prior_shape(n_features)
         mean = check_mean_prior(self.mean_prior, n_features)
         degrees_of_freedom = check_degrees_of_freedom_prior(self.degrees_of_freedom_prior, n_features)
         covariance = check_covariance_prior(self.covariance_prior, self.covariance_type, shape)
         if mean is None or covariance is None:
-            column_mean = column_means(X, self.n_threads, weights)
-            mean = column_mean if mean is None else mean
+            mean_of_rows = mean_of_all(passes)
+            mean = mean_of_rows if mean is None else mean
         if covariance is None:
-            check_weight_for_covariance_prior(total_weight)
-            covariance = sample_covariance(X, column_mean, self.covariance_type, self.n_threads, weights).reshape(shape)
+            check_weight_for_covariance_prior(passes.total_weight)
+            covariance = covariance_of_all(passes, mean_of_rows, self.covariance_type).reshape(shape)
         return Priors(
             1.0 / self.n_components if self.weight_concentration_prior is None else self.weight_concentration_prior,
             1.0 if self.mean_precision_prior is None else self.mean_precision_prior,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from sklearn.mixture import GaussianMixture as _SklearnGaussianMixture
 
 from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, n_free_parameters
@@ -199,16 +198,20 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
         )
         self.n_threads = n_threads
 
-    def _updates(self, X, weights):
-        n_components, n_features = self.n_components, X.shape[1]
+    def _updates(self, passes):
+        n_components, n_features = self.n_components, passes.n_features
         shape = COVARIANCE_TYPES[self.covariance_type].shape(n_components, n_features)
         given = InitialValues(
             check_weights_init(self.weights_init, n_components),
             check_means_init(self.means_init, n_components, n_features),
             check_precisions_init(self.precisions_init, self.covariance_type, shape),
         )
-        passes = self._passes(X, _scaled_by_power_of_two(weights), n_components)
         return MaximumLikelihood(passes, self.covariance_type, self.reg_covar, given)
+
+    def _weight_unit(self, largest):
+        """A power of two that brings the largest weight into [1, 2): only ratios count, of which no bit changes."""
+        _, exponent = math.frexp(largest)
+        return math.ldexp(1.0, exponent - 1)
 
     def _fitted_attributes(self, parameters, updates):
         return {
@@ -275,11 +278,3 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
 
     def _n_free_parameters(self) -> int:
         return n_free_parameters(self.covariance_type, *self.means_.shape)
-
-
-def _scaled_by_power_of_two(weights: np.ndarray | None) -> np.ndarray | None:
-    """The weights with their maximum in [1, 2): changes no bit of a ratio, and keeps tiny or huge ones in range."""
-    if weights is None:
-        return None
-    _, exponent = math.frexp(weights.max())
-    return weights if exponent == 1 else np.ldexp(weights, 1 - exponent)

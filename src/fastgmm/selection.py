@@ -424,7 +424,7 @@ class _Fits:
                 self._run(cell, self._updates(cell), "merged", partial(_merged, more, cell))
 
     def _updates(self, cell: _Cell) -> MaximumLikelihood:
-        return cell.estimator._updates(self.rows, self.weights)
+        return cell.estimator._updates(cell.estimator._passes_to_fit(self.rows, self.weights))
 
     def _run(self, cell: _Cell, updates: MaximumLikelihood, name: str, start: Callable[[], MixtureParameters]) -> None:
         """EM from one more start, kept if it ends higher than those before."""
