@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 import warnings
 from abc import abstractmethod
+from collections.abc import Callable
 from copy import deepcopy
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from fastgmm._batches import BatchMeter, BatchPasses, Survey
 from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._em import EMResult, Progress, run_em
 from fastgmm._initialization import find_start
@@ -25,11 +27,13 @@ from fastgmm._statistics import SufficientStatistics
 from fastgmm._threads import blas_beside_passes, effective_n_threads
 from fastgmm._updates import Updates
 from fastgmm._validation import (
+    CheckedBatches,
     check_fit_data,
     check_n_rows,
     check_parameters,
     check_predict_data,
     check_sample_weight,
+    check_start_rows,
     drop_unweighted_rows,
 )
 
@@ -115,6 +119,73 @@ class MixtureEstimator(BaseEstimator):
         X = self._fit(X, sample_weight)
         return self._passes(X, None, self.n_components).predict(self._fitted_parameters(X.shape[1]))
 
+    def fit_batches(self, batches, *, start_rows=100_000, callback=None):
+        """Estimate the parameters from rows that come in batches, of which never more than two are in memory.
+
+        Every iteration reads all batches once, the next one while computing on the present one. The result is that of
+        `fit` on all rows, whatever the sizes of the batches, except that the start is found on a sample of the rows.
+
+        Parameters
+        ----------
+        batches : iterable of array-like of shape (n_rows, n_features), or of tuples (X, sample_weight)
+            Iterated over several times, and must give the same rows each time: a list, or one of the readers in
+            :mod:`fastgmm.batches`. The dtype of the first batch is that of the fit. Empty batches are skipped.
+
+        start_rows : int, default=100_000
+            Number of rows on which the start is found: a uniform sample, or all if there are no more.
+
+        callback : callable, default=None
+            Called after each batch with a :class:`fastgmm.batches.BatchProgress`, which moves a progress bar with
+            ``callback=lambda progress: bar.update(progress.new_rows)``.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator. If reading fails it is what it was before.
+
+        Raises
+        ------
+        TypeError
+            If the batches can be read only once.
+        ValueError
+            As in `fit`, naming the batch.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the best run did not reach `tol` within `max_iter` iterations.
+        """
+        check_parameters(self, COVARIANCE_TYPES)
+        check_start_rows(start_rows, self.n_components)
+        random_state = check_random_state(self.random_state)
+        reader = clone(self)  # is told the features, so that this estimator is changed only when all went well
+        checked = CheckedBatches(reader, batches)
+        survey = Survey(checked, start_rows, random_state)
+        check_n_rows(survey.n_rows, self.n_components)
+        passes = BatchPasses(
+            checked,
+            survey,
+            self._weight_unit(survey.largest_weight),
+            self.n_components,
+            self.covariance_type,
+            effective_n_threads(self.n_threads),
+            BatchMeter(survey.n_rows, callback),
+        )
+        sample = passes.of_sample()
+
+        def statistics() -> SufficientStatistics:
+            statistics = self._found_start(sample, random_state)
+            if statistics.total_weight != passes.total_weight:
+                statistics.scale(passes.total_weight / statistics.total_weight)
+            return statistics
+
+        result = self._fit_passes(passes, statistics)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(reader, name):
+                setattr(self, name, getattr(reader, name))
+        self._warn_unless_converged(result, stacklevel=3)
+        return self
+
     def _fit(self, X, sample_weight) -> np.ndarray:
         """Fit, set the attributes, and return all rows of X as validated."""
         check_parameters(self, COVARIANCE_TYPES)
@@ -122,22 +193,29 @@ class MixtureEstimator(BaseEstimator):
         rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
         check_n_rows(rows.shape[0], self.n_components)
         random_state = check_random_state(self.random_state)
+        passes = self._passes_to_fit(rows, weights)
+        result = self._fit_passes(passes, lambda: self._found_start(passes, random_state))
+        self._warn_unless_converged(result, stacklevel=4)
+        return X
+
+    def _found_start(self, passes: DataPasses, random_state) -> SufficientStatistics:
+        start = find_start(
+            passes.X, passes.sample_weight, self.n_components, self.init_params, random_state, passes.n_threads
+        )
+        return start(passes, self.reg_covar)
+
+    def _fit_passes(self, passes, statistics: Callable[[], SufficientStatistics]) -> EMResult:
+        """EM over the rows of passes, from what `statistics` finds; sets the attributes."""
         continues = self.warm_start and hasattr(self, "converged_")
-
-        def start() -> Mixture:
-            if continues:
-                return self._fitted_parameters(X.shape[1], self.n_components)
-            return updates.start(found)
-
-        def found() -> SufficientStatistics:
-            passes = updates.passes
-            return find_start(
-                passes.X, passes.sample_weight, self.n_components, self.init_params, random_state, passes.n_threads
-            )(passes, self.reg_covar)
-
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
-        with ignore_overflow, blas_beside_passes(X.shape[1]):
-            updates = self._updates(self._passes_to_fit(rows, weights))
+        with ignore_overflow, blas_beside_passes(passes.n_features):
+            updates = self._updates(passes)
+
+            def start() -> Mixture:
+                if continues:
+                    return self._fitted_parameters(passes.n_features, self.n_components)
+                return updates.start(statistics)
+
             result = run_em(
                 start,
                 updates.iterate,
@@ -147,15 +225,17 @@ class MixtureEstimator(BaseEstimator):
                 progress=Progress(self.verbose, self.verbose_interval),
                 lower_bound=self.lower_bound_ if continues else -math.inf,
             )
-            self._set_fitted(result, self._fitted_attributes(result.parameters, updates), X.dtype)
+            self._set_fitted(result, self._fitted_attributes(result.parameters, updates), passes.dtype)
+        return result
+
+    def _warn_unless_converged(self, result: EMResult, stacklevel: int) -> None:
         if not result.converged and self.max_iter > 0:
             warnings.warn(
                 f"The best run did not converge in max_iter={self.max_iter} iterations: its last gain was not below "
                 f"tol={self.tol}. Increase max_iter or tol, try other init_params, or check for degenerate data.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=stacklevel,
             )
-        return X
 
     def _passes_to_fit(self, rows: np.ndarray, weights: np.ndarray | None) -> DataPasses:
         if weights is not None and (unit := self._weight_unit(float(weights.max()))) != 1.0:

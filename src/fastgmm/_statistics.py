@@ -67,3 +67,12 @@ class SufficientStatistics:
         self.log_likelihood += other.log_likelihood
         self.entropy += other.entropy
         self.total_weight += other.total_weight
+
+    def scale(self, factor: float) -> None:
+        """Count every row `factor` times."""
+        self.nk *= factor
+        self.sum_x *= factor
+        self.scatter *= factor
+        self.log_likelihood *= factor
+        self.entropy *= factor
+        self.total_weight *= factor

@@ -7,7 +7,7 @@ names the value and the remedy.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from numbers import Integral, Real
 
@@ -175,8 +175,8 @@ def _aligned(X):
     return np.require(X, requirements=["C", "ALIGNED"])
 
 
-def check_sample_weight(sample_weight, n_samples: int) -> np.ndarray | None:
-    """Weights as a float64 array of shape (n_samples,), or None."""
+def check_sample_weight(sample_weight, n_samples: int, all_zero: bool = False) -> np.ndarray | None:
+    """Weights as a float64 array of shape (n_samples,), or None; with `all_zero` none needs to be positive."""
     if sample_weight is None:
         return None
     if np.isscalar(sample_weight):
@@ -199,9 +199,84 @@ def check_sample_weight(sample_weight, n_samples: int) -> np.ndarray | None:
         raise ValueError(
             f"The sum of sample_weight overflows (the largest is {weights.max()}): divide all weights by their maximum."
         )
-    if total == 0.0:
+    if total == 0.0 and not all_zero:
         raise ValueError("All entries of sample_weight are zero, so no row is left: give some row a positive weight.")
     return _aligned(weights)
+
+
+def check_start_rows(start_rows, n_components: int) -> None:
+    """The sample that a start is found on."""
+    if _is_boolean(start_rows) or not _is_integer_from(max(2, n_components))(start_rows):
+        raise ValueError(
+            f"start_rows must be an int >= 2 and >= n_components={n_components}, got {start_rows!r}: pass how many "
+            "rows the start is to be found on."
+        )
+
+
+class CheckedBatches:
+    """Batches of rows as they come from the user, validated one by one at each iteration.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Is told the features of the first batch.
+    batches : iterable of X or (X, sample_weight)
+        Must start anew at each iteration.
+    """
+
+    def __init__(self, estimator, batches):
+        if not isinstance(batches, Iterable) or isinstance(batches, np.ndarray | str):
+            raise TypeError(
+                f"batches must be an iterable of 2-D arrays, got {type(batches).__name__}: pass a list of batches, or "
+                "an array to fastgmm.batches.from_array."
+            )
+        if isinstance(batches, Iterator):
+            raise TypeError(
+                f"batches must start anew at each iteration, but a {type(batches).__name__} can be read only once: "
+                "pass a list, or an object whose __iter__ makes a new iterator."
+            )
+        self._estimator = estimator
+        self._batches = batches
+        self._dtype = None
+
+    def __iter__(self):
+        """Rows as C-contiguous arrays of the dtype of the first batch, with their weights or None; no empty batches."""
+        is_first_pass = self._dtype is None
+        for number, batch in enumerate(self._batches):
+            X, weights = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
+            if np.shape(X)[:1] == (0,):
+                continue
+            try:
+                if is_first_pass or not self._is_ready(X):
+                    X = self._checked(X, is_first_pass)
+                rows, weights = drop_unweighted_rows(X, check_sample_weight(weights, len(X), all_zero=True))
+            except (ValueError, TypeError) as error:
+                raise type(error)(f"Batch {number}: {error}") from error
+            if len(rows):
+                yield rows, weights
+
+    def _checked(self, X, is_first_pass: bool) -> np.ndarray:
+        X = validate_data(
+            self._estimator,
+            X,
+            dtype=self._dtype or _FLOAT_DTYPES,
+            order="C",
+            ensure_all_finite=is_first_pass,
+            reset=self._dtype is None,
+        )
+        self._dtype = X.dtype
+        return _aligned(X)
+
+    def _is_ready(self, X) -> bool:
+        """Whether X, seen before, is what kernels can read."""
+        return (
+            isinstance(X, np.ndarray)
+            and X.dtype == self._dtype
+            and X.ndim == 2
+            and X.shape[1] == self._estimator.n_features_in_
+            and X.flags.c_contiguous
+            and X.flags.aligned
+        )
 
 
 def drop_unweighted_rows(X: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:

@@ -1,0 +1,388 @@
+"""Fits over batches: equal to fits of all rows at once, whatever the batches, and errors that say which batch."""
+
+import gc
+import threading
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from fastgmm import BayesianGaussianMixture, GaussianMixture, batches
+from fastgmm._batches import Survey, read_ahead
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+TYPES = ["full", "tied", "diag", "spherical"]
+ESTIMATORS = [GaussianMixture, BayesianGaussianMixture]
+
+
+def rows_and_weights(dtype=np.float64):
+    rng = np.random.default_rng(0)
+    X = np.vstack([rng.normal(center, scale, (230, 3)) for center, scale in ((0, 1), (3, 0.7), (5, 2))])
+    rng.shuffle(X)
+    weights = rng.uniform(0, 3, len(X))
+    weights[::7] = 0
+    return X.astype(dtype), weights
+
+
+def assert_same_fit(actual, expected, rtol):
+    for name in ("weights_", "means_", "covariances_", "precisions_cholesky_"):
+        values = getattr(expected, name)
+        np.testing.assert_allclose(getattr(actual, name), values, rtol=rtol, atol=rtol * np.abs(values).max())
+    np.testing.assert_allclose(actual.lower_bounds_, expected.lower_bounds_, rtol=rtol)
+    assert actual.n_iter_ == expected.n_iter_
+    assert actual.converged_ == expected.converged_
+
+
+# Batches equal the whole ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("batch_rows", [1, 37, 256, 5000])
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_batches_equal_the_whole(estimator, covariance_type, batch_rows, weighted):
+    X, weights = rows_and_weights()
+    weights = weights if weighted else None
+    model = estimator(n_components=3, covariance_type=covariance_type, random_state=0, max_iter=12, tol=0.0)
+    source = batches.from_array(X, weights, batch_rows=batch_rows)
+    assert_same_fit(clone(model).fit_batches(source), model.fit(X, sample_weight=weights), rtol=1e-12)
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_every_start(estimator, init_params):
+    X, weights = rows_and_weights()
+    model = estimator(n_components=3, init_params=init_params, n_init=2, random_state=1, max_iter=8, tol=0.0)
+    source = batches.from_array(X, weights, batch_rows=100)
+    assert_same_fit(clone(model).fit_batches(source), model.fit(X, sample_weight=weights), rtol=1e-12)
+
+
+def test_float32():
+    X, weights = rows_and_weights(np.float32)
+    model = GaussianMixture(n_components=3, random_state=0, max_iter=5, tol=0.0)
+    fitted = clone(model).fit_batches(batches.from_array(X, weights, batch_rows=100))
+    assert fitted.means_.dtype == np.float32
+    assert_same_fit(fitted, model.fit(X, sample_weight=weights), rtol=1e-5)
+
+
+def test_uneven_and_empty_batches_and_weights_for_some():
+    X, _ = rows_and_weights()
+    parts = [X[:0], X[:1], (X[1:200], np.ones(199)), X[200:200], X[200:], (X[:3], np.zeros(3))]
+    model = GaussianMixture(n_components=3, random_state=0, tol=1e-6)
+    assert_same_fit(clone(model).fit_batches(parts), model.fit(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 2.0**60])
+def test_units_of_the_weights_do_not_matter_without_priors(scale):
+    X, weights = rows_and_weights()
+    model = GaussianMixture(n_components=3, random_state=0, tol=1e-6)
+    source = batches.from_array(X, scale * weights, batch_rows=99)
+    assert_same_fit(clone(model).fit_batches(source), model.fit(X, sample_weight=weights), rtol=1e-10)
+
+
+def test_far_start_repeats_the_pass():
+    X, _ = rows_and_weights()
+    start = {"weights_init": [1.0], "means_init": np.full((1, 3), 1e6), "precisions_init": np.eye(3)[np.newaxis]}
+    model = GaussianMixture(max_iter=1, **start)
+    assert_same_fit(clone(model).fit_batches(batches.from_array(X, batch_rows=50)), model.fit(X), rtol=1e-12)
+
+
+def test_warm_start_goes_on():
+    X, _ = rows_and_weights()
+    source = batches.from_array(X, batch_rows=100)
+    model = GaussianMixture(n_components=3, random_state=0, max_iter=4, tol=0.0, warm_start=True)
+    model.fit_batches(source).fit_batches(source)
+    expected = GaussianMixture(n_components=3, random_state=0, max_iter=8, tol=0.0).fit(X)
+    np.testing.assert_allclose(model.means_, expected.means_, rtol=1e-12)
+
+
+def test_repeats_bitwise():
+    X, weights = rows_and_weights()
+    model = GaussianMixture(n_components=3, random_state=0, n_threads=2)
+    source = batches.from_array(X, weights, batch_rows=100)
+    fits = [clone(model).fit_batches(source, start_rows=150) for _ in range(2)]
+    np.testing.assert_array_equal(fits[0].covariances_, fits[1].covariances_)
+
+
+# The sample that the start is found on --------------------------------------------------------------------------------
+
+
+def survey_of(X, size, seed=0, batch_rows=64):
+    parts = [(X[i : i + batch_rows], None) for i in range(0, len(X), batch_rows)]
+    return Survey(parts, size, np.random.RandomState(seed))
+
+
+def test_sample_is_all_rows_in_order_if_they_fit():
+    X, _ = rows_and_weights()
+    survey = survey_of(X, len(X))
+    np.testing.assert_array_equal(survey.sample, X)
+    assert survey.n_rows == len(X)
+
+
+def test_sample_is_uniform():
+    X = np.arange(400.0)[:, np.newaxis]
+    counts = np.zeros(400)
+    for seed in range(600):
+        sample = survey_of(X, 40, seed).sample[:, 0].astype(int)
+        assert len(set(sample)) == 40
+        counts[sample] += 1
+    # 600 draws with probability 1/10: 60 expected, standard deviation 7.3
+    assert abs(counts.mean() - 60) < 1e-9
+    assert abs(counts - 60).max() < 5 * 7.35
+    assert abs(counts[:40].mean() - 60) < 5 * 7.35 / np.sqrt(40)
+
+
+def test_sampled_start_leads_to_the_same_optimum():
+    X, _ = rows_and_weights()
+    model = GaussianMixture(n_components=3, random_state=0, tol=1e-10, max_iter=1000)
+    sampled = clone(model).fit_batches(batches.from_array(X, batch_rows=100), start_rows=200)
+    assert sampled.lower_bound_ == pytest.approx(model.fit(X).lower_bound_, rel=1e-6)
+
+
+@pytest.mark.parametrize("start_rows", [0, 2, True, 10.0, None])
+def test_bad_start_rows(start_rows):
+    X, _ = rows_and_weights()
+    with pytest.raises(ValueError, match="start_rows must be an int >= 2 and >= n_components=3"):
+        GaussianMixture(n_components=3).fit_batches([X], start_rows=start_rows)
+
+
+# Errors ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [lambda X: iter([X]), lambda X: (part for part in [X])])
+def test_one_shot_iterators_are_refused(make):
+    X, _ = rows_and_weights()
+    with pytest.raises(TypeError, match="can be read only once: pass a list"):
+        GaussianMixture().fit_batches(make(X))
+
+
+@pytest.mark.parametrize("value", [3, None, "data.csv", np.zeros((4, 2))])
+def test_what_is_no_iterable_of_batches(value):
+    with pytest.raises(TypeError, match=r"fastgmm\.batches\.from_array"):
+        GaussianMixture().fit_batches(value)
+
+
+@pytest.mark.parametrize(
+    ("batch", "error", "message"),
+    [
+        (np.full((4, 3), np.nan), ValueError, "Batch 1: Input X contains NaN"),
+        (np.zeros((4, 2)), ValueError, "Batch 1: X has 2 features"),
+        (np.zeros(4), ValueError, "Batch 1: Expected 2D array"),
+        ((np.zeros((4, 3)), np.ones(3)), ValueError, "Batch 1: sample_weight"),
+        ((np.zeros((4, 3)), -np.ones(4)), ValueError, "Batch 1: Negative values"),
+    ],
+)
+def test_bad_batch_is_named(batch, error, message):
+    X, _ = rows_and_weights()
+    with pytest.raises(error, match=message):
+        GaussianMixture().fit_batches([X, batch])
+
+
+@pytest.mark.parametrize("parts", [[], [np.zeros((0, 3))], [np.zeros((1, 3))]])
+def test_too_few_rows(parts):
+    with pytest.raises(ValueError, match=r"Found array with \d sample"):
+        GaussianMixture().fit_batches(parts)
+
+
+class Changing:
+    """Fewer rows at every iteration."""
+
+    def __init__(self, X):
+        self.X = X
+
+    def __iter__(self):
+        self.X = self.X[:-1]
+        return iter([self.X])
+
+
+def test_batches_that_change_are_noticed():
+    X, _ = rows_and_weights()
+    with pytest.raises(ValueError, match="The batches held 689 rows at first and 688 now"):
+        GaussianMixture(n_components=2, random_state=0).fit_batches(Changing(X))
+
+
+class Failing:
+    """Cannot be read after some batches of the third iteration."""
+
+    def __init__(self, X):
+        self.X = X
+        self.n_passes = 0
+
+    def __iter__(self):
+        self.n_passes += 1
+        for i in range(4):
+            if self.n_passes == 3 and i == 2:
+                raise OSError("the disk is gone")
+            yield self.X[i * 100 : (i + 1) * 100]
+
+
+def test_failing_reader_changes_nothing():
+    X, _ = rows_and_weights()
+    model = GaussianMixture(n_components=2, random_state=0, tol=0.0)
+    with pytest.raises(OSError, match="the disk is gone"):
+        model.fit_batches(Failing(X))
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+    assert not hasattr(model, "n_features_in_")
+    model.fit(X[:, :2])
+    before = {name: np.copy(value) for name, value in vars(model).items() if name.endswith("_")}
+    with pytest.raises(OSError, match="the disk is gone"):
+        model.fit_batches(Failing(X))
+    for name, value in before.items():
+        np.testing.assert_array_equal(getattr(model, name), value)
+
+
+# Reading ahead and progress -------------------------------------------------------------------------------------------
+
+
+class Slow:
+    """Notes which thread fetches each item."""
+
+    def __init__(self, n, seconds):
+        self.n, self.seconds, self.threads = n, seconds, []
+
+    def __iter__(self):
+        for i in range(self.n):
+            threading.Event().wait(self.seconds)
+            self.threads.append(threading.get_ident())
+            yield i
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 10])
+@pytest.mark.parametrize("seconds", [0.0, 0.005])
+def test_read_ahead_gives_the_same_items(n, seconds):
+    assert list(read_ahead(Slow(n, seconds))) == list(range(n))
+
+
+def test_slow_items_are_fetched_by_another_thread():
+    slow = Slow(4, 0.01)
+    list(read_ahead(slow))
+    assert [thread == threading.get_ident() for thread in slow.threads] == [True, True, False, False]
+
+
+def test_read_ahead_leaves_no_thread_behind():
+    before = threading.active_count()
+    items = read_ahead(Slow(10, 0.005))
+    for _ in range(4):
+        next(items)
+    items.close()
+    assert threading.active_count() == before
+
+
+def test_callback_counts_rows_and_passes():
+    X, _ = rows_and_weights()
+    seen = []
+    model = GaussianMixture(n_components=2, random_state=0, max_iter=3, tol=0.0)
+    model.fit_batches(batches.from_array(X, batch_rows=300), callback=seen.append)
+    assert [progress.new_rows for progress in seen] == [300, 300, 90] * 3
+    assert [progress.rows for progress in seen] == [300, 600, 690] * 3
+    assert [progress.n_pass for progress in seen] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert {progress.n_rows for progress in seen} == {690}
+    assert all(progress.seconds > 0 for progress in seen)
+
+
+def test_memory_does_not_grow_with_the_number_of_rows():
+    X, _ = rows_and_weights()
+
+    class Repeated:
+        def __init__(self, n):
+            self.n = n
+
+        def __iter__(self):
+            return (X.copy() for _ in range(self.n))
+
+    def peak(n):
+        model = GaussianMixture(n_components=3, random_state=0, max_iter=2, n_threads=1)
+        gc.collect()
+        tracemalloc.start()
+        try:
+            model.fit_batches(Repeated(n), start_rows=1000)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(2)
+    assert peak(300) < peak(30) + 50_000  # 270 batches more are 4.5 MB
+
+
+# Readers --------------------------------------------------------------------------------------------------------------
+
+
+def concatenated(source):
+    return np.vstack([np.asarray(part[0] if isinstance(part, tuple) else part) for part in source])
+
+
+def test_from_array_reads_slices_only():
+    class Sliceable:
+        shape = (250, 3)
+
+        def __getitem__(self, rows):
+            assert isinstance(rows, slice)
+            return rows_and_weights()[0][: self.shape[0]][rows]
+
+    np.testing.assert_array_equal(
+        concatenated(batches.from_array(Sliceable(), batch_rows=100)), rows_and_weights()[0][:250]
+    )
+
+
+def test_from_npy(tmp_path):
+    X, _ = rows_and_weights()
+    np.save(tmp_path / "a.npy", X[:300])
+    np.save(tmp_path / "b.npy", X[300:])
+    for source in (tmp_path, [tmp_path / "a.npy", str(tmp_path / "b.npy")]):
+        reader = batches.from_npy(source, batch_rows=128)
+        np.testing.assert_array_equal(concatenated(reader), X)
+        np.testing.assert_array_equal(concatenated(reader), X)  # and again
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(ValueError, match=r"There is no \*\.npy"):
+        batches.from_npy(empty)
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "csv"])
+def test_from_tables(tmp_path, file_format):
+    pytest.importorskip("pyarrow")
+    X, weights = rows_and_weights()
+    frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(w=weights, other=0.0)
+    for i, part in enumerate((frame[:300], frame[300:])):
+        path = tmp_path / f"{i}.{file_format}"
+        part.to_parquet(path) if file_format == "parquet" else part.to_csv(path, index=False)
+    read = {"parquet": batches.from_parquet, "csv": batches.from_csv}[file_format]
+    reader = read(tmp_path, ["c", "a"], sample_weight="w", batch_rows=128)
+    np.testing.assert_array_equal(concatenated(reader), X[:, [2, 0]])
+    np.testing.assert_array_equal(np.concatenate([part[1] for part in reader]), weights)
+    model = GaussianMixture(n_components=2, random_state=0, tol=1e-6)
+    fitted = clone(model).fit_batches(reader)
+    assert list(fitted.feature_names_in_) == ["c", "a"]
+    assert_same_fit(fitted, model.fit(X[:, [2, 0]], sample_weight=weights), rtol=1e-12)
+    assert list(next(iter(read(tmp_path))).columns) == ["a", "b", "c", "w", "other"]
+    with pytest.raises(ValueError, match="There is no column 'd'; there are a, b, c, w, other"):
+        read(tmp_path, ["a", "d"])
+
+
+@pytest.mark.parametrize("module", ["h5py", "zarr"])
+def test_datasets(tmp_path, module):
+    library = pytest.importorskip(module)
+    X, _ = rows_and_weights()
+    if module == "h5py":
+        dataset = library.File(tmp_path / "rows.h5", "w").create_dataset("rows", data=X, chunks=(100, 3))
+    else:
+        dataset = library.open_array(str(tmp_path / "rows.zarr"), mode="w", shape=X.shape, chunks=(100, 3), dtype="f8")
+        dataset[:] = X
+    model = GaussianMixture(n_components=2, random_state=0)
+    assert_same_fit(clone(model).fit_batches(batches.from_array(dataset, batch_rows=100)), model.fit(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("batch_rows", [0, -1])
+def test_bad_batch_rows(batch_rows):
+    with pytest.raises(ValueError, match="batch_rows must be an int >= 1"):
+        batches.from_array(np.zeros((3, 2)), batch_rows=batch_rows)
+
+
+def test_weights_of_another_length():
+    with pytest.raises(ValueError, match="sample_weight has 2 entries for 3 rows"):
+        batches.from_array(np.zeros((3, 2)), np.ones(2))
