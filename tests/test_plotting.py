@@ -392,9 +392,13 @@ def test_ticks_of_the_criterion_are_integers_and_have_room(counts):
     assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
 
-def test_the_scale_of_the_criterion_ignores_the_crosses():
-    low, high = plot_criterion(fitted_search()).get_ylim()
-    assert 5.5 < low < 6
+def test_crosses_stand_below_the_lines_and_hardly_squeeze_them():
+    ax = plot_criterion(fitted_search())
+    low, high = ax.get_ylim()
+    lines = np.concatenate([line.get_ydata() for line in ax.lines if line.get_marker() != "x"])
+    (height,) = (line.get_ydata()[0] for line in ax.lines if line.get_marker() == "x" and len(line.get_xdata()))
+    assert low + height * (high - low) < np.nanmin(lines)
+    assert np.nanmax(lines) - np.nanmin(lines) > 0.7 * (high - low)
     assert 9 < high < 9.5
 
 

@@ -115,8 +115,11 @@ class CovarianceType(Protocol):
     def from_matrices(self, matrices: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """What this type makes of a matrix for each component."""
 
-    def least_variances(self, covariances: np.ndarray) -> np.ndarray:
-        """Smallest variance in any direction, shape (K,) or, for a shared one, (1,)."""
+    def varying_directions(self, covariance: np.ndarray, floor: float) -> np.ndarray:
+        """Where a single covariance, of `prior_shape`, has more variance than the floor: directions, or a mask."""
+
+    def least_variances(self, covariances: np.ndarray, directions: np.ndarray) -> np.ndarray:
+        """Smallest variance in any of the directions, shape (K,) or, for a shared covariance, (1,)."""
 
     def precisions_cholesky(self, covariances: np.ndarray) -> np.ndarray:
         """Factors of the precisions; ValueError when a covariance is not positive-definite."""
@@ -249,8 +252,12 @@ class _Full:
     def from_matrices(self, matrices, weights):
         return matrices
 
-    def least_variances(self, covariances):
-        return np.linalg.eigvalsh(covariances)[:, 0]
+    def varying_directions(self, covariance, floor):
+        variances, directions = np.linalg.eigh(covariance)
+        return directions[:, variances > floor]
+
+    def least_variances(self, covariances, directions):
+        return np.linalg.eigvalsh(directions.T @ covariances @ directions)[:, 0]
 
     def precisions_cholesky(self, covariances):
         factors = _factors_of_inverses(covariances)
@@ -319,8 +326,12 @@ class _Tied:
     def from_matrices(self, matrices, weights):
         return np.average(matrices, axis=0, weights=weights)
 
-    def least_variances(self, covariances):
-        return np.linalg.eigvalsh(covariances)[:1]
+    def varying_directions(self, covariance, floor):
+        variances, directions = np.linalg.eigh(covariance)
+        return directions[:, variances > floor]
+
+    def least_variances(self, covariances, directions):
+        return np.linalg.eigvalsh(directions.T @ covariances @ directions)[:1]
 
     def precisions_cholesky(self, covariances):
         factors = _factors_of_inverses(covariances[np.newaxis])
@@ -383,8 +394,11 @@ class _Diag:
     def from_matrices(self, matrices, weights):
         return matrices.diagonal(axis1=1, axis2=2).copy()
 
-    def least_variances(self, covariances):
-        return covariances.min(axis=1)
+    def varying_directions(self, covariance, floor):
+        return covariance > floor
+
+    def least_variances(self, covariances, directions):
+        return covariances[:, directions].min(axis=1)
 
     def precisions_cholesky(self, covariances):
         if not _are_positive(covariances):
@@ -440,7 +454,7 @@ class _Spherical(_Diag):
     def from_matrices(self, matrices, weights):
         return super().from_matrices(matrices, weights).mean(axis=1)
 
-    def least_variances(self, covariances):
+    def least_variances(self, covariances, directions):
         return covariances
 
     def log_det(self, precisions_cholesky, n_features):

@@ -144,7 +144,8 @@ def check_grid(estimator, covariance_types) -> tuple[list[int], list[str]]:
     if not types or not all(_is_one_of(covariance_types)(name) for name in types):
         raise _invalid_parameter_error()(
             f"The 'covariance_type' parameter of {type(estimator).__name__} must be 'all', "
-            f"{_options(covariance_types)} or a list of these. Got {estimator.covariance_type!r} instead."
+            f"{_options(covariance_types)} or a list of these. Got {estimator.covariance_type!r} instead. Pass some of "
+            "these names."
         )
     return [int(number) for number in numbers], list(dict.fromkeys(types))
 
@@ -445,6 +446,8 @@ def check_fitted_array(estimator, name: str, shape: tuple[int, ...]) -> np.ndarr
 
 def check_plotted_mixture(mixture, covariance_types) -> None:
     """Anything with the parameters and fitted attributes of scikit-learn's mixtures can be drawn."""
+    if hasattr(mixture, "criterion"):
+        raise TypeError(f"mixture must be a Gaussian mixture, got {mixture!r}: pass the search's best_estimator_.")
     if getattr(mixture, "covariance_type", None) not in tuple(covariance_types) or not hasattr(mixture, "fit"):
         raise TypeError(
             f"mixture must be a Gaussian mixture with one of the covariance types {', '.join(covariance_types)}. Got "

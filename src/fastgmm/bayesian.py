@@ -157,7 +157,7 @@ class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture)
     n_features_in_ : int
         Number of features seen during `fit`.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X had names that are all strings.
 
     See Also
@@ -174,8 +174,8 @@ class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture)
 
     References
     ----------
-    .. [1] C. M. Bishop, "Pattern Recognition and Machine Learning", 2006, section 10.2.
-    .. [2] D. M. Blei, M. I. Jordan, "Variational inference for Dirichlet process mixtures", Bayesian Analysis 1, 2006.
+    .. [1] Bishop, "Pattern Recognition and Machine Learning", 2006, section 10.2.
+    .. [2] Blei and Jordan, "Variational inference for Dirichlet process mixtures", Bayesian Analysis 1, 2006.
 
     Examples
     --------
@@ -187,7 +187,7 @@ class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture)
     >>> np.sort(bgm.weights_).round(2)
     array([0. , 0. , 0. , 0. , 0.3, 0.7])
     >>> bgm.score_samples([[0, 0], [4, 4]]).round(1)
-    array([-3. , -8.3])
+    array([ -3.2, -11.9])
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012 - scikit-learn reads it; the checks themselves are in _validation

@@ -119,7 +119,7 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
     n_features_in_ : int
         Number of features seen during `fit`.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X had names that are all strings.
 
     See Also
@@ -136,10 +136,10 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
 
     References
     ----------
-    .. [1] A. P. Dempster, N. M. Laird, D. B. Rubin, "Maximum likelihood from incomplete data via the EM algorithm",
+    .. [1] Dempster, Laird and Rubin, "Maximum likelihood from incomplete data via the EM algorithm",
        J. R. Stat. Soc. B 39, 1977.
-    .. [2] C. M. Bishop, "Pattern Recognition and Machine Learning", 2006, eqs. 9.23-9.28.
-    .. [3] E. Schubert, M. Gertz, "Numerically stable parallel computation of (co-)variance", SSDBM 2018.
+    .. [2] Bishop, "Pattern Recognition and Machine Learning", 2006, eqs. 9.23-9.28.
+    .. [3] Schubert and Gertz, "Numerically stable parallel computation of (co-)variance", SSDBM 2018.
 
     Examples
     --------

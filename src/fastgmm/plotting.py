@@ -195,7 +195,7 @@ def plot_density(mixture, X=None, *, features=None, ax=None) -> Axes:
 
     References
     ----------
-    .. [1] R. J. Hyndman, "Computing and graphing highest density regions", The American Statistician 50, 1996.
+    .. [1] Hyndman, "Computing and graphing highest density regions", The American Statistician 50, 1996.
 
     Examples
     --------
@@ -308,13 +308,23 @@ def plot_criterion(search, *, ax=None) -> Axes:
     Returns
     -------
     ax : matplotlib Axes
+
+    Examples
+    --------
+    >>> from fastgmm import GaussianMixtureIC
+    >>> from fastgmm.datasets import load_old_faithful
+    >>> from fastgmm.plotting import plot_criterion
+    >>> search = GaussianMixtureIC(range(1, 7), random_state=0).fit(load_old_faithful())
+    >>> ax = plot_criterion(search)
     """
     check_plotted_search(search)
     drawing = _drawing()
     ax = drawing.axes_or_new(ax)
     columns = ("covariance_type", "n_components", "criterion")
     types, counts, values = (np.asarray(search.criterion_[name]) for name in columns)
-    for i, covariance_type in enumerate(dict.fromkeys(types.tolist())):
+    for i, covariance_type in enumerate(COVARIANCE_TYPES):  # the same colors whatever was searched
+        if covariance_type not in types:
+            continue
         rows = np.flatnonzero(types == covariance_type)
         rows = rows[np.argsort(counts[rows])]
         color = drawing.PALETTE[i]
@@ -326,6 +336,8 @@ def plot_criterion(search, *, ax=None) -> Axes:
     ring = {"markersize": 13, "markeredgewidth": 1.5, "markeredgecolor": drawing.ink(), "markerfacecolor": "none"}
     ax.plot(counts[best], values[best], "o", label="best", **ring)
     if np.isnan(values).any():
+        bottom, top = ax.get_ylim()
+        ax.set_ylim(bottom - 0.05 * len(COVARIANCE_TYPES) * (top - bottom), top)  # room for the crosses
         ax.plot([], [], "x", color=drawing.ink(), markersize=5, label="degenerate")
     drawing.integer_ticks(ax, counts)
     ax.set(xlabel="n_components", ylabel=f"{search.criterion.upper()} (lower is better)")

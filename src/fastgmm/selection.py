@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, estimate_moments, n_free_parameters
 from fastgmm._em import EMResult, Progress, run_em
 from fastgmm._initialization import find_start
-from fastgmm._passes import DataPasses, column_means
+from fastgmm._passes import mean_of_all
 from fastgmm._threads import blas_beside_passes
 from fastgmm._updates import MaximumLikelihood
 from fastgmm._validation import (
@@ -84,7 +84,8 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         1 prints a line for each run of EM.
 
     on_interrupt : {'raise', 'keep'}, default='raise'
-        What Ctrl-C does: 'keep' ends the search as if the cells that are done were all, with a warning.
+        What Ctrl-C does: 'keep' ends the search as if the cells that have been fitted were all, with a warning. With
+        criterion 'cv' it raises, since no cell has a criterion before the last fold.
 
     Attributes
     ----------
@@ -112,7 +113,7 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
     n_features_in_ : int
         Number of features seen during `fit`.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X had names that are all strings.
 
     See Also
@@ -121,14 +122,15 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
 
     Notes
     -----
-    A cell has degenerated if a component collapsed onto so few rows, or rows so equal, that its least variance is
-    mostly `reg_covar`: the likelihood then says more of `reg_covar` than of the data. Such a cell is reported in the
+    A fit has degenerated if a component collapsed onto so few rows, or rows so equal, that its least variance is mostly
+    `reg_covar`: the likelihood then says more of `reg_covar` than of the data. (Directions in which the data as a whole
+    hardly vary do not count.) Of the runs of a cell a sound one is preferred; a cell that has none is reported in the
     table, and never chosen.
 
     References
     ----------
-    .. [1] G. Schwarz, "Estimating the dimension of a model", Annals of Statistics 6, 1978.
-    .. [2] C. Biernacki, G. Celeux, G. Govaert, "Assessing a mixture model for clustering with the integrated completed
+    .. [1] Schwarz, "Estimating the dimension of a model", Annals of Statistics 6, 1978.
+    .. [2] Biernacki, Celeux and Govaert, "Assessing a mixture model for clustering with the integrated completed
        likelihood", IEEE PAMI 22, 2000; with the most probable component as the class of a row, as in mclust.
 
     Examples
@@ -223,7 +225,7 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
             try:
                 fits.search(cells)
             except KeyboardInterrupt:
-                if self.on_interrupt == "raise":
+                if self.on_interrupt == "raise" or self.criterion == "cv":
                     raise
                 interrupted = True
             for cell in cells:
@@ -280,7 +282,7 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         if not usable:
             reasons = "; ".join(sorted({cell.warning for cell in cells}))
             raise ValueError(
-                f"No fit of the search is usable: {reasons or 'it was interrupted too early'}. Try fewer components or "
+                f"No fit of the search is usable: {reasons or 'it was interrupted too early.'} Try fewer components or "
                 "other covariance types, a larger reg_covar, or rescale the features to comparable ranges."
             )
         best = min(usable, key=lambda cell: cell.criterion)
@@ -304,7 +306,7 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
 
     @property
     def _best(self) -> GaussianMixture:
-        check_is_fitted(self)
+        check_is_fitted(self, "best_estimator_")
         return self.best_estimator_
 
     def predict(self, X):
@@ -352,7 +354,7 @@ class _Cell:
     start: str = ""
     seconds: float = 0.0
     warning: str = ""
-    log_likelihood: float = math.nan
+    log_likelihood: float = -math.inf
     criterion: float = math.nan
 
     @property
@@ -389,6 +391,7 @@ class _Fits:
         self.rows = rows
         self.weights = weights
         self.verbose = verbose
+        self._directions: dict[str, tuple[np.ndarray, float]] = {}
 
     def search(self, cells: list[_Cell]) -> None:
         """Run EM for all cells."""
@@ -443,26 +446,51 @@ class _Fits:
             if cell.result is None:
                 cell.warning = outcome
         else:
-            outcome = f"lower bound {result.lower_bound:.6g} after {len(result.lower_bounds)} iterations"
-            if cell.result is None or result.lower_bound > cell.result.lower_bound:
-                cell.result, cell.start, cell.warning = result, name, ""
+            collapse = self._collapse(cell, result.parameters)
+            log_likelihood = updates.passes.score_sum(result.parameters)
+            outcome = collapse or f"log-likelihood {log_likelihood:.8g} after {len(result.lower_bounds)} iterations"
+            if cell.result is None or (not collapse, log_likelihood) > (not cell.warning, cell.log_likelihood):
+                cell.result, cell.start = result, name
+                cell.warning, cell.log_likelihood = collapse, log_likelihood
         cell.seconds += perf_counter() - began
         if self.verbose:
             print(f"{cell.n_components} {cell.covariance_type}, start {name}: {outcome}")
 
     def finish(self, cell: _Cell) -> None:
         """Set the attributes of a cell's estimator, and its log-likelihood; say whether the fit degenerated."""
+        cell.log_likelihood = math.nan
         if cell.result is None:
             return
-        updates = self._updates(cell)
         try:
-            attributes = cell.estimator._fitted_attributes(cell.result.parameters, updates)
+            attributes = cell.estimator._fitted_attributes(cell.result.parameters, self._updates(cell))
             cell.estimator._set_fitted(cell.result, attributes, self.rows.dtype)
         except ValueError as error:
             cell.warning = str(error)
             return
         cell.log_likelihood = cell.log_likelihood_of(self.rows, self.weights)
-        cell.warning = _collapse(cell, updates.passes)
+
+    def _collapse(self, cell: _Cell, parameters: MixtureParameters) -> str:
+        """Which component has next to no variance where the data as a whole have some; '' if none."""
+        covariance, reg_covar = COVARIANCE_TYPES[cell.covariance_type], cell.estimator.reg_covar
+        if cell.covariance_type not in self._directions:
+            passes = cell.estimator._passes(self.rows, self.weights, 1)
+            about_mean = passes.statistics_of_all(mean_of_all(passes)[np.newaxis])
+            moments = estimate_moments(about_mean, cell.covariance_type, 0.0, self.rows.dtype)
+            whole = moments.covariances.reshape(covariance.prior_shape(self.rows.shape[1]))
+            scale = float(covariance.variances(moments.covariances).max())
+            floor = max(10.0 * reg_covar, 1e-10 * scale)
+            self._directions[cell.covariance_type] = covariance.varying_directions(whole, floor), 1e-12 * scale
+        directions, least_allowed = self._directions[cell.covariance_type]
+        if not directions.any():
+            return ""
+        least = covariance.least_variances(parameters.covariances, directions)
+        if least.min() >= max(2.0 * reg_covar, least_allowed):
+            return ""
+        cause = f"reg_covar={reg_covar:g}" if reg_covar > least_allowed else "rounding"
+        return (
+            f"Component {least.argmin()} collapsed: {cause} is most of its least variance, {least.min():.2g}. "
+            "Use fewer components, or a covariance type with fewer parameters."
+        )
 
 
 def _as_type(found: _Cell, cell: _Cell) -> MixtureParameters:
@@ -512,25 +540,6 @@ def _from_matrices(covariance_type: str, weights, means, matrices) -> MixturePar
     covariance = COVARIANCE_TYPES[covariance_type]
     covariances = covariance.from_matrices(matrices, weights)
     return MixtureParameters(weights, means, covariances, covariance.precisions_cholesky(covariances))
-
-
-def _collapse(cell: _Cell, passes: DataPasses) -> str:
-    """Which component owes most of its least variance to reg_covar, although the data as a whole do not; '' if none."""
-    assert cell.result is not None
-    covariance, reg_covar = COVARIANCE_TYPES[cell.covariance_type], cell.estimator.reg_covar
-    least = covariance.least_variances(cell.result.parameters.covariances)
-    if not least.min() < 2.0 * reg_covar:
-        return ""
-    X, weights, n_threads = passes.X, passes.sample_weight, passes.n_threads
-    one = DataPasses(X, weights, 1, cell.covariance_type, n_threads)
-    about_mean = one.statistics_of_all(column_means(X, n_threads, weights)[np.newaxis])
-    whole = estimate_moments(about_mean, cell.covariance_type, 0.0, X.dtype)
-    if covariance.least_variances(whole.covariances).min() < 10.0 * reg_covar:
-        return ""
-    return (
-        f"Component {least.argmin()} collapsed: reg_covar={reg_covar:g} is most of its least variance, "
-        f"{least.min():.2g}. Use fewer components, or a covariance type with fewer parameters."
-    )
 
 
 def _bic(cell: _Cell, rows, weights) -> float:

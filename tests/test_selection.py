@@ -1,0 +1,712 @@
+"""`GaussianMixtureIC`: each cell of its table against single fits, each criterion against the textbook, what becomes
+of cells that degenerate, of searches that are interrupted, and of bad input."""
+
+import pickle
+from functools import cache
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from fastgmm import GaussianMixture, GaussianMixtureIC, selection
+from fastgmm.datasets import load_old_faithful
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+COVARIANCE_TYPES = ["full", "tied", "diag", "spherical"]
+STARTS = ["kmeans", "k-means++", "random", "random_from_data"]
+NUMBERS = (1, 2, 3, 4, 5)
+DATA = {"old_faithful": load_old_faithful(), "iris": load_iris().data}
+
+
+def blobs(n_rows=60, dtype=np.float64):
+    """Three clusters so far apart that every start with three components finds them."""
+    rng = np.random.default_rng(0)
+    centers = 12.0 * np.array([[0, 0], [1, 0.2], [0.1, 1.5]])
+    return np.vstack([rng.normal(center, (1.0, 0.5), (n_rows, 2)) for center in centers]).astype(dtype)
+
+
+def with_copies(n_copies=3):
+    """Blobs, and some rows far away that are all the same: a component of their own has no variance."""
+    return np.vstack([blobs(), np.tile([60.0, -60.0], (n_copies, 1))])
+
+
+def search_in(X, n_components=(1, 2, 3), sample_weight=None, **parameters):
+    return GaussianMixtureIC(n_components, **{"random_state": 0, **parameters}).fit(X, sample_weight=sample_weight)
+
+
+def cells_of(search):
+    """Rows of the table by number of components and covariance type."""
+    names, columns = search.criterion_.keys(), search.criterion_.values()
+    rows = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+    return {(row["n_components"], row["covariance_type"]): row for row in rows}
+
+
+def log_likelihood(mixture, X, sample_weight=None):
+    """As the table has it: the sum, not the mean."""
+    n = len(X) if sample_weight is None else np.sum(sample_weight)
+    return n * mixture.score(X, sample_weight=sample_weight)
+
+
+def as_matrices(mixture):
+    """The covariances, one matrix for each component."""
+    K, d = mixture.means_.shape
+    return {
+        "full": lambda covariances: covariances,
+        "tied": lambda covariance: np.tile(covariance, (K, 1, 1)),
+        "diag": lambda variances: variances[:, :, np.newaxis] * np.eye(d),
+        "spherical": lambda variances: variances[:, np.newaxis, np.newaxis] * np.eye(d),
+    }[mixture.covariance_type](mixture.covariances_)
+
+
+def is_sound(mixture):
+    """No component owes most of its least variance to reg_covar."""
+    return np.linalg.eigvalsh(as_matrices(mixture)).min() > 2 * mixture.reg_covar
+
+
+def textbook(mixture, X):
+    """Log-densities of the rows, their responsibilities, and the number of free parameters."""
+    K, d = mixture.means_.shape
+    log_prob = np.column_stack(
+        [
+            np.log(weight) + multivariate_normal(mean, matrix).logpdf(X)
+            for weight, mean, matrix in zip(mixture.weights_, mixture.means_, as_matrices(mixture), strict=True)
+        ]
+    )
+    log_prob_norm = logsumexp(log_prob, axis=1)
+    in_a_matrix = {"full": K * d * (d + 1) / 2, "tied": d * (d + 1) / 2, "diag": K * d, "spherical": K}
+    n_parameters = K - 1 + K * d + in_a_matrix[mixture.covariance_type]
+    return log_prob_norm, np.exp(log_prob - log_prob_norm[:, np.newaxis]), n_parameters
+
+
+# Cells and single fits ------------------------------------------------------------------------------------------------
+
+
+@cache
+def search_and_single_fits(data, init_params, n_init):
+    X = DATA[data]
+    parameters = {"init_params": init_params, "n_init": n_init, "random_state": 3}
+    search = search_in(X, NUMBERS, **parameters)
+    singles = {
+        (n_components, name): GaussianMixture(n_components, covariance_type=name, **parameters).fit(X)
+        for n_components, name in product(NUMBERS, COVARIANCE_TYPES)
+    }
+    return X, search, singles
+
+
+every_search = pytest.mark.parametrize(
+    ("data", "init_params", "n_init"), [(*pair, n_init) for pair in product(DATA, STARTS) for n_init in (1, 3)]
+)
+
+
+@every_search
+def test_every_cell_is_at_least_as_likely_as_a_single_fit(data, init_params, n_init):
+    """The start of the single fit is among those of the cell. Bounds are of the parameters one M step earlier, so that
+    the likelihood in the table is at least the bound of the best start."""
+    X, search, singles = search_and_single_fits(data, init_params, n_init)
+    cells = cells_of(search)
+    assert cells.keys() == singles.keys()
+    for key in filter(lambda key: is_sound(singles[key]), singles):
+        bound = len(X) * singles[key].lower_bound_
+        assert cells[key]["log_likelihood"] >= bound - 1e-9 * abs(bound), key
+
+
+def test_every_cell_is_at_least_as_likely_as_a_single_fit_after_the_last_m_step():
+    X = DATA["iris"]
+    for (n_components, name), cell in cells_of(search_in(X, range(1, 9))).items():
+        single = GaussianMixture(n_components, covariance_type=name, random_state=0).fit(X)
+        if is_sound(single):
+            expected = log_likelihood(single, X)
+            assert cell["warning"] or cell["log_likelihood"] >= expected - 1e-9 * abs(expected), (n_components, name)
+
+
+@pytest.mark.parametrize(("data", "init_params"), list(product(DATA, STARTS)))
+def test_a_cell_won_by_init_params_is_the_single_fit(data, init_params):
+    X, search, singles = search_and_single_fits(data, init_params, 1)
+    won = [key for key, cell in cells_of(search).items() if cell["start"] == init_params and is_sound(singles[key])]
+    assert len(won) >= len(COVARIANCE_TYPES) / 2
+    for key in won:
+        cell, single = cells_of(search)[key], singles[key]
+        assert cell["log_likelihood"] == pytest.approx(log_likelihood(single, X), rel=1e-14)
+        assert cell["n_iter"] == single.n_iter_
+        assert cell["converged"] == single.converged_
+
+
+@pytest.mark.parametrize("init_params", STARTS)
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_a_grid_of_one_cell_is_a_single_fit(covariance_type, init_params):
+    X = DATA["old_faithful"]
+    parameters = {"covariance_type": covariance_type, "init_params": init_params, "n_init": 2, "random_state": 5}
+    best = search_in(X, 3, **parameters).best_estimator_
+    single = GaussianMixture(3, **parameters).fit(X)
+    assert best.get_params() == single.get_params()
+    assert vars(best).keys() == vars(single).keys()
+    for name in ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_", "lower_bounds_"):
+        np.testing.assert_array_equal(getattr(best, name), getattr(single, name), err_msg=name)
+
+
+def test_parameters_reach_the_fits():
+    X = DATA["iris"]
+    parameters = {"tol": 1e-7, "reg_covar": 0.01, "max_iter": 17, "n_threads": 1}
+    best = search_in(X, 3, covariance_type="diag", **parameters).best_estimator_
+    assert {name: getattr(best, name) for name in parameters} == parameters
+    single = GaussianMixture(3, covariance_type="diag", random_state=0, **parameters).fit(X)
+    np.testing.assert_array_equal(best.means_, single.means_)
+
+
+def test_shared_starts_find_more_than_single_fits():
+    """What makes the search more than a loop: another type's fit wins some cells, merging two components others."""
+    gains = []
+    for data in DATA:
+        X, search, singles = search_and_single_fits(data, "random", 1)
+        cells = cells_of(search)
+        gains += [cells[key]["log_likelihood"] - log_likelihood(singles[key], X) for key in singles]
+    assert max(gains) > 1.0
+    starts = set(search.criterion_["start"])
+    assert "merged" in starts
+    assert starts & set(COVARIANCE_TYPES)
+
+
+# The criteria ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("criterion", ["bic", "aic", "icl"])
+def test_criterion_is_the_textbook_s(criterion, data, covariance_type):
+    X = DATA[data]
+    search = search_in(X, 3, covariance_type=covariance_type, criterion=criterion)
+    log_prob_norm, resp, n_parameters = textbook(search.best_estimator_, X)
+    deviance = -2 * log_prob_norm.sum()
+    bic = deviance + n_parameters * np.log(len(X))
+    expected = {
+        "aic": deviance + 2 * n_parameters,
+        "bic": bic,
+        "icl": bic - 2 * np.log(resp.max(axis=1)).sum(),
+    }
+    assert search.criterion_["criterion"] == [pytest.approx(expected[criterion], rel=1e-11)]
+    assert search.criterion_["n_parameters"] == [n_parameters]
+    assert search.criterion_["log_likelihood"] == [pytest.approx(log_prob_norm.sum(), rel=1e-11)]
+
+
+@pytest.mark.parametrize(("criterion", "penalty"), [("bic", np.log(150)), ("aic", 2.0)])
+def test_every_cell_has_its_criterion(criterion, penalty):
+    table = search_in(DATA["iris"], NUMBERS, criterion=criterion).criterion_
+    np.testing.assert_allclose(
+        table["criterion"], -2 * table["log_likelihood"] + penalty * table["n_parameters"], rtol=1e-13
+    )
+
+
+@pytest.mark.parametrize("criterion", ["bic", "aic", "icl", "cv"])
+def test_the_lowest_criterion_is_chosen(criterion):
+    X = DATA["iris"]
+    search = search_in(X, NUMBERS, criterion=criterion)
+    table = search.criterion_
+    best = np.nanargmin(table["criterion"])
+    assert (search.n_components_, search.covariance_type_) == (
+        table["n_components"][best],
+        table["covariance_type"][best],
+    )
+    mixture = search.best_estimator_
+    assert isinstance(mixture, GaussianMixture)
+    assert (mixture.n_components, mixture.covariance_type) == (search.n_components_, search.covariance_type_)
+    assert log_likelihood(mixture, X) == pytest.approx(table["log_likelihood"][best], rel=1e-13)
+    if criterion in ("bic", "aic"):
+        assert getattr(mixture, criterion)(X) == pytest.approx(table["criterion"][best], rel=1e-13)
+
+
+def test_old_faithful_as_published():
+    """R's mclust chooses the same, EEE with 3 components. Its published ICL, 2357.824, is of EM stopped early, and from
+    another start: converged, it is half a unit higher. The entropy of all responsibilities, in place of the most
+    probable ones, would make it 40 higher."""
+    X = DATA["old_faithful"]
+    search = GaussianMixtureIC(random_state=0, reg_covar=0.0, tol=1e-10, max_iter=5000).fit(X)
+    assert (search.n_components_, search.covariance_type_) == (3, "tied")
+    best = cells_of(search)[3, "tied"]
+    assert best["criterion"] == pytest.approx(2314.2957, abs=1e-3)
+    icl = cells_of(search.set_params(criterion="icl").fit(X))[3, "tied"]["criterion"]
+    assert icl == pytest.approx(2357.824, abs=0.6)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_cross_validation_is_the_loop_over_folds(covariance_type, weighted):
+    X = DATA["iris"]
+    weights = np.random.default_rng(0).uniform(0.5, 2.0, len(X)) if weighted else None
+    parameters = {"covariance_type": covariance_type, "random_state": 4}
+    search = search_in(X, 3, weights, criterion="cv", cv=4, **parameters)
+    held_out = 0.0
+    for train, test in KFold(4, shuffle=True, random_state=4).split(X):
+        fold, rest = (None, None) if weights is None else (weights[train], weights[test])
+        mixture = GaussianMixture(3, **parameters).fit(X[train], sample_weight=fold)
+        held_out += log_likelihood(mixture, X[test], rest)
+    assert search.criterion_["criterion"] == [pytest.approx(-2 * held_out, rel=1e-12)]
+    # The chosen mixture, and the rest of the table, are of all rows.
+    whole = GaussianMixture(3, **parameters).fit(X, sample_weight=weights)
+    np.testing.assert_array_equal(search.best_estimator_.means_, whole.means_)
+    assert search.criterion_["log_likelihood"] == [pytest.approx(log_likelihood(whole, X, weights), rel=1e-13)]
+
+
+@pytest.mark.parametrize("criterion", ["bic", "icl", "cv"])
+def test_the_true_number_is_chosen(criterion):
+    search = search_in(blobs(), NUMBERS, criterion=criterion)
+    assert search.n_components_ == 3
+    assert set(np.bincount(search.predict(blobs()))) == {60}
+
+
+# The table ------------------------------------------------------------------------------------------------------------
+
+COLUMNS = {
+    "n_components": "i",
+    "covariance_type": "U",
+    "criterion": "f",
+    "log_likelihood": "f",
+    "n_parameters": "i",
+    "n_iter": "i",
+    "converged": "b",
+    "start": "U",
+    "seconds": "f",
+    "warning": "U",
+}
+
+
+def test_columns_of_the_table():
+    search = search_in(DATA["iris"], (2, 1), covariance_type=["full", "diag"])
+    table = search.criterion_
+    assert {name: column.dtype.kind for name, column in table.items()} == COLUMNS
+    assert list(cells_of(search)) == [(1, "diag"), (1, "full"), (2, "diag"), (2, "full")]
+    assert all(column.shape == (4,) for column in table.values())
+    assert (table["seconds"] > 0).all()
+    assert all(f"'{name}'" in GaussianMixtureIC.__doc__ for name in COLUMNS)
+    assert isinstance(search.n_components_, int)
+    assert isinstance(search.covariance_type_, str)
+
+
+def test_the_table_is_a_data_frame():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(search_in(DATA["iris"]).criterion_)
+    assert list(frame) == list(COLUMNS)
+    assert len(frame) == 12
+    assert frame.loc[frame["criterion"].idxmin(), "warning"] == ""
+
+
+@pytest.mark.parametrize(
+    ("n_components", "covariance_type", "n_cells"),
+    [
+        (2, "full", 1),
+        (np.int64(2), ["full"], 1),
+        ([3, 1, 3], ("diag", "diag"), 2),
+        (range(1, 4), "all", 12),
+        (np.arange(1, 3), np.array(["tied", "full"]), 4),
+    ],
+    ids=str,
+)
+def test_ways_to_say_the_grid(n_components, covariance_type, n_cells):
+    search = GaussianMixtureIC(n_components, covariance_type=covariance_type, random_state=0)
+    assert len(cells_of(search.fit(blobs()))) == n_cells
+    assert search.n_components is n_components
+    assert search.covariance_type is covariance_type
+
+
+def test_verbose_prints_a_line_for_each_run(capsys):
+    parameters = {"covariance_type": ["diag", "spherical"], "n_init": 2}
+    search_in(blobs(), (1, 3), **parameters)
+    assert capsys.readouterr().out == ""
+    search = search_in(blobs(), (1, 3), verbose=1, **parameters)
+    lines = capsys.readouterr().out.splitlines()
+    for key, cell in cells_of(search).items():
+        of_cell = [line for line in lines if line.startswith("{} {}, start ".format(*key))]
+        starts = ["kmeans", "kmeans"] + ["spherical"] * int(key[1] == "diag") + ["merged"] * int(key[0] == 1)
+        assert [line.split("start ")[1].split(":")[0] for line in of_cell] == starts
+        assert any(f"start {cell['start']}" in line and f"{cell['n_iter']} iterations" in line for line in of_cell)
+    assert len(lines) == 12
+
+
+# Cells that degenerate ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("criterion", ["bic", "aic", "icl", "cv"])
+def test_degenerate_cells_are_reported_and_never_chosen(criterion):
+    search = search_in(with_copies(n_copies=9), NUMBERS, criterion=criterion, cv=2)
+    degenerate = {key for key, cell in cells_of(search).items() if cell["warning"]}
+    assert {(4, "full"), (4, "diag"), (4, "spherical")} <= degenerate
+    assert not {(1, name) for name in COVARIANCE_TYPES} & degenerate
+    assert (search.n_components_, search.covariance_type_) not in degenerate
+    for key, cell in cells_of(search).items():
+        assert np.isnan(cell["criterion"]) == (key in degenerate)
+        if key in degenerate:
+            assert "collapsed: reg_covar=1e-06 is most of its least variance" in cell["warning"]
+            assert "Use fewer components" in cell["warning"]
+    # The collapsed cell would have won.
+    table = search.criterion_
+    assert table["log_likelihood"].argmax() in np.flatnonzero(table["warning"] != "")
+
+
+def test_covariances_that_are_not_positive_definite_are_reported():
+    search = search_in(with_copies(), (1, 4), covariance_type="full", reg_covar=0.0)
+    cell = cells_of(search)[4, "full"]
+    assert np.isnan(cell["criterion"])
+    assert np.isnan(cell["log_likelihood"])
+    assert (cell["n_iter"], cell["converged"], cell["start"]) == (0, False, "")
+    assert "ill-defined" in cell["warning"]
+    assert np.isfinite(cells_of(search)[1, "full"]["criterion"])
+
+
+def test_a_collapse_without_regularization_is_reported():
+    """Rounding leaves rows that are all the same a little variance: positive, but of no meaning."""
+    search = search_in(with_copies(), (1, 4), covariance_type="spherical", reg_covar=0.0)
+    assert cells_of(search)[4, "spherical"]["warning"]
+    assert search.n_components_ == 1
+
+
+def test_a_collapsed_run_does_not_replace_a_sound_one():
+    """The more likely of two runs is not the better one if it is likely for having collapsed."""
+    X = DATA["iris"]
+    lost = [key for key, cell in cells_of(search_in(X, range(1, 9))).items() if cell["warning"]]
+    for n_components, name in lost:
+        single = GaussianMixture(n_components, covariance_type=name, random_state=0).fit(X)
+        assert not is_sound(single), (n_components, name)
+
+
+def test_all_degenerate_is_an_error_that_says_what_to_do():
+    X = np.repeat([[0.0, 0.0], [1.0, 2.0], [5.0, 3.0]], 20, axis=0)
+    with pytest.raises(
+        ValueError, match=r"No fit of the search is usable: Component \d collapsed.* Try fewer"
+    ) as caught:
+        search_in(X, (3, 4))
+    assert "larger reg_covar" in str(caught.value)
+    assert ".." not in str(caught.value)
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_a_constant_column_is_no_collapse(covariance_type):
+    """The data are singular themselves, and all fits owe that column's variance to reg_covar."""
+    X = np.column_stack([blobs(), np.ones(180)])
+    search = search_in(X, NUMBERS[:3], covariance_type=covariance_type)
+    assert not any(search.criterion_["warning"])
+    assert search.n_components_ == 3
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_a_constant_column_does_not_hide_a_collapse(covariance_type):
+    X = np.column_stack([with_copies(), np.ones(183)])
+    search = search_in(X, (2, 4), covariance_type=covariance_type)
+    assert search.criterion_["warning"][1]
+    assert search.n_components_ == 2
+
+
+def test_small_features_are_no_collapse():
+    search = search_in(1e-4 * blobs())
+    assert not any(search.criterion_["warning"])
+
+
+# Weights, types, threads, random numbers ------------------------------------------------------------------------------
+
+SETTLED = {"tol": 1e-11, "max_iter": 1000}  # so that equal optima give equal numbers, whatever the start
+
+
+@pytest.mark.parametrize("criterion", ["bic", "aic", "icl"])
+def test_weights_are_repeated_rows(criterion):
+    X = blobs()
+    counts = np.random.default_rng(1).integers(1, 4, len(X))
+    weighted = search_in(X, (1, 3), counts, criterion=criterion, **SETTLED)
+    repeated = search_in(np.repeat(X, counts, axis=0), (1, 3), criterion=criterion, **SETTLED)
+    for name in ("criterion", "log_likelihood"):
+        np.testing.assert_allclose(weighted.criterion_[name], repeated.criterion_[name], rtol=1e-9)
+    assert weighted.n_components_ == repeated.n_components_ == 3
+    assert weighted.covariance_type_ == repeated.covariance_type_
+    assert weighted.bic(X, sample_weight=counts) == pytest.approx(repeated.bic(np.repeat(X, counts, axis=0)), rel=1e-9)
+
+
+@pytest.mark.parametrize("criterion", ["icl", "cv"])
+def test_zero_weight_is_absence(criterion):
+    X = DATA["iris"]
+    weights = np.random.default_rng(1).integers(0, 3, len(X)) * 1.5
+    kept = weights > 0
+    assert not kept.all()
+    search = search_in(X, NUMBERS, weights, criterion=criterion)
+    absent = search_in(X[kept], NUMBERS, weights[kept], criterion=criterion)
+    np.testing.assert_array_equal(search.criterion_["criterion"], absent.criterion_["criterion"])
+    np.testing.assert_array_equal(
+        clone(search).fit_predict(X, sample_weight=weights), absent.best_estimator_.predict(X)
+    )
+
+
+@pytest.mark.parametrize("criterion", ["bic", "icl", "cv"])
+def test_float32(criterion):
+    expected, actual = (
+        search_in(blobs(dtype=dtype), criterion=criterion, **SETTLED | {"tol": 1e-6})
+        for dtype in (np.float64, np.float32)
+    )
+    np.testing.assert_allclose(actual.criterion_["criterion"], expected.criterion_["criterion"], rtol=1e-4)
+    assert actual.criterion_["criterion"].dtype == np.float64
+    assert (actual.n_components_, actual.covariance_type_) == (expected.n_components_, expected.covariance_type_)
+    assert actual.best_estimator_.means_.dtype == np.float32
+
+
+@pytest.mark.usefixtures("threads_on_tiny_data")
+@pytest.mark.parametrize("criterion", ["bic", "icl", "cv"])
+def test_thread_count_does_not_matter(criterion):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 3)) + rng.integers(3, size=(3000, 1))
+    one, two = (
+        search_in(X, (1, 2), criterion=criterion, tol=0.0, max_iter=4, cv=2, n_threads=n_threads)
+        for n_threads in (1, 2)
+    )
+    for name in ("criterion", "log_likelihood"):
+        np.testing.assert_allclose(one.criterion_[name], two.criterion_[name], rtol=1e-12)
+    assert (one.n_components_, one.covariance_type_) == (two.n_components_, two.covariance_type_)
+
+
+@pytest.mark.parametrize("criterion", ["bic", "cv"])
+@pytest.mark.parametrize("seed", [int, np.int64, np.random.RandomState])
+def test_results_repeat_bitwise(seed, criterion):
+    first, second = (
+        search_in(DATA["iris"], NUMBERS, init_params="random", criterion=criterion, random_state=seed(7))
+        for _ in range(2)
+    )
+    for name in COLUMNS.keys() - {"seconds"}:
+        np.testing.assert_array_equal(first.criterion_[name], second.criterion_[name], err_msg=name)
+    np.testing.assert_array_equal(first.best_estimator_.means_, second.best_estimator_.means_)
+
+
+def test_a_random_state_moves_on():
+    random_state = np.random.RandomState(0)
+    first, second = (search_in(DATA["iris"], 5, init_params="random", random_state=random_state) for _ in range(2))
+    assert (first.criterion_["log_likelihood"] != second.criterion_["log_likelihood"]).any()
+    assert first.random_state is random_state
+
+
+def test_without_a_seed():
+    assert search_in(blobs(), random_state=None).n_components_ == 3
+
+
+def test_global_random_numbers_are_left_alone():
+    before = np.random.get_state()[1].copy()  # noqa: NPY002 - the very state that must not move
+    search_in(blobs(), init_params="random", criterion="cv", random_state=0)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+# Interrupts -----------------------------------------------------------------------------------------------------------
+
+
+def interrupt_after(monkeypatch, n_fits):
+    """Ctrl-C during a run of EM."""
+    run_em, runs = selection.run_em, []
+
+    def run_or_stop(*args, **kwargs):
+        runs.append(args)
+        if len(runs) > n_fits:
+            raise KeyboardInterrupt
+        return run_em(*args, **kwargs)
+
+    monkeypatch.setattr(selection, "run_em", run_or_stop)
+
+
+def test_an_interrupt_leaves_nothing(monkeypatch):
+    interrupt_after(monkeypatch, 5)
+    search = GaussianMixtureIC((1, 2, 3), random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(blobs())
+    assert not {"criterion_", "best_estimator_", "n_components_", "covariance_type_"} & vars(search).keys()
+    with pytest.raises(NotFittedError):
+        search.predict(blobs())
+
+
+def test_an_interrupt_leaves_an_earlier_search(monkeypatch):
+    search = search_in(DATA["old_faithful"])
+    before = search.best_estimator_, search.criterion_, search.n_components_, search.covariance_type_
+    interrupt_after(monkeypatch, 5)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(blobs())
+    after = search.best_estimator_, search.criterion_, search.n_components_, search.covariance_type_
+    assert all(left is right for left, right in zip(before, after, strict=True))
+
+
+def test_keep_ends_the_search_with_the_cells_that_are_done(monkeypatch):
+    """One type, and so one fit a cell until components are merged."""
+    whole = cells_of(search_in(blobs(), 3, covariance_type="full"))
+    interrupt_after(monkeypatch, 3)
+    search = GaussianMixtureIC(NUMBERS, covariance_type="full", random_state=0, on_interrupt="keep")
+    with pytest.warns(UserWarning, match="The search was interrupted: 3 cells of the grid are done") as record:
+        search.fit(blobs())
+    assert record[0].filename == __file__
+    assert list(cells_of(search)) == [(1, "full"), (2, "full"), (3, "full")]
+    assert search.n_components_ == 3
+    assert cells_of(search)[3, "full"]["criterion"] == whole[3, "full"]["criterion"]
+    assert set(np.bincount(search.predict(blobs()))) == {60}
+
+
+def test_keep_without_a_single_cell_is_an_error(monkeypatch):
+    interrupt_after(monkeypatch, 0)
+    search = GaussianMixtureIC((1, 2, 3), random_state=0, on_interrupt="keep")
+    with pytest.raises(ValueError, match="interrupted too early"):
+        search.fit(blobs())
+    assert not hasattr(search, "best_estimator_")
+
+
+# Bad input ------------------------------------------------------------------------------------------------------------
+
+BAD_PARAMETERS = [
+    *(("n_components", value) for value in (0, -1, None, 2.0, [], "x", "3", [1, 2.5], [1, "2"], [0, 1], [[1], [2]])),
+    *(("covariance_type", value) for value in ("diagonal", "", None, 3, [], ["full", "round"], ["all"], [3])),
+    *(("criterion", value) for value in ("BIC", "", None, 1)),
+    *(("cv", value) for value in (1, 0, 2.0, "5", None)),
+    *(("on_interrupt", value) for value in ("stop", None, True)),
+    ("tol", -1.0),
+    ("reg_covar", None),
+    ("max_iter", 1.5),
+    ("n_init", 0),
+    ("init_params", "kmeans++"),
+    ("random_state", "seed"),
+    ("n_threads", 0),
+    ("verbose", "loud"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_PARAMETERS, ids=str)
+def test_bad_parameter(name, value):
+    search = GaussianMixtureIC().set_params(**{name: value})
+    with pytest.raises(
+        ValueError, match=rf"The '{name}' parameter of GaussianMixtureIC must be .* Got .* instead\. \w+"
+    ) as caught:
+        search.fit(blobs())
+    assert isinstance(caught.value, TypeError)  # scikit-learn's InvalidParameterError is both
+    assert repr(value) in str(caught.value)
+
+
+def test_more_components_than_rows():
+    with pytest.raises(ValueError, match=r"n_components = 9, n_samples = 8 .*: use fewer components or more data"):
+        GaussianMixtureIC().fit(blobs()[:8])
+    weights = np.r_[np.ones(4), np.zeros(176)]
+    with pytest.raises(ValueError, match="n_components = 5, n_samples = 4"):
+        GaussianMixtureIC(5).fit(blobs(), sample_weight=weights)
+
+
+def test_more_components_than_rows_of_a_fold():
+    with pytest.raises(ValueError, match="n_components = 7, n_samples = 5"):
+        search_in(blobs()[::18], 7, covariance_type="tied", criterion="cv", cv=2)
+
+
+def test_more_folds_than_rows():
+    with pytest.raises(ValueError, match=r"20.*8"):
+        search_in(blobs()[:8], 1, criterion="cv", cv=20)
+
+
+@pytest.mark.parametrize(
+    ("sample_weight", "message"), [([1.0, 2.0], "expected"), (-np.ones(180), "Negative"), (np.zeros(180), "zero")]
+)
+def test_bad_weights(sample_weight, message):
+    with pytest.raises(ValueError, match=message):
+        GaussianMixtureIC(2).fit(blobs(), sample_weight=sample_weight)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "bic", "aic", "sample"])
+def test_methods_are_those_of_the_chosen_mixture(method):
+    with pytest.raises(NotFittedError):
+        getattr(GaussianMixtureIC(), method)(*([] if method == "sample" else [blobs()]))
+    search = search_in(blobs())
+    arguments = [7] if method == "sample" else [blobs()[::2]]
+    actual = getattr(search, method)(*arguments)
+    np.testing.assert_equal(actual, getattr(search.best_estimator_, method)(*arguments))
+
+
+def test_a_first_fit_that_fails_leaves_an_unfitted_search():
+    search = GaussianMixtureIC((3, 4))
+    with pytest.raises(ValueError, match="No fit"):
+        search.fit(np.repeat([[0.0, 0.0], [1.0, 2.0], [5.0, 3.0]], 20, axis=0))
+    with pytest.raises(NotFittedError):
+        search.predict(blobs())
+
+
+def test_a_later_fit_that_fails_leaves_the_old_one():
+    search = search_in(blobs())
+    before = search.predict_proba(blobs())
+    with pytest.raises(ValueError, match="scale the features"):
+        search.fit(blobs() * 1e200)
+    np.testing.assert_array_equal(search.predict_proba(blobs()), before)
+
+
+# A good citizen of scikit-learn ---------------------------------------------------------------------------------------
+
+NOT_APPLICABLE = {
+    "check_sample_weight_equivalence_on_dense_data": (
+        "Sets cv to a list of splits, where we take a number of folds; and of rows with weights other ones are drawn "
+        "than of repeated rows, as for every mixture with more than one component."
+    )
+}
+ESTIMATOR_CHECKS = [
+    (estimator, check)
+    for estimator, check in estimator_checks_generator(GaussianMixtureIC(n_components=(1, 2, 3)))
+    if check.func.__name__ not in NOT_APPLICABLE
+]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "check"), ESTIMATOR_CHECKS, ids=lambda value: value.func.__name__ if hasattr(value, "func") else ""
+)
+def test_scikit_learn_estimator_checks(estimator, check):
+    check(estimator)
+
+
+def test_clones_and_pickles():
+    search = search_in(blobs(), [1, 2, 3], covariance_type=["diag", "full"], criterion="icl")
+    twin = clone(search)
+    assert twin.get_params() == search.get_params()
+    assert not hasattr(twin, "best_estimator_")
+    assert twin.fit(blobs()).n_components_ == search.n_components_
+    copy = pickle.loads(pickle.dumps(search))
+    np.testing.assert_array_equal(copy.predict_proba(blobs()), search.predict_proba(blobs()))
+    np.testing.assert_equal(copy.criterion_, search.criterion_)
+
+
+def test_in_a_pipeline():
+    X = blobs() * [1.0, 1e4]
+    pipeline = make_pipeline(StandardScaler(), GaussianMixtureIC((1, 2, 3, 4), random_state=0)).fit(X)
+    assert pipeline[-1].n_components_ == 3
+    assert set(np.bincount(pipeline.predict(X))) == {60}
+    scaled = StandardScaler().fit_transform(X)
+    assert pipeline.score(X) == pipeline[-1].best_estimator_.score(scaled)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_data_frames_and_feature_names(library):
+    frames = pytest.importorskip(library)
+    frame = frames.DataFrame(dict(zip("ab", blobs().T, strict=True)))
+    search = search_in(frame)
+    assert list(search.feature_names_in_) == list(search.best_estimator_.feature_names_in_) == ["a", "b"]
+    np.testing.assert_array_equal(search.predict(frame), search_in(blobs()).predict(blobs()))
+    with pytest.raises(ValueError, match="feature names"):
+        search.predict(frame[["b", "a"]])
+    search.fit(blobs())
+    assert not hasattr(search, "feature_names_in_")
+    assert not hasattr(search.best_estimator_, "feature_names_in_")
+
+
+def test_a_single_feature():
+    search = search_in(blobs()[:, :1] * [20.0], (1, 2))
+    assert search.n_features_in_ == search.best_estimator_.n_features_in_ == 1
+
+
+def test_the_chosen_fit_that_did_not_converge_warns_where_fit_was_called():
+    with pytest.warns(
+        ConvergenceWarning, match=r"chosen fit did not converge in max_iter=1 .* Increase max_iter"
+    ) as record:
+        GaussianMixtureIC((1, 3), max_iter=1, random_state=0).fit(blobs())
+    assert record[0].filename == __file__
+
+
+@pytest.mark.filterwarnings("error")
+def test_fits_that_are_not_chosen_do_not_warn():
+    search = search_in(DATA["old_faithful"], (1, 2, 9), max_iter=15)
+    assert not search.criterion_["converged"].all()
+    assert search.best_estimator_.converged_
