@@ -1,6 +1,7 @@
 """Fits over batches: equal to fits of all rows at once, whatever the batches, and errors that say which batch."""
 
 import gc
+import math
 import threading
 import tracemalloc
 
@@ -12,6 +13,7 @@ from sklearn.exceptions import NotFittedError
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, batches
 from fastgmm._batches import Survey, read_ahead
+from fastgmm._checkpoint import Checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -234,6 +236,87 @@ def test_failing_reader_changes_nothing():
         model.fit_batches(Failing(X))
     for name, value in before.items():
         np.testing.assert_array_equal(getattr(model, name), value)
+
+
+# Checkpoints ---------------------------------------------------------------------------------------------------------
+
+
+class Interrupted:
+    """Rows in batches; Ctrl-C comes in the middle of the n-th iteration."""
+
+    def __init__(self, X, n):
+        self.X = X
+        self.n = n
+
+    def __iter__(self):
+        self.n -= 1
+        yield self.X[:100]
+        if self.n == 0:
+            raise KeyboardInterrupt
+        yield self.X[100:]
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("after", [3, 8, 14, 21])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_interrupted_fit_goes_on_to_the_same_result(estimator, after, covariance_type, tmp_path):
+    """Three starts of seven iterations, interrupted in any of them; the second start is the best one's rival."""
+    X, _ = rows_and_weights()
+    path = tmp_path / "fit.npz"
+    model = estimator(
+        n_components=3, covariance_type=covariance_type, init_params="random_from_data", n_init=3, random_state=3,
+        max_iter=7, tol=0.0,
+    )  # fmt: skip
+    walks = []
+    whole = clone(model).fit_batches(
+        Interrupted(X, math.inf), start_rows=400, callback=lambda progress: walks.append(progress.n_pass)
+    )
+    resumed = clone(model)
+    with pytest.raises(KeyboardInterrupt):
+        resumed.fit_batches(Interrupted(X, after), start_rows=400, checkpoint=path)
+    assert path.exists() or after == 3  # the first walks are the survey's and those of the default priors
+    walks_left = []
+    resumed.fit_batches(
+        Interrupted(X, math.inf),
+        start_rows=400,
+        checkpoint=str(path),
+        callback=lambda progress: walks_left.append(progress.n_pass),
+    )
+    for name in ("weights_", "means_", "covariances_", "lower_bounds_"):
+        np.testing.assert_array_equal(getattr(resumed, name), getattr(whole, name), err_msg=name)
+    assert resumed.n_iter_ == 7
+    assert max(walks_left) <= max(walks) - (after - 6)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_resuming_a_converged_run_needs_no_iteration(tmp_path, monkeypatch):
+    """Interrupted after the last iteration and before the file was deleted."""
+    X, _ = rows_and_weights()
+    monkeypatch.setattr(Checkpoint, "delete", lambda self: None)
+    model = GaussianMixture(n_components=3, random_state=0)
+    fits = [clone(model).fit_batches([X], checkpoint=tmp_path / "fit.npz") for _ in range(2)]
+    assert fits[0].n_iter_ == fits[1].n_iter_
+    np.testing.assert_array_equal(fits[0].means_, fits[1].means_)
+    more = clone(model).set_params(tol=0.0, max_iter=fits[0].n_iter_ + 2)
+    assert more.fit_batches([X], checkpoint=tmp_path / "fit.npz").n_iter_ == fits[0].n_iter_ + 2
+
+
+@pytest.mark.parametrize("change", ["n_components", "means_init", "a row"])
+def test_checkpoint_of_another_fit_is_refused(change, tmp_path):
+    X, _ = rows_and_weights()
+    path = tmp_path / "fit.npz"
+    model = GaussianMixture(n_components=3, random_state=0, max_iter=5, tol=0.0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit_batches(Interrupted(X, 4), checkpoint=path)
+    if change == "n_components":
+        model.set_params(n_components=2)
+    elif change == "means_init":
+        model.set_params(means_init=X[:3])
+    else:
+        X[50, 1] += 1e-3
+    with pytest.raises(ValueError, match=r"fit\.npz' holds another fit.*delete the file"):
+        model.fit_batches(Interrupted(X, math.inf), checkpoint=path)
+    assert path.exists()
 
 
 # Reading ahead and progress -------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ LAYERS = (
     ("selection",),
     ("mixture", "bayesian", "_marginals"),
     ("_estimator", "_variational"),
+    ("_checkpoint",),
     ("_validation", "_em", "_updates", "_initialization", "_batches"),
     ("_kmeans",),
     ("_passes",),

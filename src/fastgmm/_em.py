@@ -24,6 +24,27 @@ class EMResult(Generic[P]):
     converged: bool
 
 
+@dataclass(frozen=True, slots=True)
+class LoopState(Generic[P]):
+    """Where the loop is after an iteration, from which it can go on.
+
+    Attributes
+    ----------
+    run : int
+        Number of the present start.
+    parameters : P
+    lower_bounds : list of float
+        Of the present run.
+    best : EMResult or None
+        The best of the runs before.
+    """
+
+    run: int
+    parameters: P
+    lower_bounds: list[float]
+    best: EMResult[P] | None
+
+
 class Progress:
     """Prints what scikit-learn's mixtures print.
 
@@ -72,6 +93,8 @@ def run_em(
     tol: float,
     progress: Progress,
     lower_bound: float = -math.inf,
+    resume: LoopState[P] | None = None,
+    save: Callable[[LoopState[P]], None] | None = None,
 ) -> EMResult[P]:
     """Run EM from `n_init` starts and keep the run whose bound is highest.
 
@@ -88,15 +111,27 @@ def run_em(
     progress : Progress
     lower_bound : float, default=-inf
         The bound reached so far, when the start continues an earlier run.
+    resume : LoopState, default=None
+        Where an interrupted loop stood.
+    save : callable, default=None
+        Is given a LoopState after each iteration.
     """
-    best: EMResult[P] | None = None
-    for run in range(n_init):
+    best = None if resume is None else resume.best
+    for run in range(0 if resume is None else resume.run, n_init):
         progress.begin(run)
-        parameters = start()
+        if resume is not None and run == resume.run:
+            parameters, bounds = resume.parameters, list(resume.lower_bounds)
+        else:
+            parameters, bounds = start(), []
         if max_iter == 0:
             best = EMResult(parameters, -math.inf, [], False)
             continue
-        result = _run(iterate, parameters, max_iter, tol, progress, lower_bound)
+
+        def note(parameters: P, bounds: list[float], run: int = run, best: EMResult[P] | None = best) -> None:
+            if save is not None:
+                save(LoopState(run, parameters, bounds, best))
+
+        result = _run(iterate, parameters, bounds, max_iter, tol, progress, lower_bound, note)
         progress.end(result.lower_bound, result.converged)
         if best is None or result.lower_bound > best.lower_bound:
             best = result
@@ -104,15 +139,17 @@ def run_em(
     return best
 
 
-def _run(iterate, parameters, max_iter, tol, progress, bound) -> EMResult:
-    bounds: list[float] = []
-    converged = False
-    for n_iter in range(1, max_iter + 1):
-        previous = bound
+def _run(iterate, parameters, bounds, max_iter, tol, progress, bound_before, note) -> EMResult:
+    """Iterations of one run until its bound, `bounds` so far, stands still."""
+
+    def change() -> float:
+        return bounds[-1] - (bounds[-2] if len(bounds) > 1 else bound_before)
+
+    converged = bool(bounds) and abs(change()) < tol
+    while not converged and len(bounds) < max_iter:
         parameters, bound = iterate(parameters)
         bounds.append(bound)
-        progress.iteration(n_iter, bound - previous)
-        if abs(bound - previous) < tol:
-            converged = True
-            break
-    return EMResult(parameters, bound, bounds, converged)
+        progress.iteration(len(bounds), change())
+        converged = abs(change()) < tol
+        note(parameters, bounds)
+    return EMResult(parameters, bounds[-1], bounds, converged)

@@ -12,6 +12,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from copy import deepcopy
 
+import joblib
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
@@ -19,6 +20,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm._batches import BatchMeter, BatchPasses, Survey
+from fastgmm._checkpoint import Checkpoint
 from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._em import EMResult, Progress, run_em
 from fastgmm._initialization import find_start
@@ -119,7 +121,7 @@ class MixtureEstimator(BaseEstimator):
         X = self._fit(X, sample_weight)
         return self._passes(X, None, self.n_components).predict(self._fitted_parameters(X.shape[1]))
 
-    def fit_batches(self, batches, *, start_rows=100_000, callback=None):
+    def fit_batches(self, batches, *, start_rows=100_000, callback=None, checkpoint=None):
         """Estimate the parameters from rows that come in batches, of which never more than two are in memory.
 
         Every iteration reads all batches once, the next one while computing on the present one. The result is that of
@@ -137,6 +139,11 @@ class MixtureEstimator(BaseEstimator):
         callback : callable, default=None
             Called after each batch with a :class:`fastgmm.batches.BatchProgress`, which moves a progress bar with
             ``callback=lambda progress: bar.update(progress.new_rows)``.
+
+        checkpoint : path, default=None
+            File that is written after each iteration and deleted at the end. If it is there at the beginning, the fit
+            goes on where it was interrupted, to the same result; `max_iter`, `tol`, `n_threads` and `verbose` may have
+            changed.
 
         Returns
         -------
@@ -179,10 +186,13 @@ class MixtureEstimator(BaseEstimator):
                 statistics.scale(passes.total_weight / statistics.total_weight)
             return statistics
 
-        result = self._fit_passes(passes, statistics)
+        file = None if checkpoint is None else Checkpoint(checkpoint, self._fingerprint(survey), random_state)
+        result = self._fit_passes(passes, statistics, file)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(reader, name):
                 setattr(self, name, getattr(reader, name))
+        if file is not None:
+            file.delete()
         self._warn_unless_converged(result, stacklevel=3)
         return self
 
@@ -204,7 +214,9 @@ class MixtureEstimator(BaseEstimator):
         )
         return start(passes, self.reg_covar)
 
-    def _fit_passes(self, passes, statistics: Callable[[], SufficientStatistics]) -> EMResult:
+    def _fit_passes(
+        self, passes, statistics: Callable[[], SufficientStatistics], checkpoint: Checkpoint | None = None
+    ) -> EMResult:
         """EM over the rows of passes, from what `statistics` finds; sets the attributes."""
         continues = self.warm_start and hasattr(self, "converged_")
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
@@ -224,9 +236,19 @@ class MixtureEstimator(BaseEstimator):
                 tol=self.tol,
                 progress=Progress(self.verbose, self.verbose_interval),
                 lower_bound=self.lower_bound_ if continues else -math.inf,
+                resume=None if checkpoint is None else checkpoint.load(updates.restored),
+                save=None if checkpoint is None else checkpoint.save,
             )
             self._set_fitted(result, self._fitted_attributes(result.parameters, updates), passes.dtype)
         return result
+
+    def _fingerprint(self, survey: Survey) -> str:
+        """Tells a fit over batches from others, by what its result depends on."""
+        parameters = self.get_params(deep=False)
+        for name in ("max_iter", "tol", "n_threads", "verbose", "verbose_interval", "warm_start", "random_state"):
+            del parameters[name]
+        data = (survey.n_rows, survey.total_weight, survey.first_row, survey.column_sums, str(survey.sample.dtype))
+        return joblib.hash((type(self).__name__, parameters, data))
 
     def _warn_unless_converged(self, result: EMResult, stacklevel: int) -> None:
         if not result.converged and self.max_iter > 0:

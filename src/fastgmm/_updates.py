@@ -43,6 +43,10 @@ class Updates(ABC, Generic[P]):
         """Parameters to start from, given a way to find statistics to start from."""
 
     @abstractmethod
+    def restored(self, arrays: dict[str, np.ndarray]) -> P:
+        """Parameters from their arrays, as they were saved."""
+
+    @abstractmethod
     def m_step(self, moments: Moments) -> P:
         """Parameters from moments; ValueError if a covariance is not positive-definite."""
 
@@ -115,6 +119,9 @@ class MaximumLikelihood(Updates[MixtureParameters]):
             return MixtureParameters(weights, means, found.covariances, factors)
         factors = covariance.precisions_cholesky_from_precisions(precisions)
         return MixtureParameters(weights, means, covariance.covariances_from_cholesky(factors), factors)
+
+    def restored(self, arrays: dict[str, np.ndarray]) -> MixtureParameters:
+        return MixtureParameters(**arrays)
 
     def m_step(self, moments: Moments) -> MixtureParameters:
         return m_step(moments, self.covariance_type)

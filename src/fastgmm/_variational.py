@@ -188,6 +188,9 @@ class VariationalBayes(Updates[VariationalParameters]):
     def start(self, statistics: Callable[[], SufficientStatistics]) -> VariationalParameters:
         return self.m_step(self.moments(statistics()))
 
+    def restored(self, arrays: dict[str, np.ndarray]) -> VariationalParameters:
+        return VariationalParameters(weight_prior=self.weight_prior, **arrays)
+
     def are_accurate(self, moments: Moments) -> bool:
         if super().are_accurate(moments):  # all the more with what the prior adds
             return True
