@@ -162,7 +162,7 @@ def test_one_shot_iterators_are_refused(make):
         GaussianMixture().fit_batches(make(X))
 
 
-@pytest.mark.parametrize("value", [3, None, "data.csv", np.zeros((4, 2))])
+@pytest.mark.parametrize("value", [3, None, "data.csv", np.zeros((4, 2)), pd.DataFrame({"a": [1.0, 2.0]})])
 def test_what_is_no_iterable_of_batches(value):
     with pytest.raises(TypeError, match=r"fastgmm\.batches\.from_array"):
         GaussianMixture().fit_batches(value)
@@ -174,6 +174,7 @@ def test_what_is_no_iterable_of_batches(value):
         (np.full((4, 3), np.nan), ValueError, "Batch 1: Input X contains NaN"),
         (np.zeros((4, 2)), ValueError, "Batch 1: X has 2 features"),
         (np.zeros(4), ValueError, "Batch 1: Expected 2D array"),
+        ([[0.0, 1.0, 2.0], [0.0]], ValueError, "Batch 1: "),
         ((np.zeros((4, 3)), np.ones(3)), ValueError, "Batch 1: sample_weight"),
         ((np.zeros((4, 3)), -np.ones(4)), ValueError, "Batch 1: Negative values"),
     ],
@@ -332,19 +333,36 @@ class Slow:
         for i in range(self.n):
             threading.Event().wait(self.seconds)
             self.threads.append(threading.get_ident())
-            yield i
+            yield np.full((2, 1), i), np.full(2, i)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 10])
 @pytest.mark.parametrize("seconds", [0.0, 0.005])
 def test_read_ahead_gives_the_same_items(n, seconds):
-    assert list(read_ahead(Slow(n, seconds))) == list(range(n))
+    for part in (0, 1):
+        assert [item[part].max() for item in read_ahead(Slow(n, seconds))] == list(range(n))
 
 
 def test_slow_items_are_fetched_by_another_thread():
     slow = Slow(4, 0.01)
     list(read_ahead(slow))
     assert [thread == threading.get_ident() for thread in slow.threads] == [True, True, False, False]
+
+
+def test_a_reader_may_fill_the_same_memory_again():
+    class Refilling(Slow):
+        def __iter__(self):
+            rows = np.empty((2, 1))
+            for i in range(self.n):
+                threading.Event().wait(self.seconds)
+                rows[:] = i
+                yield rows, None
+
+    seen = []
+    for rows, _ in read_ahead(Refilling(6, 0.005)):
+        threading.Event().wait(0.01)  # while the next one is fetched
+        seen.append(rows[0, 0])
+    assert seen == list(range(6))
 
 
 def test_read_ahead_leaves_no_thread_behind():
@@ -460,7 +478,7 @@ def test_datasets(tmp_path, module):
     assert_same_fit(clone(model).fit_batches(batches.from_array(dataset, batch_rows=100)), model.fit(X), rtol=1e-12)
 
 
-@pytest.mark.parametrize("batch_rows", [0, -1])
+@pytest.mark.parametrize("batch_rows", [0, -1, 2.5, "a", True])
 def test_bad_batch_rows(batch_rows):
     with pytest.raises(ValueError, match="batch_rows must be an int >= 1"):
         batches.from_array(np.zeros((3, 2)), batch_rows=batch_rows)

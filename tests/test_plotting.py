@@ -402,6 +402,16 @@ def test_crosses_stand_below_the_lines_and_hardly_squeeze_them():
     assert 9 < high < 9.5
 
 
+def test_float32_covariances_that_are_not_positive_definite():
+    rng = np.random.default_rng(0)
+    first = 1e3 * rng.normal(size=(500, 1))
+    X = np.hstack([first, first + 0.1 * rng.normal(size=(500, 1))]).astype(np.float32)
+    gmm = GaussianMixture(1).fit(X)
+    gmm.covariances_[:] = gmm.covariances_[0, 0, 0]  # as rounding to float32 may leave it
+    assert plot_components(gmm, X).patches
+    assert plot_density(gmm).collections
+
+
 # What is refused -----------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 of cells that degenerate, of searches that are interrupted, and of bad input."""
 
 import pickle
+import tracemalloc
 from functools import cache
 from itertools import product
 
@@ -546,18 +547,81 @@ def test_keep_ends_the_search_with_the_cells_that_are_done(monkeypatch):
     assert set(np.bincount(search.predict(blobs()))) == {60}
 
 
-def test_keep_without_a_single_cell_is_an_error(monkeypatch):
+def test_keep_without_a_single_cell_raises_the_interrupt(monkeypatch):
     interrupt_after(monkeypatch, 0)
     search = GaussianMixtureIC((1, 2, 3), random_state=0, on_interrupt="keep")
-    with pytest.raises(ValueError, match="interrupted too early"):
+    with pytest.raises(KeyboardInterrupt):
         search.fit(blobs())
     assert not hasattr(search, "best_estimator_")
+
+
+# What a review found ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_units_do_not_hide_a_collapse(covariance_type, scale):
+    """A sensor that is stuck in one of ten rows, beside a column in any units."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([scale * rng.normal(size=1000), np.r_[rng.normal(5, 1, 900), np.zeros(100)]])
+    reg_covar = 1e-6 if scale >= 1 else 0.0
+    search = GaussianMixtureIC(
+        [1, 2], covariance_type=covariance_type, init_params="k-means++", n_init=5, reg_covar=reg_covar, random_state=0,
+        tol=1e-6, max_iter=1000,
+    )  # fmt: skip
+    if scale == 1e-6:  # no likelihood is finite in which the stuck rows have a component to themselves
+        assert search.fit(X).n_components_ in (1, 2)
+        return
+    assert search.fit(X).n_components_ == 1
+    assert "collapsed: reg_covar=1e-06" in search.criterion_["warning"][1]
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 3e5, 1e7])
+def test_units_do_not_make_a_collapse_of_narrow_clusters(scale):
+    rng = np.random.default_rng(0)
+    narrow = np.r_[rng.normal(-14, 0.2, 500), rng.normal(14, 0.2, 500)]
+    X = np.column_stack([scale * rng.normal(size=1000), narrow])
+    start = {"init_params": "random_from_data", "n_init": 5, "tol": 1e-9, "max_iter": 1000, "reg_covar": 1e-14}
+    search = GaussianMixtureIC([1, 2], covariance_type=["diag", "full"], random_state=0, **start).fit(X)
+    assert search.n_components_ == 2
+    assert not any(search.criterion_["warning"])
+
+
+@pytest.mark.parametrize("covariance_type", ["diag", "spherical"])
+def test_merging_of_variances_makes_no_matrices(covariance_type):
+    X = np.random.default_rng(0).normal(size=(300, 600))
+    options = {"init_params": "random", "max_iter": 3, "tol": 0.0, "random_state": 0, "n_threads": 1}
+    search = GaussianMixtureIC([7, 8], covariance_type=covariance_type, **options).fit(X)
+    tracemalloc.start()
+    try:
+        search.fit(X)
+        assert tracemalloc.get_traced_memory()[1] < 8 * 600 * 600 * 8
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("criterion", ["bic", "aic", "icl"])
+def test_normalized_weights_are_refused(criterion):
+    X = blobs()
+    with pytest.raises(ValueError, match=r"The sum of sample_weight is 1,.*weights count rows"):
+        GaussianMixtureIC([1, 2], criterion=criterion).fit(X, sample_weight=np.full(len(X), 1 / len(X)))
+
+
+@pytest.mark.parametrize(("n_rows", "cv"), [(10, 5), (5, 7)])
+def test_folds_that_are_too_small_are_refused_before_any_fit(n_rows, cv, monkeypatch):
+    interrupt_after(monkeypatch, 0)
+    numbers = range(1, 10) if n_rows >= 9 else (1, 2)
+    with pytest.raises(ValueError, match=rf"cv={cv} folds of n_samples={n_rows} rows leave too few"):
+        GaussianMixtureIC(numbers, criterion="cv", cv=cv).fit(blobs()[:n_rows])
 
 
 # Bad input ------------------------------------------------------------------------------------------------------------
 
 BAD_PARAMETERS = [
-    *(("n_components", value) for value in (0, -1, None, 2.0, [], "x", "3", [1, 2.5], [1, "2"], [0, 1], [[1], [2]])),
+    *(
+        ("n_components", value)
+        for value in (True, iter([1, 2]), 0, -1, None, 2.0, [], "x", "3", [1, 2.5], [1, "2"], [0, 1], [[1], [2]])
+    ),
     *(("covariance_type", value) for value in ("diagonal", "", None, 3, [], ["full", "round"], ["all"], [3])),
     *(("criterion", value) for value in ("BIC", "", None, 1)),
     *(("cv", value) for value in (1, 0, 2.0, "5", None)),
@@ -593,7 +657,7 @@ def test_more_components_than_rows():
 
 
 def test_more_components_than_rows_of_a_fold():
-    with pytest.raises(ValueError, match="n_components = 7, n_samples = 5"):
+    with pytest.raises(ValueError, match="cv=2 folds of n_samples=10 rows leave too few to fit n_components=7"):
         search_in(blobs()[::18], 7, covariance_type="tied", criterion="cv", cv=2)
 
 

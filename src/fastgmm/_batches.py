@@ -8,39 +8,43 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from fastgmm._passes import DataPasses, Mixture
 from fastgmm._statistics import SufficientStatistics
 
-_END = object()
+Batch = tuple[np.ndarray, np.ndarray | None]  # rows and their weights
+
 _WORTH_A_THREAD = 2e-3  # seconds that fetching a batch takes
 
 
-def read_ahead(items: Iterable[Any]) -> Iterator[Any]:
-    """The same items; if one takes long, the next is fetched by another thread while the present one is used.
+def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The same batches; if one takes long, the next is fetched by another thread while the present one is used.
 
     What costs next to nothing, such as slices of an array, is not worth that: the fetching thread would have to wait
-    for a core that the passes keep busy.
+    for a core that the passes keep busy. A batch that is used meanwhile is copied, since its reader may fill the same
+    memory again.
     """
-    iterator = iter(items)
-    item = next(iterator, _END)
-    if item is _END:
+    iterator = iter(batches)
+    item = next(iterator, None)
+    if item is None:
         return
     yield item
-    began = perf_counter()  # the first item may have included opening a file
-    item = next(iterator, _END)
+    began = perf_counter()  # the first one may have included opening a file
+    item = next(iterator, None)
     if perf_counter() - began < _WORTH_A_THREAD:
-        while item is not _END:
+        while item is not None:
             yield item
-            item = next(iterator, _END)
+            item = next(iterator, None)
         return
     with ThreadPoolExecutor(1) as thread:
-        while item is not _END:
-            coming = thread.submit(next, iterator, _END)
-            yield item
+        while item is not None:
+            rows, weights = item
+            own = rows.copy(), None if weights is None else weights.copy()
+            coming = thread.submit(next, iterator, None)
+            yield own
             item = coming.result()
 
 

@@ -30,6 +30,9 @@ from fastgmm._statistics import SufficientStatistics
 # A squared move of the mean that exceeds the variance by more than this factor costs too many digits of the scatter.
 _MAX_SQUARED_SHIFT = {np.dtype(np.float64): 1e3, np.dtype(np.float32): 10.0}
 
+# A share of the variance of all rows that is no more than rounding.
+_NOTHING = 1e-12
+
 
 @dataclass(frozen=True, slots=True)
 class MixtureParameters:
@@ -109,17 +112,16 @@ class CovarianceType(Protocol):
     def outer_products(self, weights: np.ndarray, differences: np.ndarray) -> np.ndarray:
         """Weighted outer products of each component's differences with themselves, averaged where it is shared."""
 
-    def as_matrices(self, covariances: np.ndarray, n_components: int, n_features: int) -> np.ndarray:
-        """The covariances as a matrix for each component, shape (K, d, d)."""
+    def spread(self, covariances: np.ndarray, n_components: int, n_features: int) -> np.ndarray:
+        """A covariance for each component: variances (K, d) for structure 'diag', else matrices (K, d, d)."""
 
-    def from_matrices(self, matrices: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """What this type makes of a matrix for each component."""
+    def from_spread(self, spread: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """What this type makes of the spread of another, or of its own."""
 
-    def varying_directions(self, covariance: np.ndarray, floor: float) -> np.ndarray:
-        """Where a single covariance, of `prior_shape`, has more variance than the floor: directions, or a mask."""
+    def collapsed(self, covariances: np.ndarray, whole: np.ndarray, reg_covar: float) -> np.ndarray:
+        """Which have little more variance than reg_covar, or rounding, where `whole`, that of all rows, has more.
 
-    def least_variances(self, covariances: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        """Smallest variance in any of the directions, shape (K,) or, for a shared covariance, (1,)."""
+        Shape (K,) or, for a shared one, (1,)."""
 
     def precisions_cholesky(self, covariances: np.ndarray) -> np.ndarray:
         """Factors of the precisions; ValueError when a covariance is not positive-definite."""
@@ -210,6 +212,24 @@ def _add_to_diagonals(matrices: np.ndarray, value: float) -> None:
     diagonals += value
 
 
+def _as_matrices(spread: np.ndarray) -> np.ndarray:
+    """Variances (K, d) as diagonal matrices; matrices stay as they are."""
+    return spread if spread.ndim == 3 else spread[:, :, np.newaxis] * np.eye(spread.shape[1])
+
+
+def _collapsed_matrices(matrices: np.ndarray, whole: np.ndarray, reg_covar: float) -> np.ndarray:
+    """In units of the features' deviations, so that their scales do not matter."""
+    variances = np.diagonal(whole).copy()
+    variances[variances <= 0.0] = 1.0
+    units = np.sqrt(np.outer(variances, variances))
+    values, vectors = np.linalg.eigh(whole / units - np.diag(10.0 * reg_covar / variances))
+    directions = vectors[:, values > 1e-10]
+    if directions.shape[1] == 0:
+        return np.zeros(len(matrices), dtype=bool)
+    excess = matrices / units - np.diag(2.0 * reg_covar / variances + _NOTHING)
+    return np.linalg.eigvalsh(directions.T @ excess @ directions)[:, 0] < 0.0
+
+
 class _Full:
     structure = "full"
 
@@ -246,18 +266,14 @@ class _Full:
     def outer_products(self, weights, differences):
         return (weights[:, np.newaxis] * differences)[:, :, np.newaxis] * differences[:, np.newaxis]
 
-    def as_matrices(self, covariances, n_components, n_features):
+    def spread(self, covariances, n_components, n_features):
         return covariances
 
-    def from_matrices(self, matrices, weights):
-        return matrices
+    def from_spread(self, spread, weights):
+        return _as_matrices(spread)
 
-    def varying_directions(self, covariance, floor):
-        variances, directions = np.linalg.eigh(covariance)
-        return directions[:, variances > floor]
-
-    def least_variances(self, covariances, directions):
-        return np.linalg.eigvalsh(directions.T @ covariances @ directions)[:, 0]
+    def collapsed(self, covariances, whole, reg_covar):
+        return _collapsed_matrices(covariances, whole, reg_covar)
 
     def precisions_cholesky(self, covariances):
         factors = _factors_of_inverses(covariances)
@@ -320,18 +336,14 @@ class _Tied:
     def outer_products(self, weights, differences):
         return (weights[:, np.newaxis] * differences).T @ differences / len(weights)
 
-    def as_matrices(self, covariances, n_components, n_features):
+    def spread(self, covariances, n_components, n_features):
         return np.tile(covariances, (n_components, 1, 1))
 
-    def from_matrices(self, matrices, weights):
-        return np.average(matrices, axis=0, weights=weights)
+    def from_spread(self, spread, weights):
+        return _as_matrices(np.average(spread, axis=0, weights=weights)[np.newaxis])[0]
 
-    def varying_directions(self, covariance, floor):
-        variances, directions = np.linalg.eigh(covariance)
-        return directions[:, variances > floor]
-
-    def least_variances(self, covariances, directions):
-        return np.linalg.eigvalsh(directions.T @ covariances @ directions)[:1]
+    def collapsed(self, covariances, whole, reg_covar):
+        return _collapsed_matrices(covariances[np.newaxis], whole, reg_covar)
 
     def precisions_cholesky(self, covariances):
         factors = _factors_of_inverses(covariances[np.newaxis])
@@ -388,17 +400,15 @@ class _Diag:
     def outer_products(self, weights, differences):
         return weights[:, np.newaxis] * (differences * differences)
 
-    def as_matrices(self, covariances, n_components, n_features):
-        return covariances[:, np.newaxis] * np.eye(n_features)
+    def spread(self, covariances, n_components, n_features):
+        return covariances
 
-    def from_matrices(self, matrices, weights):
-        return matrices.diagonal(axis1=1, axis2=2).copy()
+    def from_spread(self, spread, weights):
+        return spread.copy() if spread.ndim == 2 else spread.diagonal(axis1=1, axis2=2).copy()
 
-    def varying_directions(self, covariance, floor):
-        return covariance > floor
-
-    def least_variances(self, covariances, directions):
-        return covariances[:, directions].min(axis=1)
+    def collapsed(self, covariances, whole, reg_covar):
+        small = covariances < np.maximum(2.0 * reg_covar, _NOTHING * whole)
+        return (small & (whole > 10.0 * reg_covar)).reshape(len(covariances), -1).any(axis=1)
 
     def precisions_cholesky(self, covariances):
         if not _are_positive(covariances):
@@ -448,14 +458,11 @@ class _Spherical(_Diag):
     def outer_products(self, weights, differences):
         return super().outer_products(weights, differences).mean(axis=1)
 
-    def as_matrices(self, covariances, n_components, n_features):
-        return covariances[:, np.newaxis, np.newaxis] * np.eye(n_features)
+    def spread(self, covariances, n_components, n_features):
+        return np.repeat(covariances[:, np.newaxis], n_features, axis=1)
 
-    def from_matrices(self, matrices, weights):
-        return super().from_matrices(matrices, weights).mean(axis=1)
-
-    def least_variances(self, covariances, directions):
-        return covariances
+    def from_spread(self, spread, weights):
+        return super().from_spread(spread, weights).mean(axis=1)
 
     def log_det(self, precisions_cholesky, n_features):
         return n_features * np.log(precisions_cholesky)

@@ -122,7 +122,7 @@ class MixtureEstimator(BaseEstimator):
         return self._passes(X, None, self.n_components).predict(self._fitted_parameters(X.shape[1]))
 
     def fit_batches(self, batches, *, start_rows=100_000, callback=None, checkpoint=None):
-        """Estimate the parameters from rows that come in batches, of which never more than two are in memory.
+        """Estimate the parameters from rows that come in batches, of which two at a time are in memory.
 
         Every iteration reads all batches once, the next one while computing on the present one. The result is that of
         `fit` on all rows, whatever the sizes of the batches, except that the start is found on a sample of the rows.
@@ -131,7 +131,8 @@ class MixtureEstimator(BaseEstimator):
         ----------
         batches : iterable of array-like of shape (n_rows, n_features), or of tuples (X, sample_weight)
             Iterated over several times, and must give the same rows each time: a list, or one of the readers in
-            :mod:`fastgmm.batches`. The dtype of the first batch is that of the fit. Empty batches are skipped.
+            :mod:`fastgmm.batches`. Where fetching a batch takes long, another thread does it from the third one on. The
+            dtype of the first batch is that of the fit. Empty batches are skipped.
 
         start_rows : int, default=100_000
             Number of rows on which the start is found: a uniform sample, or all if there are no more.

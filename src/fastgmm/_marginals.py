@@ -59,11 +59,12 @@ def marginal_of(mixture, features: list[int]) -> Marginal:
     """The marginal of a fitted mixture of any covariance type."""
     n_components, n_features = mixture.means_.shape
     weights = mixture.weights_.astype(np.float64)
-    covariances = mixture.covariances_.astype(np.float64)
-    if mixture.covariance_type in ("diag", "spherical"):
-        covariances = covariances.reshape(n_components, -1, 1) * np.eye(n_features)
-    covariances = np.broadcast_to(covariances, (n_components, n_features, n_features))
-    return Marginal(weights / weights.sum(), mixture.means_.astype(np.float64), covariances).of(features)
+    covariance = COVARIANCE_TYPES[mixture.covariance_type]
+    # Not from covariances_: rounded to float32 they need not be positive-definite.
+    covariances = covariance.covariances_from_cholesky(mixture.precisions_cholesky_.astype(np.float64))
+    spread = covariance.spread(covariances, n_components, n_features)
+    matrices = COVARIANCE_TYPES["full"].from_spread(spread, weights)
+    return Marginal(weights / weights.sum(), mixture.means_.astype(np.float64), matrices).of(features)
 
 
 def _grid_lines(draws: np.ndarray) -> np.ndarray:

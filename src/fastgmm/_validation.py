@@ -129,13 +129,15 @@ def check_parameters(estimator, covariance_types) -> None:
 def check_grid(estimator, covariance_types) -> tuple[list[int], list[str]]:
     """The numbers of components, ascending, and the covariance types that a search is to try."""
     numbers, types = estimator.n_components, estimator.covariance_type
+    if _is_boolean(numbers) or isinstance(numbers, Iterator):  # an iterator could be read only once
+        numbers = []
     try:
         numbers = [numbers] if isinstance(numbers, Integral) else sorted(set(numbers))
     except TypeError:
         numbers = []
     if not numbers or not all(_is_integer_from(1)(number) for number in numbers):
         raise _invalid_parameter_error()(
-            f"The 'n_components' parameter of {type(estimator).__name__} must be an int >= 1 or an iterable of them. "
+            f"The 'n_components' parameter of {type(estimator).__name__} must be an int >= 1 or a sequence of them. "
             f"Got {estimator.n_components!r} instead. Pass for example range(1, 10)."
         )
     types = list(covariance_types) if isinstance(types, str) and types == "all" else types
@@ -148,6 +150,30 @@ def check_grid(estimator, covariance_types) -> tuple[list[int], list[str]]:
             "these names."
         )
     return [int(number) for number in numbers], list(dict.fromkeys(types))
+
+
+def check_folds(n_rows: int, n_folds: int, n_components: int) -> None:
+    """Every fold leaves a row for each component."""
+    if n_folds > n_rows or n_rows - math.ceil(n_rows / n_folds) < max(2, n_components):
+        raise ValueError(
+            f"cv={n_folds} folds of n_samples={n_rows} rows leave too few to fit n_components={n_components}: use "
+            "fewer components, another criterion, or more data."
+        )
+
+
+def check_weights_count_rows(total_weight: float, criterion: str) -> None:
+    """Criteria take the sum of the weights for the number of rows."""
+    if total_weight < 2.0:
+        raise ValueError(
+            f"The sum of sample_weight is {total_weight:g}, which criterion={criterion!r} takes for the number of "
+            "rows: weights count rows. Scale them so that their sum is that number."
+        )
+
+
+def check_batch_rows(batch_rows) -> None:
+    """How many rows a reader puts into a batch."""
+    if _is_boolean(batch_rows) or not _is_integer_from(1)(batch_rows):
+        raise ValueError(f"batch_rows must be an int >= 1, got {batch_rows!r}: pass how many rows a batch may have.")
 
 
 def _invalid_parameter_error():
@@ -226,7 +252,8 @@ class CheckedBatches:
     """
 
     def __init__(self, estimator, batches):
-        if not isinstance(batches, Iterable) or isinstance(batches, np.ndarray | str):
+        is_table = hasattr(batches, "shape") or hasattr(batches, "columns")
+        if not isinstance(batches, Iterable) or isinstance(batches, str) or is_table:
             raise TypeError(
                 f"batches must be an iterable of 2-D arrays, got {type(batches).__name__}: pass a list of batches, or "
                 "an array to fastgmm.batches.from_array."
@@ -245,9 +272,9 @@ class CheckedBatches:
         is_first_pass = self._dtype is None
         for number, batch in enumerate(self._batches):
             X, weights = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
-            if np.shape(X)[:1] == (0,):
-                continue
             try:
+                if (X.shape if hasattr(X, "shape") else np.shape(X))[:1] == (0,):
+                    continue
                 if is_first_pass or not self._is_ready(X):
                     X = self._checked(X, is_first_pass)
                 rows, weights = drop_unweighted_rows(X, check_sample_weight(weights, len(X), all_zero=True))
@@ -446,14 +473,14 @@ def check_fitted_array(estimator, name: str, shape: tuple[int, ...]) -> np.ndarr
 
 def check_plotted_mixture(mixture, covariance_types) -> None:
     """Anything with the parameters and fitted attributes of scikit-learn's mixtures can be drawn."""
-    if hasattr(mixture, "criterion"):
+    if hasattr(mixture, "best_estimator_"):
         raise TypeError(f"mixture must be a Gaussian mixture, got {mixture!r}: pass the search's best_estimator_.")
     if getattr(mixture, "covariance_type", None) not in tuple(covariance_types) or not hasattr(mixture, "fit"):
         raise TypeError(
             f"mixture must be a Gaussian mixture with one of the covariance types {', '.join(covariance_types)}. Got "
             f"{mixture!r} instead. Pass the fitted mixture itself, such as the last step of a pipeline."
         )
-    check_is_fitted(mixture, ("weights_", "means_", "covariances_"))
+    check_is_fitted(mixture, ("weights_", "means_", "precisions_cholesky_"))
 
 
 def check_plotted_features(features, names: list[str], at_most: int) -> list[int]:

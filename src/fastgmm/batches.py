@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fastgmm._batches import BatchProgress
+from fastgmm._validation import check_batch_rows
 
 __all__ = ["BatchProgress", "from_array", "from_csv", "from_npy", "from_parquet"]
 
@@ -26,12 +27,6 @@ class _Reader:
 
     def __iter__(self) -> Iterator:
         return self._read()
-
-
-def _at_least_one_row(batch_rows: int) -> int:
-    if batch_rows < 1:
-        raise ValueError(f"batch_rows must be an int >= 1, got {batch_rows!r}: pass how many rows a batch may have.")
-    return batch_rows
 
 
 def from_array(X, sample_weight=None, *, batch_rows: int = _BATCH_ROWS):
@@ -60,7 +55,7 @@ def from_array(X, sample_weight=None, *, batch_rows: int = _BATCH_ROWS):
     >>> gmm.means_.shape
     (2, 2)
     """
-    _at_least_one_row(batch_rows)
+    check_batch_rows(batch_rows)
     if sample_weight is not None and len(sample_weight) != X.shape[0]:
         raise ValueError(
             f"sample_weight has {len(sample_weight)} entries for {X.shape[0]} rows of X: pass one for each."
@@ -88,7 +83,7 @@ def from_npy(paths, *, batch_rows: int = _BATCH_ROWS):
     -------
     batches : iterable
     """
-    _at_least_one_row(batch_rows)
+    check_batch_rows(batch_rows)
     files = _files(paths, "*.npy")
 
     def read():
@@ -117,7 +112,8 @@ def from_parquet(
     Returns
     -------
     batches : iterable
-        Of pandas DataFrames, so that the fitted estimator knows the names of the features.
+        Of pandas DataFrames, so that the fitted estimator knows the names of the features. A row group of a file is
+        decoded as a whole.
     """
     return _from_dataset(paths, "parquet", columns, sample_weight, batch_rows)
 
@@ -132,7 +128,7 @@ def _from_dataset(paths, file_format, columns, sample_weight, batch_rows):
         from pyarrow import dataset
     except ImportError as error:
         raise ImportError('Reading Parquet and CSV files needs pyarrow: pip install "fastgmm[arrow]"') from error
-    _at_least_one_row(batch_rows)
+    check_batch_rows(batch_rows)
     source = paths if isinstance(paths, dataset.Dataset) else dataset.dataset(_as_given(paths), format=file_format)
     names = [name for name in source.schema.names if name != sample_weight] if columns is None else list(columns)
     for name in [*names, *([] if sample_weight is None else [sample_weight])]:
@@ -140,8 +136,13 @@ def _from_dataset(paths, file_format, columns, sample_weight, batch_rows):
             raise ValueError(f"There is no column {name!r}; there are {', '.join(source.schema.names)}.")
     wanted = names if sample_weight is None else [*names, sample_weight]
 
+    # Left to itself Arrow reads many batches ahead: more than all the data, in a folder of small files.
+    options = {"batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
+    if file_format == "parquet":
+        options["fragment_scan_options"] = dataset.ParquetFragmentScanOptions(pre_buffer=False)
+
     def read():
-        for batch in source.to_batches(columns=wanted, batch_size=batch_rows):
+        for batch in source.to_batches(columns=wanted, batch_size=batch_rows, **options):
             frame = batch.to_pandas()
             yield frame[names] if sample_weight is None else (frame[names], frame[sample_weight].to_numpy())
 

@@ -30,10 +30,12 @@ from fastgmm._threads import blas_beside_passes
 from fastgmm._updates import MaximumLikelihood
 from fastgmm._validation import (
     check_fit_data,
+    check_folds,
     check_grid,
     check_n_rows,
     check_parameters,
     check_sample_weight,
+    check_weights_count_rows,
     drop_unweighted_rows,
 )
 from fastgmm.mixture import GaussianMixture
@@ -49,7 +51,7 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_components : int or iterable of int, default=(1, 2, 3, 4, 5, 6, 7, 8, 9)
+    n_components : int or sequence of int, default=(1, 2, 3, 4, 5, 6, 7, 8, 9)
         Numbers of components to try.
 
     covariance_type : {'all', 'full', 'tied', 'diag', 'spherical'} or list of them, default='all'
@@ -75,7 +77,8 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
 
     random_state : int, RandomState instance or None, default=None
         Random numbers for the starts and the folds. An int makes them repeatable: each cell then is at least as likely
-        as ``GaussianMixture(k, random_state=...)`` with the same parameters.
+        as ``GaussianMixture(k, random_state=...)`` with the same parameters, unless that one
+        degenerates and the search has a sound one.
 
     n_threads : int or None, default=None
         Number of threads of each fit, as in :class:`GaussianMixture`.
@@ -84,8 +87,8 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         1 prints a line for each run of EM.
 
     on_interrupt : {'raise', 'keep'}, default='raise'
-        What Ctrl-C does: 'keep' ends the search as if the cells that have been fitted were all, with a warning. With
-        criterion 'cv' it raises, since no cell has a criterion before the last fold.
+        What Ctrl-C does: 'keep' ends the search as if the cells that have been fitted were all, with a warning. It
+        raises all the same if none has been, and with criterion 'cv', which no cell has before the last fold.
 
     Attributes
     ----------
@@ -107,7 +110,7 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         - 'n_parameters': number of free parameters;
         - 'n_iter', 'converged': of the best run;
         - 'start': which start led there, the name of `init_params` or of another covariance type;
-        - 'seconds': time spent on the cell, except for starts that it shares;
+        - 'seconds': time spent on the cell, except for starts that it shares and for folds;
         - 'warning': why the cell degenerated, or ''.
 
     n_features_in_ : int
@@ -190,7 +193,7 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
             Present for scikit-learn's conventions.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts; 'bic' and 'icl' take their sum for the number of rows.
+            How often each row counts: criteria take their sum for the number of rows.
 
         Returns
         -------
@@ -213,6 +216,10 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         X = check_fit_data(self, X)
         rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
         check_n_rows(rows.shape[0], max(numbers))
+        if self.criterion == "cv":
+            check_folds(rows.shape[0], self.cv, max(numbers))
+        elif weights is not None:
+            check_weights_count_rows(float(weights.sum()), self.criterion)
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
@@ -225,7 +232,8 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
             try:
                 fits.search(cells)
             except KeyboardInterrupt:
-                if self.on_interrupt == "raise" or self.criterion == "cv":
+                nothing_found = all(cell.result is None for cell in cells)
+                if self.on_interrupt == "raise" or self.criterion == "cv" or nothing_found:
                     raise
                 interrupted = True
             for cell in cells:
@@ -261,7 +269,6 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         """Criteria from held-out rows: without each fold in turn the grid is searched as it was with all rows."""
         totals = np.zeros(len(cells))
         for train, test in KFold(self.cv, shuffle=True, random_state=seed).split(rows):
-            check_n_rows(len(train), max(numbers))
             fold = self._cells(numbers, covariance_types, seed)
             fits = _Fits(rows[train], _part(weights, train), self.verbose)
             fits.search(fold)
@@ -282,7 +289,7 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         if not usable:
             reasons = "; ".join(sorted({cell.warning for cell in cells}))
             raise ValueError(
-                f"No fit of the search is usable: {reasons or 'it was interrupted too early.'} Try fewer components or "
+                f"No fit of the search is usable: {reasons or 'no criterion is finite.'} Try fewer components or "
                 "other covariance types, a larger reg_covar, or rescale the features to comparable ranges."
             )
         best = min(usable, key=lambda cell: cell.criterion)
@@ -391,7 +398,7 @@ class _Fits:
         self.rows = rows
         self.weights = weights
         self.verbose = verbose
-        self._directions: dict[str, tuple[np.ndarray, float]] = {}
+        self._whole: dict[str, np.ndarray] = {}  # covariance of all rows
 
     def search(self, cells: list[_Cell]) -> None:
         """Run EM for all cells."""
@@ -470,32 +477,27 @@ class _Fits:
         cell.log_likelihood = cell.log_likelihood_of(self.rows, self.weights)
 
     def _collapse(self, cell: _Cell, parameters: MixtureParameters) -> str:
-        """Which component has next to no variance where the data as a whole have some; '' if none."""
-        covariance, reg_covar = COVARIANCE_TYPES[cell.covariance_type], cell.estimator.reg_covar
-        if cell.covariance_type not in self._directions:
+        """Which component has next to no variance where the rows as a whole have some; '' if none."""
+        covariance_type, reg_covar = cell.covariance_type, cell.estimator.reg_covar
+        covariance = COVARIANCE_TYPES[covariance_type]
+        if covariance_type not in self._whole:
             passes = cell.estimator._passes(self.rows, self.weights, 1)
             about_mean = passes.statistics_of_all(mean_of_all(passes)[np.newaxis])
-            moments = estimate_moments(about_mean, cell.covariance_type, 0.0, self.rows.dtype)
-            whole = moments.covariances.reshape(covariance.prior_shape(self.rows.shape[1]))
-            scale = float(covariance.variances(moments.covariances).max())
-            floor = max(10.0 * reg_covar, 1e-10 * scale)
-            self._directions[cell.covariance_type] = covariance.varying_directions(whole, floor), 1e-12 * scale
-        directions, least_allowed = self._directions[cell.covariance_type]
-        if not directions.any():
+            moments = estimate_moments(about_mean, covariance_type, 0.0, self.rows.dtype)
+            self._whole[covariance_type] = moments.covariances.reshape(covariance.prior_shape(self.rows.shape[1]))
+        collapsed = covariance.collapsed(parameters.covariances, self._whole[covariance_type], reg_covar)
+        if not collapsed.any():
             return ""
-        least = covariance.least_variances(parameters.covariances, directions)
-        if least.min() >= max(2.0 * reg_covar, least_allowed):
-            return ""
-        cause = f"reg_covar={reg_covar:g}" if reg_covar > least_allowed else "rounding"
+        cause = f"reg_covar={reg_covar:g}" if reg_covar > 0.0 else "rounding"
         return (
-            f"Component {least.argmin()} collapsed: {cause} is most of its least variance, {least.min():.2g}. "
+            f"Component {collapsed.argmax()} collapsed: {cause} is most of its least variance. "
             "Use fewer components, or a covariance type with fewer parameters."
         )
 
 
 def _as_type(found: _Cell, cell: _Cell) -> MixtureParameters:
     """The parameters that were found for one covariance type as a start for another."""
-    return _from_matrices(cell.covariance_type, *_weights_means_matrices(found))
+    return _from_spread(cell.covariance_type, *_weights_means_spread(found))
 
 
 def _merged(found: _Cell, cell: _Cell) -> MixtureParameters:
@@ -504,41 +506,54 @@ def _merged(found: _Cell, cell: _Cell) -> MixtureParameters:
     Merged are the two whose union, with the moments of both, raises a bound on the Kullback-Leibler divergence least
     (Runnalls, IEEE Trans. Aerosp. Electron. Syst. 43, 2007).
     """
-    weights, means, matrices = _weights_means_matrices(found)
+    weights, means, spread = _weights_means_spread(found)
     while len(weights) > cell.n_components:
-        i, j = np.triu_indices(len(weights), 1)
-        merged_weights, merged_means, merged = _union(weights, means, matrices, i, j)
-        log_det = np.linalg.slogdet(matrices)[1]
-        cost = merged_weights * np.linalg.slogdet(merged)[1] - weights[i] * log_det[i] - weights[j] * log_det[j]
-        best = np.argmin(cost)
-        weights, means, matrices = weights.copy(), means.copy(), matrices.copy()
-        for array, union in ((weights, merged_weights), (means, merged_means), (matrices, merged)):
-            array[i[best]] = union[best]
-        weights, means, matrices = (np.delete(array, j[best], axis=0) for array in (weights, means, matrices))
-    return _from_matrices(cell.covariance_type, weights, means, matrices)
+        log_det = _log_det(spread)
+        least, pair = math.inf, (0, 1)
+        for i in range(len(weights) - 1):
+            others = slice(i + 1, None)
+            union_weights, _, union_spread = _union(weights, means, spread, i, others)
+            cost = union_weights * _log_det(union_spread) - weights[i] * log_det[i] - weights[others] * log_det[others]
+            j = int(np.argmin(cost))
+            if cost[j] < least:
+                least, pair = cost[j], (i, i + 1 + j)
+        i, j = pair
+        unions = _union(weights, means, spread, i, slice(j, j + 1))
+        weights, means, spread = (
+            np.concatenate([union, np.delete(array, [i, j], axis=0)])
+            for array, union in zip((weights, means, spread), unions, strict=True)
+        )
+    return _from_spread(cell.covariance_type, weights, means, spread)
 
 
-def _union(weights, means, matrices, i, j):
-    """Weights, means and covariances of the unions of components i and j."""
-    total = weights[i] + weights[j]
+def _union(weights, means, spread, i: int, others: slice):
+    """Weights, means and spreads of the unions of component i with each of the others."""
+    total = weights[i] + weights[others]
     share = (weights[i] / total)[:, np.newaxis]
-    mean = share * means[i] + (1 - share) * means[j]
-    difference = means[i] - means[j]
-    share = share[:, :, np.newaxis]
-    between = share * (1 - share) * difference[:, :, np.newaxis] * difference[:, np.newaxis]
-    return total, mean, share * matrices[i] + (1 - share) * matrices[j] + between
+    mean = share * means[i] + (1 - share) * means[others]
+    difference = means[i] - means[others]
+    if spread.ndim == 2:
+        between = difference * difference
+    else:
+        between = difference[:, :, np.newaxis] * difference[:, np.newaxis]
+        share = share[:, :, np.newaxis]
+    return total, mean, share * spread[i] + (1 - share) * spread[others] + share * (1 - share) * between
 
 
-def _weights_means_matrices(cell: _Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _log_det(spread: np.ndarray) -> np.ndarray:
+    return np.log(spread).sum(axis=1) if spread.ndim == 2 else np.linalg.slogdet(spread)[1]
+
+
+def _weights_means_spread(cell: _Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     assert cell.result is not None
     found = cell.result.parameters
-    matrices = COVARIANCE_TYPES[cell.covariance_type].as_matrices(found.covariances, *found.means.shape)
-    return found.weights, found.means, matrices
+    spread = COVARIANCE_TYPES[cell.covariance_type].spread(found.covariances, *found.means.shape)
+    return found.weights, found.means, spread
 
 
-def _from_matrices(covariance_type: str, weights, means, matrices) -> MixtureParameters:
+def _from_spread(covariance_type: str, weights, means, spread) -> MixtureParameters:
     covariance = COVARIANCE_TYPES[covariance_type]
-    covariances = covariance.from_matrices(matrices, weights)
+    covariances = covariance.from_spread(spread, weights)
     return MixtureParameters(weights, means, covariances, covariance.precisions_cholesky(covariances))
 
 
