@@ -13,7 +13,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, Moments, estimate_moments, is_accurate, m_step
-from fastgmm._passes import DataPasses, Mixture
+from fastgmm._passes import Mixture
 from fastgmm._statistics import SufficientStatistics
 
 P = TypeVar("P", bound=Mixture)
@@ -24,17 +24,16 @@ class Updates(ABC, Generic[P]):
 
     Parameters
     ----------
-    passes : DataPasses
-    covariance_type : {'full', 'tied', 'diag', 'spherical'}
+    passes : DataPasses or BatchPasses
     reg_covar : float
     """
 
     with_entropy = False  # whether the bound needs the entropy of the responsibilities
 
-    def __init__(self, passes: DataPasses, covariance_type: str, reg_covar: float):
+    def __init__(self, passes, reg_covar: float):
         self.passes = passes
-        self.covariance_type = covariance_type
-        self.covariance = COVARIANCE_TYPES[covariance_type]
+        self.covariance_type = passes.covariance_type
+        self.covariance = COVARIANCE_TYPES[passes.covariance_type]
         self.reg_covar = reg_covar
         self.dtype = passes.dtype
 
@@ -94,15 +93,14 @@ class MaximumLikelihood(Updates[MixtureParameters]):
 
     Parameters
     ----------
-    passes : DataPasses
-    covariance_type : {'full', 'tied', 'diag', 'spherical'}
+    passes : DataPasses or BatchPasses
     reg_covar : float
     given : InitialValues
         Replace what the start finds.
     """
 
-    def __init__(self, passes: DataPasses, covariance_type: str, reg_covar: float, given: InitialValues):
-        super().__init__(passes, covariance_type, reg_covar)
+    def __init__(self, passes, reg_covar: float, given: InitialValues):
+        super().__init__(passes, reg_covar)
         self.given = given
 
     def start(self, statistics: Callable[[], SufficientStatistics]) -> MixtureParameters:

@@ -31,7 +31,6 @@ import numpy as np
 from scipy.special import betaln, digamma, gammaln
 
 from fastgmm._covariance import Moments, is_accurate, log_gaussian_normalizer
-from fastgmm._passes import DataPasses
 from fastgmm._statistics import SufficientStatistics
 from fastgmm._updates import Updates
 
@@ -164,8 +163,7 @@ class VariationalBayes(Updates[VariationalParameters]):
 
     Parameters
     ----------
-    passes : DataPasses
-    covariance_type : {'full', 'tied', 'diag', 'spherical'}
+    passes : DataPasses or BatchPasses
     reg_covar : float
     priors : Priors
     weight_prior : WeightPrior
@@ -173,15 +171,8 @@ class VariationalBayes(Updates[VariationalParameters]):
 
     with_entropy = True
 
-    def __init__(
-        self,
-        passes: DataPasses,
-        covariance_type: str,
-        reg_covar: float,
-        priors: Priors,
-        weight_prior: WeightPrior,
-    ):
-        super().__init__(passes, covariance_type, reg_covar)
+    def __init__(self, passes, reg_covar: float, priors: Priors, weight_prior: WeightPrior):
+        super().__init__(passes, reg_covar)
         self.priors = priors
         self.weight_prior = weight_prior
 

@@ -244,7 +244,7 @@ class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture)
 
     def _updates(self, passes):
         weight_prior = WEIGHT_PRIORS[self.weight_concentration_prior_type]
-        return VariationalBayes(passes, self.covariance_type, self.reg_covar, self._priors(passes), weight_prior)
+        return VariationalBayes(passes, self.reg_covar, self._priors(passes), weight_prior)
 
     def _priors(self, passes) -> Priors:
         """What the user gives, and the defaults of the rest."""

@@ -206,7 +206,7 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
             check_means_init(self.means_init, n_components, n_features),
             check_precisions_init(self.precisions_init, self.covariance_type, shape),
         )
-        return MaximumLikelihood(passes, self.covariance_type, self.reg_covar, given)
+        return MaximumLikelihood(passes, self.reg_covar, given)
 
     def _weight_unit(self, largest):
         """A power of two that brings the largest weight into [1, 2): only ratios count, of which no bit changes."""
