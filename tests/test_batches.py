@@ -11,8 +11,8 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, batches
-from fastgmm._batches import Survey, read_ahead
+from fastgmm import BayesianGaussianMixture, GaussianMixture, _batches, batches
+from fastgmm._batches import BatchMeter, Survey, read_ahead
 from fastgmm._checkpoint import Checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -115,7 +115,7 @@ def test_repeats_bitwise():
 
 def survey_of(X, size, seed=0, batch_rows=64):
     parts = [(X[i : i + batch_rows], None) for i in range(0, len(X), batch_rows)]
-    return Survey(parts, size, np.random.RandomState(seed))
+    return Survey(parts, size, np.random.RandomState(seed), BatchMeter(None, 0))
 
 
 def test_sample_is_all_rows_in_order_if_they_fit():
@@ -379,11 +379,41 @@ def test_callback_counts_rows_and_passes():
     seen = []
     model = GaussianMixture(n_components=2, random_state=0, max_iter=3, tol=0.0)
     model.fit_batches(batches.from_array(X, batch_rows=300), callback=seen.append)
-    assert [progress.new_rows for progress in seen] == [300, 300, 90] * 3
-    assert [progress.rows for progress in seen] == [300, 600, 690] * 3
-    assert [progress.n_pass for progress in seen] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
-    assert {progress.n_rows for progress in seen} == {690}
+    assert [progress.new_rows for progress in seen] == [300, 300, 90] * 4
+    assert [progress.rows for progress in seen] == [300, 600, 690] * 4
+    assert [progress.n_pass for progress in seen] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert [progress.n_rows for progress in seen] == [None] * 3 + [690] * 9
     assert all(progress.seconds > 0 for progress in seen)
+
+
+def test_verbose_says_how_fast_rows_go_by(capsys, monkeypatch):
+    X, _ = rows_and_weights()
+    source = batches.from_array(X, batch_rows=300)
+    model = GaussianMixture(n_components=2, random_state=0, max_iter=2, tol=0.0, verbose=2)
+    clone(model).fit_batches(source)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "Pass" in line]
+    assert [line.split("\t")[0] for line in lines] == [f"  Pass {i}: 690 rows" for i in range(3)]
+    assert all(line.endswith(" rows/s") for line in lines)
+    monkeypatch.setattr(_batches, "_LINE_SECONDS", 0.0)
+    clone(model).set_params(verbose=1).fit_batches(source)
+    lines = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines() if "Pass" in line]
+    assert lines[3:6] == [f"  Pass 1: {rows} rows" for rows in ("300 of 690", "600 of 690", "690")]
+
+
+def test_rows_that_lose_their_numbers_later_are_named():
+    X, _ = rows_and_weights()
+
+    class Decaying:
+        passes = 0
+
+        def __iter__(self):
+            self.passes += 1
+            later = X.copy()
+            later[350, 1] = np.nan if self.passes > 2 else 0.0
+            return iter(np.split(later, [300, 600]))
+
+    with pytest.raises(ValueError, match=r"Rows 300 to 599 of the batches .* hold NaN or infinity, which they did not"):
+        GaussianMixture(n_components=2, random_state=0, tol=0.0).fit_batches(Decaying())
 
 
 def test_memory_does_not_grow_with_the_number_of_rows():
@@ -465,17 +495,14 @@ def test_from_tables(tmp_path, file_format):
         read(tmp_path, ["a", "d"])
 
 
-@pytest.mark.parametrize("module", ["h5py", "zarr"])
-def test_datasets(tmp_path, module):
-    library = pytest.importorskip(module)
-    X, _ = rows_and_weights()
-    if module == "h5py":
-        dataset = library.File(tmp_path / "rows.h5", "w").create_dataset("rows", data=X, chunks=(100, 3))
-    else:
-        dataset = library.open_array(str(tmp_path / "rows.zarr"), mode="w", shape=X.shape, chunks=(100, 3), dtype="f8")
-        dataset[:] = X
-    model = GaussianMixture(n_components=2, random_state=0)
-    assert_same_fit(clone(model).fit_batches(batches.from_array(dataset, batch_rows=100)), model.fit(X), rtol=1e-12)
+def test_from_array_reads_whole_chunks():
+    class Chunked:
+        shape, chunks = (5 * 2**20, 4), (300_000, 4)
+
+    slices = list(_batches.block_slices(Chunked()))
+    assert slices[0] == slice(0, 900_000)  # of 2**20 rows that are 32 MiB
+    assert slices[-1] == slice(4_500_000, 5 * 2**20)
+    assert len(slices) == 6
 
 
 @pytest.mark.parametrize("batch_rows", [0, -1, 2.5, "a", True])

@@ -5,6 +5,7 @@ Statistics of batches add up, so that EM over batches is EM over all rows; what 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
@@ -18,6 +19,50 @@ from fastgmm._statistics import SufficientStatistics
 Batch = tuple[np.ndarray, np.ndarray | None]  # rows and their weights
 
 _WORTH_A_THREAD = 2e-3  # seconds that fetching a batch takes
+_BLOCK_BYTES = 2**25  # of float64
+_LINE_SECONDS = 10.0  # between two printed lines of a pass
+
+
+def block_slices(X, block_rows: int | None = None) -> Iterator[slice]:
+    """Slices that cut the rows of X into blocks; by default of about 32 MiB, in whole chunks if X is stored in chunks.
+
+    Parameters
+    ----------
+    X : array of shape (n_samples, n_features)
+        Only its shape and, if it has such, its `chunks` are looked at, as h5py and zarr describe them.
+    block_rows : int, default=None
+    """
+    n_samples, n_features = X.shape
+    if block_rows is None:
+        block_rows = max(1, _BLOCK_BYTES // (8 * max(1, n_features)))
+        chunks = getattr(X, "chunks", None)
+        if chunks and isinstance(chunks[0], int):
+            block_rows = max(1, block_rows // chunks[0]) * chunks[0]
+    for start in range(0, max(n_samples, 1), block_rows):
+        yield slice(start, min(start + block_rows, n_samples))
+
+
+class ArrayBatches:
+    """Blocks of rows of anything that can be sliced, with their weights, to be iterated over any number of times.
+
+    Parameters
+    ----------
+    X : array of shape (n_samples, n_features)
+        Only ``X.shape``, ``X[start:stop]`` and chunks are used.
+    sample_weight : array of shape (n_samples,), or None
+    batch_rows : int, default=None
+        None: as `block_slices` does.
+    """
+
+    def __init__(self, X, sample_weight=None, batch_rows: int | None = None):
+        self._X = X
+        self._sample_weight = sample_weight
+        self._batch_rows = batch_rows
+
+    def __iter__(self):
+        for rows in block_slices(self._X, self._batch_rows):
+            X = np.asarray(self._X[rows])
+            yield X if self._sample_weight is None else (X, np.asarray(self._sample_weight[rows]))
 
 
 def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -54,13 +99,14 @@ class BatchProgress(NamedTuple):
     Attributes
     ----------
     n_pass : int
-        Number of the present walk over the batches, from 1: one for each iteration, and a few for priors or accuracy.
+        Number of the present walk over the batches: 0 looks what there is and draws the sample for the start; then
+        comes one for each iteration, and a few for priors or accuracy.
     new_rows : int
         Rows of the last batch.
     rows : int
         Rows of this walk so far.
-    n_rows : int
-        Rows of all batches.
+    n_rows : int or None
+        Rows of all batches; None while walk 0 is counting them.
     seconds : float
         Time that this walk has taken so far.
     """
@@ -68,35 +114,50 @@ class BatchProgress(NamedTuple):
     n_pass: int
     new_rows: int
     rows: int
-    n_rows: int
+    n_rows: int | None
     seconds: float
 
 
 class BatchMeter:
-    """Counts the rows of walks over the batches.
+    """Counts the rows of walks over the batches, and says how fast they go.
 
     Parameters
     ----------
-    n_rows : int
     callback : callable or None
         Is given a BatchProgress after each batch.
+    verbose : int
+        0: nothing; 1: a line every ten seconds; 2: and one at the end of each walk.
     """
 
-    def __init__(self, n_rows: int, callback: Callable[[BatchProgress], object] | None):
-        self._n_rows = n_rows
+    def __init__(self, callback: Callable[[BatchProgress], object] | None, verbose: int):
         self._callback = callback
-        self._n_pass = 0
+        self._verbose = verbose
+        self._n_rows: int | None = None
+        self._n_pass = -1
 
     def begin_pass(self) -> None:
         self._n_pass += 1
         self._rows = 0
-        self._began = perf_counter()
+        self._began = self._last_line = perf_counter()
 
     def after_batch(self, new_rows: int) -> None:
         self._rows += new_rows
+        now = perf_counter()
+        if self._verbose and now - self._last_line > _LINE_SECONDS:
+            self._print(now)
         if self._callback is not None:
-            seconds = perf_counter() - self._began
-            self._callback(BatchProgress(self._n_pass, new_rows, self._rows, self._n_rows, seconds))
+            self._callback(BatchProgress(self._n_pass, new_rows, self._rows, self._n_rows, now - self._began))
+
+    def end_pass(self) -> None:
+        self._n_rows = self._rows
+        if self._verbose >= 2:
+            self._print(perf_counter())
+
+    def _print(self, now: float) -> None:
+        self._last_line = now
+        of_all = "" if self._n_rows in (None, self._rows) else f" of {self._n_rows:,}"
+        rate = self._rows / max(now - self._began, 1e-9)
+        print(f"  Pass {self._n_pass}: {self._rows:,}{of_all} rows\t {rate:,.0f} rows/s")
 
 
 class Survey:
@@ -110,6 +171,7 @@ class Survey:
         How many rows to keep, drawn uniformly; all of them, in order, if they are no more.
     random_state : RandomState
         Draws the sample; no numbers are drawn as long as all rows are kept.
+    meter : BatchMeter
 
     Attributes
     ----------
@@ -122,12 +184,13 @@ class Survey:
     sample_weight : ndarray, or None if no batch has weights
     """
 
-    def __init__(self, batches: Iterable, sample_rows: int, random_state: np.random.RandomState):
+    def __init__(self, batches: Iterable, sample_rows: int, random_state: np.random.RandomState, meter: BatchMeter):
         self.n_rows = 0
         self.total_weight = self.largest_weight = 0.0
         kept: list[np.ndarray] = []
         kept_weights: list[np.ndarray] = []
         weighted = False
+        meter.begin_pass()
         for rows, weights in read_ahead(batches):
             if self.n_rows == 0:
                 self.first_row = rows[0].astype(np.float64)
@@ -150,6 +213,8 @@ class Survey:
                 kept[0][places[taken].astype(np.intp)] = rows[fill + taken]
                 kept_weights[0][places[taken].astype(np.intp)] = own[fill + taken]
             self.n_rows += len(rows)
+            meter.after_batch(len(rows))
+        meter.end_pass()
         self.sample = np.concatenate(kept) if kept else np.empty((0, 0))
         self.sample_weight = np.concatenate(kept_weights) if weighted else None
 
@@ -220,12 +285,18 @@ class BatchPasses:
         self._meter.begin_pass()
         for rows, weights in read_ahead(self._batches):
             part = statistics_of(self._passes(rows, weights))
+            if not math.isfinite(part.log_likelihood) and not np.isfinite(rows).all():
+                raise ValueError(
+                    f"Rows {n_rows} to {n_rows + len(rows) - 1} of the batches (those of weight 0 not counted) hold "
+                    "NaN or infinity, which they did not at first: every iteration over them must give the same rows."
+                )
             if total is None:
                 total = part
             else:
                 total.merge(part)
             n_rows += len(rows)
             self._meter.after_batch(len(rows))
+        self._meter.end_pass()
         if n_rows != self._survey.n_rows:
             raise ValueError(
                 f"The batches held {self._survey.n_rows} rows at first and {n_rows} now: every iteration over them "

@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from fastgmm._batches import BatchMeter, BatchPasses, Survey
+from fastgmm._batches import ArrayBatches, BatchMeter, BatchPasses, Survey, block_slices
 from fastgmm._checkpoint import Checkpoint
 from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._em import EMResult, Progress, run_em
@@ -30,14 +30,21 @@ from fastgmm._threads import blas_beside_passes, effective_n_threads
 from fastgmm._updates import Updates
 from fastgmm._validation import (
     CheckedBatches,
+    check_block,
     check_fit_data,
     check_n_rows,
+    check_out,
     check_parameters,
     check_predict_data,
     check_sample_weight,
+    check_some_weight,
     check_start_rows,
+    check_weight_of_each_row,
     drop_unweighted_rows,
+    is_read_in_blocks,
 )
+
+START_ROWS = 100_000  # on which the start is found, if there are more rows than memory may hold
 
 
 class MixtureEstimator(BaseEstimator):
@@ -70,7 +77,9 @@ class MixtureEstimator(BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The data. A C-contiguous float32 or float64 array, or memory map, is read in place.
+            The data. A C-contiguous float32 or float64 array, or memory map, is read in place. A dataset of h5py or
+            zarr is read in blocks, once for each iteration, as `fit_batches` does: then the start is found on a uniform
+            sample of 100,000 rows.
 
         y : Ignored
             Present for scikit-learn's conventions.
@@ -94,7 +103,7 @@ class MixtureEstimator(BaseEstimator):
         ConvergenceWarning
             If the best run did not reach `tol` within `max_iter` iterations.
         """
-        self._fit(X, sample_weight)
+        self._warn_unless_converged(self._fit(X, sample_weight)[1])
         return self
 
     def fit_predict(self, X, y=None, sample_weight=None):
@@ -118,10 +127,11 @@ class MixtureEstimator(BaseEstimator):
         labels : ndarray of shape (n_samples,)
             A label for each row, those of weight 0 included.
         """
-        X = self._fit(X, sample_weight)
-        return self._passes(X, None, self.n_components).predict(self._fitted_parameters(X.shape[1]))
+        X, result = self._fit(X, sample_weight)
+        self._warn_unless_converged(result)
+        return self._for_rows(DataPasses.predict, X, (), np.int64, None)
 
-    def fit_batches(self, batches, *, start_rows=100_000, callback=None, checkpoint=None):
+    def fit_batches(self, batches, *, start_rows=START_ROWS, callback=None, checkpoint=None):
         """Estimate the parameters from rows that come in batches, of which two at a time are in memory.
 
         Every iteration reads all batches once, the next one while computing on the present one. The result is that of
@@ -163,12 +173,31 @@ class MixtureEstimator(BaseEstimator):
         ConvergenceWarning
             If the best run did not reach `tol` within `max_iter` iterations.
         """
+        self._warn_unless_converged(self._fit_batches(batches, start_rows, callback, checkpoint))
+        return self
+
+    def _fit(self, X, sample_weight) -> tuple[object, EMResult]:
+        """Fit and set the attributes; returned are all rows of X, validated unless they are read in blocks."""
+        if is_read_in_blocks(X):
+            check_weight_of_each_row(sample_weight, X)
+            return X, self._fit_batches(ArrayBatches(X, sample_weight))
+        check_parameters(self, COVARIANCE_TYPES)
+        X = check_fit_data(self, X)
+        rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
+        check_n_rows(rows.shape[0], self.n_components)
+        random_state = check_random_state(self.random_state)
+        passes = self._passes_to_fit(rows, weights)
+        return X, self._fit_passes(passes, lambda: self._found_start(passes, random_state))
+
+    def _fit_batches(self, batches, start_rows=START_ROWS, callback=None, checkpoint=None) -> EMResult:
+        """Fit and set the attributes."""
         check_parameters(self, COVARIANCE_TYPES)
         check_start_rows(start_rows, self.n_components)
         random_state = check_random_state(self.random_state)
         reader = clone(self)  # is told the features, so that this estimator is changed only when all went well
         checked = CheckedBatches(reader, batches)
-        survey = Survey(checked, start_rows, random_state)
+        meter = BatchMeter(callback, self.verbose)
+        survey = Survey(checked, start_rows, random_state, meter)
         check_n_rows(survey.n_rows, self.n_components)
         passes = BatchPasses(
             checked,
@@ -177,7 +206,7 @@ class MixtureEstimator(BaseEstimator):
             self.n_components,
             self.covariance_type,
             effective_n_threads(self.n_threads),
-            BatchMeter(survey.n_rows, callback),
+            meter,
         )
         sample = passes.of_sample()
 
@@ -194,20 +223,7 @@ class MixtureEstimator(BaseEstimator):
                 setattr(self, name, getattr(reader, name))
         if file is not None:
             file.delete()
-        self._warn_unless_converged(result, stacklevel=3)
-        return self
-
-    def _fit(self, X, sample_weight) -> np.ndarray:
-        """Fit, set the attributes, and return all rows of X as validated."""
-        check_parameters(self, COVARIANCE_TYPES)
-        X = check_fit_data(self, X)
-        rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
-        check_n_rows(rows.shape[0], self.n_components)
-        random_state = check_random_state(self.random_state)
-        passes = self._passes_to_fit(rows, weights)
-        result = self._fit_passes(passes, lambda: self._found_start(passes, random_state))
-        self._warn_unless_converged(result, stacklevel=4)
-        return X
+        return result
 
     def _found_start(self, passes: DataPasses, random_state) -> SufficientStatistics:
         start = find_start(
@@ -251,13 +267,14 @@ class MixtureEstimator(BaseEstimator):
         data = (survey.n_rows, survey.total_weight, survey.first_row, survey.column_sums, str(survey.sample.dtype))
         return joblib.hash((type(self).__name__, parameters, data))
 
-    def _warn_unless_converged(self, result: EMResult, stacklevel: int) -> None:
+    def _warn_unless_converged(self, result: EMResult) -> None:
+        """To be called by a method that the user called."""
         if not result.converged and self.max_iter > 0:
             warnings.warn(
                 f"The best run did not converge in max_iter={self.max_iter} iterations: its last gain was not below "
                 f"tol={self.tol}. Increase max_iter or tol, try other init_params, or check for degenerate data.",
                 ConvergenceWarning,
-                stacklevel=stacklevel,
+                stacklevel=3,
             )
 
     def _passes_to_fit(self, rows: np.ndarray, weights: np.ndarray | None) -> DataPasses:
@@ -276,54 +293,61 @@ class MixtureEstimator(BaseEstimator):
 
     # The fitted model ------------------------------------------------------------------------------------------------
 
-    def predict(self, X):
+    def predict(self, X, *, out=None):
         """Most probable component of each row.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The data.
+            The data. A dataset of h5py or zarr is read in blocks.
+
+        out : array of shape (n_samples,), default=None
+            Where the labels are written, block by block: an array or memory map of integers, a dataset of h5py or zarr.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            Numbers of the components.
+            Numbers of the components; `out` if that was given.
         """
-        passes, parameters = self._passes_of_fitted(X)
-        return passes.predict(parameters)
+        return self._for_rows(DataPasses.predict, X, (), np.int64, out)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X, *, out=None):
         """Responsibilities: the probability of each component, given the row.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The data.
+            The data. A dataset of h5py or zarr is read in blocks.
+
+        out : array of shape (n_samples, n_components), default=None
+            Where the probabilities are written, block by block: an array or memory map, a dataset of h5py or zarr.
 
         Returns
         -------
         resp : ndarray of shape (n_samples, n_components)
-            Probabilities in the dtype of X; each row sums to 1. A row so far away that the density of every component
-            underflows, beyond some 1e154 standard deviations (1e19 in float32), gets equal ones.
+            Probabilities in the dtype of X (or `out`); each row sums to 1. A row so far away that the density of every
+            component underflows, beyond some 1e154 standard deviations (1e19 in float32), gets equal ones.
         """
-        passes, parameters = self._passes_of_fitted(X)
-        return passes.resp(parameters)
+        check_is_fitted(self)
+        return self._for_rows(DataPasses.resp, X, (len(self.means_),), None, out)
 
-    def score_samples(self, X):
+    def score_samples(self, X, *, out=None):
         """Log-density of each row.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The data.
+            The data. A dataset of h5py or zarr is read in blocks.
+
+        out : array of shape (n_samples,), default=None
+            Where the log-densities are written, block by block: an array or memory map, a dataset of h5py or zarr.
 
         Returns
         -------
         log_prob : ndarray of shape (n_samples,)
-            Log-densities in the dtype of X.
+            Log-densities in the dtype of X; `out` if that was given.
         """
-        passes, parameters = self._passes_of_fitted(X)
-        return passes.log_prob_norm(parameters)
+        return self._for_rows(DataPasses.log_prob_norm, X, (), None, out)
 
     def score(self, X, y=None, sample_weight=None):
         """Mean log-density of a row.
@@ -350,19 +374,51 @@ class MixtureEstimator(BaseEstimator):
     def _passes(self, X, sample_weight, n_components: int) -> DataPasses:
         return DataPasses(X, sample_weight, n_components, self.covariance_type, effective_n_threads(self.n_threads))
 
-    def _passes_of_fitted(self, X) -> tuple[DataPasses, Mixture]:
+    def _for_rows(self, of_passes: Callable[[DataPasses, Mixture], np.ndarray], X, columns: tuple, dtype, out):
+        """What passes find out for each row of X, of shape (n_samples, *columns); in blocks if not all is in memory."""
         check_is_fitted(self)
-        X = check_predict_data(self, X)
-        parameters = self._fitted_parameters(X.shape[1])
-        return self._passes(X, None, len(parameters.means)), parameters
+        in_blocks = is_read_in_blocks(X)
+        if not in_blocks:
+            X = check_predict_data(self, X)
+            if out is None:
+                return of_passes(*self._passes_of_fitted(X))
+        shape = (X.shape[0], *columns)
+        if dtype is None:
+            dtype = np.float32 if X.dtype == np.float32 else np.float64
+        if out is None:
+            out = np.empty(shape, dtype)
+        check_out(out, shape, dtype, len(self.means_) - 1)
+        for rows in block_slices(X):
+            block = check_block(self, X, rows) if in_blocks else X[rows]
+            out[rows] = of_passes(*self._passes_of_fitted(block))
+        return out
+
+    def _passes_of_fitted(self, rows: np.ndarray, weights: np.ndarray | None = None) -> tuple[DataPasses, Mixture]:
+        parameters = self._fitted_parameters(rows.shape[1])
+        return self._passes(rows, weights, len(parameters.means)), parameters
 
     def _log_likelihood(self, X, sample_weight) -> tuple[float, float]:
         """Weighted sum of the log-densities, and the sum of the weights."""
         check_is_fitted(self)
-        X = check_predict_data(self, X)
-        rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
-        parameters = self._fitted_parameters(X.shape[1])
-        passes = self._passes(rows, weights, len(parameters.means))
+        if not is_read_in_blocks(X):
+            X = check_predict_data(self, X)
+            return self._log_likelihood_of_rows(X, check_sample_weight(sample_weight, X.shape[0]))
+        check_weight_of_each_row(sample_weight, X)
+        log_likelihood = n = 0.0
+        for rows in block_slices(X):
+            block = check_block(self, X, rows)
+            weights = None if sample_weight is None else sample_weight[rows]
+            part = self._log_likelihood_of_rows(block, check_sample_weight(weights, len(block), all_zero=True))
+            log_likelihood += part[0]
+            n += part[1]
+        check_some_weight(n)
+        return log_likelihood, n
+
+    def _log_likelihood_of_rows(self, X: np.ndarray, weights: np.ndarray | None) -> tuple[float, float]:
+        rows, weights = drop_unweighted_rows(X, weights)
+        if len(rows) == 0:
+            return 0.0, 0.0
+        passes, parameters = self._passes_of_fitted(rows, weights)
         return passes.score_sum(parameters), passes.total_weight
 
     # To and from scikit-learn ----------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from functools import lru_cache
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
@@ -198,6 +199,53 @@ def check_predict_data(estimator, X) -> np.ndarray:
     return _aligned(validate_data(estimator, X, dtype=_FLOAT_DTYPES, order="C", reset=False))
 
 
+def is_read_in_blocks(X) -> bool:
+    """Whether X is no array in memory, or mapped memory that kernels can read, but gives slices of rows that are.
+
+    Datasets of h5py and zarr, arrays of dask with known chunks, and memory maps of other dtypes or orders."""
+    if isinstance(X, np.memmap):
+        return X.ndim == 2 and not (X.dtype in _FLOAT_DTYPES and X.flags.c_contiguous and X.flags.aligned)
+    if isinstance(X, np.ndarray) or issparse(X) or not (hasattr(X, "dtype") and hasattr(X, "__getitem__")):
+        return False
+    if hasattr(X, "__array_interface__") or hasattr(X, "__dlpack__"):  # in memory, if not in that of the CPU
+        return False
+    shape = getattr(X, "shape", ())
+    return len(shape) == 2 and all(isinstance(length, Integral) for length in shape)
+
+
+def check_block(estimator, X, rows: slice) -> np.ndarray:
+    """Rows of X for an estimator that knows its features, as `check_predict_data`; messages name the rows."""
+    try:
+        return check_predict_data(estimator, np.asarray(X[rows]))
+    except ValueError as error:
+        raise ValueError(f"Rows {rows.start} to {rows.stop - 1}: {error}") from error
+
+
+def check_weight_of_each_row(sample_weight, X) -> None:
+    """As many weights as rows, both of which may be datasets on disk."""
+    if sample_weight is not None and (np.ndim(sample_weight) == 0 or len(sample_weight) != X.shape[0]):
+        n_weights = "no" if np.ndim(sample_weight) == 0 else len(sample_weight)
+        raise ValueError(f"sample_weight has {n_weights} entries for {X.shape[0]} rows of X: pass one for each.")
+
+
+def check_out(out, shape: tuple[int, ...], dtype, largest: int) -> None:
+    """An array that can take results of the given dtype or, if they are integers, up to the largest one."""
+    if not (hasattr(out, "__setitem__") and hasattr(out, "dtype") and hasattr(out, "shape")):
+        raise TypeError(
+            f"out must be an array that can be written to, got {type(out).__name__}: pass np.empty({shape})."
+        )
+    if tuple(out.shape) != shape:
+        raise ValueError(f"out has the shape {tuple(out.shape)}, but the result has {shape}: pass np.empty({shape}).")
+    if np.issubdtype(out.dtype, np.integer) and np.issubdtype(dtype, np.integer):
+        fits = np.iinfo(out.dtype).max >= largest
+    else:
+        fits = np.can_cast(dtype, out.dtype, "same_kind")
+    if not fits:
+        raise ValueError(f"out has the dtype {out.dtype}, which cannot hold the result: use {np.dtype(dtype)}.")
+    if isinstance(out, np.ndarray) and not out.flags.writeable:
+        raise ValueError("out is read-only: pass an array that can be written to, such as a memory map in mode 'r+'.")
+
+
 def _aligned(X):
     return np.require(X, requirements=["C", "ALIGNED"])
 
@@ -226,9 +274,15 @@ def check_sample_weight(sample_weight, n_samples: int, all_zero: bool = False) -
         raise ValueError(
             f"The sum of sample_weight overflows (the largest is {weights.max()}): divide all weights by their maximum."
         )
-    if total == 0.0 and not all_zero:
-        raise ValueError("All entries of sample_weight are zero, so no row is left: give some row a positive weight.")
+    if not all_zero:
+        check_some_weight(total)
     return _aligned(weights)
+
+
+def check_some_weight(total: float) -> None:
+    """Some row counts."""
+    if total == 0.0:
+        raise ValueError("All entries of sample_weight are zero, so no row is left: give some row a positive weight.")
 
 
 def check_start_rows(start_rows, n_components: int) -> None:

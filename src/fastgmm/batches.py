@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fastgmm._batches import BatchProgress
-from fastgmm._validation import check_batch_rows
+from fastgmm._batches import ArrayBatches, BatchProgress
+from fastgmm._validation import check_batch_rows, check_weight_of_each_row
 
 __all__ = ["BatchProgress", "from_array", "from_csv", "from_npy", "from_parquet"]
 
@@ -29,8 +29,10 @@ class _Reader:
         return self._read()
 
 
-def from_array(X, sample_weight=None, *, batch_rows: int = _BATCH_ROWS):
+def from_array(X, sample_weight=None, *, batch_rows: int | None = None):
     """Slices of rows of anything that can be sliced: a memory map, a dataset of h5py or zarr.
+
+    `fit` reads such arrays in the same way; this is for its other options, `callback` and `checkpoint`.
 
     Parameters
     ----------
@@ -38,8 +40,8 @@ def from_array(X, sample_weight=None, *, batch_rows: int = _BATCH_ROWS):
         Only ``X.shape`` and ``X[start:stop]`` are used.
     sample_weight : array of shape (n_samples,), default=None
         How often each row counts; sliced as X is.
-    batch_rows : int, default=100_000
-        Number of rows of a batch.
+    batch_rows : int, default=None
+        Number of rows of a batch. None: about 32 MiB, and whole chunks of a dataset that is stored in chunks.
 
     Returns
     -------
@@ -55,18 +57,10 @@ def from_array(X, sample_weight=None, *, batch_rows: int = _BATCH_ROWS):
     >>> gmm.means_.shape
     (2, 2)
     """
-    check_batch_rows(batch_rows)
-    if sample_weight is not None and len(sample_weight) != X.shape[0]:
-        raise ValueError(
-            f"sample_weight has {len(sample_weight)} entries for {X.shape[0]} rows of X: pass one for each."
-        )
-
-    def read():
-        for start in range(0, X.shape[0], batch_rows):
-            rows = slice(start, start + batch_rows)
-            yield X[rows] if sample_weight is None else (X[rows], np.asarray(sample_weight[rows]))
-
-    return _Reader(read)
+    if batch_rows is not None:
+        check_batch_rows(batch_rows)
+    check_weight_of_each_row(sample_weight, X)
+    return ArrayBatches(X, sample_weight, batch_rows)
 
 
 def from_npy(paths, *, batch_rows: int = _BATCH_ROWS):
