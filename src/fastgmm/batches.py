@@ -63,21 +63,22 @@ def from_array(X, sample_weight=None, *, batch_rows: int | None = None):
     return ArrayBatches(X, sample_weight, batch_rows)
 
 
-def from_npy(paths, *, batch_rows: int = _BATCH_ROWS):
+def from_npy(paths, *, batch_rows: int | None = None):
     """Slices of rows of .npy files, which are memory-mapped.
 
     Parameters
     ----------
     paths : path, or sequence of paths
         Files, read in this order, or a folder, whose .npy files are read in the order of their names.
-    batch_rows : int, default=100_000
-        Number of rows of a batch.
+    batch_rows : int, default=None
+        Number of rows of a batch. None: about 32 MiB.
 
     Returns
     -------
     batches : iterable
     """
-    check_batch_rows(batch_rows)
+    if batch_rows is not None:
+        check_batch_rows(batch_rows)
     files = _files(paths, "*.npy")
 
     def read():
