@@ -1,0 +1,202 @@
+"""Time from an array to a converged model, start included, beside scikit-learn, oneDAL and gmmx.
+
+    python benchmarks/solution.py
+    python benchmarks/solution.py --only pixels --repeats 5
+    python benchmarks/solution.py --dtype float32
+
+How to read the output: benchmarks/README.md.
+"""
+
+import argparse
+import importlib.util
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
+
+from fastgmm import GaussianMixture
+from fastgmm._benchmark import Case, describe_machine, geometric_mean, limited_threads, make_case
+from fastgmm.datasets import load_sample_patches, load_sample_pixels
+
+OPT_INS: dict[str, Any] = {}
+HELD_OUT = 0.1
+SLACK = 0.01  # nats per row by which a model may be worse than scikit-learn's and still count as the same solution
+
+# (X, covariance_type, n_components) -> a fitted mixture of whatever class, for `held_out_score`
+Contestant = Callable[[np.ndarray, str, int], Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", help="cases whose name contains this")
+    parser.add_argument("--dtype", choices=("float64", "float32"), default="float64")
+    parser.add_argument("--threads", type=int, help="hold everyone to so many threads")
+    parser.add_argument("--repeats", type=int, default=3, help="fits of each, in turns (default 3)")
+    parser.add_argument("--without", action="append", default=[], metavar="NAME", help="leave out this peer")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    with limited_threads(options.threads) as n_threads:
+        for label, value in describe_machine(n_threads).items():
+            print(f"{label:>20}: {value}")
+        fits = {name: fit for name, fit in contestants().items() if name not in options.without}
+        print(
+            "\nSeconds from array to model; x: times as long as fastgmm's default; nats: held-out log-likelihood of a "
+            "row, beside scikit-learn's.\n"
+        )
+        print(f"{'case':<34}" + "".join(f"{name:>15}{'x':>7}{'nats':>8}" for name in fits))
+        ratios: dict[str, list[float]] = {name: [] for name in fits}
+        for name, (make, covariance_type, n_components) in CASES.items():
+            if options.only is None or options.only in name:
+                X = make().astype(options.dtype)
+                print_case(name, X, covariance_type, n_components, fits, options.repeats, ratios)
+    print("\nGeometric means of scikit-learn's time over theirs, where they reach its held-out likelihood:")
+    for name, values in ratios.items():
+        print(
+            f"{name:>20}: {geometric_mean(values):.1f} (least {min(values, default=np.nan):.1f}, {len(values)} cases)"
+        )
+
+
+# Cases ---------------------------------------------------------------------------------------------------------------
+
+
+def synthetic(*case) -> Callable[[], np.ndarray]:
+    return lambda: make_case(Case(*case))[0]
+
+
+def digits() -> np.ndarray:
+    return PCA(16).fit_transform(load_digits().data)
+
+
+def patches() -> np.ndarray:
+    return load_sample_patches()[::5]
+
+
+CASES: dict[str, tuple[Callable[[], np.ndarray], str, int]] = {
+    "pixels 546,560 x 3, full 8": (load_sample_pixels, "full", 8),
+    "pixels 546,560 x 3, diag 32": (load_sample_pixels, "diag", 32),
+    "patches 106,344 x 64, full 16": (patches, "full", 16),
+    "patches 106,344 x 64, full 64": (patches, "full", 64),
+    "digits 1,797 x 16, full 10": (digits, "full", 10),
+    "digits 1,797 x 16, tied 10": (digits, "tied", 10),
+    "synthetic 1,000,000 x 2, full 8": (synthetic("full", 1_000_000, 2, 8), "full", 8),
+    "synthetic 500,000 x 8, full 16": (synthetic("full", 500_000, 8, 16), "full", 16),
+    "synthetic 500,000 x 8, diag 16": (synthetic("diag", 500_000, 8, 16), "diag", 16),
+    "synthetic 200,000 x 16, full 32": (synthetic("full", 200_000, 16, 32), "full", 32),
+    "synthetic 200,000 x 16, tied 16": (synthetic("tied", 200_000, 16, 16), "tied", 16),
+    "synthetic 100,000 x 32, spherical 64": (synthetic("spherical", 100_000, 32, 64), "spherical", 64),
+}
+
+
+# Contestants ---------------------------------------------------------------------------------------------------------
+
+
+def contestants() -> dict[str, Contestant]:
+    """Everyone who is installed, scikit-learn first."""
+    found: dict[str, Contestant] = {
+        "scikit-learn": partial(fit_estimator, SklearnGaussianMixture),
+        "default": partial(fit_estimator, GaussianMixture),
+        "opt-ins": partial(fit_estimator, GaussianMixture, **OPT_INS),
+    }
+    if importlib.util.find_spec("daal4py"):
+        found["oneDAL"] = fit_onedal
+    if importlib.util.find_spec("gmmx"):
+        found["gmmx"] = fit_gmmx
+    return found
+
+
+def fit_estimator(estimator, X: np.ndarray, covariance_type: str, n_components: int, **options):
+    return estimator(n_components, covariance_type=covariance_type, random_state=0, **options).fit(X)
+
+
+def fit_onedal(X: np.ndarray, covariance_type: str, n_components: int):
+    """Its own start (short runs from random rows), and scikit-learn's tolerance, which it wants for all rows."""
+    import daal4py
+
+    storage = {"full": "full", "diag": "diagonal"}.get(covariance_type)
+    if storage is None:
+        raise NotImplementedError(f"no {covariance_type} covariance")
+    common = {
+        "nComponents": n_components,
+        "fptype": "float" if X.dtype == np.float32 else "double",
+        "accuracyThreshold": 1e-3 * len(X),
+        "covarianceStorage": storage,
+    }
+    start = daal4py.em_gmm_init(**common).compute(X)
+    result = daal4py.em_gmm(**common, maxIterations=100).compute(X, start.weights, start.means, start.covariances)
+    covariances = np.array([np.asarray(part) for part in result.covariances])
+    covariances = covariances.reshape(n_components, -1) if storage == "diagonal" else covariances
+    return as_mixture(np.ravel(result.weights), np.asarray(result.means), covariances, covariance_type)
+
+
+def fit_gmmx(X: np.ndarray, covariance_type: str, n_components: int):
+    """From one run of scikit-learn's k-means, as the others; it computes in float32."""
+    from gmmx import EMFitter, GaussianMixtureModelJax
+
+    X = X.astype(np.float32)
+    start = GaussianMixtureModelJax.from_k_means(
+        X, n_components, covariance_type=covariance_type, n_init=1, random_state=0
+    )
+    model = EMFitter(tol=1e-3, max_iter=100).fit(X, start).gmm
+    return as_mixture(model.weights_numpy, model.means_numpy, model.covariances.values_numpy, covariance_type)
+
+
+def as_mixture(weights, means, covariances, covariance_type: str) -> GaussianMixture:
+    """A fitted mixture with these parameters, to be scored as all the others are."""
+    inverse = np.linalg.inv if covariance_type in ("full", "tied") else np.reciprocal
+    precisions = inverse(np.asarray(covariances, np.float64))
+    if covariance_type in ("full", "tied"):
+        precisions = (precisions + np.swapaxes(precisions, -1, -2)) / 2
+    weights = np.asarray(weights, np.float64)
+    model = GaussianMixture(
+        len(weights),
+        covariance_type=covariance_type,
+        weights_init=weights / weights.sum(),
+        means_init=np.asarray(means, np.float64),
+        precisions_init=precisions,
+        max_iter=0,
+    )
+    return model.fit(np.zeros((len(weights) + 1, means.shape[1])))
+
+
+# Times ---------------------------------------------------------------------------------------------------------------
+
+
+def print_case(name, X, covariance_type, n_components, fits, repeats, ratios) -> None:
+    order = np.random.default_rng(0).permutation(len(X))
+    held_out, rows = np.split(X[order], [int(HELD_OUT * len(X))])
+    scores, seconds, errors = {}, {who: [] for who in fits}, {}
+    for turn in range(repeats + 1):  # the first one warms up
+        for who, fit in fits.items():
+            if who in errors or (turn > 1 and who != "default" and who != "opt-ins" and seconds[who][0] > 20.0):
+                continue  # who takes so long is timed once
+            begin = time.perf_counter()
+            try:
+                model = fit(rows, covariance_type, n_components)
+            except Exception as error:
+                errors[who] = f"{type(error).__name__}: {error}".splitlines()[0][:60]
+                continue
+            if turn > 0:
+                seconds[who].append(time.perf_counter() - begin)
+            scores[who] = float(model.score(held_out))
+    medians = {who: float(np.median(values)) for who, values in seconds.items() if values}
+    cells = []
+    for who in fits:
+        if who in errors:
+            cells.append(f"{'-':>15}{'':>7}{'':>8}")
+            continue
+        gain = scores[who] - scores["scikit-learn"]
+        cells.append(f"{medians[who]:>15.3f}{medians[who] / medians['default']:>7.1f}{gain:>+8.3f}")
+        if gain > -SLACK:
+            ratios[who].append(medians["scikit-learn"] / medians[who])
+    print(f"{name:<34}" + "".join(cells) + "".join(f"  {who}: {what}" for who, what in errors.items()), flush=True)
+
+
+if __name__ == "__main__":
+    main()
