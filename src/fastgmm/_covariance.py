@@ -97,6 +97,9 @@ class CovarianceType(Protocol):
     ) -> np.ndarray:
         """Covariances about the moved means `centers + delta`, for the divisors `nk`."""
 
+    def scatter(self, sums: np.ndarray, nk: np.ndarray, reg_covar: float, n_features: int) -> np.ndarray:
+        """The way back: scatter about the means, from `masses` times covariances that `reg_covar` was added to."""
+
     def shifts(self, statistics: SufficientStatistics, delta: np.ndarray, nk: np.ndarray) -> np.ndarray:
         """The part of the mean squares about the centers that is due to the move of the mean, as `variances` are."""
 
@@ -194,22 +197,10 @@ def _covariances_of_cholesky(matrices: np.ndarray) -> np.ndarray:
     return inverses.swapaxes(-1, -2) @ inverses
 
 
-def _scatter_correction(statistics: SufficientStatistics, delta: np.ndarray) -> np.ndarray:
-    """C_k such that S_k - C_k is the scatter about the moved mean, exactly symmetric."""
-    v = statistics.sum_x - 0.5 * statistics.nk[:, np.newaxis] * delta
-    outer = v[:, :, np.newaxis] * delta[:, np.newaxis, :]
-    return outer + outer.swapaxes(1, 2)
-
-
-def _square_correction(statistics: SufficientStatistics, delta: np.ndarray) -> np.ndarray:
-    """The diagonal of `_scatter_correction`."""
-    return (2.0 * statistics.sum_x - statistics.nk[:, np.newaxis] * delta) * delta
-
-
-def _add_to_diagonals(matrices: np.ndarray, value: float) -> None:
-    """Add `value` to the diagonal of each matrix of a stack, in place."""
+def _add_to_diagonals(matrices: np.ndarray, value: float | np.ndarray) -> None:
+    """Add `value`, or one for each matrix, to the diagonals of a stack, in place."""
     diagonals = np.einsum("...jj->...j", matrices)  # a view that can be written to, whatever the memory order
-    diagonals += value
+    diagonals += np.expand_dims(value, -1)
 
 
 def _as_matrices(spread: np.ndarray) -> np.ndarray:
@@ -246,10 +237,15 @@ class _Full:
         return precisions_cholesky
 
     def covariances(self, statistics, delta, nk, reg_covar):
-        covariances = statistics.scatter - _scatter_correction(statistics, delta)
+        covariances = statistics.scatter_about(delta)
         covariances /= nk[:, np.newaxis, np.newaxis]
         _add_to_diagonals(covariances, reg_covar)
         return covariances
+
+    def scatter(self, sums, nk, reg_covar, n_features):
+        scatter = sums.copy()
+        _add_to_diagonals(scatter, -reg_covar * nk)
+        return scatter
 
     def shifts(self, statistics, delta, nk):
         return (statistics.nk / nk)[:, np.newaxis] * (delta * delta)
@@ -316,10 +312,15 @@ class _Tied:
         return precisions_cholesky[np.newaxis]
 
     def covariances(self, statistics, delta, nk, reg_covar):
-        covariance = statistics.scatter[0] - _scatter_correction(statistics, delta).sum(axis=0)
+        covariance = statistics.scatter_about(delta)[0]
         covariance /= nk.sum()
         _add_to_diagonals(covariance, reg_covar)
         return covariance
+
+    def scatter(self, sums, nk, reg_covar, n_features):
+        scatter = len(nk) * sums[np.newaxis]
+        _add_to_diagonals(scatter, -reg_covar * nk.sum())
+        return scatter
 
     def shifts(self, statistics, delta, nk):
         return statistics.nk @ (delta * delta) / nk.sum()
@@ -383,7 +384,10 @@ class _Diag:
         return precisions_cholesky
 
     def covariances(self, statistics, delta, nk, reg_covar):
-        return (statistics.scatter - _square_correction(statistics, delta)) / nk[:, np.newaxis] + reg_covar
+        return statistics.scatter_about(delta) / nk[:, np.newaxis] + reg_covar
+
+    def scatter(self, sums, nk, reg_covar, n_features):
+        return sums - reg_covar * nk[:, np.newaxis]
 
     def shifts(self, statistics, delta, nk):
         return (statistics.nk / nk)[:, np.newaxis] * (delta * delta)
@@ -448,6 +452,9 @@ class _Spherical(_Diag):
 
     def covariances(self, statistics, delta, nk, reg_covar):
         return super().covariances(statistics, delta, nk, reg_covar).mean(axis=1)
+
+    def scatter(self, sums, nk, reg_covar, n_features):
+        return super().scatter(np.repeat(sums[:, np.newaxis], n_features, axis=1), nk, reg_covar, n_features)
 
     def shifts(self, statistics, delta, nk):
         return super().shifts(statistics, delta, nk).mean(axis=1)

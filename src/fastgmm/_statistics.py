@@ -16,7 +16,7 @@ from the origin (Schubert & Gertz, SSDBM 2018).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,6 +56,24 @@ class SufficientStatistics:
     def zeros(cls, centers: np.ndarray, scatter_shape: tuple[int, ...]) -> SufficientStatistics:
         """Statistics of no rows at all, about the given centers."""
         return cls(centers, np.zeros(centers.shape[0]), np.zeros(centers.shape), np.zeros(scatter_shape), 0.0, 0.0, 0.0)
+
+    def scatter_about(self, delta: np.ndarray) -> np.ndarray:
+        """What `scatter` would be about ``centers + delta``: S - s delta^T - delta s^T + n delta delta^T.
+
+        Matrices stay exactly symmetric.
+        """
+        if self.scatter.ndim == 2:
+            return self.scatter - (2.0 * self.sum_x - self.nk[:, np.newaxis] * delta) * delta
+        v = self.sum_x - 0.5 * self.nk[:, np.newaxis] * delta
+        outer = v[:, :, np.newaxis] * delta[:, np.newaxis, :]
+        correction = outer + outer.swapaxes(1, 2)
+        return self.scatter - (correction.sum(axis=0) if len(self.scatter) == 1 else correction)
+
+    def moved_to(self, centers: np.ndarray) -> SufficientStatistics:
+        """The same sums about other centers: exact algebra, which loses digits where far centers become near ones."""
+        delta = centers - self.centers
+        sum_x = self.sum_x - self.nk[:, np.newaxis] * delta
+        return replace(self, centers=centers, nk=self.nk.copy(), sum_x=sum_x, scatter=self.scatter_about(delta))
 
     def merge(self, other: SufficientStatistics) -> None:
         """Add the statistics of further rows, which must have been taken about the same centers."""
