@@ -6,7 +6,7 @@ from importlib import import_module
 import pytest
 
 
-@pytest.mark.parametrize("module", ["mixture", "bayesian", "selection"])
+@pytest.mark.parametrize("module", ["mixture", "bayesian", "selection", "_estimator"])
 def test_examples_run(module):
     results = doctest.testmod(import_module(f"fastgmm.{module}"))
     assert results.attempted

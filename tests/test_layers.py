@@ -19,7 +19,7 @@ LAYERS = (
     ("selection",),
     ("mixture", "bayesian", "_marginals"),
     ("_estimator", "_variational"),
-    ("_checkpoint",),
+    ("_checkpoint", "_stream"),
     ("_validation", "_em", "_updates", "_initialization", "_batches"),
     ("_kmeans",),
     ("_passes",),

@@ -24,21 +24,25 @@ from fastgmm._checkpoint import Checkpoint
 from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._em import EMResult, Progress, run_em
 from fastgmm._initialization import find_start
-from fastgmm._passes import DataPasses, Mixture
+from fastgmm._passes import DataPasses, Mixture, total_weight
 from fastgmm._statistics import SufficientStatistics
+from fastgmm._stream import Stream, counted_rows, effective_rows, step_size, take_step
 from fastgmm._threads import blas_beside_passes, effective_n_threads
 from fastgmm._updates import Updates
 from fastgmm._validation import (
     CheckedBatches,
     check_block,
     check_fit_data,
+    check_further_data,
     check_n_rows,
     check_out,
     check_parameters,
     check_predict_data,
+    check_rows_behind,
     check_sample_weight,
     check_some_weight,
     check_start_rows,
+    check_statistics_fit,
     check_weight_of_each_row,
     drop_unweighted_rows,
     is_read_in_blocks,
@@ -60,6 +64,10 @@ class MixtureEstimator(BaseEstimator):
     def _weight_unit(self, largest: float) -> float:
         """What sample weights are divided by before the fit."""
         return 1.0
+
+    @abstractmethod
+    def _further_updates(self, passes) -> Updates:
+        """The iteration on further rows for a fitted model: given starts do not matter, priors are those it has."""
 
     @abstractmethod
     def _fitted_attributes(self, parameters, updates: Updates) -> dict[str, object]:
@@ -187,7 +195,8 @@ class MixtureEstimator(BaseEstimator):
         check_n_rows(rows.shape[0], self.n_components)
         random_state = check_random_state(self.random_state)
         passes = self._passes_to_fit(rows, weights)
-        return X, self._fit_passes(passes, lambda: self._found_start(passes, random_state))
+        seen = total_weight(rows, weights)
+        return X, self._fit_passes(passes, lambda: self._found_start(passes, random_state), seen)
 
     def _fit_batches(self, batches, start_rows=START_ROWS, callback=None, checkpoint=None) -> EMResult:
         """Fit and set the attributes."""
@@ -217,10 +226,8 @@ class MixtureEstimator(BaseEstimator):
             return statistics
 
         file = None if checkpoint is None else Checkpoint(checkpoint, self._fingerprint(survey), random_state)
-        result = self._fit_passes(passes, statistics, file)
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(reader, name):
-                setattr(self, name, getattr(reader, name))
+        result = self._fit_passes(passes, statistics, survey.total_weight, file)
+        self._take_features(reader)
         if file is not None:
             file.delete()
         return result
@@ -232,7 +239,11 @@ class MixtureEstimator(BaseEstimator):
         return start(passes, self.reg_covar)
 
     def _fit_passes(
-        self, passes, statistics: Callable[[], SufficientStatistics], checkpoint: Checkpoint | None = None
+        self,
+        passes,
+        statistics: Callable[[], SufficientStatistics],
+        n_samples_seen: float,
+        checkpoint: Checkpoint | None = None,
     ) -> EMResult:
         """EM over the rows of passes, from what `statistics` finds; sets the attributes."""
         continues = self.warm_start and hasattr(self, "converged_")
@@ -256,13 +267,23 @@ class MixtureEstimator(BaseEstimator):
                 resume=None if checkpoint is None else checkpoint.load(updates.restored),
                 save=None if checkpoint is None else checkpoint.save,
             )
-            self._set_fitted(result, self._fitted_attributes(result.parameters, updates), passes.dtype)
+            self._set_fitted(result, self._fitted_attributes(result.parameters, updates), passes.dtype, n_samples_seen)
         return result
 
     def _fingerprint(self, survey: Survey) -> str:
         """Tells a fit over batches from others, by what its result depends on."""
         parameters = self.get_params(deep=False)
-        for name in ("max_iter", "tol", "n_threads", "verbose", "verbose_interval", "warm_start", "random_state"):
+        for name in (
+            "max_iter",
+            "tol",
+            "n_threads",
+            "verbose",
+            "verbose_interval",
+            "warm_start",
+            "random_state",
+            "step_decay",
+            "half_life",
+        ):
             del parameters[name]
         data = (survey.n_rows, survey.total_weight, survey.first_row, survey.column_sums, str(survey.sample.dtype))
         return joblib.hash((type(self).__name__, parameters, data))
@@ -282,7 +303,13 @@ class MixtureEstimator(BaseEstimator):
             weights = weights / unit
         return self._passes(rows, weights, self.n_components)
 
-    def _set_fitted(self, result: EMResult, attributes: dict[str, object], dtype) -> None:
+    def _take_features(self, reader: MixtureEstimator) -> None:
+        """Know the features that another estimator was told of."""
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(reader, name):
+                setattr(self, name, getattr(reader, name))
+
+    def _set_fitted(self, result: EMResult, attributes: dict[str, object], dtype, n_samples_seen: float) -> None:
         """Set the fitted attributes, arrays in the dtype of the data; all are checked before the first is set."""
         converted = {name: _as_fitted(name, value, dtype) for name, value in attributes.items()}
         self.__dict__.update(converted)
@@ -290,6 +317,117 @@ class MixtureEstimator(BaseEstimator):
         self.n_iter_ = len(result.lower_bounds)
         self.lower_bound_ = result.lower_bound
         self.lower_bounds_ = result.lower_bounds
+        self.n_samples_seen_ = n_samples_seen
+        self._stream: Stream | None = None
+
+    # Learning from a stream ------------------------------------------------------------------------------------------
+
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Learn from one more batch of rows, by a step of EM whose size falls with the number of rows seen.
+
+        The first call finds a start and fits the batch as `fit` does, with `n_init`, `max_iter` and `tol`; components
+        with too few rows for a covariance of their own borrow from the others. Every further call, or one after
+        `fit` or `fit_batches`, is one pass over its rows: the averages from which the parameters follow move towards
+        those of the batch, by a step that `step_decay` and `half_life` decide. `fit` starts anew.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The batch. The first one has at least two rows, and one for each component; it should be as large as you can
+            make it, since later ones only correct the model it leads to. Others may have any number of rows, from one.
+            They take the dtype of the first.
+
+        y : Ignored
+            Present for scikit-learn's conventions.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts. If all are zero a further batch changes nothing.
+
+        Returns
+        -------
+        self : object
+            The estimator. After an error it is what it was before.
+
+        Raises
+        ------
+        ValueError
+            As in `fit`; if `n_components` or `covariance_type` has changed; if it is not known how many rows are behind
+            the model, as for those that scikit-learn fitted: set `n_samples_seen_`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastgmm import GaussianMixture
+        >>> rng = np.random.default_rng(0)
+        >>> gmm = GaussianMixture(n_components=2, random_state=0)
+        >>> for _ in range(20):
+        ...     gmm = gmm.partial_fit(np.concatenate([rng.normal(0, 1, (60, 2)), rng.normal(8, 1, (140, 2))]))
+        >>> gmm.n_samples_seen_
+        4000.0
+        >>> np.sort(gmm.weights_).round(2)
+        array([0.3, 0.7])
+        """
+        check_parameters(self, COVARIANCE_TYPES)
+        is_first = not hasattr(self, "means_")
+        reader = clone(self) if is_first else self  # is told the features, as in fit_batches
+        X = check_fit_data(reader, X) if is_first else check_further_data(self, X, self.means_.dtype)
+        rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, len(X), all_zero=not is_first))
+        if is_first:
+            check_n_rows(len(rows), self.n_components)
+        elif len(rows) == 0:
+            return self
+        seen = total_weight(rows, weights) + (0.0 if is_first else check_rows_behind(self))
+        passes = self._passes_to_fit(rows, weights)
+        ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
+        with ignore_overflow, blas_beside_passes(passes.n_features):
+            updates = self._updates(passes) if is_first else self._further_updates(passes)
+            learn = self._learn_first if is_first else self._learn_more
+            parameters, stream = learn(updates, seen, total_weight(rows, weights))
+            attributes = self._fitted_attributes(parameters, updates)
+            bounds = [stream.log_density]
+            self._set_fitted(EMResult(parameters, bounds[0], bounds, False), attributes, passes.dtype, seen)
+        self.n_iter_ = stream.n_batches
+        self._stream = stream
+        self._take_features(reader)
+        return self
+
+    def _learn_first(self, updates: Updates, seen: float, weight: float) -> tuple[Mixture, Stream]:
+        """EM on the first batch."""
+        random_state = check_random_state(self.random_state)
+        passes = updates.passes
+
+        def start():
+            return updates.start(lambda: self._found_start(passes, random_state)), None
+
+        def iterate(learned):
+            n_effective = effective_rows(passes.sample_weight, len(passes.X))
+            n_counted = counted_rows(seen, self.half_life)
+            parameters, stream, bound = take_step(updates, learned[0], None, 1.0, n_effective, n_counted)
+            return (parameters, stream), bound
+
+        return run_em(
+            start,
+            iterate,
+            n_init=self.n_init,
+            max_iter=max(1, self.max_iter),
+            tol=self.tol,
+            progress=Progress(self.verbose, self.verbose_interval),
+        ).parameters
+
+    def _learn_more(self, updates: Updates, seen: float, weight: float) -> tuple[Mixture, Stream]:
+        """One step from the model so far."""
+        passes = updates.passes
+        parameters = self._fitted_parameters(passes.n_features, self.n_components)
+        before = getattr(self, "_stream", None)
+        if before is None:
+            before = Stream(updates.statistics_behind(parameters), seen - weight, 0, math.nan)
+        shape = updates.covariance.scatter_shape(self.n_components, passes.n_features)
+        check_statistics_fit(self, before.statistics.scatter.shape, shape)
+        step = step_size(weight, seen, self.step_decay, self.half_life)
+        n_effective = effective_rows(passes.sample_weight, len(passes.X))
+        n_counted = counted_rows(seen, self.half_life)
+        parameters, stream, _ = take_step(updates, parameters, before, step, n_effective, n_counted)
+        return parameters, stream
 
     # The fitted model ------------------------------------------------------------------------------------------------
 

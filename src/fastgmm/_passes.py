@@ -86,7 +86,7 @@ class DataPasses:
         self.dtype = self.X.dtype
         self.n_features = self.X.shape[1]
         self.sample_weight = sample_weight
-        self.total_weight = float(len(X) if sample_weight is None else sample_weight.sum())
+        self.total_weight = total_weight(X, sample_weight)
         self.covariance_type = covariance_type
         self._type = COVARIANCE_TYPES[covariance_type]
         n_features = self.n_features
@@ -224,6 +224,11 @@ class DataPasses:
 
     def _as_data(self, array) -> np.ndarray:
         return np.ascontiguousarray(array, self.X.dtype)
+
+
+def total_weight(rows: np.ndarray, sample_weight: np.ndarray | None) -> float:
+    """Sum of the weights; the number of rows when there are none."""
+    return float(len(rows) if sample_weight is None else sample_weight.sum())
 
 
 def _part(array: np.ndarray | None, rows: slice) -> np.ndarray | None:

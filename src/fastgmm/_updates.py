@@ -29,6 +29,7 @@ class Updates(ABC, Generic[P]):
     """
 
     with_entropy = False  # whether the bound needs the entropy of the responsibilities
+    has_priors = False  # whether the number of rows matters, not only their shares
 
     def __init__(self, passes, reg_covar: float):
         self.passes = passes
@@ -53,17 +54,26 @@ class Updates(ABC, Generic[P]):
     def lower_bound(self, statistics: SufficientStatistics, parameters: P) -> float:
         """The bound an iteration reports, from its statistics and the parameters that its M step found."""
 
+    @abstractmethod
+    def statistics_behind(self, parameters: P) -> SufficientStatistics:
+        """Statistics per unit of weight, about the means, that lead to the given parameters."""
+
     def moments(self, statistics: SufficientStatistics) -> Moments:
         return estimate_moments(statistics, self.covariance_type, self.reg_covar, self.dtype)
 
     def are_accurate(self, moments: Moments) -> bool:
         return is_accurate(moments, moments.covariances, self.covariance_type, self.dtype)
 
-    def iterate(self, parameters: P) -> tuple[P, float]:
-        """E step, M step and bound: one pass over the rows, or two if the means move too far for accurate sums."""
+    def e_step(self, parameters: P) -> SufficientStatistics:
+        """Statistics of the rows about the means; ValueError if the likelihood is lost."""
         statistics = self.passes.em_step(parameters, with_entropy=self.with_entropy)
         if not math.isfinite(statistics.log_likelihood):
             raise _lost_likelihood(statistics.log_likelihood)
+        return statistics
+
+    def iterate(self, parameters: P) -> tuple[P, float]:
+        """E step, M step and bound: one pass over the rows, or two if the means move too far for accurate sums."""
+        statistics = self.e_step(parameters)
         moments = self.moments(statistics)
         if not self.are_accurate(moments):
             statistics = self.passes.em_step(parameters, centers=moments.means, with_entropy=self.with_entropy)
@@ -120,6 +130,12 @@ class MaximumLikelihood(Updates[MixtureParameters]):
 
     def restored(self, arrays: dict[str, np.ndarray]) -> MixtureParameters:
         return MixtureParameters(**arrays)
+
+    def statistics_behind(self, parameters: MixtureParameters) -> SufficientStatistics:
+        means, nk = parameters.means, parameters.weights / parameters.weights.sum()
+        sums = self.covariance.per_covariance(self.covariance.masses(nk)) * parameters.covariances
+        scatter = self.covariance.scatter(sums, nk, self.reg_covar, means.shape[1])
+        return SufficientStatistics(means, nk, np.zeros(means.shape), scatter, 0.0, 0.0, 1.0)
 
     def m_step(self, moments: Moments) -> MixtureParameters:
         return m_step(moments, self.covariance_type)

@@ -103,6 +103,12 @@ def _parameter_rules(covariance_types):
             "an array-like, a finite float > 0 (for 'spherical') or None",
             "Pass None for the covariance of X.",
         ),
+        "step_decay": (
+            lambda value: _is_non_negative_real(value) and 0.5 < value <= 1.0,
+            "a float > 0.5 and <= 1",
+            "Pass 1 to let every row count equally.",
+        ),
+        "half_life": (*positive_or_none, "Pass the number of rows after which a row counts half, or None."),
         "criterion": (_is_one_of(CRITERIA), _options(CRITERIA), "Pass one of these names."),
         "cv": (_is_integer_from(2), "an int >= 2", "Pass the number of folds."),
         "on_interrupt": (_is_one_of(ON_INTERRUPT), _options(ON_INTERRUPT), "Pass one of these names."),
@@ -244,6 +250,11 @@ def check_out(out, shape: tuple[int, ...], dtype, largest: int) -> None:
         raise ValueError(f"out has the dtype {out.dtype}, which cannot hold the result: use {np.dtype(dtype)}.")
     if isinstance(out, np.ndarray) and not out.flags.writeable:
         raise ValueError("out is read-only: pass an array that can be written to, such as a memory map in mode 'r+'.")
+
+
+def check_further_data(estimator, X, dtype) -> np.ndarray:
+    """Further rows, one or more, for an estimator that knows its features: in the dtype of the first ones."""
+    return _aligned(validate_data(estimator, X, dtype=dtype, order="C", reset=False))
 
 
 def _aligned(X):
@@ -520,6 +531,27 @@ def check_fitted_array(estimator, name: str, shape: tuple[int, ...]) -> np.ndarr
             "features. Call fit again (with warm_start=False)."
         )
     return array
+
+
+def check_rows_behind(estimator) -> float:
+    """The weight of the rows that a fitted model has learned from."""
+    n_samples_seen = getattr(estimator, "n_samples_seen_", math.nan)
+    if not _is_positive_real(n_samples_seen):
+        raise ValueError(
+            f"n_samples_seen_ must be a finite float > 0 for partial_fit to go on, got {n_samples_seen!r}: set it to "
+            "the number of rows behind the model (one that scikit-learn fitted does not know it), or call fit."
+        )
+    return float(n_samples_seen)
+
+
+def check_statistics_fit(estimator, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    """What earlier batches left is of the covariance type that the estimator has now."""
+    if shape != expected:
+        raise ValueError(
+            f"The rows so far left statistics of shape {shape}, but {expected} belongs to "
+            f"covariance_type={estimator.covariance_type!r}: a parameter was changed between two batches. Change it "
+            "back, or call fit to start anew."
+        )
 
 
 # Plots ---------------------------------------------------------------------------------------------------------------

@@ -169,7 +169,7 @@ class VariationalBayes(Updates[VariationalParameters]):
     weight_prior : WeightPrior
     """
 
-    with_entropy = True
+    with_entropy = has_priors = True
 
     def __init__(self, passes, reg_covar: float, priors: Priors, weight_prior: WeightPrior):
         super().__init__(passes, reg_covar)
@@ -181,6 +181,22 @@ class VariationalBayes(Updates[VariationalParameters]):
 
     def restored(self, arrays: dict[str, np.ndarray]) -> VariationalParameters:
         return VariationalParameters(weight_prior=self.weight_prior, **arrays)
+
+    def statistics_behind(self, parameters: VariationalParameters) -> SufficientStatistics:
+        """The M step backwards: nothing is divided by, so that components without rows do no harm."""
+        priors, covariance, means = self.priors, self.covariance, parameters.means
+        nk = np.maximum(parameters.mean_precision - priors.mean_precision, 0.0)
+        differences = means - priors.mean
+        sum_x = priors.mean_precision * differences
+        sums = (
+            covariance.per_covariance(parameters.degrees_of_freedom) * parameters.covariances
+            - priors.covariance
+            - covariance.outer_products(np.full(len(nk), priors.mean_precision), differences)
+        )
+        scatter = covariance.scatter(sums, nk, self.reg_covar, means.shape[1])
+        statistics = SufficientStatistics(means, nk, sum_x, scatter, 0.0, 0.0, float(nk.sum()))
+        statistics.scale(1.0 / statistics.total_weight)
+        return statistics
 
     def are_accurate(self, moments: Moments) -> bool:
         if super().are_accurate(moments):  # all the more with what the prior adds

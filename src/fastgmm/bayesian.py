@@ -95,6 +95,15 @@ class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture)
     verbose_interval : int, default=10
         Number of iterations between two printed lines.
 
+    step_decay : float, default=0.6
+        How fast `partial_fit` settles: a batch of weight b moves the model by a step of ``(b / W) ** step_decay``, W
+        being the weight of all rows up to its end. More than 0.5, and 1 at most, which lets every row count equally:
+        later rows, judged by a better model, cannot make up for the first ones. Take 0.8 for batches of a few rows.
+
+    half_life : float or None, default=None
+        Number of rows after which `partial_fit` lets a row count half, for data that drift; no step is shorter than
+        ``1 - 2 ** (-b / half_life)``. None: steps become ever shorter.
+
     n_threads : int or None, default=None
         Number of threads. None uses what the machine grants: CPU affinity, cgroup quota, ``OMP_NUM_THREADS`` and
         threadpoolctl's limits are respected. Results are bitwise repeatable for a given number.
@@ -122,16 +131,17 @@ class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture)
         Upper-triangular U with ``precision = U @ U.T``; square roots of the precisions for 'diag' and 'spherical'.
 
     converged_ : bool
-        Whether the best run reached `tol` before `max_iter`.
+        Whether the best run reached `tol` before `max_iter`; False after `partial_fit`.
 
     n_iter_ : int
-        Number of iterations of the best run.
+        Number of iterations of the best run; after `partial_fit`, the number of its batches.
 
     lower_bound_ : float
         Bound on the log-evidence of all rows after the best run's last iteration, without terms that never change.
+        After `partial_fit`: mean log-density of a row of the last batch, under the parameters before it.
 
     lower_bounds_ : list of float
-        The same for each iteration of the best run.
+        The same for each iteration of the best run; after `partial_fit`, for the last batch.
 
     weight_concentration_prior_ : float
         As given, or its default; so are the four that follow.
@@ -153,6 +163,10 @@ class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture)
 
     degrees_of_freedom_ : ndarray of shape (n_components,), or float for 'tied'
         Degrees of freedom of the posterior of each precision.
+
+    n_samples_seen_ : float
+        Sum of the weights of all rows that the model has learned from, without weights their number: by `partial_fit`
+        and the last fit before it. To let the rows behind a model count more or less, set it.
 
     n_features_in_ : int
         Number of features seen during `fit`.
@@ -192,6 +206,8 @@ class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture)
 
     _parameter_constraints: dict = {  # noqa: RUF012 - scikit-learn reads it; the checks themselves are in _validation
         **_SklearnBayesianGaussianMixture._parameter_constraints,
+        "step_decay": _SklearnBayesianGaussianMixture._parameter_constraints["tol"],
+        "half_life": [*_SklearnBayesianGaussianMixture._parameter_constraints["tol"], None],
         "n_threads": [*_SklearnBayesianGaussianMixture._parameter_constraints["n_components"], None],
     }
     _sklearn_class = _SklearnBayesianGaussianMixture
@@ -219,6 +235,8 @@ class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture)
         warm_start=False,
         verbose=0,
         verbose_interval=10,
+        step_decay=0.6,
+        half_life=None,
         n_threads=None,
     ):
         super().__init__(
@@ -240,11 +258,25 @@ class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture)
             verbose=verbose,
             verbose_interval=verbose_interval,
         )
+        self.step_decay = step_decay
+        self.half_life = half_life
         self.n_threads = n_threads
 
     def _updates(self, passes):
         weight_prior = WEIGHT_PRIORS[self.weight_concentration_prior_type]
         return VariationalBayes(passes, self.reg_covar, self._priors(passes), weight_prior)
+
+    def _further_updates(self, passes):
+        shape = COVARIANCE_TYPES[self.covariance_type].prior_shape(passes.n_features)
+        priors = Priors(
+            float(self.weight_concentration_prior_),
+            float(self.mean_precision_prior_),
+            check_fitted_array(self, "mean_prior_", (passes.n_features,)),
+            float(self.degrees_of_freedom_prior_),
+            check_fitted_array(self, "covariance_prior_", shape),
+        )
+        weight_prior = WEIGHT_PRIORS[self.weight_concentration_prior_type]
+        return VariationalBayes(passes, self.reg_covar, priors, weight_prior)
 
     def _priors(self, passes) -> Priors:
         """What the user gives, and the defaults of the rest."""

@@ -82,6 +82,15 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
     verbose_interval : int, default=10
         Number of iterations between two printed lines.
 
+    step_decay : float, default=0.6
+        How fast `partial_fit` settles: a batch of weight b moves the model by a step of ``(b / W) ** step_decay``, W
+        being the weight of all rows up to its end. More than 0.5, and 1 at most, which lets every row count equally:
+        later rows, judged by a better model, cannot make up for the first ones. Take 0.8 for batches of a few rows.
+
+    half_life : float or None, default=None
+        Number of rows after which `partial_fit` lets a row count half, for data that drift; no step is shorter than
+        ``1 - 2 ** (-b / half_life)``. None: steps become ever shorter.
+
     n_threads : int or None, default=None
         Number of threads. None uses what the machine grants: CPU affinity, cgroup quota, ``OMP_NUM_THREADS`` and
         threadpoolctl's limits are respected. Results are bitwise repeatable for a given number.
@@ -104,17 +113,22 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
         Upper-triangular U with ``precision = U @ U.T``; square roots of the precisions for 'diag' and 'spherical'.
 
     converged_ : bool
-        Whether the best run reached `tol` before `max_iter`.
+        Whether the best run reached `tol` before `max_iter`; False after `partial_fit`.
 
     n_iter_ : int
-        Number of iterations of the best run.
+        Number of iterations of the best run; after `partial_fit`, the number of its batches.
 
     lower_bound_ : float
         Weighted mean log-likelihood of a row in the best run's last iteration. As in scikit-learn it belongs to the
-        parameters *before* the last M step: ``score(X)`` is usually a little higher.
+        parameters *before* the last M step: ``score(X)`` is usually a little higher. After `partial_fit`: of a row of
+        the last batch, under the parameters before it.
 
     lower_bounds_ : list of float
-        The same for each iteration of the best run.
+        The same for each iteration of the best run; after `partial_fit`, for the last batch.
+
+    n_samples_seen_ : float
+        Sum of the weights of all rows that the model has learned from, without weights their number: by `partial_fit`
+        and the last fit before it. To let the rows behind a model count more or less, set it.
 
     n_features_in_ : int
         Number of features seen during `fit`.
@@ -156,6 +170,8 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
 
     _parameter_constraints: dict = {  # noqa: RUF012 - scikit-learn reads it; the checks themselves are in _validation
         **_SklearnGaussianMixture._parameter_constraints,
+        "step_decay": _SklearnGaussianMixture._parameter_constraints["tol"],
+        "half_life": [*_SklearnGaussianMixture._parameter_constraints["tol"], None],
         "n_threads": [*_SklearnGaussianMixture._parameter_constraints["n_components"], None],
     }
     _sklearn_class = _SklearnGaussianMixture
@@ -178,6 +194,8 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
         warm_start=False,
         verbose=0,
         verbose_interval=10,
+        step_decay=0.6,
+        half_life=None,
         n_threads=None,
     ):
         super().__init__(
@@ -196,6 +214,8 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
             verbose=verbose,
             verbose_interval=verbose_interval,
         )
+        self.step_decay = step_decay
+        self.half_life = half_life
         self.n_threads = n_threads
 
     def _updates(self, passes):
@@ -207,6 +227,9 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
             check_precisions_init(self.precisions_init, self.covariance_type, shape),
         )
         return MaximumLikelihood(passes, self.reg_covar, given)
+
+    def _further_updates(self, passes):
+        return MaximumLikelihood(passes, self.reg_covar, InitialValues(None, None, None))
 
     def _weight_unit(self, largest):
         """A power of two that brings the largest weight into [1, 2): only ratios count, of which no bit changes."""

@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, estimate_moments, n_free_parameters
 from fastgmm._em import EMResult, Progress, run_em
 from fastgmm._initialization import find_start
-from fastgmm._passes import mean_of_all
+from fastgmm._passes import mean_of_all, total_weight
 from fastgmm._threads import blas_beside_passes
 from fastgmm._updates import MaximumLikelihood
 from fastgmm._validation import (
@@ -470,7 +470,8 @@ class _Fits:
             return
         try:
             attributes = cell.estimator._fitted_attributes(cell.result.parameters, self._updates(cell))
-            cell.estimator._set_fitted(cell.result, attributes, self.rows.dtype)
+            seen = total_weight(self.rows, self.weights)
+            cell.estimator._set_fitted(cell.result, attributes, self.rows.dtype, seen)
         except ValueError as error:
             cell.warning = str(error)
             return
