@@ -20,6 +20,7 @@ LAYERS = (
     ("mixture", "bayesian", "_marginals"),
     ("_estimator", "_variational"),
     ("_checkpoint", "_stream"),
+    ("_acceleration",),
     ("_validation", "_em", "_updates", "_initialization", "_batches"),
     ("_kmeans",),
     ("_passes",),

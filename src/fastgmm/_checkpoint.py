@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from fastgmm._acceleration import Memory
 from fastgmm._em import EMResult, LoopState
+
+_PARAMETERS_IN_MEMORY = ("point", "found")
 
 
 class Checkpoint:
@@ -40,6 +43,8 @@ class Checkpoint:
             "random_rest": [position, has_gauss, gauss],
             **_arrays(state.parameters, "now_"),
         }
+        if state.memory is not None:
+            contents |= _memory_contents(state.memory)
         if state.best is not None:
             contents |= {"best_lower_bounds": state.best.lower_bounds, "best_converged": state.best.converged}
             contents |= _arrays(state.best.parameters, "best_")
@@ -68,10 +73,36 @@ class Checkpoint:
                 parameters = restore(_without_prefix(contents, "best_p_"))
                 best = EMResult(parameters, bounds[-1], bounds, bool(contents["best_converged"]))
             now = restore(_without_prefix(contents, "now_p_"))
-            return LoopState(int(contents["run"]), now, contents["lower_bounds"].tolist(), best)
+            return LoopState(
+                int(contents["run"]), now, contents["lower_bounds"].tolist(), best, _memory(contents, restore)
+            )
 
     def delete(self) -> None:
         self.path.unlink(missing_ok=True)
+
+
+def _memory_contents(memory: Memory) -> dict[str, Any]:
+    """What an accelerator remembers: numbers, arrays, and parameters if it has them."""
+    contents: dict[str, Any] = {}
+    for field in dataclasses.fields(memory):
+        value = getattr(memory, field.name)
+        if field.name not in _PARAMETERS_IN_MEMORY:
+            contents[f"memory_{field.name}"] = value
+        elif value is not None:
+            contents |= _arrays(value, f"{field.name}_")
+    return contents
+
+
+def _memory(contents, restore: Callable[[dict[str, np.ndarray]], Any]) -> Memory | None:
+    values: dict[str, Any] = {
+        name: value if value.ndim else value.item() for name, value in _without_prefix(contents, "memory_").items()
+    }
+    if not values:
+        return None
+    for name in _PARAMETERS_IN_MEMORY:
+        arrays = _without_prefix(contents, f"{name}_p_")
+        values[name] = restore(arrays) if arrays else None
+    return Memory(**values)
 
 
 def _arrays(parameters, prefix: str) -> dict[str, Any]:

@@ -144,6 +144,18 @@ class CovarianceType(Protocol):
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Number of free covariance parameters."""
 
+    def times(self, rows: np.ndarray, covariances: np.ndarray) -> np.ndarray:
+        """Row k times the covariance, or precision, of component k."""
+
+    def congruent(self, matrices: np.ndarray, covariances: np.ndarray) -> np.ndarray:
+        """C M C for each covariance, or precision, C and a matrix M of the same shape."""
+
+    def information(self, masses: np.ndarray, n_features: int) -> np.ndarray:
+        """i such that i P M P is the Fisher information of components of these masses times M; P is the precision."""
+
+    def exceed(self, covariances: np.ndarray, floor: float) -> bool:
+        """Whether all variances in all directions are greater than `floor`."""
+
 
 def _ill_defined(which: str) -> ValueError:
     return ValueError(
@@ -201,6 +213,17 @@ def _add_to_diagonals(matrices: np.ndarray, value: float | np.ndarray) -> None:
     """Add `value`, or one for each matrix, to the diagonals of a stack, in place."""
     diagonals = np.einsum("...jj->...j", matrices)  # a view that can be written to, whatever the memory order
     diagonals += np.expand_dims(value, -1)
+
+
+def _are_positive_definite(matrices: np.ndarray, floor: float) -> bool:
+    """Whether all eigenvalues of a stack of matrices are greater than `floor`."""
+    reduced = matrices.copy()
+    _add_to_diagonals(reduced, -floor)
+    try:
+        factors = np.linalg.cholesky(reduced)
+    except np.linalg.LinAlgError:
+        return False
+    return bool(np.isfinite(factors).all())
 
 
 def _as_matrices(spread: np.ndarray) -> np.ndarray:
@@ -295,6 +318,18 @@ class _Full:
     def n_parameters(self, n_components, n_features):
         return n_components * n_features * (n_features + 1) // 2
 
+    def times(self, rows, covariances):
+        return (rows[:, np.newaxis] @ covariances)[:, 0]
+
+    def congruent(self, matrices, covariances):
+        return covariances @ matrices @ covariances
+
+    def information(self, masses, n_features):
+        return 0.5 * masses[:, np.newaxis, np.newaxis]
+
+    def exceed(self, covariances, floor):
+        return _are_positive_definite(covariances, floor)
+
 
 class _Tied:
     structure = "full"
@@ -367,6 +402,18 @@ class _Tied:
     def n_parameters(self, n_components, n_features):
         return n_features * (n_features + 1) // 2
 
+    def times(self, rows, covariances):
+        return rows @ covariances
+
+    def congruent(self, matrices, covariances):
+        return covariances @ matrices @ covariances
+
+    def information(self, masses, n_features):
+        return 0.5 * masses.sum()
+
+    def exceed(self, covariances, floor):
+        return _are_positive_definite(covariances, floor)
+
 
 class _Diag:
     structure = "diag"
@@ -437,6 +484,18 @@ class _Diag:
     def n_parameters(self, n_components, n_features):
         return n_components * n_features
 
+    def times(self, rows, covariances):
+        return rows * covariances
+
+    def congruent(self, matrices, covariances):
+        return covariances * matrices * covariances
+
+    def information(self, masses, n_features):
+        return 0.5 * masses[:, np.newaxis]
+
+    def exceed(self, covariances, floor):
+        return bool(covariances.min() > floor)
+
 
 class _Spherical(_Diag):
     """The diagonal type with one variance a component: the mean over the features."""
@@ -476,6 +535,12 @@ class _Spherical(_Diag):
 
     def n_parameters(self, n_components, n_features):
         return n_components
+
+    def times(self, rows, covariances):
+        return rows * covariances[:, np.newaxis]
+
+    def information(self, masses, n_features):
+        return 0.5 * n_features * masses
 
 
 COVARIANCE_TYPES: dict[str, CovarianceType] = {

@@ -1,6 +1,14 @@
 """The EM loop: iterations until the lower bound stands still, restarts, and what is printed meanwhile.
 
 The loop knows no model: an iteration is a function from parameters to parameters and the bound.
+
+When to stop: 'change' is scikit-learn's rule, a small last gain, which mistakes slow for done. 'aitken' estimates what
+all iterations to come would gain. Gains that shrink at a rate r sum up to (Aitken; Lindsay, Mixture Models, 1995)
+
+    gain * r / (1 - r) = gain^2 / (gain before - gain).
+
+The rate is the larger one of the last two: the first gains shrink fast for reasons that have nothing to do with the
+end.
 """
 
 from __future__ import annotations
@@ -8,10 +16,37 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from time import perf_counter
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 P = TypeVar("P")
+
+
+class Accelerator(Protocol[P]):
+    """Iterations that choose where the next one starts, by what they have in memory."""
+
+    @property
+    def memory(self) -> Any:
+        """What a run needs to go on, to be given to `begin`."""
+
+    @property
+    def found(self) -> P:
+        """The parameters to keep if the run ends here."""
+
+    @property
+    def em_gain(self) -> float:
+        """What an iteration without acceleration would gain."""
+
+    @property
+    def remaining_gain(self) -> float:
+        """What is left to be gained."""
+
+    def begin(self, memory: Any) -> None:
+        """A new run, or with a memory one that goes on."""
+
+    def iterate(self, parameters: P) -> tuple[P, float]:
+        """The parameters to iterate from next, and the bound of the best ones so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +72,15 @@ class LoopState(Generic[P]):
         Of the present run.
     best : EMResult or None
         The best of the runs before.
+    memory : Any
+        The accelerator's, None without one.
     """
 
     run: int
     parameters: P
     lower_bounds: list[float]
     best: EMResult[P] | None
+    memory: Any = None
 
 
 class Progress:
@@ -92,6 +130,9 @@ def run_em(
     max_iter: int,
     tol: float,
     progress: Progress,
+    stopping: str = "change",
+    rounding: float = 0.0,
+    accelerator: Accelerator[P] | None = None,
     lower_bound: float = -math.inf,
     resume: LoopState[P] | None = None,
     save: Callable[[LoopState[P]], None] | None = None,
@@ -103,12 +144,16 @@ def run_em(
     start : callable
         Gives the parameters of the next start.
     iterate : callable
-        Gives the next parameters, and the bound that the iteration reports.
+        Gives the next parameters, and the bound that the iteration reports. Not used if there is an `accelerator`.
     n_init, max_iter : int
         With `max_iter=0` the last start itself is the result.
     tol : float
-        A run has converged when its bound changes by less.
+        A run has converged when its bound changes by less or, with 'aitken', will change by less.
     progress : Progress
+    stopping : {'change', 'aitken'}, default='change'
+    rounding : float, default=0.0
+        Error of the bound, relative to it; no rate of gains is taken from smaller ones.
+    accelerator : Accelerator, default=None
     lower_bound : float, default=-inf
         The bound reached so far, when the start continues an earlier run.
     resume : LoopState, default=None
@@ -119,19 +164,34 @@ def run_em(
     best = None if resume is None else resume.best
     for run in range(0 if resume is None else resume.run, n_init):
         progress.begin(run)
+        memory = None
         if resume is not None and run == resume.run:
-            parameters, bounds = resume.parameters, list(resume.lower_bounds)
+            parameters, bounds, memory = resume.parameters, list(resume.lower_bounds), resume.memory
         else:
             parameters, bounds = start(), []
         if max_iter == 0:
             best = EMResult(parameters, -math.inf, [], False)
             continue
+        if accelerator is not None:
+            accelerator.begin(memory)
 
-        def note(parameters: P, bounds: list[float], run: int = run, best: EMResult[P] | None = best) -> None:
+        def estimate(path: list[float]) -> float:
+            if accelerator is None:
+                return _last_change(path) if stopping == "change" else _remaining_gain(path, rounding)
+            if stopping == "change":
+                return max(_last_change(path), accelerator.em_gain)
+            return accelerator.remaining_gain
+
+        def note(parameters: P, path: list[float], run: int = run, best: EMResult[P] | None = best) -> None:
             if save is not None:
-                save(LoopState(run, parameters, bounds, best))
+                memory = None if accelerator is None else accelerator.memory
+                save(LoopState(run, parameters, path[1:], best, memory))
 
-        result = _run(iterate, parameters, bounds, max_iter, tol, progress, lower_bound, note)
+        path = [lower_bound, *bounds]
+        step = iterate if accelerator is None else accelerator.iterate
+        parameters, converged = _run(step, parameters, path, max_iter, tol, progress, estimate, note)
+        found = parameters if accelerator is None else accelerator.found
+        result = EMResult(found, path[-1], path[1:], converged)
         progress.end(result.lower_bound, result.converged)
         if best is None or result.lower_bound > best.lower_bound:
             best = result
@@ -139,17 +199,31 @@ def run_em(
     return best
 
 
-def _run(iterate, parameters, bounds, max_iter, tol, progress, bound_before, note) -> EMResult:
-    """Iterations of one run until its bound, `bounds` so far, stands still."""
+def _run(iterate, parameters, path, max_iter, tol, progress, estimate, note) -> tuple[Any, bool]:
+    """Iterations of one run until what is estimated from the path of its bound is less than tol; adds to the path.
 
-    def change() -> float:
-        return bounds[-1] - (bounds[-2] if len(bounds) > 1 else bound_before)
-
-    converged = bool(bounds) and abs(change()) < tol
-    while not converged and len(bounds) < max_iter:
+    The path begins with the bound before the run.
+    """
+    converged = len(path) > 1 and estimate(path) < tol
+    while not converged and len(path) <= max_iter:
         parameters, bound = iterate(parameters)
-        bounds.append(bound)
-        progress.iteration(len(bounds), change())
-        converged = abs(change()) < tol
-        note(parameters, bounds)
-    return EMResult(parameters, bounds[-1], bounds, converged)
+        path.append(bound)
+        progress.iteration(len(path) - 1, path[-1] - path[-2])
+        converged = estimate(path) < tol
+        note(parameters, path)
+    return parameters, converged
+
+
+def _last_change(path: list[float]) -> float:
+    return abs(path[-1] - path[-2])
+
+
+def _remaining_gain(path: list[float], rounding: float) -> float:
+    """What all iterations to come will gain (Aitken), infinite while the gains do not shrink."""
+    gains = [abs(after - before) for before, after in pairwise(path[-4:])]
+    if gains[-1] <= rounding * abs(path[-1]):
+        return gains[-1]
+    if len(gains) < 3 or not math.isfinite(gains[0]):
+        return math.inf
+    rate = max(after / before if before > 0.0 else math.inf for before, after in pairwise(gains))
+    return gains[-1] * rate / (1.0 - rate) if rate < 1.0 else math.inf

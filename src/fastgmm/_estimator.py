@@ -19,6 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from fastgmm._acceleration import LBFGS
 from fastgmm._batches import ArrayBatches, BatchMeter, BatchPasses, Survey, block_slices
 from fastgmm._checkpoint import Checkpoint
 from fastgmm._covariance import COVARIANCE_TYPES
@@ -49,6 +50,15 @@ from fastgmm._validation import (
 )
 
 START_ROWS = 100_000  # on which the start is found, if there are more rows than memory may hold
+
+# Relative error of a bound, from sums of float64 over logarithms in the type of the data.
+_ROUNDING = {np.dtype(np.float64): 4e-15, np.dtype(np.float32): 1e-8}
+
+# Parameters that may change when an interrupted fit goes on.
+_FREE_TO_CHANGE = (
+    "max_iter", "tol", "stopping", "n_threads", "verbose", "verbose_interval", "warm_start", "random_state",
+    "step_decay", "half_life",
+)  # fmt: skip
 
 
 class MixtureEstimator(BaseEstimator):
@@ -161,8 +171,8 @@ class MixtureEstimator(BaseEstimator):
 
         checkpoint : path, default=None
             File that is written after each iteration and deleted at the end. If it is there at the beginning, the fit
-            goes on where it was interrupted, to the same result; `max_iter`, `tol`, `n_threads` and `verbose` may have
-            changed.
+            goes on where it was interrupted, to the same result; `max_iter`, `tol`, `stopping`, `n_threads` and
+            `verbose` may have changed.
 
         Returns
         -------
@@ -250,6 +260,7 @@ class MixtureEstimator(BaseEstimator):
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
         with ignore_overflow, blas_beside_passes(passes.n_features):
             updates = self._updates(passes)
+            rounding = _ROUNDING[np.dtype(passes.dtype)]
 
             def start() -> Mixture:
                 if continues:
@@ -262,6 +273,9 @@ class MixtureEstimator(BaseEstimator):
                 n_init=1 if continues else self.n_init,
                 max_iter=self.max_iter,
                 tol=self.tol,
+                stopping=self.stopping,
+                rounding=rounding,
+                accelerator=None if self.acceleration is None else LBFGS(updates, rounding),
                 progress=Progress(self.verbose, self.verbose_interval),
                 lower_bound=self.lower_bound_ if continues else -math.inf,
                 resume=None if checkpoint is None else checkpoint.load(updates.restored),
@@ -273,17 +287,7 @@ class MixtureEstimator(BaseEstimator):
     def _fingerprint(self, survey: Survey) -> str:
         """Tells a fit over batches from others, by what its result depends on."""
         parameters = self.get_params(deep=False)
-        for name in (
-            "max_iter",
-            "tol",
-            "n_threads",
-            "verbose",
-            "verbose_interval",
-            "warm_start",
-            "random_state",
-            "step_decay",
-            "half_life",
-        ):
+        for name in _FREE_TO_CHANGE:
             del parameters[name]
         data = (survey.n_rows, survey.total_weight, survey.first_row, survey.column_sums, str(survey.sample.dtype))
         return joblib.hash((type(self).__name__, parameters, data))
@@ -291,8 +295,9 @@ class MixtureEstimator(BaseEstimator):
     def _warn_unless_converged(self, result: EMResult) -> None:
         """To be called by a method that the user called."""
         if not result.converged and self.max_iter > 0:
+            gain = "its last gain was" if self.stopping == "change" else "what it has still to gain was estimated"
             warnings.warn(
-                f"The best run did not converge in max_iter={self.max_iter} iterations: its last gain was not below "
+                f"The best run did not converge in max_iter={self.max_iter} iterations: {gain} not below "
                 f"tol={self.tol}. Increase max_iter or tol, try other init_params, or check for degenerate data.",
                 ConvergenceWarning,
                 stacklevel=3,
@@ -412,6 +417,7 @@ class MixtureEstimator(BaseEstimator):
             max_iter=max(1, self.max_iter),
             tol=self.tol,
             progress=Progress(self.verbose, self.verbose_interval),
+            stopping=self.stopping,
         ).parameters
 
     def _learn_more(self, updates: Updates, seen: float, weight: float) -> tuple[Mixture, Stream]:
@@ -567,7 +573,7 @@ class MixtureEstimator(BaseEstimator):
         Returns
         -------
         estimator : sklearn mixture
-            Of the class that this one stands in for, with copies of all parameters (except `n_threads`) and fitted
+            Of the class that this one stands in for, with copies of all parameters that it has, and of the fitted
             attributes.
 
         Raises

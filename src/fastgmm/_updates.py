@@ -18,6 +18,8 @@ from fastgmm._statistics import SufficientStatistics
 
 P = TypeVar("P", bound=Mixture)
 
+LEAST_MASS = 1e-300  # stands for none at all where a logarithm is taken
+
 
 class Updates(ABC, Generic[P]):
     """The iteration; subclasses say what parameters follow from moments, and which bound grows.
@@ -57,6 +59,14 @@ class Updates(ABC, Generic[P]):
     @abstractmethod
     def statistics_behind(self, parameters: P) -> SufficientStatistics:
         """Statistics per unit of weight, about the means, that lead to the given parameters."""
+
+    @abstractmethod
+    def masses(self, parameters: P) -> np.ndarray:
+        """How much of the bound's rows each component has, in the unit of the bound; positive."""
+
+    @abstractmethod
+    def assembled(self, masses: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> P:
+        """Parameters with these masses, means and covariances; ValueError if one is not positive-definite."""
 
     def moments(self, statistics: SufficientStatistics) -> Moments:
         return estimate_moments(statistics, self.covariance_type, self.reg_covar, self.dtype)
@@ -139,6 +149,13 @@ class MaximumLikelihood(Updates[MixtureParameters]):
 
     def m_step(self, moments: Moments) -> MixtureParameters:
         return m_step(moments, self.covariance_type)
+
+    def masses(self, parameters: MixtureParameters) -> np.ndarray:
+        return np.maximum(parameters.weights, LEAST_MASS)
+
+    def assembled(self, masses: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> MixtureParameters:
+        factors = self.covariance.precisions_cholesky(covariances)
+        return MixtureParameters(masses / masses.sum(), means, covariances, factors)
 
     def lower_bound(self, statistics: SufficientStatistics, parameters: MixtureParameters) -> float:
         """Weighted mean log-density under the parameters BEFORE the M step; the new `parameters` do not enter."""

@@ -20,6 +20,8 @@ INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
 WEIGHT_CONCENTRATION_PRIOR_TYPES = ("dirichlet_process", "dirichlet_distribution")
 CRITERIA = ("bic", "aic", "icl", "cv")
 ON_INTERRUPT = ("raise", "keep")
+STOPPING = ("change", "aitken")
+ACCELERATION = ("lbfgs",)
 _FLOAT_DTYPES = (np.float64, np.float32)
 
 
@@ -112,6 +114,12 @@ def _parameter_rules(covariance_types):
         "criterion": (_is_one_of(CRITERIA), _options(CRITERIA), "Pass one of these names."),
         "cv": (_is_integer_from(2), "an int >= 2", "Pass the number of folds."),
         "on_interrupt": (_is_one_of(ON_INTERRUPT), _options(ON_INTERRUPT), "Pass one of these names."),
+        "stopping": (_is_one_of(STOPPING), _options(STOPPING), "Pass one of these names."),
+        "acceleration": (
+            _or_none(_is_one_of(ACCELERATION)),
+            f"{_options(ACCELERATION)} or None",
+            "Pass None for plain EM.",
+        ),
         "n_threads": (
             _or_none(_is_integer_from(1)),
             "an int >= 1 or None",

@@ -32,7 +32,7 @@ from scipy.special import betaln, digamma, gammaln
 
 from fastgmm._covariance import Moments, is_accurate, log_gaussian_normalizer
 from fastgmm._statistics import SufficientStatistics
-from fastgmm._updates import Updates
+from fastgmm._updates import LEAST_MASS, Updates
 
 
 class WeightPrior(Protocol):
@@ -215,15 +215,21 @@ class VariationalBayes(Updates[VariationalParameters]):
         degrees_of_freedom = priors.degrees_of_freedom + masses
         from_means = covariance.outer_products(priors.mean_precision * nk / mean_precision, moments.means - priors.mean)
         scatter = priors.covariance + covariance.per_covariance(masses) * moments.covariances + from_means
-        covariances = scatter / covariance.per_covariance(degrees_of_freedom)
+        return self.assembled(nk, means, scatter / covariance.per_covariance(degrees_of_freedom))
+
+    def masses(self, parameters: VariationalParameters) -> np.ndarray:
+        return np.maximum(parameters.mean_precision - self.priors.mean_precision, LEAST_MASS)
+
+    def assembled(self, masses: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> VariationalParameters:
+        priors = self.priors
         return VariationalParameters(
             self.weight_prior,
-            self.weight_prior.posterior(priors.weight_concentration, nk),
-            mean_precision,
+            self.weight_prior.posterior(priors.weight_concentration, masses),
+            priors.mean_precision + masses,
             means,
-            degrees_of_freedom,
+            priors.degrees_of_freedom + self.covariance.masses(masses),
             covariances,
-            covariance.precisions_cholesky(covariances),
+            self.covariance.precisions_cholesky(covariances),
         )
 
     def lower_bound(self, statistics: SufficientStatistics, parameters: VariationalParameters) -> float:

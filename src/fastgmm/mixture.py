@@ -82,6 +82,19 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
     verbose_interval : int, default=10
         Number of iterations between two printed lines.
 
+    stopping : {'change', 'aitken'}, default='change'
+        What must be less than `tol`:
+
+        - 'change': how much the last iteration has changed `lower_bound_`, as in scikit-learn. Where EM is slow this is
+          small long before the end;
+        - 'aitken': how much all iterations to come would, by the rate at which the changes shrink [4]_. The fit then
+          ends about `tol` below the optimum it has been heading for.
+
+    acceleration : {'lbfgs'} or None, default=None
+        'lbfgs' takes L-BFGS steps with EM steps in place of gradients [5]_, and EM's own wherever that would lower the
+        bound: fewer iterations where clusters overlap. From the same start it may end in another local optimum than
+        EM, a better one as often as a worse one.
+
     step_decay : float, default=0.6
         How fast `partial_fit` settles: a batch of weight b moves the model by a step of ``(b / W) ** step_decay``, W
         being the weight of all rows up to its end. More than 0.5, and 1 at most, which lets every row count equally:
@@ -116,7 +129,8 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
         Whether the best run reached `tol` before `max_iter`; False after `partial_fit`.
 
     n_iter_ : int
-        Number of iterations of the best run; after `partial_fit`, the number of its batches.
+        Number of iterations of the best run. Each is a pass over the rows; with `acceleration` those that led nowhere
+        count, too. After `partial_fit`, the number of its batches.
 
     lower_bound_ : float
         Weighted mean log-likelihood of a row in the best run's last iteration. As in scikit-learn it belongs to the
@@ -124,7 +138,8 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
         the last batch, under the parameters before it.
 
     lower_bounds_ : list of float
-        The same for each iteration of the best run; after `partial_fit`, for the last batch.
+        The same for each iteration of the best run. With `acceleration` it is the highest so far where one led nowhere.
+        After `partial_fit`, for the last batch.
 
     n_samples_seen_ : float
         Sum of the weights of all rows that the model has learned from, without weights their number: by `partial_fit`
@@ -154,6 +169,10 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
        J. R. Stat. Soc. B 39, 1977.
     .. [2] Bishop, "Pattern Recognition and Machine Learning", 2006, eqs. 9.23-9.28.
     .. [3] Schubert and Gertz, "Numerically stable parallel computation of (co-)variance", SSDBM 2018.
+    .. [4] Aitken's extrapolation; Lindsay, "Mixture models: theory, geometry and applications", 1995. The rate is the
+       larger one of the last two; with `acceleration` the estimate comes from the curvature that it has seen.
+    .. [5] Jamshidian and Jennrich, "Acceleration of the EM algorithm by using quasi-Newton methods", J. R. Stat.
+       Soc. B 59, 1997. Coordinates are such that units of the features, and other affine changes, do not matter.
 
     Examples
     --------
@@ -170,6 +189,8 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
 
     _parameter_constraints: dict = {  # noqa: RUF012 - scikit-learn reads it; the checks themselves are in _validation
         **_SklearnGaussianMixture._parameter_constraints,
+        "stopping": [str],
+        "acceleration": [str, None],
         "step_decay": _SklearnGaussianMixture._parameter_constraints["tol"],
         "half_life": [*_SklearnGaussianMixture._parameter_constraints["tol"], None],
         "n_threads": [*_SklearnGaussianMixture._parameter_constraints["n_components"], None],
@@ -194,6 +215,8 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
         warm_start=False,
         verbose=0,
         verbose_interval=10,
+        stopping="change",
+        acceleration=None,
         step_decay=0.6,
         half_life=None,
         n_threads=None,
@@ -214,6 +237,8 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
             verbose=verbose,
             verbose_interval=verbose_interval,
         )
+        self.stopping = stopping
+        self.acceleration = acceleration
         self.step_decay = step_decay
         self.half_life = half_life
         self.n_threads = n_threads
