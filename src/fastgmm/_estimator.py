@@ -11,6 +11,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from copy import deepcopy
+from functools import cache
 
 import joblib
 import numpy as np
@@ -54,11 +55,11 @@ START_ROWS = 100_000  # on which the start is found, if there are more rows than
 # Relative error of a bound, from sums of float64 over logarithms in the type of the data.
 _ROUNDING = {np.dtype(np.float64): 4e-15, np.dtype(np.float32): 1e-8}
 
-# Parameters that may change when an interrupted fit goes on.
-_FREE_TO_CHANGE = (
-    "max_iter", "tol", "stopping", "n_threads", "verbose", "verbose_interval", "warm_start", "random_state",
-    "step_decay", "half_life",
-)  # fmt: skip
+# Parameters that may differ when a fit goes on from its checkpoint.
+_MAY_CHANGE = frozenset(
+    "max_iter tol stopping n_threads verbose verbose_interval warm_start random_state step_decay half_life client "
+    "persist".split()
+)
 
 
 class MixtureEstimator(BaseEstimator):
@@ -227,15 +228,24 @@ class MixtureEstimator(BaseEstimator):
             effective_n_threads(self.n_threads),
             meter,
         )
-        sample = passes.of_sample()
+        return self._fit_from_sample(passes, survey, reader, random_state, checkpoint)
+
+    def _fit_from_sample(self, passes, survey, reader, random_state, checkpoint) -> EMResult:
+        """Fit to rows that are never here all at once, from a start that is found on the passes' sample of them.
+
+        `survey` says what tells the rows from others, `reader` was told their features.
+        """
+        sample = cache(passes.of_sample)
 
         def statistics() -> SufficientStatistics:
-            statistics = self._found_start(sample, random_state)
+            statistics = self._found_start(sample(), random_state)
             if statistics.total_weight != passes.total_weight:
                 statistics.scale(passes.total_weight / statistics.total_weight)
             return statistics
 
-        file = None if checkpoint is None else Checkpoint(checkpoint, self._fingerprint(survey), random_state)
+        file = None
+        if checkpoint is not None:
+            file = Checkpoint(checkpoint, self._fingerprint(survey, passes.dtype), random_state)
         result = self._fit_passes(passes, statistics, survey.total_weight, file)
         self._take_features(reader)
         if file is not None:
@@ -284,12 +294,10 @@ class MixtureEstimator(BaseEstimator):
             self._set_fitted(result, self._fitted_attributes(result.parameters, updates), passes.dtype, n_samples_seen)
         return result
 
-    def _fingerprint(self, survey: Survey) -> str:
-        """Tells a fit over batches from others, by what its result depends on."""
-        parameters = self.get_params(deep=False)
-        for name in _FREE_TO_CHANGE:
-            del parameters[name]
-        data = (survey.n_rows, survey.total_weight, survey.first_row, survey.column_sums, str(survey.sample.dtype))
+    def _fingerprint(self, survey, dtype) -> str:
+        """Tells a fit over many rows from others, by what its result depends on."""
+        parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in _MAY_CHANGE}
+        data = (survey.n_rows, survey.total_weight, survey.first_row, survey.column_sums, str(dtype))
         return joblib.hash((type(self).__name__, parameters, data))
 
     def _warn_unless_converged(self, result: EMResult) -> None:
