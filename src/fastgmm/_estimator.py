@@ -56,10 +56,10 @@ START_ROWS = 100_000  # on which the start is found, if there are more rows than
 _ROUNDING = {np.dtype(np.float64): 4e-15, np.dtype(np.float32): 1e-8}
 
 # Parameters that may differ when a fit goes on from its checkpoint.
-_MAY_CHANGE = frozenset(
-    "max_iter tol stopping n_threads verbose verbose_interval warm_start random_state step_decay half_life client "
-    "persist".split()
-)
+_MAY_CHANGE = {
+    *("max_iter", "tol", "n_threads", "verbose", "verbose_interval", "warm_start", "random_state"),
+    *("stopping", "step_decay", "half_life", "client", "persist"),
+}
 
 
 class MixtureEstimator(BaseEstimator):
@@ -589,7 +589,7 @@ class MixtureEstimator(BaseEstimator):
         NotFittedError
             If this estimator is not fitted.
         """
-        return _copied(self, self._sklearn_class())
+        return copied(self, self._sklearn_class())
 
     @classmethod
     def from_sklearn(cls, estimator):
@@ -616,7 +616,7 @@ class MixtureEstimator(BaseEstimator):
             raise TypeError(
                 f"Expected a fitted sklearn.mixture.{cls._sklearn_class.__name__}, got {type(estimator).__name__}."
             )
-        return _copied(estimator, cls())
+        return copied(estimator, cls())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -639,7 +639,7 @@ def _as_fitted(name: str, value, dtype):
     return value
 
 
-def _copied(source, target):
+def copied(source, target):
     """`target` with copies of scikit-learn's parameters and of all fitted attributes of `source`."""
     check_is_fitted(source)
     parameters = source.get_params(deep=False)

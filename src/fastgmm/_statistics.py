@@ -94,3 +94,27 @@ class SufficientStatistics:
         self.log_likelihood *= factor
         self.entropy *= factor
         self.total_weight *= factor
+
+    def to_vector(self) -> np.ndarray:
+        """All sums in one array, to be sent and added up; of symmetric scatters the upper triangles only."""
+        scatter = self.scatter[:, *np.triu_indices(self.scatter.shape[1])] if self.scatter.ndim == 3 else self.scatter
+        sums = [self.log_likelihood, self.entropy, self.total_weight]
+        return np.concatenate([self.nk, self.sum_x.ravel(), scatter.ravel(), sums])
+
+    @classmethod
+    def from_vector(
+        cls, vector: np.ndarray, centers: np.ndarray, scatter_shape: tuple[int, ...]
+    ) -> SufficientStatistics:
+        """The way back; the vector may be a sum of such about the same centers."""
+        statistics = cls.zeros(centers, scatter_shape)
+        nk, sum_x, scatter, sums = np.split(vector, [len(centers), len(centers) + centers.size, -3])
+        statistics.nk[:] = nk
+        statistics.sum_x[:] = sum_x.reshape(centers.shape)
+        if len(scatter_shape) == 3:
+            rows, columns = np.triu_indices(scatter_shape[1])
+            triangles = scatter.reshape(scatter_shape[0], len(rows))
+            statistics.scatter[:, rows, columns] = statistics.scatter[:, columns, rows] = triangles
+        else:
+            statistics.scatter[:] = scatter.reshape(scatter_shape)
+        statistics.log_likelihood, statistics.entropy, statistics.total_weight = sums.tolist()
+        return statistics

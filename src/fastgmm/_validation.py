@@ -125,6 +125,16 @@ def _parameter_rules(covariance_types):
             "an int >= 1 or None",
             "Pass None to use all threads that the machine grants.",
         ),
+        "client": (
+            _or_none(lambda value: hasattr(value, "scheduler_info") and not value.asynchronous),
+            "a distributed.Client that is not asynchronous, or None",
+            "Pass None for the current client, if there is one, else dask's default scheduler.",
+        ),
+        "persist": (
+            lambda value: _is_boolean(value) or value == "auto",
+            "a bool or 'auto'",
+            "Pass 'auto' to hold the data in memory if they take at most half of it.",
+        ),
     }
 
 
@@ -378,6 +388,84 @@ class CheckedBatches:
             and X.flags.c_contiguous
             and X.flags.aligned
         )
+
+
+# Dask collections ----------------------------------------------------------------------------------------------------
+
+
+def check_collection(X) -> None:
+    """X must be a dask array or DataFrame, whose number of columns is known."""
+    n_dimensions = getattr(X, "ndim", None)
+    known = isinstance(n_dimensions, int)  # what is delayed has attributes of any name
+    if not known or n_dimensions != 2 or not hasattr(X, "dask"):
+        found = type(X).__name__ + (f" of {n_dimensions} dimension(s)" if known else "")
+        raise TypeError(
+            f"X must be a dask array of 2 dimensions or a dask DataFrame, got {found}: pass "
+            "dask.array.from_array(X, chunks=(100_000, -1)), or fit the estimator of the same name in fastgmm."
+        )
+    if math.isnan(X.shape[1]):
+        raise ValueError("X has an unknown number of columns: call X.compute_chunk_sizes() first.")
+
+
+def check_no_out(out) -> None:
+    """Results for collections are collections."""
+    if out is not None:
+        raise TypeError(
+            f"out must be None for a dask collection, got {type(out).__name__}: the result is a dask array, which its "
+            "store method, or dask.array.to_zarr, writes chunk by chunk."
+        )
+
+
+def check_features(estimator, outline, reset: bool) -> None:
+    """`outline` has the columns of X and no rows; with `reset` the estimator is told them, else it must know them."""
+    validate_data(estimator, outline, dtype=None, ensure_min_samples=0, reset=reset)
+
+
+def check_weights_of_collection(shape: tuple[float, ...], n_chunks: tuple[int, ...], row_chunks: tuple) -> None:
+    """Weights as a dask array must have one dimension, and chunks that are those of X or can be made so."""
+    if len(shape) != 1:
+        raise ValueError(f"Sample weights must be 1D: got sample_weight of shape {shape}, pass one for each row of X.")
+    n_rows = sum(row_chunks)
+    if math.isnan(n_rows) or math.isnan(shape[0]):
+        if n_chunks[0] != len(row_chunks):
+            raise ValueError(
+                f"sample_weight has {n_chunks[0]} chunks, X has {len(row_chunks)}, and not all of their sizes are "
+                "known: take both from the same collection, or call compute_chunk_sizes() on X and on sample_weight."
+            )
+    elif shape[0] != n_rows:
+        raise ValueError(f"sample_weight.shape == {shape}, expected {(n_rows,)}: pass one weight for each row of X.")
+
+
+def check_chunk(rows, weights, n_features: int, dtype) -> tuple[np.ndarray, np.ndarray | None]:
+    """A chunk of a collection as kernels can read it, which may be empty, and its weights."""
+    rows = check_array(rows, dtype=dtype, order="C", ensure_min_samples=0, ensure_min_features=0, input_name="X")
+    if rows.shape[1] != n_features:
+        raise ValueError(f"X has {rows.shape[1]} features, but {n_features} are expected: all chunks must have these.")
+    if weights is not None and len(rows) == len(weights) == 0:
+        weights = np.empty(0)
+    else:
+        weights = check_sample_weight(weights, len(rows), all_zero=True)
+    return _aligned(rows), weights
+
+
+def check_chunk_again(number: int, rows: np.ndarray, n_rows: int, log_likelihood: float) -> None:
+    """A chunk must hold the rows of the first pass each time it is read; looked at closely only when a sum is lost."""
+    if len(rows) != n_rows:
+        raise ValueError(
+            f"Chunk {number} held {n_rows} rows (of positive weight) at first and {len(rows)} now: reading the "
+            "collection must give the same rows each time. Pass persist=True, or write the data to files first."
+        )
+    if not math.isfinite(log_likelihood) and not np.isfinite(rows).all():
+        raise ValueError(
+            f"Chunk {number} contains NaN or infinity, which it did not at first: reading the collection must give the "
+            "same rows each time. Pass persist=True, or write the data to files first."
+        )
+
+
+def in_chunk(error: Exception, number: int, first_row: int | None = None, n_rows: int = 0) -> Exception:
+    """The same error, saying which chunk of a collection it is about."""
+    where = "" if first_row is None else f" ({n_rows} rows from row {first_row})"
+    return type(error)(f"Chunk {number}{where}: {error}")
 
 
 def drop_unweighted_rows(X: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:

@@ -1,0 +1,460 @@
+"""The estimators on dask arrays and DataFrames, whose chunks of rows are on many machines, or in no memory at all.
+
+They are those of the same names in :mod:`fastgmm`, fitted by the same EM, and run on the dask cluster or scheduler that
+is there. Each pass over the rows is one task for each chunk; only sums over rows travel. Needs dask:
+``pip install "fastgmm[dask]"``, on the workers too.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+
+import dask
+import dask.array as da
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from fastgmm import bayesian, mixture
+from fastgmm._covariance import COVARIANCE_TYPES
+from fastgmm._dask import (
+    Chunks,
+    ChunkSurvey,
+    DaskPasses,
+    Density,
+    Engine,
+    Walk,
+    float_dtype,
+    log_likelihood_of_chunk,
+    of_block,
+)
+from fastgmm._estimator import START_ROWS, MixtureEstimator, copied
+from fastgmm._validation import (
+    check_collection,
+    check_features,
+    check_n_rows,
+    check_no_out,
+    check_parameters,
+    check_some_weight,
+    check_start_rows,
+    check_weights_of_collection,
+)
+
+__all__ = ["BayesianGaussianMixture", "GaussianMixture"]
+
+
+class _OnChunks(MixtureEstimator):
+    """What becomes of the methods of an estimator where rows come in chunks."""
+
+    _local_class: type  # the estimator in memory
+
+    def fit(self, X, y=None, sample_weight=None, *, start_rows=START_ROWS, checkpoint=None):
+        """Estimate the parameters by EM.
+
+        Parameters
+        ----------
+        X : dask array of shape (n_samples, n_features), or dask DataFrame
+            The data, in chunks of rows, whose numbers may be unknown. float32 data are fitted in float32, all others in
+            float64.
+
+        y : Ignored
+            Present for scikit-learn's conventions.
+
+        sample_weight : dask array or Series of shape (n_samples,), default=None
+            How often each row counts, in chunks like those of X. Other chunks of known sizes, and NumPy arrays, are cut
+            to fit. Non-negative; rows of weight 0 are left out, random draws included.
+
+        start_rows : int, default=100_000
+            Number of rows on which the start is found: a uniform sample, or all if there are no more.
+
+        checkpoint : path, default=None
+            File, where this code runs, that is written after each iteration and deleted at the end. If it is there at
+            the beginning, the fit goes on where it was interrupted; `max_iter`, `tol`, `n_threads`, `verbose`, `client`
+            and `persist` may have changed, and so may the chunks.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator. If reading fails it is what it was before.
+
+        Raises
+        ------
+        TypeError
+            If X is neither a dask array nor a dask DataFrame.
+        ValueError
+            As in the estimator in memory, naming the chunk.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the best run did not reach `tol` within `max_iter` iterations.
+        """
+        self._warn_unless_converged(self._fit(X, sample_weight, start_rows, checkpoint)[1])
+        return self
+
+    def _fit(self, X, sample_weight, start_rows=START_ROWS, checkpoint=None):
+        check_parameters(self, COVARIANCE_TYPES)
+        check_start_rows(start_rows, self.n_components)
+        random_state = check_random_state(self.random_state)
+        reader = BaseEstimator()  # is told the features, so that this estimator is changed only when all went well
+        chunks = _chunks(self, reader, X, sample_weight, reset=True)
+        try:
+            persisted = self.persist if isinstance(self.persist, bool) else chunks.fit_in_memory(chunks.n_rows)
+            if persisted:
+                chunks.persist()
+            survey = ChunkSurvey(chunks)
+            check_n_rows(survey.n_rows, self.n_components)
+            if not persisted and self.persist == "auto" and chunks.fit_in_memory(survey.n_all_rows):
+                persisted = True  # what was not known before
+                chunks.persist()
+            n_threads = self.n_threads or chunks.engine.n_threads_of_task(len(survey.counts))
+            if self.verbose:
+                where = "held in memory" if persisted else "read anew in each iteration"
+                print(f"{len(chunks)} chunks, {survey.n_all_rows} rows, {where}; {n_threads} thread(s) for each task")
+            unit = self._weight_unit(survey.largest_weight)
+            walk = Walk(chunks.dtype, unit, self.n_components, self.covariance_type, n_threads)
+            passes = DaskPasses(chunks, survey, survey.choose(start_rows, random_state), walk)
+            result = self._fit_from_sample(passes, survey, reader, random_state, checkpoint)
+        finally:
+            chunks.release()
+        self._persisted = bool(persisted)
+        return X, result
+
+    @property
+    def persisted_(self) -> bool:
+        """Whether the chunks were held in memory during the fit."""
+        return self._persisted
+
+    @property
+    def fit_batches(self):
+        """Not there: chunks are batches."""
+        raise AttributeError(
+            f"{type(self).__name__} has no fit_batches: its batches are the chunks of X. Call fit, or fit_batches of "
+            "the estimator of the same name in fastgmm."
+        )
+
+    @property
+    def partial_fit(self):
+        """Not there: a stream comes to one place."""
+        raise AttributeError(
+            f"{type(self).__name__} has no partial_fit: call that of the estimator which to_local() gives."
+        )
+
+    def to_local(self):
+        """The same fitted model as an estimator in memory, of the class of the same name in :mod:`fastgmm`.
+
+        Returns
+        -------
+        estimator : object
+            With copies of all parameters, except `client` and `persist`, and fitted attributes.
+
+        Raises
+        ------
+        NotFittedError
+            If this estimator is not fitted.
+        """
+        return copied(self, self._local_class())
+
+    def _for_rows(self, of_passes, X, columns, dtype, out):
+        if not dask.is_dask_collection(X):
+            return super()._for_rows(of_passes, X, columns, dtype, out)
+        check_is_fitted(self)
+        check_no_out(out)
+        rows = _whole_rows(X)
+        check_features(self, _outline(X), reset=False)
+        density = Density.of(self._fitted_parameters(rows.shape[1]), self.covariance_type)
+        chunks = (rows.chunks[0], *((n,) for n in columns))
+        return rows.map_blocks(
+            partial(of_block, of_passes=of_passes, n_features=rows.shape[1], dtype=float_dtype(rows)),
+            density=dask.delayed(density, pure=True),  # travels once to each worker
+            n_threads=self.n_threads or Engine(self.client).n_threads_of_task(rows.numblocks[0]),
+            drop_axis=None if columns else 1,
+            chunks=chunks,
+            meta=np.empty((0,) * len(chunks), float_dtype(rows) if dtype is None else dtype),
+        )
+
+    def _log_likelihood(self, X, sample_weight):
+        if not dask.is_dask_collection(X):
+            return super()._log_likelihood(X, sample_weight)
+        check_is_fitted(self)
+        chunks = _chunks(self, self, X, sample_weight, reset=False)
+        task = partial(
+            log_likelihood_of_chunk,
+            n_features=chunks.n_features,
+            dtype=chunks.dtype,
+            density=Density.of(self._fitted_parameters(chunks.n_features), self.covariance_type),
+            n_threads=self.n_threads or chunks.engine.n_threads_of_task(len(chunks)),
+        )
+        log_likelihood, n = chunks.sum(task, dict.fromkeys(range(len(chunks)))).tolist()
+        check_some_weight(n)
+        return log_likelihood, n
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "client": None}  # a connection belongs to its process
+
+    def __sklearn_clone__(self):
+        parameters = self.get_params(deep=False)
+        client = parameters.pop("client")
+        return type(self)(**clone(parameters, safe=False), client=client)
+
+
+def _chunks(estimator, reader, X, sample_weight, reset: bool) -> Chunks:
+    """The chunks of X, of whose columns the reader is told or knows, and of the weights, on the estimator's engine."""
+    rows = _whole_rows(X)
+    check_features(reader, _outline(X), reset)
+    weights = None if sample_weight is None else _beside(rows, sample_weight)
+    if rows.dtype.kind in "biuf" and (rows is not X or rows.dtype != float_dtype(rows)):
+        # What is held in memory is what kernels read; objects are left to where their chunk is named if they are no
+        # numbers.
+        as_read = partial(np.require, dtype=float_dtype(rows), requirements="C")
+        rows = rows.map_blocks(as_read, meta=np.empty((0, 0), float_dtype(rows)))
+    return Chunks(Engine(estimator.client), rows, weights)
+
+
+def _whole_rows(X) -> da.Array:
+    """X as a dask array in chunks of whole rows."""
+    check_collection(X)
+    rows = X if isinstance(X, da.Array) else X.to_dask_array()
+    if rows.numblocks[1] > 1:
+        warnings.warn(
+            f"X is cut into {rows.numblocks[1]} chunks of columns, which are joined for each pass: call "
+            "X.rechunk({1: -1}) and persist or store the result, or choose chunks of whole rows to begin with.",
+            UserWarning,
+            stacklevel=5,
+        )
+        rows = rows.rechunk({1: -1})
+    return rows
+
+
+def _outline(X):
+    """The columns of X, with their names, and no rows."""
+    return np.empty((0, X.shape[1])) if isinstance(X, da.Array) else X._meta
+
+
+def _beside(rows: da.Array, sample_weight) -> da.Array:
+    """Weights as a dask array, in the chunks of the rows."""
+    row_chunks = rows.chunks[0]
+    if hasattr(sample_weight, "to_dask_array"):
+        weights = sample_weight.to_dask_array()
+    elif isinstance(sample_weight, da.Array):
+        weights = sample_weight
+    else:
+        weights = da.from_array(np.asarray(sample_weight), chunks=-1)
+    check_weights_of_collection(weights.shape, weights.numblocks, row_chunks)
+    both_known = not np.isnan(weights.shape[0]) and not np.isnan(sum(row_chunks))
+    return weights.rechunk((row_chunks,)) if both_known else weights
+
+
+class GaussianMixture(_OnChunks, mixture.GaussianMixture):
+    """Gaussian mixture, fitted by expectation-maximization to a dask array or DataFrame.
+
+    From the same start the result is that of :class:`fastgmm.GaussianMixture` on the same rows, to rounding, whatever
+    the chunks. Fitted attributes are NumPy arrays.
+
+    Parameters
+    ----------
+    n_components, covariance_type, tol, reg_covar, max_iter, n_init, init_params, weights_init, means_init, \
+precisions_init, random_state, warm_start, verbose, verbose_interval, step_decay, half_life
+        As in :class:`fastgmm.GaussianMixture`. With `verbose` a line says whether the data are held in memory.
+
+    n_threads : int or None, default=None
+        Number of threads of each task. None: 1, since workers run as many tasks at a time as they have threads; more
+        where there are fewer chunks than threads.
+
+    client : distributed.Client or None, default=None
+        Where the passes run. None: on the current client if there is one, else on dask's default scheduler. It is not
+        pickled.
+
+    persist : bool or 'auto', default='auto'
+        True holds the rows in the memory of the workers during the fit; False reads them anew for each iteration.
+        'auto': True if they take at most half of the memory of the cluster, or machine.
+
+    Attributes
+    ----------
+    persisted_ : bool
+        Whether the rows were held in memory.
+
+    weights_, means_, covariances_, precisions_, precisions_cholesky_, converged_, n_iter_, lower_bound_, \
+lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
+        As in :class:`fastgmm.GaussianMixture`.
+
+    See Also
+    --------
+    fastgmm.GaussianMixture : The estimator in memory, which `to_local` returns.
+
+    Notes
+    -----
+    For a dask collection `predict`, `predict_proba`, `score_samples` and `fit_predict` return dask arrays in chunks
+    like its own, which are not computed yet; for rows in memory, NumPy arrays. `score`, `aic` and `bic` return numbers.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> import numpy as np
+    >>> from fastgmm.dask import GaussianMixture
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(0, 1, (300, 2)), rng.normal(8, 1, (700, 2))])
+    >>> gmm = GaussianMixture(n_components=2, random_state=0).fit(da.from_array(X, chunks=(250, -1)))
+    >>> np.sort(gmm.weights_).round(2)
+    array([0.3, 0.7])
+    >>> labels = gmm.predict(da.from_array(X, chunks=(250, -1)))
+    >>> labels.chunks
+    ((250, 250, 250, 250),)
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012 - scikit-learn reads it; the checks themselves are in _validation
+        **mixture.GaussianMixture._parameter_constraints,
+        "client": "no_validation",
+        "persist": ["boolean", str],
+    }
+    _local_class = mixture.GaussianMixture
+
+    def __init__(
+        self,
+        n_components=1,
+        *,
+        covariance_type="full",
+        tol=1e-3,
+        reg_covar=1e-6,
+        max_iter=100,
+        n_init=1,
+        init_params="kmeans",
+        weights_init=None,
+        means_init=None,
+        precisions_init=None,
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+        verbose_interval=10,
+        n_threads=None,
+        step_decay=0.6,
+        half_life=None,
+        client=None,
+        persist="auto",
+    ):
+        super().__init__(
+            n_components=n_components,
+            covariance_type=covariance_type,
+            tol=tol,
+            reg_covar=reg_covar,
+            max_iter=max_iter,
+            n_init=n_init,
+            init_params=init_params,
+            weights_init=weights_init,
+            means_init=means_init,
+            precisions_init=precisions_init,
+            random_state=random_state,
+            warm_start=warm_start,
+            verbose=verbose,
+            verbose_interval=verbose_interval,
+            n_threads=n_threads,
+            step_decay=step_decay,
+            half_life=half_life,
+        )
+        self.client = client
+        self.persist = persist
+
+
+class BayesianGaussianMixture(_OnChunks, bayesian.BayesianGaussianMixture):
+    """Gaussian mixture with priors, fitted by variational inference to a dask array or DataFrame.
+
+    From the same start the result is that of :class:`fastgmm.BayesianGaussianMixture` on the same rows, to rounding,
+    whatever the chunks. Fitted attributes are NumPy arrays.
+
+    Parameters
+    ----------
+    n_components, covariance_type, tol, reg_covar, max_iter, n_init, init_params, weight_concentration_prior_type, \
+weight_concentration_prior, mean_precision_prior, mean_prior, degrees_of_freedom_prior, covariance_prior, \
+random_state, warm_start, verbose, verbose_interval, step_decay, half_life
+        As in :class:`fastgmm.BayesianGaussianMixture`. With `verbose` a line says whether the data are held in memory.
+
+    n_threads, client, persist
+        As in :class:`fastgmm.dask.GaussianMixture`.
+
+    Attributes
+    ----------
+    persisted_ : bool
+        Whether the rows were held in memory.
+
+    weights_, means_, covariances_, ...
+        As in :class:`fastgmm.BayesianGaussianMixture`.
+
+    See Also
+    --------
+    fastgmm.BayesianGaussianMixture : The estimator in memory, which `to_local` returns.
+
+    Notes
+    -----
+    What methods return is said in :class:`fastgmm.dask.GaussianMixture`.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> import numpy as np
+    >>> from fastgmm.dask import BayesianGaussianMixture
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(0, 1, (300, 2)), rng.normal(8, 1, (700, 2))])
+    >>> bgm = BayesianGaussianMixture(n_components=6, max_iter=500, random_state=0)
+    >>> np.sort(bgm.fit(da.from_array(X, chunks=(250, -1))).weights_).round(2)
+    array([0. , 0. , 0. , 0. , 0.3, 0.7])
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012 - scikit-learn reads it; the checks themselves are in _validation
+        **bayesian.BayesianGaussianMixture._parameter_constraints,
+        "client": "no_validation",
+        "persist": ["boolean", str],
+    }
+    _local_class = bayesian.BayesianGaussianMixture
+
+    def __init__(
+        self,
+        *,
+        n_components=1,
+        covariance_type="full",
+        tol=1e-3,
+        reg_covar=1e-6,
+        max_iter=100,
+        n_init=1,
+        init_params="kmeans",
+        weight_concentration_prior_type="dirichlet_process",
+        weight_concentration_prior=None,
+        mean_precision_prior=None,
+        mean_prior=None,
+        degrees_of_freedom_prior=None,
+        covariance_prior=None,
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+        verbose_interval=10,
+        n_threads=None,
+        step_decay=0.6,
+        half_life=None,
+        client=None,
+        persist="auto",
+    ):
+        super().__init__(
+            n_components=n_components,
+            covariance_type=covariance_type,
+            tol=tol,
+            reg_covar=reg_covar,
+            max_iter=max_iter,
+            n_init=n_init,
+            init_params=init_params,
+            weight_concentration_prior_type=weight_concentration_prior_type,
+            weight_concentration_prior=weight_concentration_prior,
+            mean_precision_prior=mean_precision_prior,
+            mean_prior=mean_prior,
+            degrees_of_freedom_prior=degrees_of_freedom_prior,
+            covariance_prior=covariance_prior,
+            random_state=random_state,
+            warm_start=warm_start,
+            verbose=verbose,
+            verbose_interval=verbose_interval,
+            n_threads=n_threads,
+            step_decay=step_decay,
+            half_life=half_life,
+        )
+        self.client = client
+        self.persist = persist
