@@ -256,7 +256,7 @@ class GaussianMixture(_OnChunks, mixture.GaussianMixture):
     Parameters
     ----------
     n_components, covariance_type, tol, reg_covar, max_iter, n_init, init_params, weights_init, means_init, \
-precisions_init, random_state, warm_start, verbose, verbose_interval, step_decay, half_life
+precisions_init, random_state, warm_start, verbose, verbose_interval, stopping, acceleration, step_decay, half_life
         As in :class:`fastgmm.GaussianMixture`. With `verbose` a line says whether the data are held in memory.
 
     n_threads : int or None, default=None
@@ -329,6 +329,8 @@ lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
         verbose=0,
         verbose_interval=10,
         n_threads=None,
+        stopping="change",
+        acceleration=None,
         step_decay=0.6,
         half_life=None,
         client=None,
@@ -350,6 +352,8 @@ lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
             verbose=verbose,
             verbose_interval=verbose_interval,
             n_threads=n_threads,
+            stopping=stopping,
+            acceleration=acceleration,
             step_decay=step_decay,
             half_life=half_life,
         )
@@ -367,7 +371,7 @@ class BayesianGaussianMixture(_OnChunks, bayesian.BayesianGaussianMixture):
     ----------
     n_components, covariance_type, tol, reg_covar, max_iter, n_init, init_params, weight_concentration_prior_type, \
 weight_concentration_prior, mean_precision_prior, mean_prior, degrees_of_freedom_prior, covariance_prior, \
-random_state, warm_start, verbose, verbose_interval, step_decay, half_life
+random_state, warm_start, verbose, verbose_interval, stopping, acceleration, step_decay, half_life
         As in :class:`fastgmm.BayesianGaussianMixture`. With `verbose` a line says whether the data are held in memory.
 
     n_threads, client, persist
@@ -429,6 +433,8 @@ random_state, warm_start, verbose, verbose_interval, step_decay, half_life
         verbose=0,
         verbose_interval=10,
         n_threads=None,
+        stopping="change",
+        acceleration=None,
         step_decay=0.6,
         half_life=None,
         client=None,
@@ -453,6 +459,8 @@ random_state, warm_start, verbose, verbose_interval, step_decay, half_life
             verbose=verbose,
             verbose_interval=verbose_interval,
             n_threads=n_threads,
+            stopping=stopping,
+            acceleration=acceleration,
             step_decay=step_decay,
             half_life=half_life,
         )
