@@ -1,4 +1,6 @@
-"""The start of EM: the same seed gives scikit-learn's start, and advances the generator just as far."""
+"""The start of EM: the same seed gives scikit-learn's start, and advances the generator just as far.
+
+The start from a sample is our own: at the end of this file."""
 
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.utils.fixes import parse_version
 
-from fastgmm import GaussianMixture
-from fastgmm._kmeans import kmeans_labels, kmeans_plusplus_indices, lloyd
+from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC, _initialization
+from fastgmm._kmeans import kmeans_labels, kmeans_plusplus_indices, lloyd, refined_labels
+from fastgmm._passes import DataPasses, KMeansPasses
 
 COVARIANCE_TYPES = ["full", "tied", "diag", "spherical"]
 INIT_PARAMS = ["kmeans", "k-means++", "random", "random_from_data"]
@@ -141,7 +144,7 @@ def test_clusters_that_run_empty_are_relocated(weighted, seed):
     X = rng.normal(size=(300, 3))
     weights = rng.uniform(0.5, 2.0, len(X)) if weighted else None
     centers = np.vstack([X[:4], rng.normal(100.0, 1.0, (3, 3))])
-    labels, _, counts = lloyd(X, np.zeros(3), centers, 1e-4 * X.var(axis=0).mean(), 2, weights)
+    labels, _, counts = lloyd(KMeansPasses(X, np.zeros(3), 7, weights, 2), centers, 1e-4 * X.var(axis=0).mean())
     theirs = KMeans(7, init=centers, n_init=1).fit(X, sample_weight=weights)
     np.testing.assert_array_equal(labels, theirs.labels_)
     assert counts.all()
@@ -190,3 +193,198 @@ def test_random_responsibilities_do_not_depend_on_blocks(monkeypatch, dtype):
     means = gmm.fit(X).means_
     monkeypatch.setattr("fastgmm._initialization._BLOCK_ELEMENTS", 3 * 111)
     np.testing.assert_allclose(gmm.fit(X).means_, means, rtol=1e-12 if dtype == np.float64 else 1e-5)
+
+
+# From a sample -------------------------------------------------------------------------------------------------------
+
+
+def many_rows(n_samples=40_000, n_features=3, dtype=np.float64):
+    """The fewest rows of which a sample is drawn for up to 100 components."""
+    return skewed(n_samples, n_features, dtype)
+
+
+MANY = many_rows()
+COUNTS = np.random.default_rng(6).integers(1, 4, len(MANY))
+
+
+def start_of(X, n_components=4, covariance_type="full", weights=None, estimator=GaussianMixture, **parameters):
+    parameters = {"init_params": "sample", "random_state": 0, "max_iter": 0, **parameters}
+    model = estimator(n_components=n_components, covariance_type=covariance_type, **parameters)
+    return model.fit(X, sample_weight=weights)
+
+
+def moments_under(X, resp, covariance_type, weights=None):
+    """Weights, means and covariances under given responsibilities, written out."""
+    resp = resp if weights is None else resp * weights[:, np.newaxis]
+    nk = resp.sum(axis=0)
+    means = resp.T @ X / nk[:, np.newaxis]
+    covariances = np.array(
+        [(r[:, np.newaxis] * (X - m)).T @ (X - m) / n for r, m, n in zip(resp.T, means, nk, strict=True)]
+    )
+    covariances += 1e-6 * np.eye(X.shape[1])
+    shares = nk / nk.sum()
+    variances = covariances.diagonal(axis1=1, axis2=2)
+    return (
+        shares,
+        means,
+        {
+            "full": covariances,
+            "tied": np.tensordot(shares, covariances, 1),
+            "diag": variances,
+            "spherical": variances.mean(axis=1),
+        }[covariance_type],
+    )
+
+
+@pytest.mark.parametrize("weights", [None, COUNTS], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_sample_start_is_a_step_from_the_best_mixture_of_the_sample(monkeypatch, covariance_type, weights):
+    """The responsibilities of all rows under the sample's mixture, as scikit-learn's estimator computes them."""
+    found = []
+    fitted = _initialization._fitted
+
+    def noted(sample, starts, reg_covar):
+        found.append((sample, fitted(sample, starts, reg_covar)))
+        return found[-1][1]
+
+    monkeypatch.setattr(_initialization, "_fitted", noted)
+    start = start_of(MANY, covariance_type=covariance_type, weights=weights)
+    [(sample, parameters)] = found
+    assert 4_000 < len(sample.X) <= 5_000
+    theirs = SklearnGaussianMixture(4, covariance_type=covariance_type)
+    theirs.weights_, theirs.means_ = parameters.weights, parameters.means
+    theirs.precisions_cholesky_ = parameters.precisions_cholesky
+    shares, means, covariances = moments_under(MANY, theirs.predict_proba(MANY), covariance_type, weights)
+    np.testing.assert_allclose(start.weights_, shares, rtol=1e-9)
+    np.testing.assert_allclose(start.means_, means, rtol=1e-9)
+    np.testing.assert_allclose(start.covariances_, covariances, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_sample_start_without_rows_enough_for_em_is_refined_kmeans(monkeypatch, covariance_type):
+    monkeypatch.setattr(_initialization, "_SAMPLE_ROWS_OF_PARAMETER", 1_000)
+    calls = []
+
+    def noted(X, centers, *others):
+        calls.append((len(X), centers))
+        return refined_labels(X, centers, *others)
+
+    monkeypatch.setattr(_initialization, "refined_labels", noted)
+    start = start_of(MANY, covariance_type=covariance_type)
+    [(n_rows, centers)] = calls
+    assert n_rows == len(MANY)
+    labels = KMeans(4, init=centers, n_init=1, max_iter=10, tol=0.0).fit(MANY).labels_
+    shares, means, covariances = moments_under(MANY, np.eye(4)[labels], covariance_type)
+    np.testing.assert_allclose(start.weights_, shares, rtol=1e-9)
+    np.testing.assert_allclose(start.means_, means, rtol=1e-9)
+    np.testing.assert_allclose(start.covariances_, covariances, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_samples", [10, 1_000, 39_999])
+def test_sample_start_of_few_rows_is_that_of_kmeans(n_samples):
+    X = MANY[:n_samples]
+    np.testing.assert_array_equal(start_of(X).means_, start_of(X, init_params="kmeans").means_)
+
+
+def test_sample_start_of_few_rows_for_each_component_is_that_of_kmeans():
+    np.testing.assert_array_equal(start_of(MANY, 101).means_, start_of(MANY, 101, init_params="kmeans").means_)
+
+
+@pytest.mark.parametrize("weight", [1.0, 2.0])
+@pytest.mark.parametrize("estimator", [GaussianMixture, BayesianGaussianMixture])
+def test_equal_weights_draw_the_same_sample(estimator, weight):
+    prior = {"mean_precision_prior": 1e-9} if estimator is BayesianGaussianMixture else {}
+    ours = start_of(MANY, weights=np.full(len(MANY), weight), estimator=estimator, **prior)
+    np.testing.assert_allclose(ours.means_, start_of(MANY, estimator=estimator, **prior).means_, rtol=1e-9)
+
+
+def test_a_weight_equals_copies():
+    """Rows are drawn by where they lie among the cumulated weights: the same ones."""
+    weighted = start_of(MANY, weights=COUNTS, n_init=2)
+    copied = start_of(np.repeat(MANY, COUNTS, axis=0), n_init=2)
+    np.testing.assert_allclose(weighted.means_, copied.means_, rtol=1e-9)
+    np.testing.assert_allclose(weighted.covariances_, copied.covariances_, rtol=1e-8)
+
+
+@pytest.mark.parametrize("weights", [None, COUNTS], ids=["unweighted", "weighted"])
+def test_sample_is_drawn_in_proportion_to_the_weights(weights):
+    passes = DataPasses(np.arange(40_000.0)[:, np.newaxis], weights, 1, "full", 1)
+    sample = _initialization._drawn(passes, 1, 5_000, np.random.RandomState(0))
+    counted = np.ones(len(sample.X)) if sample.sample_weight is None else sample.sample_weight
+    assert counted.sum() == 5_000
+    shares = np.add.reduceat(counted, np.searchsorted(sample.X[:, 0], np.arange(0, 40_000, 4_000))) / 5_000
+    expected = np.add.reduceat(np.ones(40_000) if weights is None else weights, np.arange(0, 40_000, 4_000))
+    np.testing.assert_allclose(shares, expected / expected.sum(), atol=2 / 5_000)
+
+
+def test_sample_start_repeats():
+    np.testing.assert_array_equal(start_of(MANY).means_, start_of(MANY).means_)
+    assert not np.array_equal(start_of(MANY).means_, start_of(MANY, random_state=1).means_)
+
+
+def test_each_start_draws_a_new_sample(monkeypatch):
+    first_rows = []
+    drawn = _initialization._drawn
+
+    def noted(*arguments):
+        sample = drawn(*arguments)
+        first_rows.append(tuple(sample.X[:5].ravel()))
+        return sample
+
+    monkeypatch.setattr(_initialization, "_drawn", noted)
+    start_of(MANY, n_init=3)
+    assert len(set(first_rows)) == len(first_rows) == 6  # for k-means and for EM
+
+
+@pytest.mark.parametrize("estimator", [GaussianMixture, BayesianGaussianMixture])
+def test_weights_too_uneven_for_a_sample_start_from_all_rows(estimator):
+    weights = np.ones(len(MANY))
+    weights[:10] = 1e5
+    start = start_of(MANY, weights=weights, estimator=estimator)
+    seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max)
+    draws = np.random.RandomState(seed)
+    draws.random_sample(5_000)
+    kmeans = start_of(MANY, weights=weights, estimator=estimator, init_params="kmeans", random_state=draws)
+    np.testing.assert_allclose(start.means_, kmeans.means_, rtol=1e-12)
+
+
+def test_sample_without_positive_definite_covariance_starts_from_all_rows():
+    """A cluster of one place and a few rows beside it: no covariance in most samples, but one of all rows."""
+    X = MANY.copy()
+    X[:400] = 200.0
+    X[:8] += np.random.default_rng(0).normal(size=(8, 3))
+    passes = DataPasses(X, None, 2, "full", 1)
+    with pytest.raises(ValueError, match="ill-defined"):
+        _initialization._of_sample(passes, 2, 5_000, np.random.RandomState(0), 0.0)
+    assert np.isfinite(start_of(X, 2, reg_covar=0.0).means_).all()
+
+
+def test_sample_start_of_float32():
+    single, double = start_of(MANY.astype(np.float32)), start_of(MANY)
+    assert single.means_.dtype == np.float32
+    np.testing.assert_allclose(single.means_, double.means_, rtol=1e-3)
+
+
+def test_sample_start_of_batches():
+    """If the survey keeps all rows, in order, the start is that of one array."""
+    batched = GaussianMixture(4, init_params="sample", random_state=0, max_iter=0)
+    batched.fit_batches([MANY[:25_000], MANY[25_000:]])
+    np.testing.assert_allclose(batched.means_, start_of(MANY).means_, rtol=1e-12)
+
+
+def test_search_passes_the_sample_start_on():
+    search = GaussianMixtureIC([3, 4], covariance_type=["diag", "full"], init_params="sample", random_state=0).fit(MANY)
+    alone = start_of(MANY, 4, max_iter=100)
+    assert search.best_estimator_.init_params == "sample"
+    assert search.best_estimator_.score(MANY) > alone.score(MANY) - 1e-3
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_sample_start_leads_as_high_as_kmeans(covariance_type):
+    """The best of five seeds each, on clusters of 3 to 22 % of the rows."""
+    parameters = {"covariance_type": covariance_type, "max_iter": 100}
+    ours, theirs = (
+        max(start_of(MANY, 8, init_params=name, random_state=seed, **parameters).score(MANY) for seed in range(5))
+        for name in ("sample", "kmeans")
+    )
+    assert ours > theirs - 1e-3

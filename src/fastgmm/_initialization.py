@@ -1,7 +1,7 @@
-"""Where EM starts: k-means, k-means++, random responsibilities or random rows.
+"""Where EM starts: k-means, k-means++, random responsibilities, random rows, or a mixture fitted to a sample.
 
-Each start draws the same random numbers in the same order as scikit-learn's, and leads to the same statistics, but
-never stores responsibilities for all rows.
+Each start but the last draws the same random numbers in the same order as scikit-learn's, and leads to the same
+statistics, but never stores responsibilities for all rows.
 """
 
 from __future__ import annotations
@@ -10,12 +10,24 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from fastgmm._covariance import COVARIANCE_TYPES, estimate_moments, is_accurate
-from fastgmm._kmeans import kmeans_labels, kmeans_plusplus_indices
+from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, estimate_moments, is_accurate, n_free_parameters
+from fastgmm._em import Progress, run_em
+from fastgmm._kmeans import kmeans_labels, kmeans_plusplus_indices, refined_labels
 from fastgmm._passes import DataPasses, column_means
 from fastgmm._statistics import SufficientStatistics
+from fastgmm._updates import InitialValues, MaximumLikelihood
 
 _BLOCK_ELEMENTS = 2**18
+
+# The start from a sample, as measured with benchmarks/start.py: rows that k-means needs in all, and for each cluster;
+# rows that EM needs for each free parameter; no sample is larger than this share of the rows.
+_SAMPLE_ROWS = 5_000
+_SAMPLE_ROWS_OF_CLUSTER = 50
+_SAMPLE_ROWS_OF_PARAMETER = 5
+_SAMPLE_SHARE = 8
+_SAMPLE_TRIES = 3
+_SAMPLE_MAX_ITER, _SAMPLE_TOL = 100, 1e-3  # of EM: the estimators' defaults
+_REFINEMENTS = 10
 
 # (passes, reg_covar) -> statistics under the responsibilities of a start, for the covariance type of the passes.
 Start = Callable[[DataPasses, float], SufficientStatistics]
@@ -36,7 +48,7 @@ def find_start(
     X : ndarray of shape (n_samples, n_features), float32 or float64, C-contiguous
     sample_weight : ndarray of shape (n_samples,), float64, or None
     n_components : int
-    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'sample'}
     random_state : RandomState
     n_threads : int or None
 
@@ -51,15 +63,98 @@ def find_start(
 def _kmeans(X, sample_weight, n_components, random_state, n_threads) -> Start:
     """Each row belongs to its cluster."""
     labels, centers = kmeans_labels(X, n_components, random_state, n_threads, sample_weight)
+    return lambda passes, reg_covar: _of_clusters(passes, labels, centers, reg_covar)
+
+
+def _of_clusters(passes, labels, centers, reg_covar) -> SufficientStatistics:
+    """Statistics where each row belongs to its cluster."""
+    statistics = passes.statistics_from_labels(labels, centers)
+    moments = estimate_moments(statistics, passes.covariance_type, reg_covar, passes.dtype)
+    if is_accurate(moments, moments.covariances, passes.covariance_type, passes.dtype):
+        return statistics
+    return passes.statistics_from_labels(labels, moments.means)
+
+
+def _sample(X, sample_weight, n_components, random_state, n_threads) -> Start:
+    """Responsibilities under the best of a few mixtures fitted to a sample; k-means if there are too few rows.
+
+    K-means finds clusters in a small sample, several times, and EM goes on from each in one that is large enough for
+    its parameters: three fits to few rows cost less than k-means of all (Biernacki, Celeux & Govaert 2003 compare such
+    starts). Where all rows would be too few for that, the best clusters are refined on them instead.
+    """
+    n_rows = max(_SAMPLE_ROWS, _SAMPLE_ROWS_OF_CLUSTER * n_components)
+    if n_rows > len(X) // _SAMPLE_SHARE:
+        return _kmeans(X, sample_weight, n_components, random_state, n_threads)
+    seed = random_state.randint(np.iinfo(np.int32).max)
 
     def start(passes, reg_covar):
-        statistics = passes.statistics_from_labels(labels, centers)
-        moments = estimate_moments(statistics, passes.covariance_type, reg_covar, X.dtype)
-        if is_accurate(moments, moments.covariances, passes.covariance_type, X.dtype):
-            return statistics
-        return passes.statistics_from_labels(labels, moments.means)
+        draws = np.random.RandomState(seed)  # so that every call draws the same numbers
+        try:
+            return _of_sample(passes, n_components, n_rows, draws, reg_covar)
+        except ValueError:  # in the sample a covariance is ill-defined, or some row is beyond its reach: ask all rows
+            return _kmeans(passes.X, passes.sample_weight, n_components, draws, n_threads)(passes, reg_covar)
 
     return start
+
+
+def _of_sample(passes: DataPasses, n_components, n_rows, random_state, reg_covar) -> SufficientStatistics:
+    """What `_sample` finds where there are enough rows; ValueError if the sample is no good."""
+    n_threads = passes.n_threads
+    sample = _drawn(passes, n_components, n_rows, random_state)
+    found = [
+        kmeans_labels(sample.X, n_components, random_state, n_threads, sample.sample_weight)
+        for _ in range(_SAMPLE_TRIES)
+    ]
+    n_parameters = n_free_parameters(passes.covariance_type, n_components, passes.n_features)
+    n_rows_em = max(n_rows, _SAMPLE_ROWS_OF_PARAMETER * n_parameters)
+    if n_rows_em > len(passes.X) // _SAMPLE_SHARE:
+        _, centers = min(found, key=lambda clusters: _squared_distance(sample, *clusters))
+        clusters = refined_labels(passes.X, centers, _REFINEMENTS, n_threads, passes.sample_weight)
+        return _of_clusters(passes, *clusters, reg_covar)
+    larger = _drawn(passes, n_components, n_rows_em, random_state)
+    parameters = _fitted(larger, [centers for _, centers in found], reg_covar)
+    return _updates(passes, reg_covar).accurate_e_step(parameters)[0]
+
+
+def _drawn(passes: DataPasses, n_components: int, n_rows: int, random_state) -> DataPasses:
+    """Passes over a sample with one row from each of n_rows stretches of equal weight, in order.
+
+    A row is drawn with a probability proportional to its weight, and counts as often as it is drawn."""
+    places = (np.arange(n_rows) + random_state.random_sample(n_rows)) / n_rows
+    if passes.sample_weight is None:
+        indices = (places * len(passes.X)).astype(np.intp)
+    else:
+        cumulated = np.cumsum(passes.sample_weight)
+        indices = np.searchsorted(cumulated, places * cumulated[-1], side="right")
+    indices, counts = np.unique(np.minimum(indices, len(passes.X) - 1), return_counts=True)
+    if len(indices) < n_rows // 2:
+        raise ValueError(f"Only {len(indices)} rows have most of the weight: too few for a sample of {n_rows}.")
+    weights = counts.astype(np.float64) if len(indices) < n_rows else None
+    return DataPasses(passes.X[indices], weights, n_components, passes.covariance_type, passes.n_threads)
+
+
+def _squared_distance(sample: DataPasses, labels: np.ndarray, centers: np.ndarray) -> float:
+    """Weighted sum of squared distances from the centers."""
+    distances = np.square(sample.X - centers[labels]).sum(axis=1)
+    return float(distances.sum() if sample.sample_weight is None else distances @ sample.sample_weight)
+
+
+def _fitted(sample: DataPasses, starts: list[np.ndarray], reg_covar: float) -> MixtureParameters:
+    """The best mixture that EM finds in a sample from the clusters around given centers."""
+    updates = _updates(sample, reg_covar)
+    clusters = (refined_labels(sample.X, centers, 0, sample.n_threads, sample.sample_weight) for centers in starts)
+    return run_em(
+        lambda: updates.start(lambda: _of_clusters(sample, *next(clusters), reg_covar)),
+        updates.iterate,
+        n_init=len(starts),
+        max_iter=_SAMPLE_MAX_ITER,
+        tol=_SAMPLE_TOL,
+        progress=Progress(0, 1),
+    ).parameters
+
+
+def _updates(passes: DataPasses, reg_covar: float) -> MaximumLikelihood:
+    return MaximumLikelihood(passes, reg_covar, InitialValues(None, None, None))
 
 
 def _random(X, sample_weight, n_components, random_state, n_threads) -> Start:
@@ -130,4 +225,5 @@ _STARTS: dict[str, Callable[..., Start]] = {
     "k-means++": _kmeans_plusplus,
     "random": _random,
     "random_from_data": _random_from_data,
+    "sample": _sample,
 }

@@ -47,7 +47,11 @@ def kmeans_plusplus_indices(
     """
     if shift is None:
         shift = np.zeros(X.shape[1], dtype=X.dtype)
-    passes = KMeansPasses(X, shift, n_clusters, sample_weight, n_threads)
+    return _seeds(KMeansPasses(X, shift, n_clusters, sample_weight, n_threads), n_clusters, random_state)
+
+
+def _seeds(passes: KMeansPasses, n_clusters: int, random_state: np.random.RandomState) -> np.ndarray:
+    X, shift, sample_weight = passes.X, passes.shift, passes.sample_weight
     n_trials = 2 + int(np.log(n_clusters))
     closest = np.empty(len(X), dtype=X.dtype)  # squared distance to the nearest seed
     block_sums = np.empty(-(-len(X) // BLOCK_ROWS))
@@ -102,8 +106,9 @@ def kmeans_labels(
     # In float32 the digits of the shift show in the distances, so it must be the very mean that scikit-learn subtracts.
     shift = X.mean(axis=0) if X.dtype == np.float32 else means
 
-    seeds = kmeans_plusplus_indices(X, n_clusters, random_state, n_threads, shift, sample_weight)
-    labels, sums, counts = lloyd(X, shift, X[seeds] - shift, tol, n_threads, sample_weight)
+    passes = KMeansPasses(X, shift, n_clusters, sample_weight, n_threads)
+    seeds = _seeds(passes, n_clusters, random_state)
+    labels, sums, counts = lloyd(passes, X[seeds] - shift, tol)
     occupied = counts > 0
     if not occupied.all():
         warnings.warn(
@@ -112,30 +117,55 @@ def kmeans_labels(
             ConvergenceWarning,
             stacklevel=2,
         )
-    return labels, sums / np.where(occupied, counts, 1.0)[:, np.newaxis] + shift
+    return labels, _means(sums, counts, shift)
 
 
-def lloyd(
+def refined_labels(
     X: np.ndarray,
-    shift: np.ndarray,
     centers: np.ndarray,
-    tol: float,
+    max_iter: int,
     n_threads: int,
     sample_weight: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lloyd's iterations on X - shift from the given centers.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Clusters after a few of Lloyd's iterations from given centers; with `max_iter=0` the nearest centers.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
         C-contiguous, float32 or float64.
-    shift : ndarray of shape (n_features,)
+    centers : ndarray of shape (n_clusters, n_features), float64
+    max_iter : int
+    n_threads : int
+    sample_weight : ndarray of shape (n_samples,), default=None
+
+    Returns
+    -------
+    labels, means : as of `kmeans_labels`
+    """
+    shift = centers.mean(axis=0).astype(X.dtype)  # keeps the digits of float32 where the data lie far from the origin
+    passes = KMeansPasses(X, shift, len(centers), sample_weight, n_threads)
+    labels, sums, counts = lloyd(passes, (centers - shift).astype(X.dtype), 0.0, max_iter)
+    return labels, _means(sums, counts, shift)
+
+
+def _means(sums: np.ndarray, counts: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Of the clusters' rows; the shift for a cluster without rows."""
+    return sums / np.where(counts > 0, counts, 1.0)[:, np.newaxis] + shift
+
+
+def lloyd(
+    passes: KMeansPasses, centers: np.ndarray, tol: float, max_iter: int = _MAX_ITER
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lloyd's iterations on X - shift from the given centers.
+
+    Parameters
+    ----------
+    passes : KMeansPasses
     centers : ndarray of shape (n_clusters, n_features)
         In the dtype of X.
     tol : float
         Stop when the squared moves of all centers add up to no more than this.
-    n_threads : int
-    sample_weight : ndarray of shape (n_samples,), default=None
+    max_iter : int, default=300
 
     Returns
     -------
@@ -145,14 +175,13 @@ def lloyd(
     counts : ndarray of shape (n_clusters,), float64
         Sums of the clusters' weights.
     """
-    labels = np.full(X.shape[0], -1, dtype=np.int32)
-    passes = KMeansPasses(X, shift, len(centers), sample_weight, n_threads)
-    for _ in range(_MAX_ITER):
+    labels = np.full(len(passes.X), -1, dtype=np.int32)
+    for _ in range(max_iter):
         n_changed, sums, counts = passes.assign(centers, labels)
         if n_changed == 0:
             break
         previous = centers
-        centers = _updated_centers(X, shift, centers, labels, sums, counts, sample_weight)
+        centers = _updated_centers(passes, centers, labels, sums, counts)
         if np.square(centers - previous).sum() <= tol:
             _, sums, counts = passes.assign(centers, labels)
             break
@@ -161,18 +190,19 @@ def lloyd(
     return labels, sums, counts
 
 
-def _updated_centers(X, shift, centers, labels, sums, counts, sample_weight):
+def _updated_centers(passes, centers, labels, sums, counts):
     """Means of the clusters, in the dtype of X; `sums` and `counts` are used up."""
+    dtype = centers.dtype
     if not counts.all():
-        _relocate_empty_clusters(X, shift, centers, labels, sums, counts, sample_weight)
+        _relocate_empty_clusters(passes.X, passes.shift, centers, labels, sums, counts, passes.sample_weight)
     if counts.min() > 0:
-        return (sums / counts[:, np.newaxis]).astype(X.dtype, copy=False)
+        return (sums / counts[:, np.newaxis]).astype(dtype, copy=False)
     heaviest = np.argmax(counts)
     for k in range(len(counts)):
         # A cluster that stays empty follows the heaviest one: its mean if that is known by now, else its sum. Only
         # duplicate rows lead here, but which of two equal centers wins such rows depends on it.
         sums[k] = sums[k] / counts[k] if counts[k] > 0 else sums[heaviest]
-    return sums.astype(X.dtype)
+    return sums.astype(dtype)
 
 
 def _relocate_empty_clusters(X, shift, centers, labels, sums, counts, sample_weight):

@@ -252,8 +252,12 @@ class AllRows(Protocol):
 
 def mean_of_all(passes: AllRows) -> np.ndarray:
     """(Weighted) mean of the rows, float64."""
+    return _mean_of_component(passes.of_one_component("diag"))
+
+
+def _mean_of_component(passes: AllRows) -> np.ndarray:
     first_row = passes.first_row()
-    statistics = passes.of_one_component("diag").statistics_of_all(first_row[np.newaxis])
+    statistics = passes.statistics_of_all(first_row[np.newaxis])
     return first_row + statistics.sum_x[0] / statistics.nk[0]
 
 
@@ -266,7 +270,7 @@ def covariance_of_all(passes: AllRows, mean: np.ndarray, covariance_type: str) -
 
 def column_means(X: np.ndarray, n_threads: int | None, sample_weight: np.ndarray | None = None) -> np.ndarray:
     """(Weighted) mean of each column, float64."""
-    return mean_of_all(DataPasses(X, sample_weight, 1, "diag", n_threads))
+    return _mean_of_component(DataPasses(X, sample_weight, 1, "diag", n_threads))
 
 
 def column_variances(X: np.ndarray, means: np.ndarray, n_threads: int | None) -> np.ndarray:

@@ -74,22 +74,27 @@ class Updates(ABC, Generic[P]):
     def are_accurate(self, moments: Moments) -> bool:
         return is_accurate(moments, moments.covariances, self.covariance_type, self.dtype)
 
-    def e_step(self, parameters: P) -> SufficientStatistics:
-        """Statistics of the rows about the means; ValueError if the likelihood is lost."""
-        statistics = self.passes.em_step(parameters, with_entropy=self.with_entropy)
-        if not math.isfinite(statistics.log_likelihood):
-            raise _lost_likelihood(statistics.log_likelihood)
-        return statistics
-
     def iterate(self, parameters: P) -> tuple[P, float]:
-        """E step, M step and bound: one pass over the rows, or two if the means move too far for accurate sums."""
+        """E step, M step and bound."""
+        statistics, moments = self.accurate_e_step(parameters)
+        parameters = self.m_step(moments)
+        return parameters, self.lower_bound(statistics, parameters)
+
+    def accurate_e_step(self, parameters: Mixture) -> tuple[SufficientStatistics, Moments]:
+        """One pass over the rows, or two if the means move too far for accurate sums."""
         statistics = self.e_step(parameters)
         moments = self.moments(statistics)
         if not self.are_accurate(moments):
             statistics = self.passes.em_step(parameters, centers=moments.means, with_entropy=self.with_entropy)
             moments = self.moments(statistics)
-        parameters = self.m_step(moments)
-        return parameters, self.lower_bound(statistics, parameters)
+        return statistics, moments
+
+    def e_step(self, parameters: Mixture) -> SufficientStatistics:
+        """Statistics of the rows about the means; ValueError if the likelihood is lost."""
+        statistics = self.passes.em_step(parameters, with_entropy=self.with_entropy)
+        if not math.isfinite(statistics.log_likelihood):
+            raise _lost_likelihood(statistics.log_likelihood)
+        return statistics
 
 
 def _lost_likelihood(value: float) -> ValueError:

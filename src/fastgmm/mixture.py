@@ -48,13 +48,15 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
     n_init : int, default=1
         Number of starts, of which the one with the highest lower bound is kept.
 
-    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, default='kmeans'
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'sample'}, default='kmeans'
         Where the start's responsibilities come from:
 
         - 'kmeans': the clusters of one run of k-means;
         - 'k-means++': one row for each component, chosen by k-means++;
         - 'random': uniform random numbers;
-        - 'random_from_data': one random row for each component.
+        - 'random_from_data': one random row for each component;
+        - 'sample': a mixture fitted to a random sample, much faster than 'kmeans' where there are many rows and not
+          known to scikit-learn. With fewer than 40,000 rows, or 400 for each component, the same as 'kmeans'.
 
     weights_init : array-like of shape (n_components,), default=None
         Initial weights, summing to 1. None: from `init_params`.
