@@ -1,4 +1,4 @@
-"""Time whole default fits of small data, from call to return, beside scikit-learn's.
+"""Time whole default fits of small data, from call to return, beside scikit-learn's; and tiny ones in one long loop.
 
     python benchmarks/small_fits.py
     python benchmarks/small_fits.py --threads 1
@@ -9,14 +9,18 @@ How to read the output: benchmarks/README.md.
 import argparse
 import time
 import warnings
+from contextlib import ExitStack
+from unittest import mock
 
 import numpy as np
 from sklearn import mixture as sklearn_mixture
 from sklearn.exceptions import ConvergenceWarning
 
 import fastgmm
+from fastgmm import _kernels
 from fastgmm._benchmark import Case, describe_machine, limited_threads, make_case
 
+KERNELS = ("closest_pass", "rows_at", "kmeans_pass", "note_moves", "statistics_pass", "em_pass")
 ESTIMATORS = ("GaussianMixture", "BayesianGaussianMixture")
 
 
@@ -24,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, help="hold both to so many threads")
     parser.add_argument("--repeats", type=int, default=41, help="fits of each, in turns (default 41)")
+    parser.add_argument("--fits", type=int, default=10_000, help="fits in the long loop (default 10000)")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     with limited_threads(options.threads) as n_threads:
@@ -34,6 +39,10 @@ def main() -> None:
         for name in ESTIMATORS:
             for X, n_components in make_data():
                 print_row(name, X, n_components, options.repeats)
+        print(f"\n{options.fits:,} fits of GaussianMixture(3, random_state=0) in one loop: microseconds of a fit.\n")
+        print(f"{'N x d, K':>24}{'fit':>9}{'kernels':>9}{'n_iter':>8}")
+        for n_features in (1, 2, 3):
+            print_loop(n_features, options.fits)
 
 
 def make_data() -> list[tuple[np.ndarray, int]]:
@@ -65,6 +74,37 @@ def print_row(name: str, X: np.ndarray, n_components: int, repeats: int) -> None
         for median, spread, model, width in zip((ours, theirs), spreads, models, (10, 11), strict=True)
     ]
     print(f"{name:<24}{size:>14}{cells[0]}{cells[1]}{theirs / ours:>7.2f}", flush=True)
+
+
+def print_loop(n_features: int, n_fits: int) -> None:
+    """All fits timed together; the part of the kernels is that of every tenth of them, timed call by call."""
+    X, _ = make_case(Case("full", 500, n_features, 3))
+    model = fastgmm.GaussianMixture(3, random_state=0).fit(X)
+    begin = time.perf_counter()
+    for _ in range(n_fits):
+        model.fit(X)
+    seconds = time.perf_counter() - begin
+    in_kernels = 0.0
+
+    def timed(kernel):
+        def call(*arguments):
+            nonlocal in_kernels
+            begin = time.perf_counter()
+            try:
+                return kernel(*arguments)
+            finally:
+                in_kernels += time.perf_counter() - begin
+
+        return call
+
+    n_timed = max(1, n_fits // 10)
+    with ExitStack() as stack:
+        for name in KERNELS:
+            stack.enter_context(mock.patch.object(_kernels.active, name, timed(getattr(_kernels.active, name))))
+        for _ in range(n_timed):
+            model.fit(X)
+    size = f"500 x {n_features}, 3"
+    print(f"{size:>24}{1e6 * seconds / n_fits:>9.0f}{1e6 * in_kernels / n_timed:>9.0f}{model.n_iter_:>8}", flush=True)
 
 
 def time_fit(model, X: np.ndarray) -> float:

@@ -199,7 +199,7 @@ def test_random_responsibilities_do_not_depend_on_blocks(monkeypatch, dtype):
 
 
 def many_rows(n_samples=40_000, n_features=3, dtype=np.float64):
-    """The fewest rows of which a sample is drawn for up to 100 components."""
+    """The fewest rows of which a sample is drawn for up to 125 components."""
     return skewed(n_samples, n_features, dtype)
 
 
@@ -287,7 +287,7 @@ def test_sample_start_of_few_rows_is_that_of_kmeans(n_samples):
 
 
 def test_sample_start_of_few_rows_for_each_component_is_that_of_kmeans():
-    np.testing.assert_array_equal(start_of(MANY, 101).means_, start_of(MANY, 101, init_params="kmeans").means_)
+    np.testing.assert_array_equal(start_of(MANY, 126).means_, start_of(MANY, 126, init_params="kmeans").means_)
 
 
 @pytest.mark.parametrize("weight", [1.0, 2.0])

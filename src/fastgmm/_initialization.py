@@ -22,7 +22,7 @@ _BLOCK_ELEMENTS = 2**18
 # The start from a sample, as measured with benchmarks/start.py: rows that k-means needs in all, and for each cluster;
 # rows that EM needs for each free parameter; no sample is larger than this share of the rows.
 _SAMPLE_ROWS = 5_000
-_SAMPLE_ROWS_OF_CLUSTER = 50
+_SAMPLE_ROWS_OF_CLUSTER = 40
 _SAMPLE_ROWS_OF_PARAMETER = 5
 _SAMPLE_SHARE = 8
 _SAMPLE_TRIES = 3
