@@ -25,8 +25,9 @@ LAYERS = (
     ("_em", "_updates"),
     ("_kmeans",),
     ("_passes",),
+    ("_skipping",),
     ("_covariance",),
-    ("_statistics", "_threads"),
+    ("_statistics", "_threads", "_memory"),
     ("_kernels",),
 )
 RANK = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in names}

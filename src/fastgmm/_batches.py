@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm._passes import DataPasses, Mixture
+from fastgmm._covariance import Mixture
+from fastgmm._passes import DataPasses, row_flops
+from fastgmm._skipping import Screen, Screening
 from fastgmm._statistics import SufficientStatistics
 
 Batch = tuple[np.ndarray, np.ndarray | None]  # rows and their weights
@@ -255,6 +257,8 @@ class BatchPasses:
         self._n_components = n_components
         self._n_threads = n_threads
         self._meter = meter
+        flops = row_flops(covariance_type, n_components, self.n_features)
+        self.screening = Screening(survey.sample, survey.n_rows, n_components, covariance_type, flops)
 
     def of_one_component(self, covariance_type: str) -> BatchPasses:
         """Passes over the same rows for a mixture of one component."""
@@ -267,10 +271,14 @@ class BatchPasses:
         return self._survey.first_row
 
     def em_step(
-        self, parameters: Mixture, centers: np.ndarray | None = None, with_entropy: bool = False
+        self,
+        parameters: Mixture,
+        centers: np.ndarray | None = None,
+        with_entropy: bool = False,
+        screen: Screen | None = None,
     ) -> SufficientStatistics:
-        """Statistics of all rows under their responsibilities, about ``centers`` (default: the means)."""
-        return self._merged(lambda passes: passes.em_step(parameters, centers, with_entropy))
+        """As `DataPasses.em_step`, of all rows."""
+        return self._merged(lambda passes: passes.em_step(parameters, centers, with_entropy, screen))
 
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
         """Statistics about ``centers`` where every row belongs to every component."""

@@ -34,6 +34,28 @@ _MAX_SQUARED_SHIFT = {np.dtype(np.float64): 1e3, np.dtype(np.float32): 10.0}
 _NOTHING = 1e-12
 
 
+class Mixture(Protocol):
+    """What a pass over the rows needs to know of a mixture."""
+
+    @property
+    def means(self) -> np.ndarray:
+        """Shape (n_components, n_features)."""
+
+    @property
+    def covariances(self) -> np.ndarray:
+        """In the shape of the covariance type."""
+
+    @property
+    def precisions_cholesky(self) -> np.ndarray:
+        """Factors of the precisions, in the shape of the covariance type."""
+
+    def log_weights(self) -> np.ndarray:
+        """Shape (n_components,)."""
+
+    def log_normalizer(self, covariance_type: str) -> np.ndarray:
+        """What is added to minus half the squared whitened distance to give the log-density, shape (n_components,)."""
+
+
 @dataclass(frozen=True, slots=True)
 class MixtureParameters:
     """Parameters of a Gaussian mixture, all float64; shapes as the covariance type says.
@@ -53,11 +75,16 @@ class MixtureParameters:
     covariances: np.ndarray
     precisions_cholesky: np.ndarray
 
+    def log_weights(self) -> np.ndarray:
+        """Shape (n_components,)."""
+        with np.errstate(divide="ignore"):  # a component of weight 0 has log-weight -inf, and takes no rows
+            return np.log(self.weights)
+
     def log_normalizer(self, covariance_type: str) -> np.ndarray:
         """log w_k plus `log_gaussian_normalizer`."""
-        with np.errstate(divide="ignore"):  # a component of weight 0 has log-weight -inf, and takes no rows
-            log_weights = np.log(self.weights)
-        return log_weights + log_gaussian_normalizer(self.precisions_cholesky, covariance_type, self.means.shape[1])
+        return self.log_weights() + log_gaussian_normalizer(
+            self.precisions_cholesky, covariance_type, self.means.shape[1]
+        )
 
 
 class Moments(NamedTuple):
@@ -165,7 +192,7 @@ def _ill_defined(which: str) -> ValueError:
     )
 
 
-def _transposed_inverses(triangles: np.ndarray) -> np.ndarray:
+def transposed_inverses(triangles: np.ndarray) -> np.ndarray:
     """L^-T for each lower-triangular matrix of a C-contiguous stack: upper-triangular again."""
     inverses = np.empty_like(triangles)
     for k, triangle in enumerate(triangles):
@@ -178,7 +205,7 @@ def _factors_of_inverses(matrices: np.ndarray) -> np.ndarray | None:
     if matrices.shape[-1] == 1:
         return 1.0 / np.sqrt(matrices) if _are_positive(matrices) else None
     try:
-        factors = _transposed_inverses(np.linalg.cholesky(matrices))
+        factors = transposed_inverses(np.linalg.cholesky(matrices))
     except np.linalg.LinAlgError:
         return None
     return factors if np.isfinite(matrices).all() and np.isfinite(factors).all() else None
@@ -205,7 +232,7 @@ def _log_diagonal_sum(matrices: np.ndarray) -> np.ndarray:
 
 def _covariances_of_cholesky(matrices: np.ndarray) -> np.ndarray:
     """(U U^T)^-1 = (U^-T)(U^-T)^T for a stack of upper-triangular U."""
-    inverses = _transposed_inverses(np.ascontiguousarray(matrices.swapaxes(-1, -2)))  # U^T is lower: gives U^-1
+    inverses = transposed_inverses(np.ascontiguousarray(matrices.swapaxes(-1, -2)))  # U^T is lower: gives U^-1
     return inverses.swapaxes(-1, -2) @ inverses
 
 
@@ -600,6 +627,18 @@ def log_gaussian_normalizer(precisions_cholesky: np.ndarray, covariance_type: st
     """log det U_k - d/2 log(2 pi): what a Gaussian log-density adds to its quadratic form, shape (K,) or ()."""
     log_det = COVARIANCE_TYPES[covariance_type].log_det(precisions_cholesky, n_features)
     return log_det - 0.5 * n_features * math.log(2.0 * math.pi)
+
+
+def kernel_parameters(mixture: Mixture, covariance_type: str, dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means, factors (3-D, diagonals as (K, 1, d)) and log-normalizers as the kernels take them for rows of a dtype."""
+    n_features = mixture.means.shape[1]
+    factors = COVARIANCE_TYPES[covariance_type].kernel_precisions_cholesky(mixture.precisions_cholesky, n_features)
+    factors = factors if factors.ndim == 3 else factors[:, np.newaxis]
+    return (
+        np.ascontiguousarray(mixture.means, dtype),
+        np.ascontiguousarray(factors, dtype),
+        mixture.log_normalizer(covariance_type),
+    )
 
 
 def n_free_parameters(covariance_type: str, n_components: int, n_features: int) -> int:

@@ -23,10 +23,10 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm._acceleration import LBFGS
 from fastgmm._batches import ArrayBatches, BatchMeter, BatchPasses, Survey, block_slices
 from fastgmm._checkpoint import Checkpoint
-from fastgmm._covariance import COVARIANCE_TYPES
+from fastgmm._covariance import COVARIANCE_TYPES, Mixture
 from fastgmm._em import EMResult, Progress, run_em
 from fastgmm._initialization import find_start
-from fastgmm._passes import DataPasses, Mixture, total_weight
+from fastgmm._passes import DataPasses, total_weight
 from fastgmm._statistics import SufficientStatistics
 from fastgmm._stream import Stream, counted_rows, effective_rows, step_size, take_step
 from fastgmm._threads import blas_beside_passes, effective_n_threads

@@ -7,29 +7,23 @@ add up; where they end depends on the shapes alone, so results repeat bitwise fo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
 
 from fastgmm import _kernels
-from fastgmm._covariance import COVARIANCE_TYPES
+from fastgmm._covariance import COVARIANCE_TYPES, Mixture, kernel_parameters
+from fastgmm._memory import aligned_empty
+from fastgmm._skipping import Screen, Screening, screen_workspaces
 from fastgmm._statistics import SufficientStatistics
 from fastgmm._threads import effective_n_threads
 
 BLOCK_ROWS = _kernels.active.BLOCK
 
-_ALIGNMENT = 64
 _CHUNK_FLOPS = 5e9  # of one thread: about half a second with the plainest variant
 _THREAD_FLOPS = 2e6  # what makes waking one more thread worth it: some 50 us of work
 _SCORE_ROWS = 2**16  # log-densities held at a time when only their sum is wanted
-
-
-def aligned_empty(size: int, dtype) -> np.ndarray:
-    """Uninitialized 1-D array that starts on a cache line."""
-    itemsize = np.dtype(dtype).itemsize
-    raw = np.empty(size + _ALIGNMENT // itemsize, dtype)
-    return raw[(-raw.ctypes.data % _ALIGNMENT) // itemsize :][:size]
 
 
 class _Walk:
@@ -53,19 +47,10 @@ class _Walk:
             yield slice(start, min(start + self.chunk, self.n_samples))
 
 
-class Mixture(Protocol):
-    """What the passes need to know of a mixture."""
-
-    @property
-    def means(self) -> np.ndarray:
-        """Shape (n_components, n_features)."""
-
-    @property
-    def precisions_cholesky(self) -> np.ndarray:
-        """Factors of the precisions, in the shape of the covariance type."""
-
-    def log_normalizer(self, covariance_type: str) -> np.ndarray:
-        """What is added to minus half the squared whitened distance to give the log-density, shape (n_components,)."""
+def row_flops(covariance_type: str, n_components: int, n_features: int) -> float:
+    """Operations of a pass for each row, with some for the softmax."""
+    full = COVARIANCE_TYPES[covariance_type].structure == "full"
+    return 2.0 * n_components * (n_features * (n_features + 5) + 10 if full else 5 * n_features + 10)
 
 
 class DataPasses:
@@ -90,11 +75,14 @@ class DataPasses:
         self.covariance_type = covariance_type
         self._type = COVARIANCE_TYPES[covariance_type]
         n_features = self.n_features
-        per_component = n_features * (n_features + 5) if self._type.structure == "full" else 5 * n_features
         n_factors = self._type.scatter_shape(n_components, n_features)[0]
         factors = (n_factors, n_features if self._type.structure == "full" else 1)
-        self._walk = _Walk(self.X, n_components, factors, 2.0 * n_components * (per_component + 10), n_threads)
+        flops = row_flops(covariance_type, n_components, n_features)
+        self._walk = _Walk(self.X, n_components, factors, flops, n_threads)
         self.n_threads = self._walk.n_threads
+        self.screening = Screening(self.X, len(self.X), n_components, covariance_type, flops)
+        self._screen_shape: tuple[int, ...] = ()
+        self.counts = np.zeros((self.n_threads, 8), np.int64)  # of pairs that the screened passes looked at
 
     def of_one_component(self, covariance_type: str) -> DataPasses:
         """Passes over the same rows for a mixture of one component."""
@@ -105,21 +93,40 @@ class DataPasses:
         return self.X[0].astype(np.float64)
 
     def em_step(
-        self, parameters: Mixture, centers: np.ndarray | None = None, with_entropy: bool = False
+        self,
+        parameters: Mixture,
+        centers: np.ndarray | None = None,
+        with_entropy: bool = False,
+        screen: Screen | None = None,
     ) -> SufficientStatistics:
-        """Statistics of the rows under their responsibilities, about ``centers`` (default: the means)."""
+        """Statistics of the rows under their responsibilities, about ``centers`` (default: the means).
+
+        With a ``screen``, of the same parameters, pairs of row and component are skipped that cannot matter."""
         means, factors, log_const = self._kernel_parameters(parameters)
         centers = means if centers is None else self._as_data(centers)
         statistics = self._zeros(centers)
         scatter = _as_3d(statistics.scatter)
+        em_pass: Callable[..., tuple[float, float]] = _kernels.active.em_pass
+        further: tuple = ()
+        if screen is not None:
+            em_pass = _kernels.active.screened_em_pass
+            further = (*screen.arguments(), *self._screen_workspaces(screen), self.counts)
         for rows in self._walk.slices():
-            log_likelihood, entropy = _kernels.active.em_pass(
+            log_likelihood, entropy = em_pass(
                 self.X[rows], _part(self.sample_weight, rows), means, centers, factors, log_const, statistics.nk,
                 statistics.sum_x, scatter, with_entropy, self._walk.workspace, self._walk.sums, self.n_threads,
+                *further,
             )  # fmt: skip
             statistics.log_likelihood += log_likelihood
             statistics.entropy += entropy
         return statistics
+
+    def _screen_workspaces(self, screen: Screen) -> tuple[np.ndarray, ...]:
+        """Kept for the next pass: to get so much memory anew each time would cost some percent."""
+        if screen.workspace_shape() != self._screen_shape:
+            self._screen_shape = screen.workspace_shape()
+            self._workspaces = screen_workspaces(screen, self.dtype, self.n_threads)
+        return self._workspaces
 
     def statistics_from_labels(self, labels: np.ndarray, centers: np.ndarray) -> SufficientStatistics:
         """Statistics about ``centers`` with responsibility 1 for each row's label (int32)."""
@@ -200,12 +207,7 @@ class DataPasses:
 
     def _kernel_parameters(self, parameters: Mixture) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means, factors and log-normalizers as the kernels take them."""
-        factors = self._type.kernel_precisions_cholesky(parameters.precisions_cholesky, self.X.shape[1])
-        return (
-            self._as_data(parameters.means),
-            self._as_data(_as_3d(factors)),
-            parameters.log_normalizer(self.covariance_type),
-        )
+        return kernel_parameters(parameters, self.covariance_type, self.dtype)
 
     def _given_statistics(self, blocks, centers) -> SufficientStatistics:
         centers = self._as_data(centers)

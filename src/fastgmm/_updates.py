@@ -8,12 +8,21 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, Moments, estimate_moments, is_accurate, m_step
-from fastgmm._passes import Mixture
+from fastgmm._covariance import (
+    COVARIANCE_TYPES,
+    Mixture,
+    MixtureParameters,
+    Moments,
+    estimate_moments,
+    is_accurate,
+    m_step,
+)
+from fastgmm._skipping import units_lost
 from fastgmm._statistics import SufficientStatistics
 
 P = TypeVar("P", bound=Mixture)
@@ -74,24 +83,36 @@ class Updates(ABC, Generic[P]):
     def are_accurate(self, moments: Moments) -> bool:
         return is_accurate(moments, moments.covariances, self.covariance_type, self.dtype)
 
+    def units_lost(self, parameters: P, statistics: SufficientStatistics, moments: Moments) -> float:
+        """As `_skipping.units_lost`."""
+        return self._units_lost(parameters, statistics, moments, 0.0, moments.covariances)
+
+    def _units_lost(self, parameters, statistics, moments, prior_mass, covariances) -> float:
+        expected = np.exp(parameters.log_weights()) * statistics.total_weight
+        variances, found = (self.covariance.variances(each) for each in (parameters.covariances, covariances))
+        return units_lost(expected, moments.nk, moments.nk + prior_mass, variances, found)
+
     def iterate(self, parameters: P) -> tuple[P, float]:
         """E step, M step and bound."""
         statistics, moments = self.accurate_e_step(parameters)
         parameters = self.m_step(moments)
         return parameters, self.lower_bound(statistics, parameters)
 
-    def accurate_e_step(self, parameters: Mixture) -> tuple[SufficientStatistics, Moments]:
-        """One pass over the rows, or two if the means move too far for accurate sums."""
-        statistics = self.e_step(parameters)
+    def accurate_e_step(self, parameters: P) -> tuple[SufficientStatistics, Moments]:
+        """One pass over the rows, or two if the means move too far for accurate sums, or a component shrinks too much
+        for what was skipped not to matter."""
+        screen = self.passes.screening.screen(parameters)
+        statistics = self.e_step(parameters, screen)
         moments = self.moments(statistics)
-        if not self.are_accurate(moments):
+        settled = self.passes.screening.settle(partial(self.units_lost, parameters, statistics, moments))
+        if not self.are_accurate(moments) or (screen is not None and not settled):
             statistics = self.passes.em_step(parameters, centers=moments.means, with_entropy=self.with_entropy)
             moments = self.moments(statistics)
         return statistics, moments
 
-    def e_step(self, parameters: Mixture) -> SufficientStatistics:
+    def e_step(self, parameters: P, screen: Screen | None = None) -> SufficientStatistics:
         """Statistics of the rows about the means; ValueError if the likelihood is lost."""
-        statistics = self.passes.em_step(parameters, with_entropy=self.with_entropy)
+        statistics = self.passes.em_step(parameters, with_entropy=self.with_entropy, screen=screen)
         if not math.isfinite(statistics.log_likelihood):
             raise _lost_likelihood(statistics.log_likelihood)
         return statistics

@@ -138,13 +138,17 @@ class VariationalParameters:
     covariances: np.ndarray
     precisions_cholesky: np.ndarray
 
+    def log_weights(self) -> np.ndarray:
+        """E[log pi_k]."""
+        return self.weight_prior.expected_log_weights(self.weight_concentration)
+
     def log_normalizer(self, covariance_type: str) -> np.ndarray:
         """What E[log pi_k] and the expectations over means and precisions add to the quadratic form."""
         n_features = self.means.shape[1]
         nu = self.degrees_of_freedom
         expected_log_det = digamma(_halves(nu, n_features)).sum(axis=0) + n_features * (math.log(2.0) - np.log(nu))
         return (
-            self.weight_prior.expected_log_weights(self.weight_concentration)
+            self.log_weights()
             + log_gaussian_normalizer(self.precisions_cholesky, covariance_type, n_features)
             + 0.5 * (expected_log_det - n_features / self.mean_precision)
         )
@@ -201,8 +205,17 @@ class VariationalBayes(Updates[VariationalParameters]):
     def are_accurate(self, moments: Moments) -> bool:
         if super().are_accurate(moments):  # all the more with what the prior adds
             return True
+        return is_accurate(moments, self._with_prior(moments), self.covariance_type, self.dtype)
+
+    def units_lost(self, parameters, statistics, moments: Moments) -> float:
+        priors = self.priors
+        mass = min(priors.weight_concentration, priors.mean_precision, priors.degrees_of_freedom)
+        return self._units_lost(parameters, statistics, moments, mass, self._with_prior(moments))
+
+    def _with_prior(self, moments: Moments) -> np.ndarray:
+        """The covariances with what the prior adds to each."""
         prior_share = self.priors.covariance / self.covariance.per_covariance(self.covariance.masses(moments.nk))
-        return is_accurate(moments, moments.covariances + prior_share, self.covariance_type, self.dtype)
+        return moments.covariances + prior_share
 
     def m_step(self, moments: Moments) -> VariationalParameters:
         priors, covariance = self.priors, self.covariance

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 _Real = NDArray[np.float64] | NDArray[np.float32]
 _Float64 = NDArray[np.float64]
+_Float32 = NDArray[np.float32]
 
 OPENMP: bool
 BLOCK: int
@@ -28,6 +29,61 @@ def em_pass(
     sums: _Float64,
     n_threads: int,
 ) -> tuple[float, float]: ...
+def screen_workspace_sizes(
+    n_features: int, block: int, n_components: int, n_first: int, n_all: int, width: int, n_threads: int
+) -> tuple[int, int, int]: ...
+def screened_em_pass(
+    X: _Real,
+    sample_weight: _Float64 | None,
+    means: _Real,
+    centers: _Real,
+    factors: _Real,
+    log_const: _Float64,
+    nk: _Float64,
+    sum_x: _Float64,
+    scatter: _Float64,
+    with_entropy: bool,
+    workspace: _Real,
+    sums: _Float64,
+    n_threads: int,
+    center: _Float64,
+    scale: _Float64,
+    limits: _Float64,
+    P: _Float64,
+    screen_means: _Float32,
+    first_factors: _Float32,
+    all_factors: _Float32,
+    constants: _Float64,
+    cut: float,
+    slope: float,
+    block: int,
+    reals: _Real,
+    floats: _Float32,
+    integers: NDArray[np.int32],
+    counts: NDArray[np.int64],
+) -> tuple[float, float]: ...
+def count_pairs(
+    X: _Real,
+    means: _Real,
+    factors: _Real,
+    log_const: _Float64,
+    center: _Float64,
+    scale: _Float64,
+    limits: _Float64,
+    P: _Float64,
+    screen_means: _Float32,
+    first_factors: _Float32,
+    all_factors: _Float32,
+    constants: _Float64,
+    cut: float,
+    slope: float,
+    block: int,
+    packed_factors: _Real,
+    reals: _Real,
+    floats: _Float32,
+    integers: NDArray[np.int32],
+    counts: NDArray[np.int64],
+) -> bool: ...
 def statistics_pass(
     X: _Real,
     sample_weight: _Float64 | None,

@@ -1,2 +1,3 @@
 include "passes.pxi"
+include "skipping.pxi"
 include "kmeans.pxi"

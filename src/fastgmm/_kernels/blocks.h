@@ -69,12 +69,9 @@ INLINE void NAME(pack_few)(const REAL *RESTRICT X, int d, const int columns, int
         for (int j = 0; j < columns; j++) xt[j * STRIDE + i] = X[(ptrdiff_t)i * d + j];
 }
 
-/* LANES rows by LANES columns, of which the first `columns` are stored; as many numbers of each row are read. */
-INLINE void NAME(transpose_square)(const REAL *RESTRICT X, int d, int columns, REAL *RESTRICT xt)
+/* Transposes a square of LANES vectors. */
+INLINE void NAME(transpose)(VEC *t)
 {
-    VEC t[LANES];
-#pragma GCC unroll 16
-    for (int l = 0; l < LANES; l++) t[l] = *(const NAME(unaligned) *)(X + (ptrdiff_t)l * d);
 #pragma GCC unroll 4
     for (int unit = 1; unit < LANES; unit *= 2)
 #pragma GCC unroll 16
@@ -84,6 +81,15 @@ INLINE void NAME(transpose_square)(const REAL *RESTRICT X, int d, int columns, R
                 NAME(pairs)(unit, t[a], t[a + unit], &even, &odd);
                 t[a] = even, t[a + unit] = odd;
             }
+}
+
+/* LANES rows by LANES columns, of which the first `columns` are stored; as many numbers of each row are read. */
+INLINE void NAME(transpose_square)(const REAL *RESTRICT X, int d, int columns, REAL *RESTRICT xt)
+{
+    VEC t[LANES];
+#pragma GCC unroll 16
+    for (int l = 0; l < LANES; l++) t[l] = *(const NAME(unaligned) *)(X + (ptrdiff_t)l * d);
+    NAME(transpose)(t);
 #pragma GCC unroll 16
     for (int l = 0; l < LANES; l++)
         if (l < columns) NAME(store)(xt + l * STRIDE, t[l]);

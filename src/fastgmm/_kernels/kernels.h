@@ -1,4 +1,4 @@
-/* The block functions of blocks.h for float64 (suffix _f64) and float32 (_f32). */
+/* The block functions of blocks.h and skipping.h for float64 (suffix _f64) and float32 (_f32). */
 #ifndef FASTGMM_KERNELS_H
 #define FASTGMM_KERNELS_H
 
@@ -32,6 +32,7 @@ INLINE void prefetch_slice(const char *ahead, ptrdiff_t bytes, int part, int par
 #define PAIRS PAIRS_f64
 #define unaligned_f64 vec_f64_u
 #include "blocks.h"
+#include "skipping.h"
 #undef SUFFIX
 #undef REAL
 #undef REAL_MAX
@@ -51,6 +52,9 @@ INLINE void prefetch_slice(const char *ahead, ptrdiff_t bytes, int part, int par
 #define PAIRS PAIRS_f32
 #define unaligned_f32 vec_f32_u
 #include "blocks.h"
+#include "skipping.h"
+
+#include "screen.h"
 
 /* The order in which accumulate_full keeps a scatter of d features: how many numbers, and their way into a full row-major matrix. */
 static ptrdiff_t scatter_size(int d)

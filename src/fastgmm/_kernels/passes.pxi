@@ -187,6 +187,14 @@ cdef void log_probs(const real* xt, int padded, Shape s, const real* means, cons
         prefetch_slice(ahead, ahead_bytes, k, s.n_components)
 
 
+cdef void finish_softmax(real* peak, real* total, int padded, Shape s, real* entropy) noexcept nogil:
+    """peak <- log p(x), total <- its inverse, entropy <- that of the responsibilities, unless it is NULL."""
+    if real is double:
+        log_likelihoods_f64(peak, total, padded, s.root, entropy)
+    else:
+        log_likelihoods_f32(peak, total, padded, s.root, entropy)
+
+
 cdef void softmax(real* p, int padded, Shape s, real* peak, real* inverse, real* entropy) noexcept nogil:
     """For the statistics: p <- exp(p - peak), inverse <- 1 / their sum (of squares), peak <- log p(x), and unless it is NULL entropy <-
     -sum_k resp log resp."""
@@ -195,13 +203,12 @@ cdef void softmax(real* p, int padded, Shape s, real* peak, real* inverse, real*
             softmax_roots_f64(p, s.n_components, padded, peak, inverse, entropy)
         else:
             softmax_sums_f64(p, s.n_components, padded, peak, inverse, entropy)
-        log_likelihoods_f64(peak, inverse, padded, s.root, entropy)
     else:
         if s.root:
             softmax_roots_f32(p, s.n_components, padded, peak, inverse, entropy)
         else:
             softmax_sums_f32(p, s.n_components, padded, peak, inverse, entropy)
-        log_likelihoods_f32(peak, inverse, padded, s.root, entropy)
+    finish_softmax(peak, inverse, padded, s, entropy)
 
 
 cdef void softmax_all(real* p, int padded, Shape s, real* peak, real* inverse) noexcept nogil:
@@ -222,13 +229,28 @@ cdef void scales(const double* weights, const real* inverse, int m, int padded, 
         row_scales_f32(weights, inverse, m, padded, s.root, scale)
 
 
+cdef void accumulate_one(const real* xt, int padded, Shape s, Py_ssize_t k, const real* centers, real* p, const real* scale, real* z,
+                         double* sums) noexcept nogil:
+    """sums (nk, sum_x, scatter) of component k += those of the rows in xt, of which p and scale belong to it."""
+    cdef double* sum_x = sums + s.n_components + k * s.d
+    cdef double* scatter = sums + s.n_components * (1 + <Py_ssize_t>s.d) + (k * scatter_length(s) if s.n_factors > 1 else 0)
+    if s.diag:
+        if real is double:
+            accumulate_diag_f64(xt, padded, s.d, 1, centers + k * s.d, p, scale, sums + k, sum_x, scatter)
+        else:
+            accumulate_diag_f32(xt, padded, s.d, 1, centers + k * s.d, p, scale, sums + k, sum_x, scatter)
+    elif real is double:
+        accumulate_full_f64(xt, padded, s.d, centers + k * s.d, p, scale, z, sums + k, sum_x, scatter)
+    else:
+        accumulate_full_f32(xt, padded, s.d, centers + k * s.d, p, scale, z, sums + k, sum_x, scatter)
+
+
 cdef void accumulate(const real* xt, int padded, Shape s, const real* centers, real* p, const real* scale, real* z,
                      double* sums) noexcept nogil:
     """sums (nk, sum_x, scatter) += those of the block, about the centers."""
     cdef Py_ssize_t k
     cdef double* sum_x = sums + s.n_components
     cdef double* scatter = sum_x + <Py_ssize_t>s.n_components * s.d
-    cdef Py_ssize_t stride = 0 if s.n_factors < s.n_components else scatter_length(s)
     if s.diag:
         if real is double:
             accumulate_diag_f64(xt, padded, s.d, s.n_components, centers, p, scale, sums, sum_x, scatter)
@@ -236,39 +258,37 @@ cdef void accumulate(const real* xt, int padded, Shape s, const real* centers, r
             accumulate_diag_f32(xt, padded, s.d, s.n_components, centers, p, scale, sums, sum_x, scatter)
         return
     for k in range(s.n_components):
-        if real is double:
-            accumulate_full_f64(xt, padded, s.d, centers + k * s.d, p + k * STRIDE, scale, z, sums + k, sum_x + k * s.d,
-                                scatter + k * stride)
-        else:
-            accumulate_full_f32(xt, padded, s.d, centers + k * s.d, p + k * STRIDE, scale, z, sums + k, sum_x + k * s.d,
-                                scatter + k * stride)
+        accumulate_one(xt, padded, s, k, centers, p + k * STRIDE, scale, z, sums)
 
 
-cdef void em_rows(const real* X, const double* weights, Py_ssize_t start, Py_ssize_t stop, Shape s, const real* means, const real* centers,
-                  const real* packed, const double* log_const, bint with_entropy, real* xt, double* sums) noexcept nogil:
-    """The fused pass over rows start .. stop: log-densities, responsibilities, statistics."""
+cdef void em_block(const real* X, const double* w, int m, Shape s, const real* means, const real* centers, const real* packed,
+                   const double* log_const, bint with_entropy, Py_ssize_t ahead_bytes, real* xt, double* sums) noexcept nogil:
+    """The fused pass over a block: log-densities, responsibilities, statistics."""
     cdef real* z = xt + s.d * STRIDE
     cdef real* p = z + s.d * STRIDE
     cdef real* peak = p + <Py_ssize_t>s.n_components * STRIDE
     cdef real* inverse = peak + STRIDE
     cdef real* scale = inverse + STRIDE
     cdef real* entropy = scale + STRIDE if with_entropy else NULL
+    cdef int padded = pack(X, m, s.d, xt)
+    log_probs(xt, padded, s, means, packed, log_const, <const char*>(X + m * s.d), ahead_bytes, s.root, p)
+    softmax(p, padded, s, peak, inverse, entropy)
+    sums[0] += weighted_sum(peak, w, m)
+    if with_entropy:
+        sums[1] += weighted_sum(entropy, w, m)
+    scales(w, inverse, m, padded, s, scale)
+    accumulate(xt, padded, s, centers, p, scale, z, sums + 2)
+
+
+cdef void em_rows(const real* X, const double* weights, Py_ssize_t start, Py_ssize_t stop, Shape s, const real* means, const real* centers,
+                  const real* packed, const double* log_const, bint with_entropy, real* xt, double* sums) noexcept nogil:
     cdef Py_ssize_t first, block
-    cdef int m, padded
-    cdef const double* w
+    cdef int m
     for block in range(n_blocks(stop - start)):
         first = start + block * BLOCK_ROWS
         m = min(BLOCK_ROWS, stop - first)
-        w = weights + first if weights != NULL else NULL
-        padded = pack(X + first * s.d, m, s.d, xt)
-        log_probs(xt, padded, s, means, packed, log_const, <const char*>(X + (first + m) * s.d),
-                  min(BLOCK_ROWS, stop - first - m) * s.d * sizeof(real), s.root, p)
-        softmax(p, padded, s, peak, inverse, entropy)
-        sums[0] += weighted_sum(peak, w, m)
-        if with_entropy:
-            sums[1] += weighted_sum(entropy, w, m)
-        scales(w, inverse, m, padded, s, scale)
-        accumulate(xt, padded, s, centers, p, scale, z, sums + 2)
+        em_block(X + first * s.d, weights + first if weights != NULL else NULL, m, s, means, centers, packed, log_const, with_entropy,
+                 min(BLOCK_ROWS, stop - first - m) * s.d * sizeof(real), xt, sums)
 
 
 cdef double weighted_sum(const real* x, const double* weights, int m) noexcept nogil:

@@ -1,0 +1,146 @@
+/* What skipping.pxi does to a block of rows beside the functions of blocks.h: gathering rows by number, and sums over lists of pairs
+ * (row, component) in place of arrays over rows x components.  Instantiated by kernels.h for float64 and float32.
+ *
+ * A list of pairs is two arrays, the rows' numbers within the block and a number for each pair.
+ */
+#define VEC NAME(vec)
+#define LANES NAME(LANES)
+#define EXP NAME(exp)
+
+/* Like pack_rows, for the rows listed: feature j of the a-th at xt[j * STRIDE + a].  X has rows `width` apart, and `readable` numbers in all;
+ * the padding repeats the last row. */
+static void NAME(pack_listed)(const REAL *RESTRICT X, int width, int d, ptrdiff_t readable, const uint16_t *RESTRICT rows, int n, int padded,
+                              REAL *RESTRICT xt)
+{
+    const ptrdiff_t last_safe = d >= LANES ? UINT16_MAX : readable < LANES ? -1 : (readable - LANES) / width; /* a vector can be read there */
+    const int columns = d < LANES ? d : LANES;
+    for (int i = 0; i < padded; i += LANES) {
+        const REAL *row[LANES];
+        int safe = 1;
+        for (int l = 0; l < LANES; l++) {
+            int r = rows[i + l < n ? i + l : n - 1];
+            row[l] = X + (ptrdiff_t)r * width;
+            safe &= r <= last_safe;
+        }
+        if (d > 4 && LANES > 1 && safe)
+            for (int j = 0; j < d; j += LANES) {
+                int first = j + LANES <= d || d < LANES ? j : d - LANES;
+                VEC t[LANES];
+#pragma GCC unroll 16
+                for (int l = 0; l < LANES; l++) t[l] = *(const NAME(unaligned) *)(row[l] + first);
+                NAME(transpose)(t);
+#pragma GCC unroll 16
+                for (int l = 0; l < LANES; l++)
+                    if (l < columns) NAME(store)(xt + (first + l) * STRIDE + i, t[l]);
+            }
+        else
+            for (int j = 0; j < d; j++)
+                for (int l = 0; l < LANES; l++) xt[j * STRIDE + i + l] = row[l][j];
+    }
+}
+
+/* The rows' coordinates z = (x - center) P for the screen, in float64 until they are stored: z (m, width) and, feature-major, the first
+ * `n_first` as zt.  `scale` ends with zeros up to a multiple of 8.  Rows farther out than the screen's roundings were bounded for, or not finite, get NaN, which no screen drops. */
+static void NAME(project_rows)(const REAL *RESTRICT X, int m, int padded, int d, const double *RESTRICT center, const double *RESTRICT scale,
+                               const double *RESTRICT P, int width, int n_first, const double *RESTRICT limits, float *RESTRICT z,
+                               float *RESTRICT zt)
+{
+    enum { ROWS = 4, CHUNK = 32, VECS = 8 / LANES_f64 };
+    const float limit = (float)limits[1];
+    for (int i = 0; i < m; i += ROWS) {
+        int count = m - i < ROWS ? m - i : ROWS;
+        double reach[ROWS][8] = {{0}};
+        for (int c = 0; c < width; c += 8) {
+            vec_f64 sums[ROWS][VECS];
+            memset(sums, 0, sizeof sums);
+            for (int first = 0; first < d; first += CHUNK) {
+                double x[ROWS][CHUNK];
+                int columns = d - first < CHUNK ? d - first : CHUNK;
+                for (int r = 0; r < ROWS; r++) {
+                    const REAL *row = X + (ptrdiff_t)(r < count ? i + r : i) * d + first;
+                    for (int j = 0; j < columns; j++) x[r][j] = row[j] - center[first + j];
+                    for (int j = columns; j % 8; j++) x[r][j] = 0;
+                    if (c == 0)
+                        for (int j = 0; j < columns; j += 8)
+                            for (int l = 0; l < 8; l++) reach[r][l] += fabs(x[r][j + l]) * scale[first + j + l];
+                }
+                for (int j = 0; j < columns; j++) {
+                    const double *p = P + (ptrdiff_t)(first + j) * width + c;
+#pragma GCC unroll 4
+                    for (int v = 0; v < VECS; v++) {
+                        vec_f64 direction = *(const vec_f64_u *)(p + v * LANES_f64);
+#pragma GCC unroll 4
+                        for (int r = 0; r < ROWS; r++) sums[r][v] += x[r][j] * direction;
+                    }
+                }
+            }
+            for (int r = 0; r < count; r++) {
+                double out[8];
+                memcpy(out, sums[r], sizeof out);
+                for (int l = 0; l < 8; l++) z[(i + r) * width + c + l] = (float)out[l];
+            }
+        }
+        for (int r = 0; r < count; r++) {
+            float *coordinates = z + (i + r) * width;
+            const double *a = reach[r], far = ((a[0] + a[1]) + (a[2] + a[3])) + ((a[4] + a[5]) + (a[6] + a[7]));
+            int outside = !(far <= limits[0]);
+            for (int c = 0; c < width; c++) outside += !(fabsf(coordinates[c]) <= limit);
+            if (outside)
+                for (int c = 0; c < width; c++) coordinates[c] = NAN;
+            for (int c = 0; c < n_first; c++) zt[c * STRIDE + i + r] = coordinates[c];
+        }
+    }
+    for (int c = 0; c < n_first; c++)
+        for (int i = m; i < padded; i++) zt[c * STRIDE + i] = 0;
+}
+
+/* peak_i = the largest v of the row's pairs */
+static void NAME(raise_peaks)(const REAL *RESTRICT v, const uint16_t *RESTRICT rows, int n, REAL *RESTRICT peak)
+{
+    for (int a = 0; a < n; a++) peak[rows[a]] = v[a] > peak[rows[a]] ? v[a] : peak[rows[a]];
+}
+
+/* Of the pairs of one component those with slope v + constant >= peak, whose v becomes v - peak; returns how many.  They may be kept in place. */
+static int NAME(keep_pairs)(const REAL *v, const uint16_t *rows, int n, REAL slope, REAL constant, const REAL *RESTRICT peak, REAL *kept,
+                            uint16_t *kept_rows)
+{
+    int count = 0;
+    for (int a = 0; a < n; a++) {
+        uint16_t i = rows[a];
+        REAL x = v[a], most = peak[i];
+        kept[count] = x - most;
+        kept_rows[count] = i;
+        count += !(slope * x + constant < most);
+    }
+    return count;
+}
+
+/* v <- exp(v); total_i += exp(v) (with `root` its square), and spread_i += v times that unless it is NULL. */
+INLINE void NAME(sum_pairs)(REAL *RESTRICT v, const uint16_t *RESTRICT rows, int n, const int root, REAL *RESTRICT total, REAL *RESTRICT spread)
+{
+    const REAL cut = root ? EXP_CUT_EM / 2 : EXP_CUT_EM;
+    REAL x[64];
+    for (int first = 0; first < n; first += 64) {
+        int count = n - first < 64 ? n - first : 64;
+        REAL *RESTRICT t = v + first;
+        for (int a = 0; a < count; a++) x[a] = EXP(t[a], cut);
+        for (int a = 0; a < count; a++) {
+            uint16_t i = rows[first + a];
+            REAL term = root ? x[a] * x[a] : x[a];
+            total[i] += term;
+            if (spread) spread[i] += term * (t[a] > cut ? t[a] : cut);
+            t[a] = x[a];
+        }
+    }
+}
+
+/* a_n = scale of the listed rows, 0 in the padding of both */
+static void NAME(take_scales)(const REAL *RESTRICT scale, const uint16_t *RESTRICT rows, int n, int padded, REAL *RESTRICT v, REAL *RESTRICT taken)
+{
+    for (int a = 0; a < n; a++) taken[a] = scale[rows[a]];
+    for (int a = n; a < padded; a++) v[a] = taken[a] = 0;
+}
+
+#undef VEC
+#undef LANES
+#undef EXP

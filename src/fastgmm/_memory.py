@@ -1,0 +1,12 @@
+"""Arrays as the kernels need them."""
+
+import numpy as np
+
+_ALIGNMENT = 64
+
+
+def aligned_empty(size: int, dtype) -> np.ndarray:
+    """Uninitialized 1-D array that starts on a cache line."""
+    itemsize = np.dtype(dtype).itemsize
+    raw = np.empty(size + _ALIGNMENT // itemsize, dtype)
+    return raw[(-raw.ctypes.data % _ALIGNMENT) // itemsize :][:size]

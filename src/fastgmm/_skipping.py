@@ -1,0 +1,374 @@
+r"""What a pass of EM may leave out: the screens through which `_kernels/skipping.pxi` sees pairs (row, component).
+
+Its head says which pairs do not count, and why bounds of their distances from a few projections of the rows find most
+of them. Here the directions of the projections are chosen, from the parameters alone, and a few rows are tried to see
+how many directions pay, if any do.
+
+Directions :math:`P` are those in which the components lie farthest apart compared with their own width (Fisher's): the
+generalized eigenvectors of the covariances between and within components. The coordinates :math:`z = P^T (x - c)` then
+have about unit width in each component, so that float32 can hold a screen.
+
+Rounding. With :math:`u = 2^{-24}`, a component's projected covariance :math:`S = L L^T`, :math:`U = L^{-T}`, and
+:math:`y = U^T (z - z_k)` computed as :math:`\hat y`, in m directions and with coordinates up to Z,
+
+.. math::
+    \|\hat y - y\| \le \rho \|y\| + \delta, \qquad
+    \rho = (m + 6) u \|L\|_F \|U\|_F, \qquad
+    \delta = 2.5 u \sqrt m Z \|U\|_F
+
+(the sums and products, and what z and :math:`z_k` lost when they were stored), so that for any :math:`\theta` in (0, 1)
+
+.. math::
+    \|y\|^2 \ge \frac{(1 - \theta) \|\hat y\|^2 - \delta^2 / \theta}{(1 + \rho)^2} .
+
+S is enlarged by more than its own rounding, which can only lower the bound, and keeps :math:`\rho` small.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+
+from fastgmm import _kernels
+from fastgmm._covariance import COVARIANCE_TYPES, Mixture, kernel_parameters, transposed_inverses
+from fastgmm._memory import aligned_empty
+
+BLOCK_ROWS = _kernels.active.BLOCK
+
+ENABLED = True  # for tests and benchmarks, which compare with dense passes
+
+_S = 256.0  # s of skipping.pxi: log q <= log s - 1 + q / s is nearly equal around it
+_THETA = 2.0**-8
+_UNIT = 2.0**-24
+_MOST_DIRECTIONS = 64
+_DIRECTIONS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
+_LEAST_COMPONENTS = 8
+_LEAST_FLOPS = 1e9  # of a dense pass, next to which trials and screens cost nothing
+_MOST_ROWS = 2048  # of a screened block, and of its features and bounds
+_BLOCK_NUMBERS = 2**16
+_BLOCK_PAIRS = 2**20
+_LONGEST_PAUSE = 16  # passes without a trial
+_WORTH = 0.8  # the share of the dense cost, by the model, from which on a screen is used
+_MOST_LOST = 450.0  # units of rounding: 1e-13 in float64
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What `screened_em_pass` needs beyond what `em_pass` does, for K components and m directions in all.
+
+    Attributes
+    ----------
+    center : ndarray of shape (n_features,)
+    scale : ndarray of shape (n_features rounded up to a multiple of 8,)
+        Zero at the end.
+    limits : ndarray of shape (2,)
+        What the sum of |x - center| * scale and the coordinates may be at most, for the roundings to be bounded.
+    directions : ndarray of shape (n_features, m rounded up to a multiple of 8)
+    means : ndarray of shape (K, m), float32
+        The means' coordinates.
+    first_factors, all_factors : ndarray of shape (K, first m, first m) and (K, m, m), float32
+    constants : ndarray of shape (6, K)
+        As `skipping.pxi` names them.
+    cut, slope : float
+    block : int
+        Rows looked at together.
+    """
+
+    center: np.ndarray
+    scale: np.ndarray
+    limits: np.ndarray
+    directions: np.ndarray
+    means: np.ndarray
+    first_factors: np.ndarray
+    all_factors: np.ndarray
+    constants: np.ndarray
+    cut: float
+    slope: float
+    block: int
+
+    def arguments(self) -> tuple:
+        """In the kernel's order."""
+        return (self.center, self.scale, self.limits, self.directions, self.means, self.first_factors, self.all_factors,
+                self.constants, self.cut, self.slope, self.block)  # fmt: skip
+
+    def workspace_shape(self) -> tuple[int, int, int, int, int, int]:
+        """Features, rows in a block, components, first and all directions, width of the coordinates."""
+        return (
+            len(self.center),
+            self.block,
+            len(self.means),
+            self.first_factors.shape[1],
+            self.all_factors.shape[1],
+            self.directions.shape[1],
+        )
+
+
+class Directions:
+    """Directions in which the components lie farthest apart for their width, at most _MOST_DIRECTIONS, the best first.
+
+    Screens are right for any directions: those of earlier parameters will do.
+
+    Attributes
+    ----------
+    center, scale : ndarray of shape (n_features,)
+        The mean of all rows, and the inverses of their standard deviations.
+    vectors : ndarray of shape (n_features, n_directions)
+    largest : float
+        Largest size of an entry, the features taken in units of their standard deviations.
+    """
+
+    def __init__(self, parameters: Mixture, covariance_type: str):
+        K, d = parameters.means.shape
+        log_weights = parameters.log_weights()
+        weights = np.exp(log_weights - log_weights.max())
+        weights /= weights.sum()
+        within = np.tensordot(weights, COVARIANCE_TYPES[covariance_type].spread(parameters.covariances, K, d), axes=1)
+        within = within if within.ndim == 2 else np.diag(within)
+        self.center = weights @ parameters.means
+        differences = parameters.means - self.center
+        between = (weights[:, np.newaxis] * differences).T @ differences
+        deviations = np.sqrt(np.diagonal(within) + np.diagonal(between))
+        self.scale = 1.0 / deviations
+        units = np.outer(deviations, deviations)
+        first = max(0, d - _MOST_DIRECTIONS)
+        ridge = 1e-6 * np.eye(d)
+        _, vectors = scipy.linalg.eigh(between / units, within / units + ridge, subset_by_index=(first, d - 1))
+        self.largest = float(np.abs(vectors).max())
+        self.vectors = vectors[:, ::-1] * self.scale[:, np.newaxis]
+
+
+class Projections:
+    """The mixture as seen from the first n_directions directions."""
+
+    def __init__(
+        self, parameters: Mixture, covariance_type: str, dtype, directions: Directions, n_directions: int | None = None
+    ):
+        K, d = parameters.means.shape
+        self.shape: tuple[int, int] = (K, d)
+        self.dtype = dtype
+        self.center, self.scale = directions.center, directions.scale
+        self.directions = np.ascontiguousarray(directions.vectors[:, :n_directions])
+        m = self.directions.shape[1]
+        self.log_weights = parameters.log_weights()
+        with np.errstate(invalid="ignore"):  # -inf + inf where the weight is 0
+            self.log_densities = parameters.log_normalizer(covariance_type) - self.log_weights
+        means = np.asarray(parameters.means, dtype).astype(np.float64)  # as the kernels see them
+        self.means = (means - self.center) @ self.directions
+        covariances = COVARIANCE_TYPES[covariance_type].spread(parameters.covariances, K, d)
+        if covariances.ndim == 3:
+            projected = self.directions.T @ (covariances @ self.directions)
+            variances = np.diagonal(covariances, axis1=1, axis2=2)
+        else:
+            projected = (self.directions.T * covariances[:, np.newaxis]) @ self.directions
+            variances = covariances
+        # Rounding of an entry (a, b) is at most 2 d 2^-53 r_a r_b, and that of the factor which the rows see no more.
+        r = np.sqrt(variances) @ np.abs(self.directions)
+        traces = np.trace(projected, axis1=1, axis2=2)
+        enlarged = 1e-8 * traces / m + 8.0 * d * 2.0**-53 * np.square(r).sum(axis=1)
+        projected[:, np.arange(m), np.arange(m)] += enlarged[:, np.newaxis]
+        self.triangles = np.linalg.cholesky(projected)
+        self.factors = transposed_inverses(self.triangles)
+        farthest = np.abs(self.means).max() + 40.0 * math.sqrt(np.square(self.triangles).sum(axis=2).max())
+        reach = 0.1 * farthest * 2.0**29 / ((d + 2) * directions.largest)
+        self.limits = np.array([reach, farthest])
+
+    def slack(self, m: int) -> tuple[np.ndarray, np.ndarray]:
+        """Factor and, for each component, constant with which factor |y^|^2 - constant is a lower bound of |y|^2."""
+        size = np.sqrt(np.square(self.factors[:, :m, :m]).sum(axis=(1, 2)))
+        rho = (m + 6) * _UNIT * size * np.sqrt(np.square(self.triangles[:, :m, :m]).sum(axis=(1, 2)))
+        delta = 2.5 * _UNIT * math.sqrt(m) * self.limits[1] * size
+        return (1.0 - _THETA - 2.0**-16) / (1.0 + rho) ** 2, delta * delta / _THETA
+
+    def log_marginals(self, m: int) -> np.ndarray:
+        """Logarithms of weight and density in the first m directions for q = 0, but for a common constant."""
+        return self.log_weights + np.log(np.diagonal(self.factors, axis1=1, axis2=2)[:, :m]).sum(axis=1)
+
+    def screen(self, n_first: int, n_all: int) -> Screen:
+        """For rows of the dtype."""
+        log_densities, cut = self.log_densities, -math.log(np.finfo(self.dtype).eps)
+        slope = 1.0 - 2.0 / _S
+        constants = np.empty((6, len(self.means)))
+        for row, m in ((0, n_first), (2, n_all)):
+            factor, constant = self.slack(m)
+            constants[row] = (
+                log_densities + math.log(_S) - 1.0 + 0.5 * slope * constant + 2.0**-21 * np.abs(log_densities)
+            )
+            constants[row + 1] = 0.5 * slope * factor
+        constants[4] = self.log_marginals(n_first) - constants[0]
+        constants[5] = log_densities * (2.0 / _S) + math.log(_S) - 1.0 - slope * self.log_weights + cut
+        constants[np.ix_([0, 2, 4, 5], self.log_weights == -math.inf)] = -math.inf  # takes no rows
+        directions = np.zeros((len(self.center), _width(n_all)))
+        directions[:, :n_all] = self.directions[:, :n_all]
+        return Screen(
+            self.center, np.append(self.scale, np.zeros(-len(self.scale) % 8)), self.limits, directions,
+            np.ascontiguousarray(self.means[:, :n_all], np.float32),
+            np.ascontiguousarray(self.factors[:, :n_first, :n_first], np.float32),
+            np.ascontiguousarray(self.factors[:, :n_all, :n_all], np.float32),
+            constants, cut, slope, _block(*self.shape),
+        )  # fmt: skip
+
+
+class Screening:
+    """Decides for each pass whether to screen, and through how many directions, from trials on a few rows.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_features)
+        Rows of the data to choose from for trials.
+    n_samples, n_components : int
+    covariance_type : str
+    row_flops : float
+        Operations a row of a dense pass.
+    """
+
+    def __init__(self, rows: np.ndarray, n_samples: int, n_components: int, covariance_type: str, row_flops: float):
+        self._rows = rows
+        self._covariance_type = covariance_type
+        self._possible = n_components >= _LEAST_COMPONENTS and n_samples * row_flops >= _LEAST_FLOPS
+        self._settled = False
+        self._plan: tuple[int, int] | None = None
+        self._passes_to_trial = 0
+        self._pause = 1
+
+    def screen(self, parameters: Mixture) -> Screen | None:
+        """For the next pass; None if it had better be dense."""
+        if not (ENABLED and self._possible and self._settled):
+            return None
+        try:
+            with np.errstate(all="ignore"):
+                return self._screen(parameters)
+        except (np.linalg.LinAlgError, ValueError):  # out of range for a screen, which is no reason to stop
+            self._plan = None
+            return None
+
+    def _screen(self, parameters: Mixture) -> Screen | None:
+        if self._passes_to_trial == 0:
+            self._try(parameters)
+        self._passes_to_trial -= 1
+        if self._plan is None:
+            return None
+        dtype = self._rows.dtype
+        projections = Projections(parameters, self._covariance_type, dtype, self._directions, self._plan[1])
+        return projections.screen(*self._plan)
+
+    def settle(self, lost: Callable[[], float]) -> bool:
+        """Whether what a screened pass left out was no more than rounding: `lost` is what `units_lost` says about it.
+
+        If it was more, as in the first iterations after a poor start, the next pass had better be dense."""
+        self._settled = self._possible and lost() <= _MOST_LOST
+        return self._settled
+
+    def _try(self, parameters: Mixture) -> None:
+        before, self._plan = self._plan, None
+        self._passes_to_trial = self._pause  # should the trial fail
+        rows = np.ascontiguousarray(self._rows[:: max(1, len(self._rows) // BLOCK_ROWS)][:BLOCK_ROWS])
+        self._directions = Directions(parameters, self._covariance_type)
+        self._plan = best_plan(parameters, self._covariance_type, self._directions, rows)
+        self._pause = 2 if (self._plan is None) != (before is None) else min(2 * self._pause, _LONGEST_PAUSE)
+        self._passes_to_trial = self._pause
+
+
+def _width(n_directions: int) -> int:
+    """Coordinates stored for a row."""
+    return -(-n_directions // 8) * 8
+
+
+def _block(n_components: int, n_features: int) -> int:
+    """Rows that a screen looks at together: enough that the few left of a component fill vectors, within caches."""
+    most = min(_BLOCK_NUMBERS // n_features, _BLOCK_PAIRS // n_components, _MOST_ROWS)
+    return max(most // BLOCK_ROWS, 1) * BLOCK_ROWS
+
+
+def best_plan(
+    parameters: Mixture, covariance_type: str, directions: Directions, rows: np.ndarray
+) -> tuple[int, int] | None:
+    """How many directions to try first and in all, by what screens leave of the given rows; None if dense is cheaper.
+
+    What is left at the end is taken to be what all directions leave.
+    """
+    mixture = kernel_parameters(parameters, covariance_type, rows.dtype)
+    projections = Projections(parameters, covariance_type, rows.dtype, directions)
+    most = projections.directions.shape[1]
+    costs = _Costs(*projections.shape, covariance_type, rows.dtype)
+    affordable = _WORTH * costs.dense()
+    least = _share_left(projections.screen(most, most), rows, mixture)
+    if costs.screened(1, 1, least, least, least) > affordable:
+        return None
+    left = {m: _share_left(projections.screen(m, m), rows, mixture) for m in _DIRECTIONS if m < most} | {most: least}
+    screened = {
+        (first, m): costs.screened(first, m, left[first], left[m], least)
+        for first in left
+        for m in left
+        if first <= m and left[m] < 1.0
+    }
+    best = min(screened, key=screened.__getitem__, default=None)
+    return best if best is not None and screened[best] < affordable else None
+
+
+def _share_left(screen: Screen, rows: np.ndarray, mixture: tuple[np.ndarray, ...]) -> float:
+    """Of all pairs; 1 if they are too many to be counted."""
+    counts = np.zeros((1, 8), np.int64)
+    packed = aligned_empty(mixture[1].size + 16, rows.dtype)
+    count_pairs: Callable[..., bool] = _kernels.active.count_pairs
+    few = count_pairs(rows, *mixture, *screen.arguments(), packed, *screen_workspaces(screen, rows.dtype, 1), counts)
+    return float(counts[0, 1]) / (len(rows) * len(screen.means)) if few else 1.0
+
+
+def screen_workspaces(screen: Screen, dtype, n_threads: int) -> tuple[np.ndarray, ...]:
+    """What `screened_em_pass` works in, of the dtype of the rows, float32 and int32."""
+    sizes = _kernels.active.screen_workspace_sizes(*screen.workspace_shape(), n_threads)
+    return tuple(map(aligned_empty, sizes, (dtype, np.float32, np.int32)))
+
+
+class _Costs:
+    """Of a pass, for a row: nanoseconds of a thread with AVX-512, fitted to 300 passes; only ratios count.
+
+    Elsewhere arithmetic is slower beside what else is done, and screens are worth more than this says.
+    """
+
+    def __init__(self, n_components: int, n_features: int, covariance_type: str, dtype):
+        self.K, self.d = n_components, n_features
+        self.block = _block(n_components, n_features)
+        self.lanes = 2 if dtype == np.float32 else 1  # as many times as many numbers in a vector
+        diagonal = COVARIANCE_TYPES[covariance_type].structure == "diag"
+        d = n_features
+        self.e_step, self.m_step = (2.0 * d, 3.0 * d) if diagonal else (d * (d + 3) / 2.0, d * (d + 3) / 2.0)
+
+    def dense(self) -> float:
+        return self.K * (0.81 + 0.030 * (self.e_step + self.m_step)) / self.lanes
+
+    def screened(self, n_first: int, n_all: int, after_first: float, after_all: float, at_last: float) -> float:
+        """With the shares of pairs that are left."""
+        cost = 24.0 + 0.06 * self.d * _width(n_all) + self.K * (0.53 + 0.0067 * n_first * (n_first + 3))
+        if n_all > n_first:
+            cost += self._listed(after_first, 2) * (3.3 + 0.0085 * n_all * (n_all + 3))
+        evaluated = self._listed(1.0 / self.K, self.lanes) + self._listed(after_all, self.lanes)
+        cost += evaluated * (1.8 + 0.22 * self.d + 0.029 * self.e_step / self.lanes)
+        return cost + self._listed(at_last, self.lanes) * (4.0 + 0.057 * self.d + 0.052 * self.m_step / self.lanes)
+
+    def _listed(self, share: float, lanes: int) -> float:
+        """Rows of tiles for each row, with those that fill up vectors."""
+        return self.K * (share - 8.0 * lanes / self.block * math.expm1(-0.5 * share * self.block))
+
+
+def units_lost(
+    expected: np.ndarray, nk: np.ndarray, masses: np.ndarray, variances: np.ndarray, found: np.ndarray
+) -> float:
+    """At most so many times e^-cut of a mass or a variance was left out by a screened pass.
+
+    Parameters
+    ----------
+    expected : ndarray of shape (n_components,)
+        The masses that the weights stand for, of each of which e^-cut may have been left out.
+    nk, masses : ndarray of shape (n_components,)
+        The masses found, alone and with what a prior adds to them.
+    variances, found : ndarray
+        Those under which the rows were looked at, and what became of them.
+    """
+    shrunk = variances / found
+    shrunk = shrunk.max(axis=1) if shrunk.ndim == 2 else shrunk.max()
+    return float((expected * np.maximum(1.0 / masses, shrunk / nk)).max())
