@@ -31,23 +31,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
-from fastgmm._passes import Mixture
+from fastgmm._covariance import Mixture
 from fastgmm._updates import Updates
 
-
-class GaussianMixtureLike(Mixture, Protocol):
-    """What the accelerator needs to know of a mixture."""
-
-    @property
-    def covariances(self) -> np.ndarray:
-        """In the shape of the covariance type."""
-
-
-P = TypeVar("P", bound=GaussianMixtureLike)
+P = TypeVar("P", bound=Mixture)
 
 _N_PAIRS = 5  # more remember what no longer holds: 10 need as many passes
 _FIRST_RADIUS = 2.0

@@ -34,26 +34,30 @@ _MAX_SQUARED_SHIFT = {np.dtype(np.float64): 1e3, np.dtype(np.float32): 10.0}
 _NOTHING = 1e-12
 
 
-class Mixture(Protocol):
-    """What a pass over the rows needs to know of a mixture."""
+class Components(Protocol):
+    """What a dense pass over the rows needs to know of a mixture."""
 
     @property
     def means(self) -> np.ndarray:
         """Shape (n_components, n_features)."""
 
     @property
-    def covariances(self) -> np.ndarray:
-        """In the shape of the covariance type."""
-
-    @property
     def precisions_cholesky(self) -> np.ndarray:
         """Factors of the precisions, in the shape of the covariance type."""
 
-    def log_weights(self) -> np.ndarray:
-        """Shape (n_components,)."""
-
     def log_normalizer(self, covariance_type: str) -> np.ndarray:
         """What is added to minus half the squared whitened distance to give the log-density, shape (n_components,)."""
+
+
+class Mixture(Components, Protocol):
+    """What iterations need to know."""
+
+    @property
+    def covariances(self) -> np.ndarray:
+        """In the shape of the covariance type."""
+
+    def log_weights(self) -> np.ndarray:
+        """Shape (n_components,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -629,7 +633,7 @@ def log_gaussian_normalizer(precisions_cholesky: np.ndarray, covariance_type: st
     return log_det - 0.5 * n_features * math.log(2.0 * math.pi)
 
 
-def kernel_parameters(mixture: Mixture, covariance_type: str, dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def kernel_parameters(mixture: Components, covariance_type: str, dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Means, factors (3-D, diagonals as (K, 1, d)) and log-normalizers as the kernels take them for rows of a dtype."""
     n_features = mixture.means.shape[1]
     factors = COVARIANCE_TYPES[covariance_type].kernel_precisions_cholesky(mixture.precisions_cholesky, n_features)

@@ -21,8 +21,9 @@ import numpy as np
 from dask.base import get_scheduler
 from dask.system import CPU_COUNT
 
-from fastgmm._covariance import COVARIANCE_TYPES
-from fastgmm._passes import DataPasses, Mixture
+from fastgmm._covariance import COVARIANCE_TYPES, Components
+from fastgmm._passes import DataPasses
+from fastgmm._skipping import Screening
 from fastgmm._statistics import SufficientStatistics
 from fastgmm._threads import effective_n_threads
 from fastgmm._validation import check_chunk, check_chunk_again, drop_unweighted_rows, in_chunk
@@ -286,7 +287,7 @@ def _ready(rows, weights, dtype) -> tuple[np.ndarray, np.ndarray | None]:
 
 @dataclass(frozen=True, slots=True)
 class Density:
-    """What passes need to know of a mixture, and no more, since it travels; a `Mixture`.
+    """What passes need to know of a mixture, and no more, since it travels; a `Components`.
 
     A dataclass: dask would look for keys in a tuple.
     """
@@ -297,7 +298,7 @@ class Density:
     covariance_type: str
 
     @classmethod
-    def of(cls, parameters: Mixture, covariance_type: str) -> Density:
+    def of(cls, parameters: Components, covariance_type: str) -> Density:
         log_const = parameters.log_normalizer(covariance_type)
         return cls(parameters.means, parameters.precisions_cholesky, log_const, covariance_type)
 
@@ -360,6 +361,8 @@ class DaskPasses:
         self._survey = survey
         self._sample = sample
         self._walk = walk
+        # Of no rows, so that every pass is dense: the rows that trials would look at are elsewhere.
+        self.screening = Screening(np.empty((0, self.n_features)), 0, walk.n_components, walk.covariance_type, 0.0)
 
     def of_one_component(self, covariance_type: str) -> DaskPasses:
         """Passes over the same rows for a mixture of one component."""
@@ -371,7 +374,11 @@ class DaskPasses:
         return self._survey.first_row
 
     def em_step(
-        self, parameters: Mixture, centers: np.ndarray | None = None, with_entropy: bool = False
+        self,
+        parameters: Components,
+        centers: np.ndarray | None = None,
+        with_entropy: bool = False,
+        screen: None = None,
     ) -> SufficientStatistics:
         """Statistics of all rows under their responsibilities, about ``centers`` (default: the means)."""
         density = Density.of(parameters, self.covariance_type)
@@ -415,7 +422,7 @@ def log_likelihood_of_chunk(number, rows, weights, _, *, n_features, dtype, dens
 def of_block(
     rows,
     *,
-    of_passes: Callable[[DataPasses, Mixture], np.ndarray],
+    of_passes: Callable[[DataPasses, Components], np.ndarray],
     n_features: int,
     dtype,
     density: Density,

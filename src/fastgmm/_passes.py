@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from fastgmm import _kernels
-from fastgmm._covariance import COVARIANCE_TYPES, Mixture, kernel_parameters
+from fastgmm._covariance import COVARIANCE_TYPES, Components, kernel_parameters
 from fastgmm._memory import aligned_empty
 from fastgmm._skipping import Screen, Screening, screen_workspaces
 from fastgmm._statistics import SufficientStatistics
@@ -94,7 +94,7 @@ class DataPasses:
 
     def em_step(
         self,
-        parameters: Mixture,
+        parameters: Components,
         centers: np.ndarray | None = None,
         with_entropy: bool = False,
         screen: Screen | None = None,
@@ -147,13 +147,13 @@ class DataPasses:
         """Statistics about ``centers`` where every row belongs to every component."""
         return self._given_statistics(((rows, None, None) for rows in self._walk.slices()), centers)
 
-    def log_prob_norm(self, parameters: Mixture) -> np.ndarray:
+    def log_prob_norm(self, parameters: Components) -> np.ndarray:
         """log p(x_i), shape (n_samples,)."""
         out = np.empty(len(self.X), self.X.dtype)
         self._density(parameters, log_prob_norm=out)
         return out
 
-    def score_sum(self, parameters: Mixture) -> float:
+    def score_sum(self, parameters: Components) -> float:
         """sum_i w_i log p(x_i), without an array of n_samples."""
         means, factors, log_const = self._kernel_parameters(parameters)
         total = 0.0
@@ -168,7 +168,7 @@ class DataPasses:
                 total += float(norm.sum(dtype=np.float64) if weights is None else weights @ norm)
         return total
 
-    def log_max_resp_sum(self, parameters: Mixture) -> float:
+    def log_max_resp_sum(self, parameters: Components) -> float:
         """sum_i w_i log max_k resp_ik, without an array of n_samples."""
         means, factors, log_const = self._kernel_parameters(parameters)
         total = 0.0
@@ -185,13 +185,13 @@ class DataPasses:
                 total += float(log_max.sum() if weights is None else weights @ log_max)
         return total
 
-    def predict(self, parameters: Mixture) -> np.ndarray:
+    def predict(self, parameters: Components) -> np.ndarray:
         """The most probable component of each row, shape (n_samples,), int64."""
         out = np.empty(len(self.X), np.int64)
         self._density(parameters, labels=out)
         return out
 
-    def resp(self, parameters: Mixture) -> np.ndarray:
+    def resp(self, parameters: Components) -> np.ndarray:
         """Responsibilities, shape (n_samples, n_components)."""
         out = np.empty((len(self.X), len(parameters.means)), self.X.dtype)
         self._density(parameters, resp=out)
@@ -205,7 +205,7 @@ class DataPasses:
                 _part(resp, rows), self._walk.workspace, self.n_threads,
             )  # fmt: skip
 
-    def _kernel_parameters(self, parameters: Mixture) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _kernel_parameters(self, parameters: Components) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means, factors and log-normalizers as the kernels take them."""
         return kernel_parameters(parameters, self.covariance_type, self.dtype)
 

@@ -22,7 +22,7 @@ from fastgmm._covariance import (
     is_accurate,
     m_step,
 )
-from fastgmm._skipping import units_lost
+from fastgmm._skipping import Screen, units_lost
 from fastgmm._statistics import SufficientStatistics
 
 P = TypeVar("P", bound=Mixture)

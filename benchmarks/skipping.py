@@ -1,0 +1,167 @@
+"""What skipping pairs (row, component) that cannot matter saves, against the number of components.
+
+    python benchmarks/skipping.py                       # the table
+    python benchmarks/skipping.py --plot skipping.png   # and a picture of it
+    python benchmarks/skipping.py --only patches --components 64 256
+
+How to read the output: benchmarks/README.md.
+"""
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from fastgmm import GaussianMixture, datasets
+from fastgmm._benchmark import Case, describe_machine, limited_threads, measure_rates
+from fastgmm._covariance import MixtureParameters
+from fastgmm._passes import DataPasses
+
+COMPONENTS = (16, 64, 256, 1024)
+MOST_FLOPS = 2e10  # of a dense pass: it decides how many rows are looked at
+LEAST_ROWS = 20_000
+
+
+def patches(rng, n_rows, n_components):
+    return rng.permutation(datasets.load_sample_patches())[:n_rows]
+
+
+def pixels(rng, n_rows, n_components):
+    return rng.permutation(datasets.load_sample_pixels())[:n_rows]
+
+
+def clusters(n_features: int, separation: float) -> Callable:
+    """Correlated clusters whose centers are typically `separation` standard deviations apart."""
+
+    def make(rng, n_rows, n_components):
+        means = rng.normal(scale=separation / np.sqrt(2 * n_features), size=(n_components, n_features))
+        labels = rng.integers(n_components, size=n_rows)
+        X = means[labels]
+        for k in range(n_components):
+            rows = np.flatnonzero(labels == k)
+            lower = np.tril(rng.normal(scale=0.3 / np.sqrt(n_features), size=(n_features, n_features)), -1)
+            factor = lower + np.diag(rng.uniform(0.8, 1.2, size=n_features))
+            X[rows] += rng.normal(size=(len(rows), n_features)) @ factor.T
+        return X
+
+    return make
+
+
+# name: (features, covariance type, data)
+DATA: dict[str, tuple[int, str, Callable]] = {
+    "patches": (64, "full", patches),
+    "patches, diag": (64, "diag", patches),
+    "pixels": (3, "full", pixels),
+    **{
+        f"clusters, d = {d}, {separation:g} apart": (d, "full", clusters(d, separation))
+        for d, separation in ((2, 20.0), (8, 20.0), (16, 4.0), (16, 8.0), (16, 12.0), (16, 20.0), (64, 12.0))
+    },
+}
+
+
+def main() -> None:
+    options = parse_arguments()
+    with limited_threads(options.threads) as n_threads:
+        for label, value in describe_machine(n_threads).items():
+            print(f"{label:>20}: {value}")
+        print(
+            f"\n{'data':<28}{'K':>6}{'rows':>9}{'floor':>9}{'dense':>9}{'/floor':>7}{'ours':>9}{'/floor':>7}{'x':>6}",
+            end="",
+        )
+        print("  directions, pairs a row left by the first, by all, at last", flush=True)
+        results: dict[str, list[tuple[int, float, float]]] = {}
+        for name, (n_features, covariance_type, make) in DATA.items():
+            if options.only and not any(part in name for part in options.only):
+                continue
+            for K in options.components:
+                row = measure(name, n_features, covariance_type, make, K, n_threads)
+                results.setdefault(name, []).append(row)
+    if options.plot:
+        draw(results, options.plot)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--components", type=int, nargs="+", default=COMPONENTS)
+    parser.add_argument("--only", nargs="+", help="data whose name contains one of these")
+    parser.add_argument("--plot", metavar="FILE")
+    return parser.parse_args()
+
+
+def measure(name, n_features, covariance_type, make, K, n_threads) -> tuple[int, float, float]:
+    """Print a row: the pass that would be the tenth iteration after a start near the optimum, densely and as it is."""
+    per_pair = 2 * n_features * (n_features + 5) if covariance_type == "full" else 10 * n_features
+    n_rows = int(np.clip(MOST_FLOPS / (K * per_pair), max(LEAST_ROWS, 100 * K), 400_000))
+    X = np.ascontiguousarray(make(np.random.default_rng(0), n_rows, K), dtype=np.float64)
+    mixture = fitted(X, K, covariance_type, n_threads)
+    passes = DataPasses(X, None, K, covariance_type, n_threads)
+    screening = passes.screening
+
+    def ours():
+        screening.settle(lambda: 1.0)
+        passes.em_step(mixture, screen=screening.screen(mixture))
+
+    ours()
+    dense, screened = [], []
+    for _ in range(5):
+        dense.append(seconds(lambda: passes.em_step(mixture)))
+        screened.append(seconds(ours))
+    rates = measure_rates(n_threads, 0.2, ("float64",))
+    floor = Case(covariance_type, len(X), n_features, K).floor(rates)
+    slow, fast = float(np.median(dense)), float(np.median(screened))
+    left = "dense"
+    screen = screening.screen(mixture)
+    if screen is not None:
+        counts = passes.counts.sum(axis=0) / max(1, passes.counts[:, 3].sum())
+        left = f"{screen.workspace_shape()[3:5]}, {counts[0]:.1f} {counts[1]:.1f} {counts[2]:.1f}"
+    print(
+        f"{name:<28}{K:>6}{len(X):>9}{1e3 * floor:>9.2f}{1e3 * slow:>9.2f}{slow / floor:>7.2f}"
+        f"{1e3 * fast:>9.2f}{fast / floor:>7.2f}{slow / fast:>6.2f}  {left}",
+        flush=True,
+    )
+    return K, slow / floor, fast / floor
+
+
+def fitted(X, K, covariance_type, n_threads) -> MixtureParameters:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = GaussianMixture(
+            K, covariance_type=covariance_type, max_iter=8, tol=0.0, reg_covar=1e-5, random_state=0, n_threads=n_threads
+        ).fit(X)
+    return MixtureParameters(model.weights_, model.means_, model.covariances_, model.precisions_cholesky_)
+
+
+def seconds(function: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    function()
+    return time.perf_counter() - begin
+
+
+def draw(results: dict[str, list[tuple[int, float, float]]], path: str) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
+    for color, (name, rows) in zip(colors(), results.items(), strict=False):
+        K, dense, ours = zip(*rows, strict=True)
+        axes.plot(K, ours, "o-", color=color, label=name)
+        axes.plot(K, dense, ":", color=color)
+    axes.axhline(1.0, color="black", linewidth=0.8)
+    axes.set(xscale="log", yscale="log", xlabel="components", ylabel="time of a pass / floor of a dense one")
+    axes.set_xticks(COMPONENTS, labels=[str(K) for K in COMPONENTS])
+    axes.legend(fontsize="small", title="solid: as it is, dotted: dense")
+    figure.savefig(path, dpi=120)
+
+
+def colors() -> Iterator[str]:
+    return (f"C{i}" for i in range(10))
+
+
+if __name__ == "__main__":
+    main()
