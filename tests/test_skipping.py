@@ -10,7 +10,7 @@ from test_kernels import DTYPES, N_THREADS, TOLERANCE, TYPES, assert_bitwise_equ
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, _skipping
 from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters
-from fastgmm._passes import BLOCK_ROWS, DataPasses
+from fastgmm._passes import BLOCK_ROWS, DataPasses, row_flops
 from fastgmm._skipping import Directions, Projections, Screening, best_plan, units_lost
 
 pytestmark = pytest.mark.usefixtures("threads_on_tiny_data")
@@ -232,6 +232,22 @@ def test_plans():
     assert best_plan(mixture, "full", Directions(mixture, "full"), X) is None
 
 
+@pytest.mark.parametrize("n_samples", [5 * 10**4, 10**5, 10**6])
+def test_trials_take_a_small_share(n_samples, monkeypatch):
+    """The dearer they are beside a pass, the fewer there are; none before as many passes have gone by as pay for it."""
+    X, mixture = separated(BLOCK_ROWS, 64, 32, "diag", np.float64, spread=0.5)
+    tried = []
+    monkeypatch.setattr(_skipping, "best_plan", lambda *arguments: tried.append(n_pass))
+    flops = row_flops("diag", 32, 64)
+    screening = Screening(X, n_samples, 32, "diag", flops)
+    for n_pass in range(1, 200):
+        assert screening.settle(lambda: 1.0)
+        screening.screen(mixture)
+        seconds = 40.0 * (32 * 64 * 64**2 + 4 * 64**3) * len(tried)  # in units of an operation in a pass
+        assert seconds <= 0.03 * n_pass * n_samples * flops
+    assert tried
+
+
 def test_units_lost():
     ones = np.ones((2, 3))
     nk = np.array([100.0, 200.0])
@@ -242,7 +258,7 @@ def test_units_lost():
 
 
 def test_what_is_out_of_range_for_a_screen_is_no_error():
-    X, mixture = separated(BLOCK_ROWS, 4, 16, "full", np.float64)
+    X, mixture = separated(BLOCK_ROWS, 6, 16, "full", np.float64)
     screening = Screening(X, len(X), 16, "full", 1e9)
     assert screening.screen(mixture) is None  # nothing is known yet of the pass before
     assert screening.settle(lambda: 1.0)
@@ -256,7 +272,9 @@ def test_what_is_out_of_range_for_a_screen_is_no_error():
 @pytest.fixture
 def eager(monkeypatch):
     """Screens on small data too; counts how often."""
+    monkeypatch.setattr(_skipping, "_LEAST_FEATURES", 1)
     monkeypatch.setattr(_skipping, "_LEAST_FLOPS", 0.0)
+    monkeypatch.setattr(_skipping, "_TRIAL_SHARE", 1e9)
     monkeypatch.setattr(_skipping, "_WORTH", 100.0)
     screens = []
     of = _skipping.Screening.screen

@@ -47,7 +47,10 @@ _UNIT = 2.0**-24
 _MOST_DIRECTIONS = 64
 _DIRECTIONS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
 _LEAST_COMPONENTS = 8
-_LEAST_FLOPS = 1e9  # of a dense pass, next to which trials and screens cost nothing
+_LEAST_FEATURES = 5  # with fewer a dense pass costs little more than a screen
+_LEAST_FLOPS = 1e9  # of a dense pass, next to which screens cost nothing
+_TRIAL_SHARE = 0.03  # of the time of passes, which trials may take at most
+_TRIAL_SLOWNESS = 40.0  # times as long as in a pass does an operation of a trial take
 _MOST_ROWS = 2048  # of a screened block, and of its features and bounds
 _BLOCK_NUMBERS = 2**16
 _BLOCK_PAIRS = 2**20
@@ -228,10 +231,14 @@ class Screening:
     def __init__(self, rows: np.ndarray, n_samples: int, n_components: int, covariance_type: str, row_flops: float):
         self._rows = rows
         self._covariance_type = covariance_type
-        self._possible = n_components >= _LEAST_COMPONENTS and n_samples * row_flops >= _LEAST_FLOPS
+        d, pass_flops = rows.shape[1], n_samples * row_flops
+        self._possible = n_components >= _LEAST_COMPONENTS and d >= _LEAST_FEATURES and pass_flops >= _LEAST_FLOPS
         self._settled = False
         self._plan: tuple[int, int] | None = None
-        self._passes_to_trial = 0
+        most = min(d, _MOST_DIRECTIONS)
+        trial_flops = n_components * d * most**2 + 4.0 * most * d**2  # projections of covariances; directions
+        self._least_pause = math.ceil(trial_flops * _TRIAL_SLOWNESS / max(1.0, _TRIAL_SHARE * pass_flops))
+        self._passes_to_trial = self._least_pause - 1
         self._pause = 1
 
     def screen(self, parameters: Mixture) -> Screen | None:
@@ -264,12 +271,12 @@ class Screening:
 
     def _try(self, parameters: Mixture) -> None:
         before, self._plan = self._plan, None
-        self._passes_to_trial = self._pause  # should the trial fail
+        self._passes_to_trial = max(self._pause, self._least_pause)  # should the trial fail
         rows = np.ascontiguousarray(self._rows[:: max(1, len(self._rows) // BLOCK_ROWS)][:BLOCK_ROWS])
         self._directions = Directions(parameters, self._covariance_type)
         self._plan = best_plan(parameters, self._covariance_type, self._directions, rows)
         self._pause = 2 if (self._plan is None) != (before is None) else min(2 * self._pause, _LONGEST_PAUSE)
-        self._passes_to_trial = self._pause
+        self._passes_to_trial = max(self._pause, self._least_pause)
 
 
 def _width(n_directions: int) -> int:
