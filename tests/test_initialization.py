@@ -249,7 +249,8 @@ def test_sample_start_is_a_step_from_the_best_mixture_of_the_sample(monkeypatch,
 
     monkeypatch.setattr(_initialization, "_fitted", noted)
     start = start_of(MANY, covariance_type=covariance_type, weights=weights)
-    [(sample, parameters)] = found
+    [(sample, result)] = found
+    parameters = result.parameters
     assert 4_000 < len(sample.X) <= 5_000
     theirs = SklearnGaussianMixture(4, covariance_type=covariance_type)
     theirs.weights_, theirs.means_ = parameters.weights, parameters.means
@@ -346,6 +347,18 @@ def test_weights_too_uneven_for_a_sample_start_from_all_rows(estimator):
     draws.random_sample(5_000)
     kmeans = start_of(MANY, weights=weights, estimator=estimator, init_params="kmeans", random_state=draws)
     np.testing.assert_allclose(start.means_, kmeans.means_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("distance", [1e4, 1e9])
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_row_far_out_that_the_sample_has_missed_starts_from_all_rows(covariance_type, distance):
+    """It would draw in the component that reaches farthest, which EM never sorts out."""
+    X = MANY.copy()
+    X[-1] = distance
+    passes = DataPasses(X, None, 4, covariance_type, 1)
+    with pytest.raises(ValueError, match="less likely than the sample"):
+        _initialization._of_sample(passes, 4, 5_000, np.random.RandomState(0), 1e-6)
+    assert start_of(X, covariance_type=covariance_type).weights_.min() == pytest.approx(1 / len(X))
 
 
 def test_sample_without_positive_definite_covariance_starts_from_all_rows():

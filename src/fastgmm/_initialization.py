@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, estimate_moments, is_accurate, n_free_parameters
-from fastgmm._em import Progress, run_em
+from fastgmm._em import EMResult, Progress, run_em
 from fastgmm._kmeans import kmeans_labels, kmeans_plusplus_indices, refined_labels
 from fastgmm._passes import DataPasses, column_means
 from fastgmm._statistics import SufficientStatistics
@@ -27,6 +27,7 @@ _SAMPLE_ROWS_OF_PARAMETER = 5
 _SAMPLE_SHARE = 8
 _SAMPLE_TRIES = 3
 _SAMPLE_MAX_ITER, _SAMPLE_TOL = 100, 1e-3  # of EM: the estimators' defaults
+_SAMPLE_SHORTFALL = 1.0  # of the mean log-density of all rows, by which the sample has missed some; usually 0 to 0.4
 _REFINEMENTS = 10
 
 # (passes, reg_covar) -> statistics under the responsibilities of a start, for the covariance type of the passes.
@@ -91,7 +92,7 @@ def _sample(X, sample_weight, n_components, random_state, n_threads) -> Start:
         draws = np.random.RandomState(seed)  # so that every call draws the same numbers
         try:
             return _of_sample(passes, n_components, n_rows, draws, reg_covar)
-        except ValueError:  # in the sample a covariance is ill-defined, or some row is beyond its reach: ask all rows
+        except ValueError:  # in the sample a covariance is ill-defined, or rows are beyond its reach: ask all rows
             return _kmeans(passes.X, passes.sample_weight, n_components, draws, n_threads)(passes, reg_covar)
 
     return start
@@ -112,8 +113,12 @@ def _of_sample(passes: DataPasses, n_components, n_rows, random_state, reg_covar
         clusters = refined_labels(passes.X, centers, _REFINEMENTS, n_threads, passes.sample_weight)
         return _of_clusters(passes, *clusters, reg_covar)
     larger = _drawn(passes, n_components, n_rows_em, random_state)
-    parameters = _fitted(larger, [centers for _, centers in found], reg_covar)
-    return _updates(passes, reg_covar).accurate_e_step(parameters)[0]
+    fitted = _fitted(larger, [centers for _, centers in found], reg_covar)
+    statistics, _ = _updates(passes, reg_covar).accurate_e_step(fitted.parameters)
+    shortfall = fitted.lower_bound - statistics.log_likelihood / statistics.total_weight
+    if shortfall > _SAMPLE_SHORTFALL:
+        raise ValueError(f"All rows are {shortfall:g} less likely than the sample: it has none of those far out.")
+    return statistics
 
 
 def _drawn(passes: DataPasses, n_components: int, n_rows: int, random_state) -> DataPasses:
@@ -139,7 +144,7 @@ def _squared_distance(sample: DataPasses, labels: np.ndarray, centers: np.ndarra
     return float(distances.sum() if sample.sample_weight is None else distances @ sample.sample_weight)
 
 
-def _fitted(sample: DataPasses, starts: list[np.ndarray], reg_covar: float) -> MixtureParameters:
+def _fitted(sample: DataPasses, starts: list[np.ndarray], reg_covar: float) -> EMResult[MixtureParameters]:
     """The best mixture that EM finds in a sample from the clusters around given centers."""
     updates = _updates(sample, reg_covar)
     clusters = (refined_labels(sample.X, centers, 0, sample.n_threads, sample.sample_weight) for centers in starts)
@@ -150,7 +155,7 @@ def _fitted(sample: DataPasses, starts: list[np.ndarray], reg_covar: float) -> M
         max_iter=_SAMPLE_MAX_ITER,
         tol=_SAMPLE_TOL,
         progress=Progress(0, 1),
-    ).parameters
+    )
 
 
 def _updates(passes: DataPasses, reg_covar: float) -> MaximumLikelihood:
