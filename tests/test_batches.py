@@ -320,6 +320,36 @@ def test_checkpoint_of_another_fit_is_refused(change, tmp_path):
     assert path.exists()
 
 
+@pytest.mark.parametrize("content", [b"", b"some notes", b"PK\x03\x04 cut off", None])
+def test_file_that_is_no_checkpoint_is_left_alone(content, tmp_path):
+    X, _ = rows_and_weights()
+    path = tmp_path / "fit.npz"
+    if content is None:
+        np.savez(path, X=X)
+    else:
+        path.write_bytes(content)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"fit\.npz' is another file, or damaged"):
+        GaussianMixture(n_components=3).fit_batches([X], checkpoint=path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        (3, TypeError, "checkpoint must be the path of a file or None, got 3"),
+        (".", IsADirectoryError, "is a folder"),
+        ("there/is/none/fit.npz", FileNotFoundError, "is in a folder that does not exist"),
+    ],
+)
+def test_checkpoint_that_cannot_be_written_is_refused_before_anything_is_read(name, error, message, tmp_path):
+    path = tmp_path / name if isinstance(name, str) else name
+    walk = Interrupted(rows_and_weights()[0], 1)
+    with pytest.raises(error, match=message):
+        GaussianMixture(n_components=3).fit_batches(walk, checkpoint=path)
+    assert walk.n == 1
+
+
 # Reading ahead and progress -------------------------------------------------------------------------------------------
 
 

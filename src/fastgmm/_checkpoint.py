@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,11 @@ class Checkpoint:
         """The state in the file, None if there is no file; `restore` makes parameters of their arrays."""
         if not self.path.exists():
             return None
+        if not zipfile.is_zipfile(self.path):
+            raise self._is_no_checkpoint()
         with np.load(self.path) as contents:
+            if "fingerprint" not in contents:
+                raise self._is_no_checkpoint()
             if str(contents["fingerprint"]) != self._fingerprint:
                 raise ValueError(
                     f"checkpoint={str(self.path)!r} holds another fit: its parameters or its data were others. Pass "
@@ -76,6 +81,9 @@ class Checkpoint:
             return LoopState(
                 int(contents["run"]), now, contents["lower_bounds"].tolist(), best, _memory(contents, restore)
             )
+
+    def _is_no_checkpoint(self) -> ValueError:
+        return ValueError(f"checkpoint={str(self.path)!r} is another file, or damaged: delete it or give another name.")
 
     def delete(self) -> None:
         self.path.unlink(missing_ok=True)

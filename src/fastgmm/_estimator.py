@@ -34,6 +34,7 @@ from fastgmm._updates import Updates
 from fastgmm._validation import (
     CheckedBatches,
     check_block,
+    check_checkpoint,
     check_fit_data,
     check_further_data,
     check_n_rows,
@@ -213,6 +214,7 @@ class MixtureEstimator(BaseEstimator):
         """Fit and set the attributes."""
         check_parameters(self, COVARIANCE_TYPES)
         check_start_rows(start_rows, self.n_components)
+        check_checkpoint(checkpoint)
         random_state = check_random_state(self.random_state)
         reader = clone(self)  # is told the features, so that this estimator is changed only when all went well
         checked = CheckedBatches(reader, batches)
@@ -338,10 +340,11 @@ class MixtureEstimator(BaseEstimator):
     def partial_fit(self, X, y=None, sample_weight=None):
         """Learn from one more batch of rows, by a step of EM whose size falls with the number of rows seen.
 
-        The first call finds a start and fits the batch as `fit` does, with `n_init`, `max_iter` and `tol`; components
-        with too few rows for a covariance of their own borrow from the others. Every further call, or one after
-        `fit` or `fit_batches`, is one pass over its rows: the averages from which the parameters follow move towards
-        those of the batch, by a step that `step_decay` and `half_life` decide. `fit` starts anew.
+        The first call finds a start and fits the batch as `fit` does, with `n_init`, `max_iter`, `tol` and `stopping`,
+        but without `acceleration`; components with too few rows for a covariance of their own borrow from the others.
+        Every further call, or one after `fit` or `fit_batches`, is one pass over its rows: the averages from which the
+        parameters follow move towards those of the batch, by a step that `step_decay` and `half_life` decide. `fit`
+        starts anew.
 
         Parameters
         ----------
@@ -426,6 +429,7 @@ class MixtureEstimator(BaseEstimator):
             tol=self.tol,
             progress=Progress(self.verbose, self.verbose_interval),
             stopping=self.stopping,
+            rounding=_ROUNDING[np.dtype(passes.dtype)],
         ).parameters
 
     def _learn_more(self, updates: Updates, seen: float, weight: float) -> tuple[Mixture, Stream]:

@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from numbers import Integral, Real
+from os import PathLike
+from pathlib import Path
 
 import numpy as np
 from scipy.sparse import issparse
@@ -131,7 +133,7 @@ def _parameter_rules(covariance_types):
             "Pass None for the current client, if there is one, else dask's default scheduler.",
         ),
         "persist": (
-            lambda value: _is_boolean(value) or value == "auto",
+            lambda value: _is_boolean(value) or _is_one_of(("auto",))(value),
             "a bool or 'auto'",
             "Pass 'auto' to hold the data in memory if they take at most half of it.",
         ),
@@ -242,6 +244,8 @@ def check_block(estimator, X, rows: slice) -> np.ndarray:
     try:
         return check_predict_data(estimator, np.asarray(X[rows]))
     except ValueError as error:
+        if rows.start == rows.stop:  # X is empty
+            raise
         raise ValueError(f"Rows {rows.start} to {rows.stop - 1}: {error}") from error
 
 
@@ -311,7 +315,9 @@ def check_sample_weight(sample_weight, n_samples: int, all_zero: bool = False) -
 def check_some_weight(total: float) -> None:
     """Some row counts."""
     if total == 0.0:
-        raise ValueError("All entries of sample_weight are zero, so no row is left: give some row a positive weight.")
+        raise ValueError(
+            "All entries of sample_weight are zero, or X is empty, so no row is left: give some row a positive weight."
+        )
 
 
 def check_start_rows(start_rows, n_components: int) -> None:
@@ -321,6 +327,18 @@ def check_start_rows(start_rows, n_components: int) -> None:
             f"start_rows must be an int >= 2 and >= n_components={n_components}, got {start_rows!r}: pass how many "
             "rows the start is to be found on."
         )
+
+
+def check_checkpoint(checkpoint) -> None:
+    """A file that can be written, which a long fit must know before its first iteration is over."""
+    if checkpoint is None:
+        return
+    if not isinstance(checkpoint, str | PathLike):
+        raise TypeError(f"checkpoint must be the path of a file or None, got {checkpoint!r}: pass 'fit.npz'.")
+    if Path(checkpoint).is_dir():
+        raise IsADirectoryError(f"checkpoint={str(checkpoint)!r} is a folder: pass the path of a file in it.")
+    if not Path(checkpoint).parent.is_dir():
+        raise FileNotFoundError(f"checkpoint={str(checkpoint)!r} is in a folder that does not exist: make it first.")
 
 
 class CheckedBatches:

@@ -32,6 +32,7 @@ from fastgmm._dask import (
 )
 from fastgmm._estimator import START_ROWS, MixtureEstimator, copied
 from fastgmm._validation import (
+    check_checkpoint,
     check_collection,
     check_features,
     check_n_rows,
@@ -71,8 +72,8 @@ class _OnChunks(MixtureEstimator):
 
         checkpoint : path, default=None
             File, where this code runs, that is written after each iteration and deleted at the end. If it is there at
-            the beginning, the fit goes on where it was interrupted; `max_iter`, `tol`, `n_threads`, `verbose`, `client`
-            and `persist` may have changed, and so may the chunks.
+            the beginning, the fit goes on where it was interrupted; `max_iter`, `tol`, `stopping`, `n_threads`,
+            `verbose`, `client` and `persist` may have changed, and so may the chunks.
 
         Returns
         -------
@@ -97,6 +98,7 @@ class _OnChunks(MixtureEstimator):
     def _fit(self, X, sample_weight, start_rows=START_ROWS, checkpoint=None):
         check_parameters(self, COVARIANCE_TYPES)
         check_start_rows(start_rows, self.n_components)
+        check_checkpoint(checkpoint)
         random_state = check_random_state(self.random_state)
         reader = BaseEstimator()  # is told the features, so that this estimator is changed only when all went well
         chunks = _chunks(self, reader, X, sample_weight, reset=True)
