@@ -597,7 +597,7 @@ class MixtureEstimator(BaseEstimator):
 
     @classmethod
     def from_sklearn(cls, estimator):
-        """The way back: a fitted scikit-learn estimator as one of this class, with ``n_threads=None``.
+        """The way back: a fitted scikit-learn estimator as one of this class; parameters it lacks get their defaults.
 
         Parameters
         ----------

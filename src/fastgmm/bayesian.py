@@ -59,7 +59,8 @@ class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture)
         - 'random': uniform random numbers;
         - 'random_from_data': one random row for each component;
         - 'sample': a mixture fitted to a random sample, much faster than 'kmeans' where there are many rows and not
-          known to scikit-learn. With fewer than 40,000 rows, or 320 for each component, the same as 'kmeans'.
+          known to scikit-learn. With fewer than 40,000 rows, or 320 for each component, the same as 'kmeans'; so, too,
+          where the sample has missed rows very far out.
 
     weight_concentration_prior_type : {'dirichlet_process', 'dirichlet_distribution'}, default='dirichlet_process'
         Prior of the weights: an infinite mixture's, by stick-breaking truncated to `n_components`, or a finite one's.

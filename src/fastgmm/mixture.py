@@ -56,7 +56,8 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
         - 'random': uniform random numbers;
         - 'random_from_data': one random row for each component;
         - 'sample': a mixture fitted to a random sample, much faster than 'kmeans' where there are many rows and not
-          known to scikit-learn. With fewer than 40,000 rows, or 320 for each component, the same as 'kmeans'.
+          known to scikit-learn. With fewer than 40,000 rows, or 320 for each component, the same as 'kmeans'; so, too,
+          where the sample has missed rows very far out.
 
     weights_init : array-like of shape (n_components,), default=None
         Initial weights, summing to 1. None: from `init_params`.
