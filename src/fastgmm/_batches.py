@@ -5,7 +5,6 @@ Statistics of batches add up, so that EM over batches is EM over all rows; what 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
@@ -17,6 +16,7 @@ from fastgmm._covariance import Mixture
 from fastgmm._passes import DataPasses, row_flops
 from fastgmm._skipping import Screen, Screening
 from fastgmm._statistics import SufficientStatistics
+from fastgmm._validation import check_all_batches_again, check_batch_again
 
 Batch = tuple[np.ndarray, np.ndarray | None]  # rows and their weights
 
@@ -293,11 +293,7 @@ class BatchPasses:
         self._meter.begin_pass()
         for rows, weights in read_ahead(self._batches):
             part = statistics_of(self._passes(rows, weights))
-            if not math.isfinite(part.log_likelihood) and not np.isfinite(rows).all():
-                raise ValueError(
-                    f"Rows {n_rows} to {n_rows + len(rows) - 1} of the batches (those of weight 0 not counted) hold "
-                    "NaN or infinity, which they did not at first: every iteration over them must give the same rows."
-                )
+            check_batch_again(n_rows, rows, part.log_likelihood)
             if total is None:
                 total = part
             else:
@@ -305,11 +301,7 @@ class BatchPasses:
             n_rows += len(rows)
             self._meter.after_batch(len(rows))
         self._meter.end_pass()
-        if n_rows != self._survey.n_rows:
-            raise ValueError(
-                f"The batches held {self._survey.n_rows} rows at first and {n_rows} now: every iteration over them "
-                "must give the same rows. Pass a list, or an object whose __iter__ starts anew."
-            )
+        check_all_batches_again(n_rows, self._survey.n_rows)
         assert total is not None
         return total
 

@@ -397,8 +397,10 @@ class MixtureEstimator(BaseEstimator):
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
         with ignore_overflow, blas_beside_passes(passes.n_features):
             updates = self._updates(passes) if is_first else self._further_updates(passes)
-            learn = self._learn_first if is_first else self._learn_more
-            parameters, stream = learn(updates, seen, total_weight(rows, weights))
+            if is_first:
+                parameters, stream = self._learn_first(updates, seen)
+            else:
+                parameters, stream = self._learn_more(updates, seen, total_weight(rows, weights))
             attributes = self._fitted_attributes(parameters, updates)
             bounds = [stream.log_density]
             self._set_fitted(EMResult(parameters, bounds[0], bounds, False), attributes, passes.dtype, seen)
@@ -407,7 +409,7 @@ class MixtureEstimator(BaseEstimator):
         self._take_features(reader)
         return self
 
-    def _learn_first(self, updates: Updates, seen: float, weight: float) -> tuple[Mixture, Stream]:
+    def _learn_first(self, updates: Updates, seen: float) -> tuple[Mixture, Stream]:
         """EM on the first batch."""
         random_state = check_random_state(self.random_state)
         passes = updates.passes

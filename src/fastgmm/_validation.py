@@ -341,6 +341,24 @@ def check_checkpoint(checkpoint) -> None:
         raise FileNotFoundError(f"checkpoint={str(checkpoint)!r} is in a folder that does not exist: make it first.")
 
 
+def check_batch_again(first_row: int, rows: np.ndarray, log_likelihood: float) -> None:
+    """Rows that were finite in the first pass must be so each time; looked at closely only when the sum is lost."""
+    if not math.isfinite(log_likelihood) and not np.isfinite(rows).all():
+        raise ValueError(
+            f"Rows {first_row} to {first_row + len(rows) - 1} of the batches (those of weight 0 not counted) hold NaN "
+            "or infinity, which they did not at first: every iteration over them must give the same rows."
+        )
+
+
+def check_all_batches_again(n_rows: int, n_rows_at_first: int) -> None:
+    """Every pass must see as many rows."""
+    if n_rows != n_rows_at_first:
+        raise ValueError(
+            f"The batches held {n_rows_at_first} rows at first and {n_rows} now: every iteration over them must give "
+            "the same rows. Pass a list, or an object whose __iter__ starts anew."
+        )
+
+
 class CheckedBatches:
     """Batches of rows as they come from the user, validated one by one at each iteration.
 
