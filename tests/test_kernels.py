@@ -19,6 +19,7 @@ from fastgmm._passes import (
     BLOCK_ROWS,
     DataPasses,
     KMeansPasses,
+    SeedingPasses,
     aligned_empty,
     column_means,
     column_variances,
@@ -497,29 +498,46 @@ def test_kmeans_assign_takes_the_first_of_equals(simd):
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_kmeans_take_and_potentials(shape, dtype, n_threads, offset, simd):
+def test_kmeans_seeding(shape, dtype, n_threads, offset, simd):
+    """Potentials of candidates, and what is left of the distances when some of them are taken."""
     p, shift, centers = kmeans_problem(*shape, dtype, offset)
-    n = shape[0]
     weights = oracle.weights_of(p.X, p.sample_weight)
     distances = oracle.squared_distances(p.X, shift, centers)
     passes = KMeansPasses(p.X, shift, shape[2], p.sample_weight, n_threads)
-    closest, block_sums = np.full(n, np.nan, dtype), np.full(-(-n // BLOCK_ROWS), np.nan)
+    seeding = SeedingPasses(passes, centers[0], len(centers))
+    assert oracle.relative_error(seeding.potential, weights @ distances[:, 0]) < TOLERANCE[dtype]
+    for first in range(0, len(centers), 2):  # the last candidate of each step is taken
+        candidates, taken = slice(first, first + 2), [0, *range(1, first, 2)]
+        before = distances[:, taken].min(axis=1)
+        lowered = np.minimum(distances[:, candidates], before[:, np.newaxis])
+        potentials = seeding.potentials(centers[candidates])
+        assert oracle.relative_error(potentials, weights @ lowered) < TOLERANCE[dtype]
+        assert oracle.relative_error(seeding.closest, before, 1e-30 + before) < TOLERANCE[dtype]
+        seeding.take(len(potentials) - 1)
+        assert seeding.potential == potentials[-1]
 
-    total = passes.take(centers[0], closest, block_sums, first=True)
-    assert oracle.relative_error(closest, distances[:, 0]) < TOLERANCE[dtype]
-    expected = np.add.reduceat(weights * distances[:, 0], np.arange(0, n, BLOCK_ROWS))
-    assert oracle.relative_error(block_sums, expected) < TOLERANCE[dtype]
-    assert oracle.relative_error(total, weights @ distances[:, 0]) < TOLERANCE[dtype]
 
-    lowered = np.minimum(distances, distances[:, :1])
-    untouched = closest.copy()
-    assert oracle.relative_error(passes.potentials(centers, closest), weights @ lowered) < TOLERANCE[dtype]
-    np.testing.assert_array_equal(closest, untouched)
-
-    passes.take(centers[-1], closest, block_sums)
-    assert oracle.relative_error(closest, lowered[:, -1]) < TOLERANCE[dtype]
-    expected = np.add.reduceat(weights * lowered[:, -1], np.arange(0, n, BLOCK_ROWS))
-    assert oracle.relative_error(block_sums, expected) < TOLERANCE[dtype]
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("d", [3, 40])
+def test_seeds_far_from_most_rows_lower_what_they_are_nearest_to(d, dtype, simd):
+    """Clusters of a few blocks each, so that most rows are out of a new seed's reach, and rows on top of each other."""
+    rng = np.random.default_rng(6)
+    places = 50 * rng.normal(size=(6, d))
+    labels = np.arange(6 * BLOCK_ROWS) // BLOCK_ROWS
+    X = (places[labels] + rng.normal(size=(len(labels), d))).astype(dtype)
+    X[::7] = places[labels[::7]]
+    X[5] *= 1e6
+    passes = KMeansPasses(X, np.zeros(d, dtype), 6, None, 2)
+    distances = oracle.squared_distances(X, np.zeros(d, dtype), X[:: BLOCK_ROWS // 2])
+    seeding = SeedingPasses(passes, X[0], 2)
+    closest = distances[:, 0]
+    for c in range(1, 12):
+        lowered = np.minimum(closest, distances[:, c])
+        (potential,) = seeding.potentials(X[[c * BLOCK_ROWS // 2]])
+        assert oracle.relative_error(seeding.closest, closest, 1e-30 + closest) < TOLERANCE[dtype]
+        assert oracle.relative_error(potential, lowered.sum()) < TOLERANCE[dtype]
+        seeding.take(0)
+        closest = lowered
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
@@ -530,14 +548,17 @@ def test_rows_at(n, dtype, weighted, simd):
     rng = np.random.default_rng(5)
     X = rng.normal(size=(n, 1)).astype(dtype)
     weights = rng.uniform(0.1, 2, n) if weighted else None
-    passes = KMeansPasses(X, np.zeros(1, dtype), 1, weights, 1)
-    closest, block_sums = np.empty(n, dtype), np.empty(-(-n // BLOCK_ROWS))
-    potential = passes.take(np.zeros(1, dtype), closest, block_sums, first=True)
-    cumulated = np.cumsum(closest if weights is None else weights.astype(dtype) * closest)
-    between = (cumulated[:-1].astype(float) + cumulated[1:]) / 2 if dtype is np.float64 else cumulated.astype(float)
-    thresholds = np.concatenate([[0.0], between, [2 * potential, np.inf]])
-    expected = np.minimum(np.searchsorted(cumulated.astype(float), thresholds), n - 1)
-    np.testing.assert_array_equal(passes.rows_at(thresholds, closest, block_sums), expected)
+    passes = KMeansPasses(X, np.zeros(1, dtype), 2, weights, 1)
+    seeding = SeedingPasses(passes, np.zeros(1, dtype), 2)
+    for n_taken in range(3):
+        closest = np.square(X - np.arange(n_taken + 1, dtype=dtype)).min(axis=1)
+        cumulated = np.cumsum(closest if weights is None else weights.astype(dtype) * closest)
+        between = (cumulated[:-1].astype(float) + cumulated[1:]) / 2 if dtype is np.float64 else cumulated.astype(float)
+        thresholds = np.concatenate([[0.0], between, [2 * seeding.potential, np.inf]])
+        expected = np.minimum(np.searchsorted(cumulated.astype(float), thresholds), n - 1)
+        np.testing.assert_array_equal(seeding.rows_at(thresholds), expected)
+        seeding.potentials(np.array([[n_taken + 1]], dtype))
+        seeding.take(0)
 
 
 # Workspace ------------------------------------------------------------------------------------------------------------
@@ -576,14 +597,14 @@ def test_workspace_bounds(shape, covariance_type, dtype, n_threads, guarded_work
     ]  # fmt: skip
     outputs = [s.nk.sum() + s.sum_x.sum() + s.scatter.sum() + s.log_likelihood + s.entropy for s in statistics]
     outputs += [passes.resp(p.mixture).sum(), passes.log_prob_norm(p.mixture).sum(), passes.predict(p.mixture).sum()]
-    centers, closest = (p.X[:1] - p.X[0]).repeat(shape[2], axis=0), np.full(len(p.X), np.nan, dtype)
+    centers = (p.X[:1] - p.X[0]).repeat(shape[2], axis=0)
     outputs += [kmeans.assign(centers, p.labels.copy())[1].sum()]
-    block_sums = np.empty(-(-len(p.X) // BLOCK_ROWS))
-    outputs += [kmeans.take(centers[0], closest, block_sums, first=True), kmeans.potentials(centers, closest).sum()]
-    assert (kmeans.rows_at(np.array([np.inf]), closest, block_sums) == len(p.X) - 1).all()
+    seeding = SeedingPasses(kmeans, centers[0], shape[2])
+    outputs += [seeding.potential, seeding.potentials(centers).sum(), seeding.potentials(centers).sum()]
+    assert (seeding.rows_at(np.array([np.inf])) == len(p.X) - 1).all()
     assert np.isfinite(outputs).all()
     guards = [np.concatenate([whole[:GUARD], whole[-GUARD:]]) for whole in guarded_workspaces]
-    assert len(guards) == 4
+    assert len(guards) == 5
     np.testing.assert_array_equal(np.concatenate(guards), 42)
 
 
@@ -617,22 +638,22 @@ def test_kmeans_in_many_chunks(n_threads, simd, monkeypatch):
     whole = KMeansPasses(p.X, shift, 5, p.sample_weight, n_threads)
     monkeypatch.setattr(_passes, "_CHUNK_FLOPS", 0.0)
     parts = KMeansPasses(p.X, shift, 5, p.sample_weight, n_threads)
-    assert len(list(whole._walk.slices())) == 1 < len(list(parts._walk.slices()))
+    assert len(list(whole.walk.slices())) == 1 < len(list(parts.walk.slices()))
     labels, labels_of_parts = np.zeros((2, len(p.X)), np.int32)
     expected, actual = whole.assign(centers, labels), parts.assign(centers, labels_of_parts)
     np.testing.assert_array_equal(labels_of_parts, labels)
     assert actual[0] == expected[0]
     np.testing.assert_allclose(actual[1], expected[1], rtol=1e-12)
     np.testing.assert_allclose(actual[2], expected[2], rtol=1e-13)
-    closest, closest_of_parts = np.empty((2, len(p.X)))
-    sums, sums_of_parts = np.empty((2, 8))
-    assert parts.take(centers[0], closest_of_parts, sums_of_parts, first=True) == pytest.approx(
-        whole.take(centers[0], closest, sums, first=True), rel=1e-13
-    )
-    np.testing.assert_array_equal(closest_of_parts, closest)
-    np.testing.assert_array_equal(sums_of_parts, sums)
-    potentials = parts.potentials(centers, closest_of_parts)
-    np.testing.assert_allclose(potentials, whole.potentials(centers, closest), rtol=1e-13)
+    seeding, seeding_of_parts = SeedingPasses(whole, centers[0], 5), SeedingPasses(parts, centers[0], 5)
+    assert seeding_of_parts.potential == pytest.approx(seeding.potential, rel=1e-13)
+    for _ in range(2):
+        potentials = seeding_of_parts.potentials(centers)
+        np.testing.assert_allclose(potentials, seeding.potentials(centers), rtol=1e-13)
+        np.testing.assert_array_equal(seeding_of_parts.closest, seeding.closest)
+        seeding_of_parts.take(1), seeding.take(1)
+        thresholds = np.linspace(0, seeding.potential, 20)
+        np.testing.assert_array_equal(seeding_of_parts.rows_at(thresholds), seeding.rows_at(thresholds))
 
 
 # exp and log ----------------------------------------------------------------------------------------------------------

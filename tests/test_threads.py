@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, _kernels
 from fastgmm._covariance import COVARIANCE_TYPES
-from fastgmm._passes import KMeansPasses
+from fastgmm._passes import KMeansPasses, SeedingPasses
 from fastgmm._threads import effective_n_threads, explain_n_threads
 
 pytestmark = [
@@ -153,7 +153,7 @@ def test_passes_release_the_gil(n_threads, monkeypatch):
         fit(X, n_threads, n_components=16, max_iter=1, init_params="random").predict_proba(X)
         kmeans = KMeansPasses(X, X[0], 16, None, n_threads)
         kmeans.assign(X[:16] - X[0], labels)
-        kmeans.potentials(X[:16] - X[0], np.ones(len(X)))
+        SeedingPasses(kmeans, X[0] - X[0], 16).potentials(X[:16] - X[0])
 
     expected = {"em_pass", "statistics_pass", "density_pass", "kmeans_pass", "closest_pass"}
     monkeypatch.setattr(_kernels, "active", spy)

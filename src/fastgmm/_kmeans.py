@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastgmm._passes import BLOCK_ROWS, KMeansPasses, column_means, column_variances
+from fastgmm._passes import KMeansPasses, SeedingPasses, column_means, column_variances
 
 _MAX_ITER = 300
 _RELATIVE_TOL = 1e-4
@@ -53,20 +53,16 @@ def kmeans_plusplus_indices(
 def _seeds(passes: KMeansPasses, n_clusters: int, random_state: np.random.RandomState) -> np.ndarray:
     X, shift, sample_weight = passes.X, passes.shift, passes.sample_weight
     n_trials = 2 + int(np.log(n_clusters))
-    closest = np.empty(len(X), dtype=X.dtype)  # squared distance to the nearest seed
-    block_sums = np.empty(-(-len(X) // BLOCK_ROWS))
-
     indices = np.empty(n_clusters, dtype=np.intp)
     indices[0] = _first_seed(len(X), sample_weight, random_state)
-    potential = passes.take(X[indices[0]] - shift, closest, block_sums, first=True)
+    seeding = SeedingPasses(passes, X[indices[0]] - shift, n_trials)
     draws = random_state.uniform(size=(n_clusters - 1, n_trials))
     for c in range(1, n_clusters):
         # A candidate is drawn with probability proportional to its weighted squared distance.
-        candidates = passes.rows_at(draws[c - 1] * potential, closest, block_sums)
-        centers = X[candidates] - shift
-        best = passes.potentials(centers, closest).argmin()
+        candidates = seeding.rows_at(draws[c - 1] * seeding.potential)
+        best = int(seeding.potentials(X[candidates] - shift).argmin())
         indices[c] = candidates[best]
-        potential = passes.take(centers[best], closest, block_sums)
+        seeding.take(best)
     return indices
 
 

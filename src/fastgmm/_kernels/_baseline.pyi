@@ -108,19 +108,22 @@ def density_pass(
     workspace: _Real,
     n_threads: int,
 ) -> None: ...
-def note_moves(centers: _Real, previous: _Float64, moved: _Float64) -> None: ...
+def kmeans_floats(n_centers: int, n_features: int, n_threads: int) -> int: ...
+def note_moves(centers: _Real, previous: _Float64, moved: _Float64, scale: float) -> None: ...
 def kmeans_pass(
     X: _Real,
     sample_weight: _Float64 | None,
     shift: _Real,
     centers: _Real,
     moved: _Float64,
+    scale: float,
     fresh: bool,
     labels: NDArray[np.int32],
     gaps: NDArray[np.float32],
     counts: _Float64,
     sum_x: _Float64,
     workspace: _Real,
+    floats: NDArray[np.float32],
     sums: _Float64,
     n_threads: int,
 ) -> int: ...
@@ -129,17 +132,25 @@ def closest_pass(
     sample_weight: _Float64 | None,
     shift: _Real,
     centers: _Real,
+    scale: float,
+    n_taken: int,
     closest: _Real,
     restart: bool,
-    block_sums: _Float64 | None,
+    block_sums: _Float64,
     potentials: _Float64,
     workspace: _Real,
+    floats: NDArray[np.float32],
     sums: _Float64,
     n_threads: int,
 ) -> None: ...
 def rows_at(
-    closest: _Real,
+    X: _Real,
     sample_weight: _Float64 | None,
+    shift: _Real,
+    center: _Real,
+    n_taken: int,
+    closest: _Real,
+    restart: bool,
     block_sums: _Float64,
     thresholds: _Float64,
     rows: NDArray[np.intp],

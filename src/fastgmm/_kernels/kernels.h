@@ -1,4 +1,4 @@
-/* The block functions of blocks.h and skipping.h for float64 (suffix _f64) and float32 (_f32). */
+/* The block functions of blocks.h, skipping.h and kmeans.h for float64 (suffix _f64) and float32 (_f32). */
 #ifndef FASTGMM_KERNELS_H
 #define FASTGMM_KERNELS_H
 
@@ -33,6 +33,7 @@ INLINE void prefetch_slice(const char *ahead, ptrdiff_t bytes, int part, int par
 #define unaligned_f64 vec_f64_u
 #include "blocks.h"
 #include "skipping.h"
+#include "kmeans.h"
 #undef SUFFIX
 #undef REAL
 #undef REAL_MAX
@@ -53,8 +54,10 @@ INLINE void prefetch_slice(const char *ahead, ptrdiff_t bytes, int part, int par
 #define unaligned_f32 vec_f32_u
 #include "blocks.h"
 #include "skipping.h"
+#include "kmeans.h"
 
 #include "screen.h"
+#include "nearest.h"
 
 /* The order in which accumulate_full keeps a scatter of d features: how many numbers, and their way into a full row-major matrix. */
 static ptrdiff_t scatter_size(int d)

@@ -48,11 +48,6 @@ cdef extern from "kernels.h" nogil:
     void write_resp_f64(const double*, const double*, int, int, double*)
     void arg_max_f64(const double*, int, int, double*, int32_t*)
     double weighted_sum_f64(const double*, const double*, int)
-    void lower_f64(const double*, const double*, int, double*)
-    void two_nearest_f64(const double*, int, int, double*, double*, int32_t*)
-    void gaps_f64(double*, const double*, int, int)
-    void subtract_f64(double*, int, int, const double*)
-    void negative_distances_f64(const double*, int, int, const double*, int, const char*, Py_ssize_t, double*)
     void exp_array_f64(double*, Py_ssize_t)
     void log_array_f64(double*, Py_ssize_t)
 
@@ -72,11 +67,6 @@ cdef extern from "kernels.h" nogil:
     void write_resp_f32(const float*, const float*, int, int, float*)
     void arg_max_f32(const float*, int, int, float*, int32_t*)
     double weighted_sum_f32(const float*, const double*, int)
-    void lower_f32(const float*, const float*, int, float*)
-    void two_nearest_f32(const float*, int, int, float*, float*, int32_t*)
-    void gaps_f32(float*, const float*, int, int)
-    void subtract_f32(float*, int, int, const float*)
-    void negative_distances_f32(const float*, int, int, const float*, int, const char*, Py_ssize_t, float*)
     void exp_array_f32(float*, Py_ssize_t)
     void log_array_f32(float*, Py_ssize_t)
 

@@ -1,0 +1,138 @@
+/* The nearest of a few centers, as far as float32 can tell: kmeans.pxi computes in full only what is left open here.
+ *
+ * With rows y and centers c in float32, |y - c|^2 = |y|^2 + 2 s, s = |c|^2 / 2 - y . c takes one multiply-add a feature.  Of true rows and
+ * centers, which were rounded to y and c, s is off by no more than E (|y|^2 + |c|^2) with E = (d + 8) 2^-24, so that what is computed
+ * here, with the constant
+ *
+ *     half_k = (1/2 - E) |c_k|^2,
+ *
+ * is, less E |y|^2, a lower bound of s_k; and this plus 2 E |c_k|^2 + 2 E |y|^2 an upper one.  `error_k` = 2 E |c_k|^2, and a little more
+ * for numbers too small for float32.  Overflow leads to NaN or infinities, which settle nothing.
+ */
+#ifndef FASTGMM_NEAREST_H
+#define FASTGMM_NEAREST_H
+
+#define NEAREST_ROWS (GROUP * LANES_f32)
+
+INLINE float rounding_of_dots(int d) { return (float)(d + 8) * 0x1p-24f; }
+
+/* s[k] <- half_k - y . c_k of NEAREST_ROWS rows */
+INLINE void dots(const int count, const float *RESTRICT y, int d, const float *RESTRICT centers, const float *RESTRICT half,
+                 float (*RESTRICT s)[NEAREST_ROWS])
+{
+    vec_f32 q[4][GROUP];
+#pragma GCC unroll 4
+    for (int k = 0; k < count; k++)
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUP; g++) q[k][g] = half[k] - (vec_f32){0};
+    for (int j = 0; j < d; j++)
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUP; g++) {
+            vec_f32 x = load_f32(y + j * STRIDE + g * LANES_f32);
+#pragma GCC unroll 4
+            for (int k = 0; k < count; k++) q[k][g] -= x * centers[(ptrdiff_t)k * d + j];
+        }
+#pragma GCC unroll 4
+    for (int k = 0; k < count; k++)
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUP; g++) memcpy(s[k] + g * LANES_f32, &q[k][g], sizeof(vec_f32));
+}
+
+/* squares_i = |y_i|^2 of NEAREST_ROWS rows */
+INLINE void row_squares(const float *RESTRICT y, int d, float *RESTRICT squares)
+{
+    vec_f32 sums[GROUP] = {0};
+    for (int j = 0; j < d; j++)
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUP; g++) {
+            vec_f32 x = load_f32(y + j * STRIDE + g * LANES_f32);
+            sums[g] += x * x;
+        }
+    memcpy(squares, sums, sizeof sums);
+}
+
+INLINE void rank_by_dots(const int count, float (*RESTRICT s)[NEAREST_ROWS], int first, float *RESTRICT best, float *RESTRICT next,
+                         int32_t *RESTRICT nearest)
+{
+    for (int l = 0; l < NEAREST_ROWS; l++) {
+        float b = best[l], n = next[l];
+        int32_t which = nearest[l];
+#pragma GCC unroll 4
+        for (int k = 0; k < count; k++) {
+            float x = s[k][l], larger = x < b ? b : x;
+            which = x < b ? first + k : which;
+            b = x < b ? x : b;
+            n = larger < n ? larger : n;
+        }
+        best[l] = b, next[l] = n, nearest[l] = which;
+    }
+}
+
+/* nearest_i: which center is nearest to row i; gap_i: how much farther the second nearest is at least, not positive if that is left open.
+ * Meanwhile the rows listed in `ahead`, of X, are fetched. */
+static void find_nearest(const float *RESTRICT y, int padded, int d, const float *RESTRICT centers, const float *RESTRICT half,
+                         const float *RESTRICT error, int n_centers, const char *X, ptrdiff_t row_bytes, const uint16_t *ahead,
+                         int n_ahead, int32_t *RESTRICT nearest, float *RESTRICT gap)
+{
+    const float E = rounding_of_dots(d);
+    for (int i = 0; i < padded; i += NEAREST_ROWS) {
+        float s[4][NEAREST_ROWS], best[NEAREST_ROWS], next[NEAREST_ROWS], squares[NEAREST_ROWS];
+        int32_t which[NEAREST_ROWS];
+        int k = 0;
+        for (int l = 0; l < NEAREST_ROWS; l++) best[l] = next[l] = INFINITY, which[l] = 0;
+        for (; k + 4 <= n_centers; k += 4) {
+            dots(4, y + i, d, centers + (ptrdiff_t)k * d, half + k, s);
+            rank_by_dots(4, s, k, best, next, which);
+        }
+        for (; k < n_centers; k++) {
+            dots(1, y + i, d, centers + (ptrdiff_t)k * d, half + k, s);
+            rank_by_dots(1, s, k, best, next, which);
+        }
+        row_squares(y + i, d, squares);
+        for (int l = 0; l < NEAREST_ROWS; l++) {
+            float x = squares[l], of_best = error[which[l]];
+            float apart = next[l] - best[l] - of_best - 2 * E * x;
+            float near = sqrtf(x + 2 * best[l] + 2 * of_best + 4 * E * x);
+            float far = sqrtf(x + 2 * next[l] + 4 * E * (x + fabsf(next[l])));
+            float at_least = 2 * apart / (near + far) * (1 - 8 * FLT_EPSILON);
+            nearest[i + l] = which[l];
+            gap[i + l] = next[l] < INFINITY ? at_least : n_centers == 1 && x < INFINITY ? INFINITY : -1;
+        }
+        for (int a = i; a < i + NEAREST_ROWS && a < n_ahead; a++) prefetch_slice(X + ahead[a] * row_bytes, row_bytes + 63, 0, 1);
+    }
+}
+
+/* bound_i: a lower bound of the squared distance of row i from the nearest center; meanwhile the bytes ahead are fetched. */
+static void bound_nearest(const float *RESTRICT y, int padded, int d, const float *RESTRICT centers, const float *RESTRICT half,
+                          int n_centers, const char *ahead, ptrdiff_t ahead_bytes, float *RESTRICT bound)
+{
+    const float E = rounding_of_dots(d);
+    for (int i = 0; i < padded; i += NEAREST_ROWS) {
+        float s[4][NEAREST_ROWS], best[NEAREST_ROWS], squares[NEAREST_ROWS];
+        int k = 0;
+        for (int l = 0; l < NEAREST_ROWS; l++) best[l] = INFINITY;
+        for (; k < n_centers; k += 4) {
+            int count = n_centers - k < 4 ? n_centers - k : 4;
+            if (count == 4)
+                dots(4, y + i, d, centers + (ptrdiff_t)k * d, half + k, s);
+            else
+                for (int c = 0; c < count; c++) dots(1, y + i, d, centers + (ptrdiff_t)(k + c) * d, half + k + c, s + c);
+            for (int c = 0; c < count; c++)
+                for (int l = 0; l < NEAREST_ROWS; l++) best[l] = s[c][l] < best[l] ? s[c][l] : best[l];
+        }
+        row_squares(y + i, d, squares);
+        for (int l = 0; l < NEAREST_ROWS; l++) bound[i + l] = squares[l] * (1 - 4 * E) + 2 * best[l];
+        prefetch_slice(ahead, ahead_bytes, i / NEAREST_ROWS, padded / NEAREST_ROWS);
+    }
+}
+
+/* What remains of a gap is this less what `moved` will have become; lowered by more than the two roundings of `moved` and that of the sum. */
+INLINE float lasting_gap(float gap, float moved) { return (gap + moved) * (1 - 4 * FLT_EPSILON); }
+
+/* taken_i = moved of the row's label */
+static void take_moves(const float *RESTRICT moved, const int32_t *RESTRICT labels, int n, float *RESTRICT taken)
+{
+    for (int i = 0; i < n; i++) taken[i] = moved[labels[i]];
+}
+
+#endif
