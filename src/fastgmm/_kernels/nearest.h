@@ -74,9 +74,10 @@ static void find_nearest(const float *RESTRICT y, int padded, int d, const float
                          const float *RESTRICT error, int n_centers, const char *X, ptrdiff_t row_bytes, const uint16_t *ahead,
                          int n_ahead, int32_t *RESTRICT nearest, float *RESTRICT gap)
 {
-    const float E = rounding_of_dots(d);
+    const float E = rounding_of_dots(d), unknown = n_centers == 1 ? INFINITY : -1;
     for (int i = 0; i < padded; i += NEAREST_ROWS) {
         float s[4][NEAREST_ROWS], best[NEAREST_ROWS], next[NEAREST_ROWS], squares[NEAREST_ROWS];
+        float of_best[NEAREST_ROWS];
         int32_t which[NEAREST_ROWS];
         int k = 0;
         for (int l = 0; l < NEAREST_ROWS; l++) best[l] = next[l] = INFINITY, which[l] = 0;
@@ -89,15 +90,15 @@ static void find_nearest(const float *RESTRICT y, int padded, int d, const float
             rank_by_dots(1, s, k, best, next, which);
         }
         row_squares(y + i, d, squares);
+        for (int l = 0; l < NEAREST_ROWS; l++) of_best[l] = error[which[l]];
         for (int l = 0; l < NEAREST_ROWS; l++) {
-            float x = squares[l], of_best = error[which[l]];
-            float apart = next[l] - best[l] - of_best - 2 * E * x;
-            float near = sqrtf(x + 2 * best[l] + 2 * of_best + 4 * E * x);
+            float x = squares[l], apart = next[l] - best[l] - of_best[l] - 2 * E * x;
+            float near = sqrtf(x + 2 * best[l] + 2 * of_best[l] + 4 * E * x);
             float far = sqrtf(x + 2 * next[l] + 4 * E * (x + fabsf(next[l])));
             float at_least = 2 * apart / (near + far) * (1 - 8 * FLT_EPSILON);
-            nearest[i + l] = which[l];
-            gap[i + l] = next[l] < INFINITY ? at_least : n_centers == 1 && x < INFINITY ? INFINITY : -1;
+            gap[i + l] = next[l] < INFINITY ? at_least : unknown;
         }
+        memcpy(nearest + i, which, sizeof which);
         for (int a = i; a < i + NEAREST_ROWS && a < n_ahead; a++) prefetch_slice(X + ahead[a] * row_bytes, row_bytes + 63, 0, 1);
     }
 }
