@@ -13,8 +13,10 @@ all that it needs:
 With nothing remembered :math:`H = G^{-1}`, and the next point is that of EM. A step is at most a radius times as long
 as EM's; the radius grows when it was in the way of a good step, and shrinks after a bad one. The pass that evaluates
 the new point is at the same time its E step, so that only points at which the bound turns out to be lower cost a pass:
-EM then goes on from the last good one. After several of them in a row EM goes on alone for a while, and components
-with next to no rows always do.
+EM then goes on from the last good one. After a point that has gained less than EM is sure to, lower ones included, EM
+goes on alone, for longer each time. So it does while it needs no help, that is to say shrinks its own gains fast, and
+where the bound is not concave along the last step: no quadratic model holds there, and what was remembered is
+forgotten. Components with next to no rows always take EM's steps.
 
 The coordinates are :math:`\log n_k, \mu_k, \Sigma_k`, with the mass :math:`n_k` of component k, in which
 
@@ -44,7 +46,9 @@ _N_PAIRS = 5  # more remember what no longer holds: 10 need as many passes
 _FIRST_RADIUS = 2.0
 _LEAST_RADIUS = 1.5
 _LEAST_CURVATURE = 1e-4  # cosine between a step and the drop of the gradient along it
-_LARGEST_SCALE = 2.0  # of the identity that H is built on
+_LARGEST_SCALE = 2.0  # of the inverse information that H is built on
+_SURE_GAIN = 0.5  # of what EM gains to first order: no less is left where the bound is concave
+_FAST = 0.3  # ratio of two of EM's gains below which it needs no help
 _LONGEST_WAIT = 64
 _FIRST_WAIT = 3  # EM's own steps settle which optimum it is: with none more fits end in another one
 _REG_LEFT = 0.999  # of reg_covar, to be had in every direction
@@ -65,11 +69,15 @@ class Memory(Generic[P]):
     gradient : ndarray of shape (n_coordinates,)
         At `point`.
     steps, drops : ndarray of shape (n_pairs, n_coordinates)
-        The pairs s and y, oldest first.
+        The pairs s and y, oldest first; the last one ends at `point`.
+    scale : float
+        Of the inverse information that H is built on.
     bound : float
         The bound of `point`.
-    em_gain : float
-        What the EM step from `point` gains, by its length.
+    gain : float
+        How much higher it is than that of the point before.
+    em_gain, em_gain_before : float
+        What the EM steps from `point` and from the point before gain, to first order: their squared lengths.
     remaining_gains : ndarray of shape (3,)
         How far the bound was below the maximum in the last passes, by the curvature; infinite where nothing is known of
         it.
@@ -78,7 +86,7 @@ class Memory(Generic[P]):
     is_limited : bool
         Whether the radius has shortened the step to that point.
     length : float
-        Of that step, in units of EM's.
+        Of the step to the next point, in units of EM's.
     radius : float
         The largest such length.
     wait : int
@@ -92,8 +100,11 @@ class Memory(Generic[P]):
     gradient: np.ndarray = field(default_factory=lambda: np.empty(0))
     steps: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     drops: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    scale: float = 1.0
     bound: float = -math.inf
+    gain: float = math.inf
     em_gain: float = math.inf
+    em_gain_before: float = math.inf
     remaining_gains: np.ndarray = field(default_factory=lambda: np.full(3, math.inf))
     is_extrapolated: bool = False
     is_limited: bool = False
@@ -130,9 +141,14 @@ class LBFGS(Generic[P]):
         return self.memory.found
 
     @property
-    def em_gain(self) -> float:
-        """What an EM step from the best point so far gains, to first order."""
-        return self.memory.em_gain
+    def change(self) -> float:
+        """What an EM step from the best point so far gains, to first order.
+
+        A single point may happen to lie in a valley of it: what has led there must have gained as little, or the EM
+        step from the point before.
+        """
+        memory = self.memory
+        return max(memory.em_gain, min(memory.gain, memory.em_gain_before))
 
     @property
     def remaining_gain(self) -> float:
@@ -153,8 +169,12 @@ class LBFGS(Generic[P]):
             if bound < memory.bound - allowed_drop:
                 self._reject()
                 return self.found, memory.bound
-            memory.next_wait //= 2
-            memory.radius *= 2.0 if memory.is_limited else 1.0
+            if bound - memory.bound < _SURE_GAIN * memory.em_gain:
+                self._back_off()
+            else:
+                memory.next_wait //= 2
+                memory.radius *= 2.0 if memory.is_limited else 1.0
+        memory.gain = bound - memory.bound
         memory.bound, memory.is_extrapolated = bound, False
         if memory.found is None:
             memory.found = found
@@ -179,8 +199,12 @@ class LBFGS(Generic[P]):
 
     def _reject(self) -> None:
         memory = self.memory
-        memory.is_extrapolated = False
         self._expect(math.inf)
+        self._back_off()
+        memory.is_extrapolated, memory.length = False, 1.0
+
+    def _back_off(self) -> None:
+        memory = self.memory
         memory.radius = max(_LEAST_RADIUS, memory.length / 4.0)
         memory.wait = memory.next_wait
         memory.next_wait = min(2 * memory.next_wait + 1, _LONGEST_WAIT)
@@ -193,8 +217,10 @@ class LBFGS(Generic[P]):
         if memory.point is not None:
             self._remember(coordinates, coordinates.difference(memory.point, point), memory.gradient - gradient)
         memory.point, memory.found, memory.gradient = point, found, gradient
-        step = lbfgs_step(gradient, memory.steps, memory.drops, coordinates.step)
-        memory.em_gain = float(em_step @ gradient)
+        memory.em_gain_before, memory.em_gain = memory.em_gain, float(em_step @ gradient)
+        step = em_step
+        if len(memory.steps):
+            step = lbfgs_step(gradient, memory.steps, memory.drops, memory.scale, coordinates.step)
         is_still = memory.em_gain <= self._rounding * abs(memory.bound)
         self._expect(0.5 * float(step @ gradient) if is_still or len(memory.steps) else math.inf)
         return self._extrapolated(coordinates, step)
@@ -203,33 +229,44 @@ class LBFGS(Generic[P]):
         self.memory.remaining_gains = np.append(self.memory.remaining_gains[1:], remaining_gain)
 
     def _remember(self, coordinates: Coordinates, step: np.ndarray, drop: np.ndarray) -> None:
-        """Keep a pair, unless the bound is not concave along the step, or hardly."""
+        """Keep a pair; forget all where the bound is not concave along the step, or hardly."""
         memory = self.memory
-        squared_lengths = float((step @ coordinates.gradient(step)) * (drop @ coordinates.step(drop)))
+        curvature, of_information = float(step @ drop), float(drop @ coordinates.step(drop))
+        squared_lengths = memory.length**2 * memory.em_gain * of_information
         # Not so in rounding, where rows are all but collinear, or at the very end.
-        if squared_lengths > 0.0 and step @ drop > _LEAST_CURVATURE * math.sqrt(squared_lengths):
+        if squared_lengths > 0.0 and curvature > _LEAST_CURVATURE * math.sqrt(squared_lengths):
+            memory.scale = min(max(curvature / of_information, 1.0), _LARGEST_SCALE)
             pairs = ((memory.steps, step), (memory.drops, drop))
             memory.steps, memory.drops = (np.vstack([*old[1 - _N_PAIRS :], new]) for old, new in pairs)
+        else:
+            memory.steps, memory.drops = memory.steps[:0], memory.drops[:0]
 
     def _extrapolated(self, coordinates: Coordinates, step: np.ndarray) -> P:
         """The point that the step leads to, or what EM has found where that is no mixture, or EM is to go on alone."""
         memory = self.memory
+        waits, memory.wait = memory.wait > 0, max(0, memory.wait - 1)
+        memory.length = 1.0
+        if waits or not len(memory.steps) or memory.em_gain < _FAST * memory.em_gain_before:
+            return self.found
         squared = float(step @ coordinates.gradient(step))
-        if memory.wait > 0 or not len(memory.steps) or not (memory.em_gain > 0.0 and 0.0 < squared < math.inf):
-            memory.wait = max(0, memory.wait - 1)
+        if not (memory.em_gain > 0.0 and 0.0 < squared < math.inf):
             return self.found
         length = math.sqrt(squared / memory.em_gain)
         memory.is_limited = length > memory.radius
-        memory.length = min(length, memory.radius)
-        point = coordinates.point(step * (memory.length / length), self.found)
+        shorter = min(length, memory.radius)
+        point = coordinates.point(step * (shorter / length), self.found)
         if point is None:
             return self.found
-        memory.is_extrapolated = True
+        memory.is_extrapolated, memory.length = True, shorter
         return point
 
 
 def lbfgs_step(
-    gradient: np.ndarray, steps: np.ndarray, drops: np.ndarray, em_step: Callable[[np.ndarray], np.ndarray]
+    gradient: np.ndarray,
+    steps: np.ndarray,
+    drops: np.ndarray,
+    scale: float,
+    em_step: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """H g by the two loops of L-BFGS (Nocedal and Wright 2006, algorithm 7.4).
 
@@ -241,6 +278,8 @@ def lbfgs_step(
     gradient : ndarray of shape (n_coordinates,)
     steps, drops : ndarray of shape (n_pairs, n_coordinates)
         Oldest pair first; the products of their rows are positive.
+    scale : float
+        That multiple.
     em_step : callable
         Gives the inverse of the information times a gradient.
 
@@ -248,15 +287,13 @@ def lbfgs_step(
     -------
     step : ndarray of shape (n_coordinates,)
     """
-    if not len(steps):
-        return em_step(gradient)
     rest = gradient.copy()
     curvatures = np.einsum("ij,ij->i", steps, drops)
     shares = np.empty(len(steps))
     for i in reversed(range(len(steps))):
         shares[i] = steps[i] @ rest / curvatures[i]
         rest -= shares[i] * drops[i]
-    step = em_step(rest) * np.clip(curvatures[-1] / (drops[-1] @ em_step(drops[-1])), 1.0, _LARGEST_SCALE)
+    step = scale * em_step(rest)
     for i in range(len(steps)):
         step += (shares[i] - drops[i] @ step / curvatures[i]) * steps[i]
     return step
@@ -281,6 +318,7 @@ class Coordinates(Generic[P]):
         self._alive = masses > _STARVED * masses.sum()
         self._masses = masses * self._alive
         self._information = np.asarray(self._covariance.information(self._masses, origin.means.shape[1]))
+        self._per_mass, self._per_information = _inverse(self._masses), _inverse(self._information)
 
     def difference(self, begin: P, end: P) -> np.ndarray:
         """The step from one mixture to another, shape (n_coordinates,)."""
@@ -299,12 +337,11 @@ class Coordinates(Generic[P]):
     def step(self, gradient: np.ndarray) -> np.ndarray:
         """The inverse of `gradient`."""
         of_masses, of_means, of_covariances = self._parts(gradient)
-        per_mass, per_information = _inverse(self._masses), _inverse(self._information)
         covariances = self._origin.covariances
         return _joined(
-            per_mass * of_masses,
-            per_mass[:, np.newaxis] * self._covariance.times(of_means, covariances),
-            per_information * self._covariance.congruent(of_covariances, covariances),
+            self._per_mass * of_masses,
+            self._per_mass[:, np.newaxis] * self._covariance.times(of_means, covariances),
+            self._per_information * self._covariance.congruent(of_covariances, covariances),
         )
 
     def point(self, step: np.ndarray, found: P) -> P | None:
@@ -329,8 +366,13 @@ class Coordinates(Generic[P]):
 
     def _parts(self, joined: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         n_components, n_features = self._origin.means.shape
-        log_masses, means, covariances = np.split(joined, np.cumsum([n_components, n_components * n_features]))
-        return log_masses, means.reshape(n_components, n_features), covariances.reshape(self._origin.covariances.shape)
+        end = n_components * (n_features + 1)
+        means, covariances = joined[n_components:end], joined[end:]
+        return (
+            joined[:n_components],
+            means.reshape(n_components, n_features),
+            covariances.reshape(self._origin.covariances.shape),
+        )
 
 
 def _joined(*parts: np.ndarray) -> np.ndarray:

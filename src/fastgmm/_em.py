@@ -35,7 +35,7 @@ class Accelerator(Protocol[P]):
         """The parameters to keep if the run ends here."""
 
     @property
-    def em_gain(self) -> float:
+    def change(self) -> float:
         """What an iteration without acceleration would gain."""
 
     @property
@@ -176,11 +176,9 @@ def run_em(
             accelerator.begin(memory)
 
         def estimate(path: list[float]) -> float:
-            if accelerator is None:
-                return _last_change(path) if stopping == "change" else _remaining_gain(path, rounding)
-            if stopping == "change":
-                return max(_last_change(path), accelerator.em_gain)
-            return accelerator.remaining_gain
+            if accelerator is not None:
+                return accelerator.change if stopping == "change" else accelerator.remaining_gain
+            return _last_change(path) if stopping == "change" else _remaining_gain(path, rounding)
 
         def note(parameters: P, path: list[float], run: int = run, best: EMResult[P] | None = best) -> None:
             if save is not None:
