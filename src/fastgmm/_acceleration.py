@@ -36,6 +36,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import numpy as np
+from scipy.linalg.lapack import dtrtrs
 
 from fastgmm._covariance import Mixture
 from fastgmm._updates import Updates
@@ -165,11 +166,11 @@ class LBFGS(Generic[P]):
                 raise
             bound = -math.inf
         if memory.is_extrapolated:
-            allowed_drop = max(self._rounding * abs(memory.bound), self._regularization_gain(parameters))
-            if bound < memory.bound - allowed_drop:
+            drop = memory.bound - bound
+            if drop > self._rounding * abs(memory.bound) and not drop <= self._regularization_gain(parameters):
                 self._reject()
                 return self.found, memory.bound
-            if bound - memory.bound < _SURE_GAIN * memory.em_gain:
+            if -drop < _SURE_GAIN * memory.em_gain:
                 self._back_off()
             else:
                 memory.next_wait //= 2
@@ -226,7 +227,7 @@ class LBFGS(Generic[P]):
         return self._extrapolated(coordinates, step)
 
     def _expect(self, remaining_gain: float) -> None:
-        self.memory.remaining_gains = np.append(self.memory.remaining_gains[1:], remaining_gain)
+        self.memory.remaining_gains = np.array([*self.memory.remaining_gains[1:], remaining_gain])
 
     def _remember(self, coordinates: Coordinates, step: np.ndarray, drop: np.ndarray) -> None:
         """Keep a pair; forget all where the bound is not concave along the step, or hardly."""
@@ -236,8 +237,7 @@ class LBFGS(Generic[P]):
         # Not so in rounding, where rows are all but collinear, or at the very end.
         if squared_lengths > 0.0 and curvature > _LEAST_CURVATURE * math.sqrt(squared_lengths):
             memory.scale = min(max(curvature / of_information, 1.0), _LARGEST_SCALE)
-            pairs = ((memory.steps, step), (memory.drops, drop))
-            memory.steps, memory.drops = (np.vstack([*old[1 - _N_PAIRS :], new]) for old, new in pairs)
+            memory.steps, memory.drops = _with_row(memory.steps, step), _with_row(memory.drops, drop)
         else:
             memory.steps, memory.drops = memory.steps[:0], memory.drops[:0]
 
@@ -268,7 +268,10 @@ def lbfgs_step(
     scale: float,
     em_step: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
-    """H g by the two loops of L-BFGS (Nocedal and Wright 2006, algorithm 7.4).
+    """H g by L-BFGS, the two loops over the pairs written as two triangular systems of equations.
+
+    With the steps and drops as rows of S and Y, R the upper triangle of S Y^T and D its diagonal, the first loop
+    solves R a = S g, and the second R^T b = D a - Y h for h = H_0 (g - Y^T a); the step is h + S^T b.
 
     H is built on a multiple of the inverse of the information, as usual (eq. 7.20), but of 1 to 2 only: EM steps are
     scaled already.
@@ -287,16 +290,11 @@ def lbfgs_step(
     -------
     step : ndarray of shape (n_coordinates,)
     """
-    rest = gradient.copy()
-    curvatures = np.einsum("ij,ij->i", steps, drops)
-    shares = np.empty(len(steps))
-    for i in reversed(range(len(steps))):
-        shares[i] = steps[i] @ rest / curvatures[i]
-        rest -= shares[i] * drops[i]
-    step = scale * em_step(rest)
-    for i in range(len(steps)):
-        step += (shares[i] - drops[i] @ step / curvatures[i]) * steps[i]
-    return step
+    products = steps @ drops.T  # only the upper triangle is read
+    first = dtrtrs(products, steps @ gradient)[0]
+    step = scale * em_step(gradient - first @ drops)
+    second = dtrtrs(products, products.diagonal() * first - drops @ step, trans=1)[0]
+    return step + second @ steps
 
 
 class Coordinates(Generic[P]):
@@ -318,7 +316,7 @@ class Coordinates(Generic[P]):
         self._alive = masses > _STARVED * masses.sum()
         self._masses = masses * self._alive
         self._information = np.asarray(self._covariance.information(self._masses, origin.means.shape[1]))
-        self._per_mass, self._per_information = _inverse(self._masses), _inverse(self._information)
+        self._per_mass, self._per_information = self._alive / masses, _inverse(self._information)
 
     def difference(self, begin: P, end: P) -> np.ndarray:
         """The step from one mixture to another, shape (n_coordinates,)."""
@@ -377,6 +375,11 @@ class Coordinates(Generic[P]):
 
 def _joined(*parts: np.ndarray) -> np.ndarray:
     return np.concatenate([part.ravel() for part in parts])
+
+
+def _with_row(rows: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """The last rows and one more, `_N_PAIRS` of them."""
+    return np.concatenate([rows.reshape(-1, last.size)[1 - _N_PAIRS :], last[np.newaxis]])
 
 
 def _inverse(values: np.ndarray) -> np.ndarray:

@@ -270,7 +270,7 @@ class MixtureEstimator(BaseEstimator):
         """EM over the rows of passes, from what `statistics` finds; sets the attributes."""
         continues = self.warm_start and hasattr(self, "converged_")
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
-        with ignore_overflow, blas_beside_passes(passes.n_features):
+        with ignore_overflow, blas_beside_passes(passes.n_features, self.acceleration is not None):
             updates = self._updates(passes)
             rounding = _ROUNDING[np.dtype(passes.dtype)]
 

@@ -92,6 +92,10 @@ def _blas_libraries() -> ThreadpoolController:
 _single_threaded_blas = _SingleThreadedBlas()
 
 
-def blas_beside_passes(n_features: int) -> AbstractContextManager:
-    """For algebra on matrices of n_features rows in between passes; small ones never wake a BLAS thread."""
-    return _single_threaded_blas if n_features >= _BLAS_THREADS_FEATURES else nullcontext()
+def blas_beside_passes(n_features: int, with_all_parameters: bool = False) -> AbstractContextManager:
+    """For algebra in between passes, on matrices of n_features rows, or on vectors of all parameters.
+
+    Small matrices never wake a BLAS thread; vectors of that length may.
+    """
+    is_large = n_features >= _BLAS_THREADS_FEATURES or with_all_parameters
+    return _single_threaded_blas if is_large else nullcontext()
