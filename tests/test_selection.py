@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from fastgmm import GaussianMixture, GaussianMixtureIC, selection
+from fastgmm._acceleration import LBFGS
 from fastgmm.datasets import load_old_faithful
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -142,11 +143,13 @@ def test_a_cell_won_by_init_params_is_the_single_fit(data, init_params):
         assert cell["converged"] == single.converged_
 
 
+@pytest.mark.parametrize("options", [{}, {"acceleration": "lbfgs", "stopping": "aitken"}], ids=str)
 @pytest.mark.parametrize("init_params", STARTS)
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
-def test_a_grid_of_one_cell_is_a_single_fit(covariance_type, init_params):
+def test_a_grid_of_one_cell_is_a_single_fit(covariance_type, init_params, options):
     X = DATA["old_faithful"]
-    parameters = {"covariance_type": covariance_type, "init_params": init_params, "n_init": 2, "random_state": 5}
+    common = {"covariance_type": covariance_type, "init_params": init_params, "n_init": 2, "random_state": 5}
+    parameters = common | options
     best = search_in(X, 3, **parameters).best_estimator_
     single = GaussianMixture(3, **parameters).fit(X)
     assert best.get_params() == single.get_params()
@@ -157,11 +160,23 @@ def test_a_grid_of_one_cell_is_a_single_fit(covariance_type, init_params):
 
 def test_parameters_reach_the_fits():
     X = DATA["iris"]
-    parameters = {"tol": 1e-7, "reg_covar": 0.01, "max_iter": 17, "n_threads": 1}
+    parameters = {"tol": 1e-7, "reg_covar": 0.01, "max_iter": 17, "stopping": "aitken", "acceleration": "lbfgs"}
+    parameters["n_threads"] = 1
     best = search_in(X, 3, covariance_type="diag", **parameters).best_estimator_
     assert {name: getattr(best, name) for name in parameters} == parameters
     single = GaussianMixture(3, covariance_type="diag", random_state=0, **parameters).fit(X)
     np.testing.assert_array_equal(best.means_, single.means_)
+
+
+@pytest.mark.parametrize("acceleration", [None, "lbfgs"])
+def test_all_runs_of_a_search_are_accelerated(acceleration, monkeypatch, capsys):
+    """Those from another type's fit, and from merged components, like those from the first starts."""
+    begun, begin = [], LBFGS.begin
+    monkeypatch.setattr(LBFGS, "begin", lambda self, memory: (begun.append(memory), begin(self, memory))[1])
+    search_in(DATA["iris"], (2, 3), acceleration=acceleration, verbose=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert any("start merged" in line for line in lines)
+    assert begun == ([None] * len(lines) if acceleration else [])
 
 
 def test_shared_starts_find_more_than_single_fits():
@@ -627,6 +642,8 @@ BAD_PARAMETERS = [
     ("n_init", 0),
     ("init_params", "kmeans++"),
     ("random_state", "seed"),
+    ("stopping", "relative"),
+    ("acceleration", "squarem"),
     ("n_threads", 0),
     ("verbose", "loud"),
 ]

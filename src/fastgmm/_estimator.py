@@ -12,6 +12,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
+from typing import Any
 
 import joblib
 import numpy as np
@@ -272,7 +273,6 @@ class MixtureEstimator(BaseEstimator):
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
         with ignore_overflow, blas_beside_passes(passes.n_features, self.acceleration is not None):
             updates = self._updates(passes)
-            rounding = _ROUNDING[np.dtype(passes.dtype)]
 
             def start() -> Mixture:
                 if continues:
@@ -283,11 +283,7 @@ class MixtureEstimator(BaseEstimator):
                 start,
                 updates.iterate,
                 n_init=1 if continues else self.n_init,
-                max_iter=self.max_iter,
-                tol=self.tol,
-                stopping=self.stopping,
-                rounding=rounding,
-                accelerator=None if self.acceleration is None else LBFGS(updates, rounding),
+                **self._loop_options(updates),
                 progress=Progress(self.verbose, self.verbose_interval),
                 lower_bound=self.lower_bound_ if continues else -math.inf,
                 resume=None if checkpoint is None else checkpoint.load(updates.restored),
@@ -295,6 +291,17 @@ class MixtureEstimator(BaseEstimator):
             )
             self._set_fitted(result, self._fitted_attributes(result.parameters, updates), passes.dtype, n_samples_seen)
         return result
+
+    def _loop_options(self, updates: Updates) -> dict[str, Any]:
+        """How `run_em` is to go on, and when to stop."""
+        rounding = _ROUNDING[np.dtype(updates.dtype)]
+        return {
+            "max_iter": self.max_iter,
+            "tol": self.tol,
+            "stopping": self.stopping,
+            "rounding": rounding,
+            "accelerator": None if self.acceleration is None else LBFGS(updates, rounding),
+        }
 
     def _fingerprint(self, survey, dtype) -> str:
         """Tells a fit over many rows from others, by what its result depends on."""

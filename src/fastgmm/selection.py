@@ -40,7 +40,7 @@ from fastgmm._validation import (
 )
 from fastgmm.mixture import GaussianMixture
 
-_PASSED_ON = ("tol", "reg_covar", "max_iter", "n_init", "init_params", "n_threads")
+_PASSED_ON = ("tol", "reg_covar", "max_iter", "n_init", "init_params", "stopping", "acceleration", "n_threads")
 
 
 class GaussianMixtureIC(DensityMixin, BaseEstimator):
@@ -68,7 +68,7 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
     cv : int, default=5
         Number of folds, of shuffled rows, for criterion 'cv'.
 
-    tol, reg_covar, max_iter, init_params
+    tol, reg_covar, max_iter, init_params, stopping, acceleration
         Of each fit, as in :class:`GaussianMixture`.
 
     n_init : int, default=1
@@ -163,6 +163,8 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         n_init=1,
         init_params="kmeans",
         random_state=None,
+        stopping="change",
+        acceleration=None,
         n_threads=None,
         verbose=0,
         on_interrupt="raise",
@@ -177,6 +179,8 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         self.n_init = n_init
         self.init_params = init_params
         self.random_state = random_state
+        self.stopping = stopping
+        self.acceleration = acceleration
         self.n_threads = n_threads
         self.verbose = verbose
         self.on_interrupt = on_interrupt
@@ -227,7 +231,7 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         cells = self._cells(numbers, covariance_types, seed)
         interrupted = False
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
-        with ignore_overflow, blas_beside_passes(X.shape[1]):
+        with ignore_overflow, blas_beside_passes(X.shape[1], self.acceleration is not None):
             fits = _Fits(rows, weights, self.verbose)
             try:
                 fits.search(cells)
@@ -444,8 +448,7 @@ class _Fits:
                 start,
                 updates.iterate,
                 n_init=1,
-                max_iter=cell.estimator.max_iter,
-                tol=cell.estimator.tol,
+                **cell.estimator._loop_options(updates),
                 progress=Progress(0, 1),
             )
         except ValueError as error:
