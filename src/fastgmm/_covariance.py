@@ -243,7 +243,7 @@ def _covariances_of_cholesky(matrices: np.ndarray) -> np.ndarray:
 def _add_to_diagonals(matrices: np.ndarray, value: float | np.ndarray) -> None:
     """Add `value`, or one for each matrix, to the diagonals of a stack, in place."""
     diagonals = np.einsum("...jj->...j", matrices)  # a view that can be written to, whatever the memory order
-    diagonals += np.expand_dims(value, -1)
+    diagonals += np.asarray(value)[..., np.newaxis]
 
 
 def _are_positive_definite(matrices: np.ndarray, floor: float) -> bool:

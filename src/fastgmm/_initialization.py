@@ -7,6 +7,7 @@ statistics, but never stores responsibilities for all rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -27,6 +28,7 @@ _SAMPLE_ROWS_OF_PARAMETER = 5
 _SAMPLE_SHARE = 8
 _SAMPLE_TRIES = 3
 _SAMPLE_MAX_ITER, _SAMPLE_TOL = 100, 1e-3  # of EM: the estimators' defaults
+_SAMPLE_TRY_TOL = 1e-2  # at which the best try is chosen
 _SAMPLE_SHORTFALL = 1.0  # of the mean log-density of all rows, by which the sample has missed some; usually 0 to 0.4
 _REFINEMENTS = 10
 
@@ -145,17 +147,18 @@ def _squared_distance(sample: DataPasses, labels: np.ndarray, centers: np.ndarra
 
 
 def _fitted(sample: DataPasses, starts: list[np.ndarray], reg_covar: float) -> EMResult[MixtureParameters]:
-    """The best mixture that EM finds in a sample from the clusters around given centers."""
+    """The best mixture that EM finds in a sample from the clusters around given centers.
+
+    Only the best one goes on until EM converges."""
     updates = _updates(sample, reg_covar)
     clusters = (refined_labels(sample.X, centers, 0, sample.n_threads, sample.sample_weight) for centers in starts)
-    return run_em(
+    run = partial(run_em, iterate=updates.iterate, max_iter=_SAMPLE_MAX_ITER, progress=Progress(0, 1))
+    best = run(
         lambda: updates.start(lambda: _of_clusters(sample, *next(clusters), reg_covar)),
-        updates.iterate,
         n_init=len(starts),
-        max_iter=_SAMPLE_MAX_ITER,
-        tol=_SAMPLE_TOL,
-        progress=Progress(0, 1),
+        tol=_SAMPLE_TRY_TOL,
     )
+    return run(lambda: best.parameters, n_init=1, tol=_SAMPLE_TOL)
 
 
 def _updates(passes: DataPasses, reg_covar: float) -> MaximumLikelihood:
