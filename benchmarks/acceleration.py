@@ -39,9 +39,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bayesian", action="store_true", help="BayesianGaussianMixture")
     parser.add_argument("--seeds", type=int, default=2, help="problems of each kind (default 2, 64 in all)")
+    parser.add_argument("--first-seed", type=int, default=1, help="other problems of the same kinds (default 1)")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
-    problems = make_problems(options.seeds, options.bayesian)
+    problems = make_problems(options.seeds, options.bayesian, options.first_seed)
     with limited_threads(1) as n_threads:
         for label, value in describe_machine(n_threads).items():
             print(f"{label:>20}: {value}")
@@ -56,12 +57,12 @@ def main() -> None:
             print_rows(problems, tol)
 
 
-def make_problems(n_seeds: int, bayesian: bool) -> list[Problem]:
+def make_problems(n_seeds: int, bayesian: bool, first_seed: int) -> list[Problem]:
     """Two starts, and weights for every third."""
     cls = BayesianGaussianMixture if bayesian else GaussianMixture
     cases = itertools.product(COVARIANCE_TYPES, SHAPES, range(n_seeds))
     problems = []
-    for seed, (covariance_type, (n_features, n_components, spread), _) in enumerate(cases, start=1):
+    for seed, (covariance_type, (n_features, n_components, spread), _) in enumerate(cases, start=first_seed):
         # From single rows all components of type 'tied' begin as one, a saddle point that EM hardly leaves.
         init_params = "kmeans" if seed % 2 or covariance_type == "tied" else "random_from_data"
         model = cls(

@@ -102,7 +102,7 @@ class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture)
         What must be less than `tol`:
 
         - 'change': how much the last iteration has changed `lower_bound_`, as in scikit-learn. Where EM is slow this is
-          small long before the end;
+          small long before the end. With `acceleration`: by how much EM's iteration would change it, to first order;
         - 'aitken': how much all iterations to come would, by the rate at which the changes shrink [3]_. The fit then
           ends about `tol` below the optimum it has been heading for.
 
