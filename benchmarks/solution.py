@@ -26,6 +26,7 @@ from fastgmm.datasets import load_sample_patches, load_sample_pixels
 
 OPT_INS = {"init_params": "sample", "acceleration": "lbfgs"}
 HELD_OUT = 0.1
+REST = 0.2  # seconds before each fit, in which BLAS threads of the one before stop spinning
 SLACK = 0.01  # nats per row by which a model may be worse than scikit-learn's and still count as the same solution
 
 # (X, covariance_type, n_components) -> a fitted mixture of whatever class, for `held_out_score`
@@ -175,6 +176,7 @@ def print_case(name, X, covariance_type, n_components, fits, repeats, ratios) ->
         for who, fit in fits.items():
             if who in errors or (turn > 1 and who != "default" and who != "opt-ins" and seconds[who][0] > 20.0):
                 continue  # who takes so long is timed once
+            time.sleep(REST)
             begin = time.perf_counter()
             try:
                 model = fit(rows, covariance_type, n_components)
