@@ -9,6 +9,7 @@ _Float32 = NDArray[np.float32]
 
 OPENMP: bool
 BLOCK: int
+LANES: int
 
 def max_threads() -> int: ...
 def workspace_sizes(

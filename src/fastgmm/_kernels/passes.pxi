@@ -72,6 +72,7 @@ cdef extern from "kernels.h" nogil:
 
 OPENMP = bool(HAS_OPENMP)
 BLOCK = BLOCK_ROWS
+LANES = LANES_f64
 
 
 def max_threads():
