@@ -11,7 +11,7 @@ from test_kernels import DTYPES, N_THREADS, TOLERANCE, TYPES, assert_bitwise_equ
 from fastgmm import BayesianGaussianMixture, GaussianMixture, _skipping
 from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters
 from fastgmm._passes import BLOCK_ROWS, DataPasses, row_flops
-from fastgmm._skipping import Directions, Projections, Screening, best_plan, units_lost
+from fastgmm._skipping import AsFactors, Directions, Goal, Projections, Screening, best_plan, units_lost
 
 pytestmark = pytest.mark.usefixtures("threads_on_tiny_data")
 
@@ -218,18 +218,148 @@ def test_nearly_singular_components(simd):
     assert_close(screened, dense, 1e-13)
 
 
+# Labels and log-densities -----------------------------------------------------------------------------------------
+
+
+def predictions(X, mixture, covariance_type, n_first, n_all, n_threads=2):
+    """Labels and log-densities with pairs skipped, and densely; how many rows were looked at through screens."""
+    passes = DataPasses(X, None, len(mixture.means), covariance_type, n_threads)
+    seen = AsFactors(mixture, covariance_type)
+    directions = Directions(seen, covariance_type)
+
+    def screen_for(goal, parameters, n_threads):
+        return Projections(seen, covariance_type, X.dtype, directions, n_all, goal).screen(n_first, n_all)
+
+    dense = passes.predict(mixture), passes.log_prob_norm(mixture)
+    passes.screening.screen_for = screen_for
+    screened = passes.predict(mixture), passes.log_prob_norm(mixture)
+    return screened, dense, passes.counts.sum(axis=0)
+
+
+@pytest.mark.parametrize("n_threads", N_THREADS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_predictions_against_the_oracle(case, covariance_type, dtype, n_threads, simd):
+    """Labels are those of a dense pass, each one."""
+    n, d, K, n_first, n_all = case
+    X, mixture = separated(n, d, K, covariance_type, dtype)
+    _, norm = responsibilities(case, covariance_type, dtype)
+    (labels, log_prob_norm), dense, counts = predictions(X, mixture, covariance_type, n_first, n_all, n_threads)
+    assert counts[SCREENED_ROWS] == 2 * n
+    assert counts[1] < n * K
+    np.testing.assert_array_equal(labels, dense[0])
+    np.testing.assert_allclose(log_prob_norm, dense[1], rtol=4 * np.finfo(dtype).eps)
+    assert oracle.relative_error(log_prob_norm, norm, 1 + np.abs(norm)) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_labels_of_ties(covariance_type, dtype, simd):
+    """Rows exactly between components, and components that are there twice, or all but twice: the first of equals."""
+    d, K = 6, 16
+    corners = 8.0 * np.array([[float(k >> j & 1) for j in range(d)] for k in range(K // 2)])
+    means = np.concatenate([corners, corners[::-1]])
+    means[-1] = np.nextafter(means[0].astype(dtype), dtype(1))
+    shape = {"full": (K, d, d), "diag": (K, d)}[covariance_type]
+    units = np.broadcast_to(np.eye(d) if covariance_type == "full" else np.ones(d), shape).copy()
+    mixture = MixtureParameters(np.full(K, 1.0 / K), means, units, units)
+    rng = np.random.default_rng(0)
+    pairs = rng.integers(K, size=(2500, 2))
+    X = (0.5 * (means[pairs[:, 0]] + means[pairs[:, 1]])).astype(dtype)  # some in the middle of one, some of eight
+    X[::2] += rng.normal(size=X[::2].shape).astype(dtype)
+    (labels, _), dense, counts = predictions(X, mixture, covariance_type, 3, 6)
+    assert counts[SCREENED_ROWS] > 0
+    np.testing.assert_array_equal(labels, dense[0])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("thin", [1e-2, 1e-5, 1e-8])
+def test_labels_are_those_that_a_dense_pass_rounds_to(thin, dtype, simd):
+    """Where factors are so nearly singular that densities are nothing but rounding: what is computed is what counts."""
+    X, mixture = separated(3000, 6, 12, "full", np.float64)
+    rng = np.random.default_rng(1)
+    rotations = np.linalg.qr(rng.normal(size=(12, 6, 6)))[0]
+    widths = np.array([1.0, 1.0, 1.0, 0.5, 0.5, thin])
+    factors = np.linalg.qr((rotations / widths) @ rotations.transpose(0, 2, 1))[1].transpose(0, 2, 1)
+    factors = COVARIANCE_TYPES["full"].precisions_cholesky_from_precisions(factors @ factors.transpose(0, 2, 1))
+    thinned = MixtureParameters(mixture.weights, mixture.means, mixture.covariances, factors)
+    (labels, log_prob_norm), dense, _ = predictions(X.astype(dtype), thinned, "full", 3, 6)
+    np.testing.assert_array_equal(labels, dense[0])
+    np.testing.assert_allclose(log_prob_norm, dense[1], rtol=4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_predictions_of_outliers_and_rows_beyond_reach(dtype, simd):
+    X, mixture = separated(2500, 5, 12, "full", dtype)
+    weights = mixture.weights.copy()
+    weights[[0, 7]] = 0.0
+    mixture = dataclasses.replace(mixture, weights=weights / weights.sum())
+    X = X.copy()
+    X[11], X[1200], X[300], X[301] = 1e4, 1e9, np.finfo(dtype).max / 4, -np.finfo(dtype).max
+    screened, dense, counts = predictions(X, mixture, "full", 2, 5)
+    assert counts[SCREENED_ROWS] == 2 * len(X)
+    np.testing.assert_array_equal(screened[0], dense[0])
+    np.testing.assert_allclose(screened[1], dense[1], rtol=4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("estimator", [GaussianMixture, BayesianGaussianMixture])
+def test_predictions_of_estimators(estimator, covariance_type, monkeypatch):
+    """With factors that the user changed, of which the covariances know nothing, too."""
+    X, _ = separated(3000, 5, 9, covariance_type, np.float64)
+    model = estimator(n_components=9, covariance_type=covariance_type, random_state=0, max_iter=20).fit(X)
+    monkeypatch.setattr(_skipping, "_LEAST_FLOPS", 0.0)
+    monkeypatch.setattr(_skipping, "_TRIAL_SHARE", 1e9)
+    monkeypatch.setattr(_skipping, "_WORTH_ONCE", 100.0)
+    used = []
+    monkeypatch.setattr(_skipping.Screening, "screen_for", noting(_skipping.Screening.screen_for, used))
+    for _ in range(2):
+        found = model.predict(X), model.score_samples(X), model.score(X)
+        assert len(used) == 3
+        assert all(screen is not None for screen in used)
+        with monkeypatch.context() as patch:
+            patch.setattr(_skipping, "ENABLED", False)
+            expected = model.predict(X), model.score_samples(X), model.score(X)
+        np.testing.assert_array_equal(found[0], expected[0])
+        np.testing.assert_allclose(found[1], expected[1], rtol=1e-13)
+        assert found[2] == pytest.approx(expected[2], rel=1e-14)
+        model.precisions_cholesky_ = 0.7 * model.precisions_cholesky_
+        used.clear()
+
+
+def noting(function, results):
+    def noted(*arguments):
+        results.append(function(*arguments))
+        return results[-1]
+
+    return noted
+
+
+def test_short_passes_are_not_worth_a_trial(monkeypatch):
+    """Nor is one that many threads make short."""
+    tried = []
+    monkeypatch.setattr(_skipping, "best_plan", lambda *arguments: tried.append(arguments))
+    X, mixture = separated(BLOCK_ROWS, 16, 64, "full", np.float64)
+    for n_samples, n_threads, n_tried in ((10**4, 1, 0), (10**6, 1, 1), (10**6, 64, 1)):
+        screening = Screening(X, n_samples, 64, "full", row_flops("full", 64, 16))
+        screening.screen_for(Goal.LABELS, mixture, n_threads)
+        assert len(tried) == n_tried
+
+
 # When -----------------------------------------------------------------------------------------------------------------
 
 
 def test_plans():
     """Separated components are screened, overlapping ones and few dimensions with little to gain are not."""
     X, mixture = separated(BLOCK_ROWS, 16, 64, "full", np.float64)
-    n_first, n_all = best_plan(mixture, "full", Directions(mixture, "full"), X)
+    n_first, n_all = best_plan(Projections(mixture, "full", X.dtype, Directions(mixture, "full")), X)
     assert 1 <= n_first <= n_all <= 16
     X, mixture = separated(BLOCK_ROWS, 16, 64, "full", np.float64, spread=0.5)
-    assert best_plan(mixture, "full", Directions(mixture, "full"), X) is None
+    assert best_plan(Projections(mixture, "full", X.dtype, Directions(mixture, "full")), X) is None
     X, mixture = separated(BLOCK_ROWS, 1, 8, "full", np.float64)
-    assert best_plan(mixture, "full", Directions(mixture, "full"), X) is None
+    assert best_plan(Projections(mixture, "full", X.dtype, Directions(mixture, "full")), X) is None
 
 
 @pytest.mark.parametrize("n_samples", [5 * 10**4, 10**5, 10**6])

@@ -35,7 +35,7 @@ _NOTHING = 1e-12
 
 
 class Components(Protocol):
-    """What a dense pass over the rows needs to know of a mixture."""
+    """What passes over the rows need to know of a mixture, but those of a fit that skip pairs."""
 
     @property
     def means(self) -> np.ndarray:
@@ -44,6 +44,9 @@ class Components(Protocol):
     @property
     def precisions_cholesky(self) -> np.ndarray:
         """Factors of the precisions, in the shape of the covariance type."""
+
+    def log_weights(self) -> np.ndarray:
+        """Shape (n_components,)."""
 
     def log_normalizer(self, covariance_type: str) -> np.ndarray:
         """What is added to minus half the squared whitened distance to give the log-density, shape (n_components,)."""
@@ -55,9 +58,6 @@ class Mixture(Components, Protocol):
     @property
     def covariances(self) -> np.ndarray:
         """In the shape of the covariance type."""
-
-    def log_weights(self) -> np.ndarray:
-        """Shape (n_components,)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -294,13 +294,19 @@ class Density:
 
     means: np.ndarray
     precisions_cholesky: np.ndarray
+    log_weight: np.ndarray
     log_const: np.ndarray
     covariance_type: str
 
     @classmethod
     def of(cls, parameters: Components, covariance_type: str) -> Density:
         log_const = parameters.log_normalizer(covariance_type)
-        return cls(parameters.means, parameters.precisions_cholesky, log_const, covariance_type)
+        return cls(
+            parameters.means, parameters.precisions_cholesky, parameters.log_weights(), log_const, covariance_type
+        )
+
+    def log_weights(self) -> np.ndarray:
+        return self.log_weight
 
     def log_normalizer(self, covariance_type: str) -> np.ndarray:
         return self.log_const

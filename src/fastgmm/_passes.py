@@ -15,7 +15,7 @@ import numpy as np
 from fastgmm import _kernels
 from fastgmm._covariance import COVARIANCE_TYPES, Components, kernel_parameters
 from fastgmm._memory import aligned_empty
-from fastgmm._skipping import Screen, Screening, screen_workspaces
+from fastgmm._skipping import Goal, Screen, Screening, screen_workspaces
 from fastgmm._statistics import SufficientStatistics
 from fastgmm._threads import effective_n_threads
 
@@ -149,21 +149,21 @@ class DataPasses:
 
     def log_prob_norm(self, parameters: Components) -> np.ndarray:
         """log p(x_i), shape (n_samples,)."""
+        fill = self._densities(Goal.DENSITIES, parameters)
         out = np.empty(len(self.X), self.X.dtype)
-        self._density(parameters, log_prob_norm=out)
+        for rows in self._walk.slices():
+            fill(rows, out[rows], None)
         return out
 
     def score_sum(self, parameters: Components) -> float:
         """sum_i w_i log p(x_i), without an array of n_samples."""
-        means, factors, log_const = self._kernel_parameters(parameters)
+        fill = self._densities(Goal.DENSITIES, parameters)
         total = 0.0
         for rows in self._walk.slices():
             for start in range(rows.start, rows.stop, _SCORE_ROWS):
                 part = slice(start, min(start + _SCORE_ROWS, rows.stop))
                 norm = np.empty(part.stop - part.start, self.X.dtype)
-                _kernels.active.density_pass(
-                    self.X[part], means, factors, log_const, norm, None, None, self._walk.workspace, self.n_threads
-                )
+                fill(part, norm, None)
                 weights = _part(self.sample_weight, part)
                 total += float(norm.sum(dtype=np.float64) if weights is None else weights @ norm)
         return total
@@ -187,23 +187,38 @@ class DataPasses:
 
     def predict(self, parameters: Components) -> np.ndarray:
         """The most probable component of each row, shape (n_samples,), int64."""
+        fill = self._densities(Goal.LABELS, parameters)
         out = np.empty(len(self.X), np.int64)
-        self._density(parameters, labels=out)
+        for rows in self._walk.slices():
+            fill(rows, None, out[rows])
         return out
 
     def resp(self, parameters: Components) -> np.ndarray:
         """Responsibilities, shape (n_samples, n_components)."""
-        out = np.empty((len(self.X), len(parameters.means)), self.X.dtype)
-        self._density(parameters, resp=out)
-        return out
-
-    def _density(self, parameters, log_prob_norm=None, labels=None, resp=None):
         means, factors, log_const = self._kernel_parameters(parameters)
+        out = np.empty((len(self.X), len(parameters.means)), self.X.dtype)
         for rows in self._walk.slices():
             _kernels.active.density_pass(
-                self.X[rows], means, factors, log_const, _part(log_prob_norm, rows), _part(labels, rows),
-                _part(resp, rows), self._walk.workspace, self.n_threads,
-            )  # fmt: skip
+                self.X[rows], means, factors, log_const, None, None, out[rows], self._walk.workspace, self.n_threads
+            )
+        return out
+
+    def _densities(self, goal: Goal, parameters: Components) -> Callable[..., None]:
+        """Fills, for a slice of rows, their log-densities or their labels, whichever is the goal; pairs of row and
+        component may be skipped that cannot matter to it."""
+        screen = self.screening.screen_for(goal, parameters, self.n_threads)
+        mixture = self._kernel_parameters(parameters)
+        workspace, n_threads = self._walk.workspace, self.n_threads
+        if screen is None:
+            density_pass: Callable[..., None] = _kernels.active.density_pass
+            return lambda rows, norm, labels: density_pass(
+                self.X[rows], *mixture, norm, labels, None, workspace, n_threads
+            )
+        screened_density_pass: Callable[..., None] = _kernels.active.screened_density_pass
+        further = (*screen.arguments(), *self._screen_workspaces(screen), self.counts)
+        return lambda rows, norm, labels: screened_density_pass(
+            self.X[rows], *mixture, norm, labels, workspace, n_threads, *further
+        )
 
     def _kernel_parameters(self, parameters: Components) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means, factors and log-normalizers as the kernels take them."""

@@ -29,12 +29,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 import scipy.linalg
 
 from fastgmm import _kernels
-from fastgmm._covariance import COVARIANCE_TYPES, Mixture, kernel_parameters, transposed_inverses
+from fastgmm._covariance import COVARIANCE_TYPES, Components, Mixture, kernel_parameters, transposed_inverses
 from fastgmm._memory import aligned_empty
 
 BLOCK_ROWS = _kernels.active.BLOCK
@@ -51,17 +52,28 @@ _LEAST_FEATURES = 5  # with fewer a dense pass costs little more than a screen
 _LEAST_FLOPS = 1e9  # of a dense pass, next to which screens cost nothing
 _TRIAL_SHARE = 0.03  # of the time of passes, which trials may take at most
 _TRIAL_SLOWNESS = 40.0  # times as long as in a pass does an operation of a trial take
+_TRIAL_ROWS = 600  # of a dense pass, in the time of which those of a trial are looked at through all screens
+_TRIAL_FLOPS = 5e7  # in the time of which a trial of next to nothing is done
 _MOST_ROWS = 2048  # of a screened block, and of its features and bounds
 _BLOCK_NUMBERS = 2**16
 _BLOCK_PAIRS = 2**20
 _LONGEST_PAUSE = 16  # passes without a trial
 _WORTH = 0.8  # the share of the dense cost, by the model, from which on a screen is used
+_WORTH_ONCE = 0.6  # without the M step, of which the model is surer than of the rest
 _MOST_LOST = 450.0  # units of rounding: 1e-13 in float64
+
+
+class Goal(Enum):
+    """What a pass is for, and with it which pairs do not count: the head of skipping.pxi has the conditions."""
+
+    STATISTICS = "statistics"
+    DENSITIES = "densities"
+    LABELS = "labels"
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """What `screened_em_pass` needs beyond what `em_pass` does, for K components and m directions in all.
+    """What screened passes need beyond what dense ones do, for K components and m directions in all.
 
     Attributes
     ----------
@@ -145,12 +157,22 @@ class Directions:
 
 
 class Projections:
-    """The mixture as seen from the first n_directions directions."""
+    """The mixture as seen from the first n_directions directions, by a pass with a certain goal."""
 
     def __init__(
-        self, parameters: Mixture, covariance_type: str, dtype, directions: Directions, n_directions: int | None = None
+        self,
+        parameters: Mixture,
+        covariance_type: str,
+        dtype,
+        directions: Directions,
+        n_directions: int | None = None,
+        goal: Goal = Goal.STATISTICS,
     ):
         K, d = parameters.means.shape
+        self.parameters, self.covariance_type, self.goal = parameters, covariance_type, goal
+        self.rounding: np.ndarray | float = 0.0
+        if goal is not Goal.STATISTICS:
+            self.rounding = rounding_of_distances(parameters, covariance_type, dtype)
         self.shape: tuple[int, int] = (K, d)
         self.dtype = dtype
         self.center, self.scale = directions.center, directions.scale
@@ -184,7 +206,8 @@ class Projections:
         size = np.sqrt(np.square(self.factors[:, :m, :m]).sum(axis=(1, 2)))
         rho = (m + 6) * _UNIT * size * np.sqrt(np.square(self.triangles[:, :m, :m]).sum(axis=(1, 2)))
         delta = 2.5 * _UNIT * math.sqrt(m) * self.limits[1] * size
-        return (1.0 - _THETA - 2.0**-16) / (1.0 + rho) ** 2, delta * delta / _THETA
+        least = np.maximum(0.0, 1.0 - self.rounding) ** 2
+        return least * (1.0 - _THETA - 2.0**-16) / (1.0 + rho) ** 2, delta * delta / _THETA
 
     def log_marginals(self, m: int) -> np.ndarray:
         """Logarithms of weight and density in the first m directions for q = 0, but for a common constant."""
@@ -192,17 +215,24 @@ class Projections:
 
     def screen(self, n_first: int, n_all: int) -> Screen:
         """For rows of the dtype."""
-        log_densities, cut = self.log_densities, -math.log(np.finfo(self.dtype).eps)
-        slope = 1.0 - 2.0 / _S
+        cut, slope, log_distance = (
+            -math.log(np.finfo(self.dtype).eps),
+            1.0,
+            0.0,
+        )  # log q <= log_distance + (1 - slope) q / 2
+        bounded = self.log_densities
+        if self.goal is Goal.STATISTICS:
+            slope, log_distance = 1.0 - 2.0 / _S, math.log(_S) - 1.0
+        elif self.goal is Goal.LABELS:
+            cut, bounded = 0.0, self.log_densities + self.log_weights
+        sizes = np.abs(self.log_densities) + np.abs(bounded - self.log_densities)
         constants = np.empty((6, len(self.means)))
         for row, m in ((0, n_first), (2, n_all)):
             factor, constant = self.slack(m)
-            constants[row] = (
-                log_densities + math.log(_S) - 1.0 + 0.5 * slope * constant + 2.0**-21 * np.abs(log_densities)
-            )
+            constants[row] = bounded + log_distance + 0.5 * slope * constant + 2.0**-21 * sizes
             constants[row + 1] = 0.5 * slope * factor
         constants[4] = self.log_marginals(n_first) - constants[0]
-        constants[5] = log_densities * (2.0 / _S) + math.log(_S) - 1.0 - slope * self.log_weights + cut
+        constants[5] = self.log_densities * (1.0 - slope) + log_distance - slope * self.log_weights + cut
         constants[np.ix_([0, 2, 4, 5], self.log_weights == -math.inf)] = -math.inf  # takes no rows
         directions = np.zeros((len(self.center), _width(n_all)))
         directions[:, :n_all] = self.directions[:, :n_all]
@@ -215,8 +245,36 @@ class Projections:
         )  # fmt: skip
 
 
+class AsFactors:
+    """A mixture with the covariances that its factors stand for, which may have been set by hand."""
+
+    def __init__(self, parameters: Components, covariance_type: str):
+        self.means, self.precisions_cholesky = parameters.means, parameters.precisions_cholesky
+        self.covariances = COVARIANCE_TYPES[covariance_type].covariances_from_cholesky(parameters.precisions_cholesky)
+        self.log_weights, self.log_normalizer = parameters.log_weights, parameters.log_normalizer
+
+
+def rounding_of_distances(parameters: Mixture, covariance_type: str, dtype) -> np.ndarray:
+    """At most how far the norms |U^T (x - mean)| that a dense pass finds are off, relatively, for each component.
+
+    With x - mean = L y, the error of y, sums of d products, is at most (d + 2) units of rounding times |U^T| |L| |y|,
+    and the norm of |U^T| |L| no more than (d sum_j C_jj P_jj)^(1/2), P = C^-1, in whatever units features are;
+    covariances from factors bring in as much again in float64.
+    """
+    K, d = parameters.means.shape
+    type_ = COVARIANCE_TYPES[covariance_type]
+    variances = type_.spread(parameters.covariances, K, d)
+    variances = variances if variances.ndim == 2 else np.diagonal(variances, axis1=1, axis2=2)
+    factors = type_.kernel_precisions_cholesky(parameters.precisions_cholesky, d)
+    precisions = np.square(factors) if factors.ndim == 2 else np.square(factors).sum(axis=2)
+    units = (2 * d + 6) * (np.finfo(dtype).eps / 2 + 2.0**-52)
+    return units * np.sqrt(d * (variances * precisions).sum(axis=1))
+
+
 class Screening:
     """Decides for each pass whether to screen, and through how many directions, from trials on a few rows.
+
+    Parameters are those of one fit, pass by pass (`screen`, `settle`), or are looked at once (`screen_for`).
 
     Parameters
     ----------
@@ -233,11 +291,13 @@ class Screening:
         self._covariance_type = covariance_type
         d, pass_flops = rows.shape[1], n_samples * row_flops
         self._possible = n_components >= _LEAST_COMPONENTS and d >= _LEAST_FEATURES and pass_flops >= _LEAST_FLOPS
+        self._pass_flops = pass_flops  # the log-densities take half of them
         self._settled = False
         self._plan: tuple[int, int] | None = None
         most = min(d, _MOST_DIRECTIONS)
         trial_flops = n_components * d * most**2 + 4.0 * most * d**2  # projections of covariances; directions
         self._least_pause = math.ceil(trial_flops * _TRIAL_SLOWNESS / max(1.0, _TRIAL_SHARE * pass_flops))
+        self._trial_alone = trial_flops * _TRIAL_SLOWNESS + _TRIAL_ROWS * row_flops + _TRIAL_FLOPS
         self._passes_to_trial = self._least_pause - 1
         self._pause = 1
 
@@ -251,6 +311,23 @@ class Screening:
         except (np.linalg.LinAlgError, ValueError):  # out of range for a screen, which is no reason to stop
             self._plan = None
             return None
+
+    def screen_for(self, goal: Goal, parameters: Components, n_threads: int) -> Screen | None:
+        """For a single pass with this goal; None if it had better be dense, or is too short for a trial."""
+        if not (ENABLED and self._possible and n_threads * self._trial_alone <= _TRIAL_SHARE * 0.5 * self._pass_flops):
+            return None
+        try:
+            with np.errstate(all="ignore"):
+                seen = AsFactors(parameters, self._covariance_type)
+                directions = Directions(seen, self._covariance_type)
+                projections = Projections(seen, self._covariance_type, self._rows.dtype, directions, goal=goal)
+                plan = best_plan(projections, self._trial_rows())
+                return None if plan is None else projections.screen(*plan)
+        except (np.linalg.LinAlgError, ValueError):
+            return None
+
+    def _trial_rows(self) -> np.ndarray:
+        return np.ascontiguousarray(self._rows[:: max(1, len(self._rows) // BLOCK_ROWS)][:BLOCK_ROWS])
 
     def _screen(self, parameters: Mixture) -> Screen | None:
         if self._passes_to_trial == 0:
@@ -272,9 +349,9 @@ class Screening:
     def _try(self, parameters: Mixture) -> None:
         before, self._plan = self._plan, None
         self._passes_to_trial = max(self._pause, self._least_pause)  # should the trial fail
-        rows = np.ascontiguousarray(self._rows[:: max(1, len(self._rows) // BLOCK_ROWS)][:BLOCK_ROWS])
         self._directions = Directions(parameters, self._covariance_type)
-        self._plan = best_plan(parameters, self._covariance_type, self._directions, rows)
+        projections = Projections(parameters, self._covariance_type, self._rows.dtype, self._directions)
+        self._plan = best_plan(projections, self._trial_rows())
         self._pause = 2 if (self._plan is None) != (before is None) else min(2 * self._pause, _LONGEST_PAUSE)
         self._passes_to_trial = max(self._pause, self._least_pause)
 
@@ -290,18 +367,16 @@ def _block(n_components: int, n_features: int) -> int:
     return max(most // BLOCK_ROWS, 1) * BLOCK_ROWS
 
 
-def best_plan(
-    parameters: Mixture, covariance_type: str, directions: Directions, rows: np.ndarray
-) -> tuple[int, int] | None:
+def best_plan(projections: Projections, rows: np.ndarray) -> tuple[int, int] | None:
     """How many directions to try first and in all, by what screens leave of the given rows; None if dense is cheaper.
 
     What is left at the end is taken to be what all directions leave.
     """
-    mixture = kernel_parameters(parameters, covariance_type, rows.dtype)
-    projections = Projections(parameters, covariance_type, rows.dtype, directions)
+    covariance_type = projections.covariance_type
+    mixture = kernel_parameters(projections.parameters, covariance_type, rows.dtype)
     most = projections.directions.shape[1]
-    costs = _Costs(*projections.shape, covariance_type, rows.dtype)
-    affordable = _WORTH * costs.dense()
+    costs = _Costs(*projections.shape, covariance_type, rows.dtype, projections.goal)
+    affordable = (_WORTH if projections.goal is Goal.STATISTICS else _WORTH_ONCE) * costs.dense()
     least = _share_left(projections.screen(most, most), rows, mixture)
     if costs.screened(1, 1, least, least, least) > affordable:
         return None
@@ -326,7 +401,7 @@ def _share_left(screen: Screen, rows: np.ndarray, mixture: tuple[np.ndarray, ...
 
 
 def screen_workspaces(screen: Screen, dtype, n_threads: int) -> tuple[np.ndarray, ...]:
-    """What `screened_em_pass` works in, of the dtype of the rows, float32 and int32."""
+    """What screened passes work in, of the dtype of the rows, float32 and int32."""
     sizes = _kernels.active.screen_workspace_sizes(*screen.workspace_shape(), n_threads)
     return tuple(map(aligned_empty, sizes, (dtype, np.float32, np.int32)))
 
@@ -338,7 +413,7 @@ class _Costs:
     confirm.
     """
 
-    def __init__(self, n_components: int, n_features: int, covariance_type: str, dtype):
+    def __init__(self, n_components: int, n_features: int, covariance_type: str, dtype, goal: Goal = Goal.STATISTICS):
         self.K, self.d = n_components, n_features
         self.block = _block(n_components, n_features)
         self.arithmetic = 8.0 / _kernels.active.LANES
@@ -346,6 +421,8 @@ class _Costs:
         diagonal = COVARIANCE_TYPES[covariance_type].structure == "diag"
         d = n_features
         self.e_step, self.m_step = (2.0 * d, 3.0 * d) if diagonal else (d * (d + 3) / 2.0, d * (d + 3) / 2.0)
+        self.with_statistics = goal is Goal.STATISTICS
+        self.m_step *= self.with_statistics
 
     def dense(self) -> float:
         return self.K * (0.81 + self.arithmetic * 0.030 * (self.e_step + self.m_step)) / self.lanes
@@ -359,10 +436,12 @@ class _Costs:
             cost += looked_at * 3.3
             operations += looked_at * 0.0085 * n_all * (n_all + 3)
         evaluated = self._listed(1.0 / self.K, self.lanes) + self._listed(after_all, self.lanes)
-        summed = self._listed(at_last, self.lanes)
-        cost += evaluated * 1.8 + summed * (4.0 + 0.057 * self.d)
+        cost += evaluated * 1.8
         operations += evaluated * (0.22 * self.d + 0.029 * self.e_step / self.lanes)
-        operations += summed * 0.052 * self.m_step / self.lanes
+        if self.with_statistics:
+            summed = self._listed(at_last, self.lanes)
+            cost += summed * (4.0 + 0.057 * self.d)
+            operations += summed * 0.052 * self.m_step / self.lanes
         return cost + self.arithmetic * operations
 
     def _listed(self, share: float, lanes: int) -> float:

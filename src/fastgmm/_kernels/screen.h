@@ -45,6 +45,11 @@ static int survivors(const float *RESTRICT bounds, const float *RESTRICT least, 
     return n;
 }
 #else
+static uint8_t places[256][8]; /* of the ones among eight flags, in order, by `key` */
+
+/* Eight flags of 0 or 1, a byte each, as eight bits. */
+INLINE int key(uint64_t flags) { return (int)((flags * 0x0102040810204080u) >> 56); }
+
 static int survivors(const float *RESTRICT bounds, const float *RESTRICT least, int m, uint16_t *RESTRICT rows)
 {
     int n = 0;
@@ -55,16 +60,34 @@ static int survivors(const float *RESTRICT bounds, const float *RESTRICT least, 
         for (int i = 0; i < count; i += 8) { /* most eights are empty */
             uint64_t eight;
             memcpy(&eight, flags + i, 8);
-            if (eight)
-                for (int l = 0; l < 8; l++) {
-                    rows[n] = (uint16_t)(first + i + l);
-                    n += flags[i + l];
-                }
+            if (eight) {
+                const uint8_t *place = places[key(eight)];
+                for (int l = 0; l < 8; l++) rows[n + l] = (uint16_t)(first + i + place[l]);
+                n += (int)((eight * 0x0101010101010101u) >> 56);
+            }
         }
     }
     return n;
 }
 #endif
+
+/* To be called once, before `survivors`. */
+static void prepare_survivors(void)
+{
+#if !defined(__AVX512F__)
+    for (int bits = 0; bits < 256; bits++) {
+        uint8_t flags[8], chosen[8] = {0};
+        uint64_t eight;
+        int n = 0;
+        for (int l = 0; l < 8; l++) {
+            flags[l] = bits >> l & 1;
+            if (flags[l]) chosen[n++] = (uint8_t)l;
+        }
+        memcpy(&eight, flags, 8);
+        memcpy(places[key(eight)], chosen, 8);
+    }
+#endif
+}
 
 /* Of the rows listed those whose bound, in the order of the list, is not below the least; `left` may be `rows` or begin before it. */
 static int survivors_listed(const float *RESTRICT bounds, const float *RESTRICT least, const uint16_t *rows, int n, uint16_t *left)

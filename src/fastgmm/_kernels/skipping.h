@@ -49,10 +49,15 @@ static void NAME(project_rows)(const REAL *RESTRICT X, int m, int padded, int d,
     const float limit = (float)limits[1];
     for (int i = 0; i < m; i += ROWS) {
         int count = m - i < ROWS ? m - i : ROWS;
-        double reach[ROWS][8] = {{0}};
+        double reach[ROWS][8];
+        for (int r = 0; r < ROWS; r++)
+            for (int l = 0; l < 8; l++) reach[r][l] = 0;
         for (int c = 0; c < width; c += 8) {
             vec_f64 sums[ROWS][VECS];
-            memset(sums, 0, sizeof sums);
+#pragma GCC unroll 4
+            for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 4
+                for (int v = 0; v < VECS; v++) sums[r][v] = (vec_f64){0};
             for (int first = 0; first < d; first += CHUNK) {
                 double x[ROWS][CHUNK];
                 int columns = d - first < CHUNK ? d - first : CHUNK;
@@ -98,6 +103,18 @@ static void NAME(project_rows)(const REAL *RESTRICT X, int m, int padded, int d,
 static void NAME(raise_peaks)(const REAL *RESTRICT v, const uint16_t *RESTRICT rows, int n, REAL *RESTRICT peak)
 {
     for (int a = 0; a < n; a++) peak[rows[a]] = v[a] > peak[rows[a]] ? v[a] : peak[rows[a]];
+}
+
+/* label_i = the component, called one after the other, whose v is the largest, of equals the first: as arg_max, which also stays with the first
+ * component if its v is not a number. */
+static void NAME(raise_labels)(const REAL *RESTRICT v, const uint16_t *RESTRICT rows, int n, int k, REAL *RESTRICT best, int32_t *RESTRICT labels)
+{
+    for (int a = 0; a < n; a++) {
+        uint16_t i = rows[a];
+        int better = k == 0 || v[a] > best[i];
+        best[i] = better ? v[a] : best[i];
+        labels[i] = better ? k : labels[i];
+    }
 }
 
 /* Of the pairs of one component those with slope v + constant >= peak, whose v becomes v - peak; returns how many.  They may be kept in place. */

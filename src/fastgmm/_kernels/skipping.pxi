@@ -1,4 +1,4 @@
-# The pass of EM that skips pairs (row, component) whose responsibility cannot matter.
+# The passes that skip pairs (row, component) which cannot matter: that of EM, and those of log-densities and labels.
 #
 # What may be dropped.  With q_ik the squared whitened distance, N_ik = exp(c_k - q_ik / 2) the density of row i under component k without its
 # weight w_k, and p_i = sum_k w_k N_ik, a pair does not count if
@@ -12,6 +12,10 @@
 #     c_k + log s - 1 - (1/2 - 1/s) q_ik < log p_i - cut,                                                                                 (2)
 #
 # whose left side falls with q_ik: any lower bound of q_ik and any lower bound of log p_i will do.
+#
+# For log-densities alone max(1, q_ik) is left out of (1), and log s - 1 and 1/s of (2).  For labels a pair does not count whose density as a
+# dense pass computes it, with its weight and its rounding, is less than that of another component: then the largest, and the first of equals, is among
+# the rest.  In both the constants that _skipping.py makes bound what a dense pass computes, not only what it should.
 #
 # Lower bounds of q_ik.  For directions P, (x - m)^T P (P^T C P)^-1 P^T (x - m) <= (x - m)^T C^-1 (x - m): the squared distance of a projection
 # never exceeds that of the row.  The coordinates P^T x cost d numbers a row and direction for all components together; a pair then costs as
@@ -32,6 +36,7 @@ cdef extern from "kernels.h" nogil:
     void raise_guess(const float*, int padded, float, int, float*, int32_t*)
     void sort_by_guess(const int32_t*, int m, int n_components, int32_t*, uint16_t*)
     float least_bound(double, double)
+    void prepare_survivors()
     int survivors(const float*, const float*, int m, uint16_t*)
     int survivors_listed(const float*, const float*, const uint16_t*, int, uint16_t*)
 
@@ -42,6 +47,7 @@ cdef extern from "kernels.h" nogil:
     int keep_pairs_f64(const double*, const uint16_t*, int, double, double, const double*, double*, uint16_t*)
     void sum_pairs_f64(double*, const uint16_t*, int, const int, double*, double*)
     void take_scales_f64(const double*, const uint16_t*, int, int padded, double*, double*)
+    void raise_labels_f64(const double*, const uint16_t*, int, int, double*, int32_t*)
 
     void pack_listed_f32(const float*, int width, int d, Py_ssize_t readable, const uint16_t*, int n, int padded, float*)
     void project_rows_f32(const float*, int m, int padded, int d, const double*, const double*, const double*, int width, int,
@@ -50,6 +56,9 @@ cdef extern from "kernels.h" nogil:
     int keep_pairs_f32(const float*, const uint16_t*, int, float, float, const float*, float*, uint16_t*)
     void sum_pairs_f32(float*, const uint16_t*, int, const int, float*, float*)
     void take_scales_f32(const float*, const uint16_t*, int, int padded, float*, float*)
+    void raise_labels_f32(const float*, const uint16_t*, int, int, float*, int32_t*)
+
+prepare_survivors()
 
 cdef enum:
     # Rows of the screen's constants: of (2) the left side's constant and factor of q for the first directions and for all of them; what is
@@ -81,6 +90,10 @@ cdef struct Screen:
     const double* constants # (6, K)
     double cut
     double slope            # 1 - 2/s
+
+cdef struct Tries:
+    int failures            # in a row
+    int rest                # blocks to be done densely without trying
 
 cdef struct Pairs:
     # What is known of the pairs of a screened block.  rows[own[k]] .. rows[own[k + 1] - 1] are those whose guess k is, and
@@ -219,6 +232,13 @@ cdef void join(const real* one, int n_one, const real* other, Py_ssize_t first, 
     memcpy(out + from_one, other + (first + from_one - n_one), (n - from_one) * sizeof(real))
 
 
+cdef void raise_labels(const real* v, const uint16_t* rows, int n, Py_ssize_t k, real* best, int32_t* labels) noexcept nogil:
+    if real is double:
+        raise_labels_f64(v, rows, n, <int>k, best, labels)
+    else:
+        raise_labels_f32(v, rows, n, <int>k, best, labels)
+
+
 cdef void take_scales(const real* scale, const uint16_t* rows, int n, int padded, real* v, real* taken) noexcept nogil:
     if real is double:
         take_scales_f64(scale, rows, n, padded, v, taken)
@@ -275,6 +295,15 @@ cdef bint find_pairs(const real* X, Py_ssize_t readable, int m, Shape s, const r
     return True
 
 
+cdef void other_log_probs(const real* X, Py_ssize_t readable, int m, Shape s, const real* means, const real* packed, const double* log_const,
+                          const Pairs* p, real* xt, real* row, real* v) noexcept nogil:
+    """v gets the log-densities of the pairs beside those of the guesses."""
+    cdef Py_ssize_t k, other
+    for k in range(s.n_components):
+        other = m + p.others[k]
+        listed_log_probs(X, readable, p.rows + other, p.others[k + 1] - p.others[k], s, k, means, packed, log_const, xt, row, v + other)
+
+
 cdef int second_look(int n, const Screen* screen, const Pairs* p, Py_ssize_t k, int K, uint16_t* rows) noexcept nogil:
     """Of the n rows listed for component k those that are left by all directions, in place."""
     cdef int tile, first, count, padded, left = 0
@@ -287,6 +316,21 @@ cdef int second_look(int n, const Screen* screen, const Pairs* p, Py_ssize_t k, 
                           screen.constants[ALL_CONSTANT * K + k], screen.constants[ALL_FACTOR * K + k], p.listed)
         left += survivors_listed(p.listed, p.least, rows + first, count, rows + left)
     return left
+
+
+cdef void softmax_of_pairs(real* v, int m, Shape s, const Screen* screen, const Pairs* p, real* peak, real* total,
+                           real* entropy) noexcept nogil:
+    """As softmax, over the pairs that still count when the largest log-density of each row is known; p.kept says how many."""
+    cdef Py_ssize_t k, own, other
+    cdef int K = s.n_components
+    cdef real exact
+    start_softmax(v, p.rows, m + p.others[K], m, peak, total, entropy)
+    for k in range(K):
+        own, other = p.own[k], m + p.others[k]
+        exact = screen.constants[EXACT * K + k] * (0.5 if s.root else 1.0)
+        p.kept[2 * k] = keep(v + own, p.rows + own, p.own[k + 1] - own, s.root, screen.slope, exact, peak, total, entropy)
+        p.kept[2 * k + 1] = keep(v + other, p.rows + other, p.others[k + 1] - p.others[k], s.root, screen.slope, exact, peak, total, entropy)
+    finish_softmax(peak, total, m, s, entropy)
 
 
 cdef bint screened_block(const real* X, Py_ssize_t readable, const double* w, int m, Shape s, const real* means, const real* centers,
@@ -305,21 +349,10 @@ cdef bint screened_block(const real* X, Py_ssize_t readable, const double* w, in
     cdef uint16_t* chosen
     cdef Py_ssize_t k, own, other, first
     cdef int n, tile, count, padded
-    cdef real exact
     if not find_pairs(X, readable, m, s, means, packed, log_const, ahead_bytes, screen, p, xt, row, v, counts):
         return False
-
-    # The log-densities of the other pairs, the largest of each row, which of all pairs still count, and the softmax over these.
-    for k in range(K):
-        other = m + p.others[k]
-        listed_log_probs(X, readable, p.rows + other, p.others[k + 1] - p.others[k], s, k, means, packed, log_const, xt, row, v + other)
-    start_softmax(v, p.rows, m + p.others[K], m, peak, total, entropy)
-    for k in range(K):
-        own, other = p.own[k], m + p.others[k]
-        exact = screen.constants[EXACT * K + k] * (0.5 if s.root else 1.0)
-        p.kept[2 * k] = keep(v + own, p.rows + own, p.own[k + 1] - own, s.root, screen.slope, exact, peak, total, entropy)
-        p.kept[2 * k + 1] = keep(v + other, p.rows + other, p.others[k + 1] - p.others[k], s.root, screen.slope, exact, peak, total, entropy)
-    finish_softmax(peak, total, m, s, entropy)
+    other_log_probs(X, readable, m, s, means, packed, log_const, p, xt, row, v)
+    softmax_of_pairs(v, m, s, screen, p, peak, total, entropy)
     sums[0] += weighted_sum(peak, w, m)
     if with_entropy:
         sums[1] += weighted_sum(entropy, w, m)
@@ -349,28 +382,96 @@ cdef void screened_rows(const real* X, const double* weights, Py_ssize_t start, 
     """em_rows with pairs skipped."""
     cdef Pairs pairs = pairs_in(screen, s.n_components, floats, integers)
     cdef const Pairs* p = &pairs
+    cdef Tries tries
     cdef Py_ssize_t block, first, end, ahead
-    cdef int m, failures = 0, rest = 0
+    cdef int m
     cdef bint screened
-    for block in range((stop - start + screen.block - 1) // screen.block):
+    tries.failures = tries.rest = 0
+    for block in range(screened_blocks(stop - start, screen)):
         first = start + block * screen.block
         end = min(first + screen.block, stop)
         m = end - first
         ahead = min(screen.block, stop - end) * s.d * sizeof(real)
-        if rest:
-            rest -= 1
-            screened = False
-        else:
+        screened = is_worth_trying(&tries)
+        if screened:
             screened = screened_block(X + first * s.d, (stop - first) * s.d, weights + first if weights != NULL else NULL, m, s, means,
                                       centers, packed, log_const, with_entropy, ahead, screen, p, work, sums, counts)
-            failures = 0 if screened else failures + 1
-            if failures == TRIALS:
-                failures, rest = TRIALS - 1, REST
-        if screened:
-            counts[SCREENED_ROWS] += m
-        else:
+            note(&tries, screened)
+        if not screened:
             em_rows(X, weights, first, end, s, means, centers, packed, log_const, with_entropy, dense_work, sums)
-            counts[DENSE_ROWS] += m
+        counts[SCREENED_ROWS if screened else DENSE_ROWS] += m
+
+
+cdef inline Py_ssize_t screened_blocks(Py_ssize_t n, const Screen* screen) noexcept nogil:
+    return (n + screen.block - 1) // screen.block
+
+
+cdef bint is_worth_trying(Tries* tries) noexcept nogil:
+    if tries.rest == 0:
+        return True
+    tries.rest -= 1
+    return False
+
+
+cdef void note(Tries* tries, bint success) noexcept nogil:
+    tries.failures = 0 if success else tries.failures + 1
+    if tries.failures == TRIALS:
+        tries.failures, tries.rest = TRIALS - 1, REST
+
+
+cdef bint screened_density_block(const real* X, Py_ssize_t readable, int m, Shape s, const real* means, const real* packed,
+                                 const double* log_const, Py_ssize_t ahead_bytes, const Screen* screen, const Pairs* p, real* xt,
+                                 real* log_prob_norm, int64_t* labels, int64_t* counts) noexcept nogil:
+    """Log-densities or labels of a block with pairs skipped; False, and nothing done, if too many are left."""
+    cdef real* row = xt + 2 * s.d * STRIDE
+    cdef real* peak = row + 2 * STRIDE
+    cdef real* total = peak + screen.block
+    cdef real* v = total + 3 * screen.block
+    cdef int32_t* best = p.guess  # which is no longer needed
+    cdef Py_ssize_t k, own, other
+    cdef int i
+    if not find_pairs(X, readable, m, s, means, packed, log_const, ahead_bytes, screen, p, xt, row, v, counts):
+        return False
+    other_log_probs(X, readable, m, s, means, packed, log_const, p, xt, row, v)
+    if log_prob_norm != NULL:
+        softmax_of_pairs(v, m, s, screen, p, peak, total, <real*>NULL)
+        for i in range(m):
+            log_prob_norm[i] = peak[i]
+    if labels != NULL:
+        for i in range(m):
+            peak[i], best[i] = -INFINITY, 0
+        for k in range(s.n_components):
+            own, other = p.own[k], m + p.others[k]
+            raise_labels(v + own, p.rows + own, p.own[k + 1] - own, k, peak, best)
+            raise_labels(v + other, p.rows + other, p.others[k + 1] - p.others[k], k, peak, best)
+        for i in range(m):
+            labels[i] = best[i]
+    return True
+
+
+cdef void screened_density_rows(const real* X, Py_ssize_t start, Py_ssize_t stop, Shape s, const real* means, const real* packed,
+                                const double* log_const, const Screen* screen, real* dense_work, real* work, float* floats,
+                                int32_t* integers, real* log_prob_norm, int64_t* labels, int64_t* counts) noexcept nogil:
+    """density_rows with pairs skipped."""
+    cdef Pairs pairs = pairs_in(screen, s.n_components, floats, integers)
+    cdef Tries tries
+    cdef Py_ssize_t block, first, end, ahead
+    cdef bint screened
+    s.root = False
+    tries.failures = tries.rest = 0
+    for block in range(screened_blocks(stop - start, screen)):
+        first = start + block * screen.block
+        end = min(first + screen.block, stop)
+        ahead = min(screen.block, stop - end) * s.d * sizeof(real)
+        screened = is_worth_trying(&tries)
+        if screened:
+            screened = screened_density_block(X + first * s.d, (stop - first) * s.d, end - first, s, means, packed, log_const, ahead, screen,
+                                              &pairs, work, log_prob_norm + first if log_prob_norm != NULL else NULL,
+                                              labels + first if labels != NULL else NULL, counts)
+            note(&tries, screened)
+        if not screened:
+            density_rows(X, first, end, s, means, packed, log_const, dense_work, log_prob_norm, labels, <real*>NULL)
+        counts[SCREENED_ROWS if screened else DENSE_ROWS] += end - first
 
 
 cdef Screen screen_of(const double[::1] center, const double[::1] scale, const double[::1] limits, const double[:, ::1] P,
@@ -436,6 +537,46 @@ def screened_em_pass(const real[:, ::1] X, const double[::1] sample_weight, cons
                               integer_work + t * n_integers, partial + t * size, counted + t * n_counts)
         merge(partial, size, n_threads, s, &nk[0], &sum_x[0, 0], &scatter[0, 0, 0])
     return partial[0], partial[1]
+
+
+def screened_density_pass(const real[:, ::1] X, const real[:, ::1] means, const real[:, :, ::1] factors, const double[::1] log_const,
+                          real[::1] log_prob_norm, int64_t[::1] labels, real[::1] workspace, int n_threads,
+                          const double[::1] center, const double[::1] scale, const double[::1] limits, const double[:, ::1] P,
+                          const float[:, ::1] screen_means, const float[:, :, ::1] first_factors, const float[:, :, ::1] all_factors,
+                          const double[:, ::1] constants, double cut, double slope, int block, real[::1] reals, float[::1] floats,
+                          int32_t[::1] integers, int64_t[:, ::1] counts):
+    """density_pass, for one of log_prob_norm and labels, with pairs skipped that cannot matter to it."""
+    cdef Shape s = shape_of(X.shape[1], means.shape[0], factors.shape[0], factors.shape[1])
+    cdef Py_ssize_t n = X.shape[0], rows = rows_length(s)
+    cdef real* norm_out = &log_prob_norm[0] if log_prob_norm is not None else NULL
+    cdef int64_t* labels_out = &labels[0] if labels is not None else NULL
+    cdef real* work = &workspace[0]
+    cdef real* packed = work + n_threads * rows
+    cdef const real* data = &X[0, 0]
+    cdef const real* mu = &means[0, 0]
+    cdef const double* log_constants = &log_const[0]
+    cdef real* real_work = &reals[0]
+    cdef float* float_work = &floats[0]
+    cdef int32_t* integer_work = &integers[0]
+    cdef int64_t* counted = &counts[0, 0]
+    cdef Py_ssize_t n_counts = counts.shape[1], n_reals, n_floats, n_integers
+    cdef Screen screen = screen_of(center, scale, limits, P, screen_means, first_factors, all_factors, constants, cut, slope, block,
+                                   floats, n_threads)
+    cdef const Screen* look = &screen
+    cdef int t
+    n_reals = screened_reals(block, s.n_components, s.d)
+    n_floats = screened_floats(block, s.n_components, screen.n_first, screen.n_all, screen.width)
+    n_integers = screened_integers(block, s.n_components)
+    with nogil:
+        pack_factors(&factors[0, 0, 0], s, packed)
+        if n_threads == 1:
+            screened_density_rows(data, 0, n, s, mu, packed, log_constants, look, work, real_work, float_work, integer_work, norm_out,
+                                  labels_out, counted)
+        else:
+            for t in prange(n_threads, num_threads=n_threads, schedule="static", chunksize=1):
+                screened_density_rows(data, first_row(n, t, n_threads), first_row(n, t + 1, n_threads), s, mu, packed, log_constants, look,
+                                      work + t * rows, real_work + t * n_reals, float_work + t * n_floats, integer_work + t * n_integers,
+                                      norm_out, labels_out, counted + t * n_counts)
 
 
 def count_pairs(const real[:, ::1] X, const real[:, ::1] means, const real[:, :, ::1] factors, const double[::1] log_const,
