@@ -3,6 +3,7 @@
     python benchmarks/skipping.py                       # the table
     python benchmarks/skipping.py --plot skipping.png   # and a picture of it
     python benchmarks/skipping.py --only patches --components 64 256
+    python benchmarks/skipping.py --predict             # labels and log-densities, trials included
 
 How to read the output: benchmarks/README.md.
 """
@@ -11,11 +12,12 @@ import argparse
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastgmm import GaussianMixture, datasets
+from fastgmm import GaussianMixture, _skipping, datasets
 from fastgmm._benchmark import Case, describe_machine, limited_threads, measure_rates
 from fastgmm._covariance import MixtureParameters
 from fastgmm._passes import DataPasses
@@ -23,6 +25,13 @@ from fastgmm._passes import DataPasses
 COMPONENTS = (16, 64, 256, 1024)
 MOST_FLOPS = 2e10  # of a dense pass: it decides how many rows are looked at
 LEAST_ROWS = 20_000
+COPIES = 5  # of the rows to predict, since a trial has to pay within one pass
+HEADS = {
+    False: f"\n{'data':<28}{'K':>6}{'rows':>9}{'floor':>9}{'dense':>9}{'/floor':>7}{'ours':>9}{'/floor':>7}{'x':>6}"
+    "  directions, pairs a row left by the first, by all, at last",
+    True: f"\n{'':<43}{'labels':>24}{'log-densities':>24}\n{'data':<28}{'K':>6}{'rows':>9}"
+    + 2 * f"{'dense':>9}{'ours':>9}{'x':>6}",
+}
 
 
 def patches(rng, n_rows, n_components):
@@ -67,16 +76,15 @@ def main() -> None:
     with limited_threads(options.threads) as n_threads:
         for label, value in describe_machine(n_threads).items():
             print(f"{label:>20}: {value}")
-        print(
-            f"\n{'data':<28}{'K':>6}{'rows':>9}{'floor':>9}{'dense':>9}{'/floor':>7}{'ours':>9}{'/floor':>7}{'x':>6}",
-            end="",
-        )
-        print("  directions, pairs a row left by the first, by all, at last", flush=True)
+        print(HEADS[options.predict], flush=True)
         results: dict[str, list[tuple[int, float, float]]] = {}
         for name, (n_features, covariance_type, make) in DATA.items():
             if options.only and not any(part in name for part in options.only):
                 continue
             for K in options.components:
+                if options.predict:
+                    measure_prediction(name, n_features, covariance_type, make, K, n_threads)
+                    continue
                 row = measure(name, n_features, covariance_type, make, K, n_threads)
                 results.setdefault(name, []).append(row)
     if options.plot:
@@ -89,14 +97,35 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--components", type=int, nargs="+", default=COMPONENTS)
     parser.add_argument("--only", nargs="+", help="data whose name contains one of these")
     parser.add_argument("--plot", metavar="FILE")
+    parser.add_argument("--predict", action="store_true")
     return parser.parse_args()
+
+
+def rows_for(n_features, covariance_type, make, K) -> np.ndarray:
+    per_pair = 2 * n_features * (n_features + 5) if covariance_type == "full" else 10 * n_features
+    n_rows = int(np.clip(MOST_FLOPS / (K * per_pair), max(LEAST_ROWS, 100 * K), 400_000))
+    return np.ascontiguousarray(make(np.random.default_rng(0), n_rows, K), dtype=np.float64)
+
+
+def measure_prediction(name, n_features, covariance_type, make, K, n_threads) -> None:
+    """Print a row: labels and log-densities under the same mixture, densely and as it is."""
+    X = rows_for(n_features, covariance_type, make, K)
+    mixture = fitted(X, K, covariance_type, n_threads)
+    passes = DataPasses(np.tile(X, (COPIES, 1)), None, K, covariance_type, n_threads)
+    print(f"{name:<28}{K:>6}{len(passes.X):>9}", end="")
+    for predict in (passes.predict, passes.log_prob_norm):
+        times: dict[bool, list[float]] = {False: [], True: []}
+        for _ in range(3):
+            for _skipping.ENABLED in (False, True):
+                times[_skipping.ENABLED].append(seconds(partial(predict, mixture)))
+        slow, fast = (float(np.median(times[enabled])) for enabled in (False, True))
+        print(f"{1e3 * slow:>9.1f}{1e3 * fast:>9.1f}{slow / fast:>6.2f}", end="", flush=True)
+    print()
 
 
 def measure(name, n_features, covariance_type, make, K, n_threads) -> tuple[int, float, float]:
     """Print a row: the pass that would be the tenth iteration after a start near the optimum, densely and as it is."""
-    per_pair = 2 * n_features * (n_features + 5) if covariance_type == "full" else 10 * n_features
-    n_rows = int(np.clip(MOST_FLOPS / (K * per_pair), max(LEAST_ROWS, 100 * K), 400_000))
-    X = np.ascontiguousarray(make(np.random.default_rng(0), n_rows, K), dtype=np.float64)
+    X = rows_for(n_features, covariance_type, make, K)
     mixture = fitted(X, K, covariance_type, n_threads)
     passes = DataPasses(X, None, K, covariance_type, n_threads)
     screening = passes.screening
