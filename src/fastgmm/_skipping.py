@@ -59,6 +59,7 @@ _BLOCK_NUMBERS = 2**16
 _BLOCK_PAIRS = 2**20
 _LONGEST_PAUSE = 16  # passes without a trial
 _WORTH = 0.8  # the share of the dense cost, by the model, from which on a screen is used
+_DIAGONAL_WORTH = 0.875  # times that for diagonal covariances, of whose screens the model thinks too well
 _WORTH_ONCE = 0.6  # without the M step, of which the model is surer than of the rest
 _MOST_LOST = 450.0  # units of rounding: 1e-13 in float64
 
@@ -376,7 +377,8 @@ def best_plan(projections: Projections, rows: np.ndarray) -> tuple[int, int] | N
     mixture = kernel_parameters(projections.parameters, covariance_type, rows.dtype)
     most = projections.directions.shape[1]
     costs = _Costs(*projections.shape, covariance_type, rows.dtype, projections.goal)
-    affordable = (_WORTH if projections.goal is Goal.STATISTICS else _WORTH_ONCE) * costs.dense()
+    worth = _WORTH if projections.goal is Goal.STATISTICS else _WORTH_ONCE
+    affordable = worth * (_DIAGONAL_WORTH if costs.diagonal else 1.0) * costs.dense()
     least = _share_left(projections.screen(most, most), rows, mixture)
     if costs.screened(1, 1, least, least, least) > affordable:
         return None
@@ -418,9 +420,9 @@ class _Costs:
         self.block = _block(n_components, n_features)
         self.arithmetic = 8.0 / _kernels.active.LANES
         self.lanes = 2 if dtype == np.float32 else 1  # as many times as many numbers in a vector
-        diagonal = COVARIANCE_TYPES[covariance_type].structure == "diag"
+        self.diagonal = COVARIANCE_TYPES[covariance_type].structure == "diag"
         d = n_features
-        self.e_step, self.m_step = (2.0 * d, 3.0 * d) if diagonal else (d * (d + 3) / 2.0, d * (d + 3) / 2.0)
+        self.e_step, self.m_step = (2.0 * d, 3.0 * d) if self.diagonal else (d * (d + 3) / 2.0, d * (d + 3) / 2.0)
         self.with_statistics = goal is Goal.STATISTICS
         self.m_step *= self.with_statistics
 
