@@ -19,6 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import GaussianMixture, _skipping, datasets
 from fastgmm._benchmark import Case, describe_machine, limited_threads, measure_rates
+from fastgmm._cells import Cells
 from fastgmm._covariance import MixtureParameters
 from fastgmm._passes import DataPasses
 
@@ -28,7 +29,7 @@ LEAST_ROWS = 20_000
 COPIES = 5  # of the rows to predict, since a trial has to pay within one pass
 HEADS = {
     False: f"\n{'data':<28}{'K':>6}{'rows':>9}{'floor':>9}{'dense':>9}{'/floor':>7}{'ours':>9}{'/floor':>7}{'x':>6}"
-    "  directions, pairs a row left by the first, by all, at last",
+    "  directions, pairs a row left by the first, by all, at last; or by boxes and at last, rows of a tile",
     True: f"\n{'':<43}{'labels':>24}{'log-densities':>24}\n{'data':<28}{'K':>6}{'rows':>9}"
     + 2 * f"{'dense':>9}{'ours':>9}{'x':>6}",
 }
@@ -66,7 +67,7 @@ DATA: dict[str, tuple[int, str, Callable]] = {
     "pixels": (3, "full", pixels),
     **{
         f"clusters, d = {d}, {separation:g} apart": (d, "full", clusters(d, separation))
-        for d, separation in ((2, 20.0), (8, 20.0), (16, 4.0), (16, 8.0), (16, 12.0), (16, 20.0), (64, 12.0))
+        for d, separation in ((2, 20.0), (3, 20.0), (8, 20.0), (16, 4.0), (16, 8.0), (16, 12.0), (16, 20.0), (64, 12.0))
     },
 }
 
@@ -144,7 +145,10 @@ def measure(name, n_features, covariance_type, make, K, n_threads) -> tuple[int,
     slow, fast = float(np.median(dense)), float(np.median(screened))
     left = "dense"
     screen = screening.screen(mixture)
-    if screen is not None:
+    if isinstance(screen, Cells):
+        counts = passes.counts.sum(axis=0)
+        left = f"cells, {counts[0] / counts[2]:.1f} {counts[3] / counts[2]:.1f}, {counts[2] / counts[1]:.0f}"
+    elif screen is not None:
         counts = passes.counts.sum(axis=0) / max(1, passes.counts[:, 3].sum())
         left = f"{screen.workspace_shape()[3:5]}, {counts[0]:.1f} {counts[1]:.1f} {counts[2]:.1f}"
     print(

@@ -26,6 +26,7 @@ LAYERS = (
     ("_kmeans",),
     ("_passes",),
     ("_skipping",),
+    ("_cells",),
     ("_covariance",),
     ("_statistics", "_threads", "_memory"),
     ("_kernels",),

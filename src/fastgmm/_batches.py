@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastgmm._cells import Cells
 from fastgmm._covariance import Mixture
 from fastgmm._passes import DataPasses, row_flops
 from fastgmm._skipping import Screen, Screening
@@ -275,7 +276,7 @@ class BatchPasses:
         parameters: Mixture,
         centers: np.ndarray | None = None,
         with_entropy: bool = False,
-        screen: Screen | None = None,
+        screen: Screen | Cells | None = None,
     ) -> SufficientStatistics:
         """As `DataPasses.em_step`, of all rows."""
         return self._merged(lambda passes: passes.em_step(parameters, centers, with_entropy, screen))

@@ -13,9 +13,10 @@ from typing import Protocol
 import numpy as np
 
 from fastgmm import _kernels
+from fastgmm._cells import Cells
 from fastgmm._covariance import COVARIANCE_TYPES, Components, kernel_parameters
 from fastgmm._memory import aligned_empty
-from fastgmm._skipping import Goal, Screen, Screening, screen_workspaces
+from fastgmm._skipping import Goal, Screen, Screening
 from fastgmm._statistics import SufficientStatistics
 from fastgmm._threads import effective_n_threads
 
@@ -97,7 +98,7 @@ class DataPasses:
         parameters: Components,
         centers: np.ndarray | None = None,
         with_entropy: bool = False,
-        screen: Screen | None = None,
+        screen: Screen | Cells | None = None,
     ) -> SufficientStatistics:
         """Statistics of the rows under their responsibilities, about ``centers`` (default: the means).
 
@@ -109,7 +110,7 @@ class DataPasses:
         em_pass: Callable[..., tuple[float, float]] = _kernels.active.em_pass
         further: tuple = ()
         if screen is not None:
-            em_pass = _kernels.active.screened_em_pass
+            em_pass = screen.em_pass
             further = (*screen.arguments(), *self._screen_workspaces(screen), self.counts)
         for rows in self._walk.slices():
             log_likelihood, entropy = em_pass(
@@ -121,11 +122,11 @@ class DataPasses:
             statistics.entropy += entropy
         return statistics
 
-    def _screen_workspaces(self, screen: Screen) -> tuple[np.ndarray, ...]:
+    def _screen_workspaces(self, screen: Screen | Cells) -> tuple[np.ndarray, ...]:
         """Kept for the next pass: to get so much memory anew each time would cost some percent."""
         if screen.workspace_shape() != self._screen_shape:
             self._screen_shape = screen.workspace_shape()
-            self._workspaces = screen_workspaces(screen, self.dtype, self.n_threads)
+            self._workspaces = screen.workspaces(self.dtype, self.n_threads)
         return self._workspaces
 
     def statistics_from_labels(self, labels: np.ndarray, centers: np.ndarray) -> SufficientStatistics:
@@ -195,17 +196,17 @@ class DataPasses:
 
     def resp(self, parameters: Components) -> np.ndarray:
         """Responsibilities, shape (n_samples, n_components)."""
-        means, factors, log_const = self._kernel_parameters(parameters)
+        mixture = self._kernel_parameters(parameters)
         out = np.empty((len(self.X), len(parameters.means)), self.X.dtype)
         for rows in self._walk.slices():
             _kernels.active.density_pass(
-                self.X[rows], means, factors, log_const, None, None, out[rows], self._walk.workspace, self.n_threads
+                self.X[rows], *mixture, None, None, out[rows], self._walk.workspace, self.n_threads
             )
         return out
 
     def _densities(self, goal: Goal, parameters: Components) -> Callable[..., None]:
-        """Fills, for a slice of rows, their log-densities or their labels, whichever is the goal; pairs of row and
-        component may be skipped that cannot matter to it."""
+        """Fills, for a slice of rows, their log-densities or their labels, whichever is the goal; what cannot matter to
+        it may be skipped."""
         screen = self.screening.screen_for(goal, parameters, self.n_threads)
         mixture = self._kernel_parameters(parameters)
         workspace, n_threads = self._walk.workspace, self.n_threads
@@ -214,9 +215,8 @@ class DataPasses:
             return lambda rows, norm, labels: density_pass(
                 self.X[rows], *mixture, norm, labels, None, workspace, n_threads
             )
-        screened_density_pass: Callable[..., None] = _kernels.active.screened_density_pass
         further = (*screen.arguments(), *self._screen_workspaces(screen), self.counts)
-        return lambda rows, norm, labels: screened_density_pass(
+        return lambda rows, norm, labels: screen.density_pass(
             self.X[rows], *mixture, norm, labels, workspace, n_threads, *further
         )
 

@@ -35,6 +35,7 @@ import numpy as np
 import scipy.linalg
 
 from fastgmm import _kernels
+from fastgmm._cells import Cells, CellTrials, Tree
 from fastgmm._covariance import COVARIANCE_TYPES, Components, Mixture, kernel_parameters, transposed_inverses
 from fastgmm._memory import aligned_empty
 
@@ -48,8 +49,9 @@ _UNIT = 2.0**-24
 _MOST_DIRECTIONS = 64
 _DIRECTIONS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
 _LEAST_COMPONENTS = 8
-_LEAST_FEATURES = 5  # with fewer a dense pass costs little more than a screen
+_LEAST_FEATURES = 5  # of screens; with fewer features components are left out of cells
 _LEAST_FLOPS = 1e9  # of a dense pass, next to which screens cost nothing
+_LEAST_FLOPS_ONCE = 2e10  # of a pass next to which a trial by itself costs nothing
 _TRIAL_SHARE = 0.03  # of the time of passes, which trials may take at most
 _TRIAL_SLOWNESS = 40.0  # times as long as in a pass does an operation of a trial take
 _TRIAL_ROWS = 600  # of a dense pass, in the time of which those of a trial are looked at through all screens
@@ -110,6 +112,21 @@ class Screen:
         """In the kernel's order."""
         return (self.center, self.scale, self.limits, self.directions, self.means, self.first_factors, self.all_factors,
                 self.constants, self.cut, self.slope, self.block)  # fmt: skip
+
+    @property
+    def em_pass(self) -> Callable[..., tuple[float, float]]:
+        """The kernel."""
+        return _kernels.active.screened_em_pass
+
+    @property
+    def density_pass(self) -> Callable[..., None]:
+        """The kernel for log-densities or labels."""
+        return _kernels.active.screened_density_pass
+
+    def workspaces(self, dtype, n_threads: int) -> tuple[np.ndarray, ...]:
+        """What the kernel works in, of the dtype of the rows, float32 and int32."""
+        sizes = _kernels.active.screen_workspace_sizes(*self.workspace_shape(), n_threads)
+        return tuple(map(aligned_empty, sizes, (dtype, np.float32, np.int32)))
 
     def workspace_shape(self) -> tuple[int, int, int, int, int, int]:
         """Features, rows in a block, components, first and all directions, width of the coordinates."""
@@ -273,7 +290,9 @@ def rounding_of_distances(parameters: Mixture, covariance_type: str, dtype) -> n
 
 
 class Screening:
-    """Decides for each pass whether to screen, and through how many directions, from trials on a few rows.
+    """Decides for each pass what to skip, from trials on a few rows.
+
+    That is nothing, or pairs by screens of so many directions, or, with few features, components by cells.
 
     Parameters are those of one fit, pass by pass (`screen`, `settle`), or are looked at once (`screen_for`).
 
@@ -291,18 +310,22 @@ class Screening:
         self._rows = rows
         self._covariance_type = covariance_type
         d, pass_flops = rows.shape[1], n_samples * row_flops
-        self._possible = n_components >= _LEAST_COMPONENTS and d >= _LEAST_FEATURES and pass_flops >= _LEAST_FLOPS
+        self._cell_trials = CellTrials(rows, covariance_type) if d < _LEAST_FEATURES else None
+        least_flops = _LEAST_FLOPS if self._cell_trials is None else CellTrials.LEAST_FLOPS
+        self._possible = n_components >= _LEAST_COMPONENTS and pass_flops >= least_flops
         self._pass_flops = pass_flops  # the log-densities take half of them
         self._settled = False
-        self._plan: tuple[int, int] | None = None
+        self._plan: tuple[int, int] | Tree | None = None
         most = min(d, _MOST_DIRECTIONS)
         trial_flops = n_components * d * most**2 + 4.0 * most * d**2  # projections of covariances; directions
+        if self._cell_trials is not None:
+            trial_flops = CellTrials.FLOPS
         self._least_pause = math.ceil(trial_flops * _TRIAL_SLOWNESS / max(1.0, _TRIAL_SHARE * pass_flops))
         self._trial_alone = trial_flops * _TRIAL_SLOWNESS + _TRIAL_ROWS * row_flops + _TRIAL_FLOPS
         self._passes_to_trial = self._least_pause - 1
         self._pause = 1
 
-    def screen(self, parameters: Mixture) -> Screen | None:
+    def screen(self, parameters: Mixture) -> Screen | Cells | None:
         """For the next pass; None if it had better be dense."""
         if not (ENABLED and self._possible and self._settled):
             return None
@@ -313,29 +336,44 @@ class Screening:
             self._plan = None
             return None
 
-    def screen_for(self, goal: Goal, parameters: Components, n_threads: int) -> Screen | None:
+    def screen_for(self, goal: Goal, parameters: Components, n_threads: int) -> Screen | Cells | None:
         """For a single pass with this goal; None if it had better be dense, or is too short for a trial."""
-        if not (ENABLED and self._possible and n_threads * self._trial_alone <= _TRIAL_SHARE * 0.5 * self._pass_flops):
+        if not (ENABLED and self._possible):
             return None
         try:
             with np.errstate(all="ignore"):
-                seen = AsFactors(parameters, self._covariance_type)
-                directions = Directions(seen, self._covariance_type)
-                projections = Projections(seen, self._covariance_type, self._rows.dtype, directions, goal=goal)
-                plan = best_plan(projections, self._trial_rows())
-                return None if plan is None else projections.screen(*plan)
+                if self._cell_trials is not None:
+                    return self._cells_for_densities(self._cell_trials, parameters)
+                if n_threads * self._trial_alone <= _TRIAL_SHARE * 0.5 * self._pass_flops:
+                    return self._screen_for(goal, parameters)
         except (np.linalg.LinAlgError, ValueError):
+            pass
+        return None
+
+    def _cells_for_densities(self, trials: CellTrials, parameters: Components) -> Cells | None:
+        if self._pass_flops < _LEAST_FLOPS_ONCE:
             return None
+        tree = trials.for_densities(parameters)
+        return None if tree is None else Cells.for_densities(parameters, self._covariance_type, tree)
+
+    def _screen_for(self, goal: Goal, parameters: Components) -> Screen | None:
+        seen = AsFactors(parameters, self._covariance_type)
+        directions = Directions(seen, self._covariance_type)
+        projections = Projections(seen, self._covariance_type, self._rows.dtype, directions, goal=goal)
+        plan = best_plan(projections, self._trial_rows())
+        return None if plan is None else projections.screen(*plan)
 
     def _trial_rows(self) -> np.ndarray:
         return np.ascontiguousarray(self._rows[:: max(1, len(self._rows) // BLOCK_ROWS)][:BLOCK_ROWS])
 
-    def _screen(self, parameters: Mixture) -> Screen | None:
+    def _screen(self, parameters: Mixture) -> Screen | Cells | None:
         if self._passes_to_trial == 0:
             self._try(parameters)
         self._passes_to_trial -= 1
         if self._plan is None:
             return None
+        if isinstance(self._plan, Tree):
+            return Cells.for_statistics(parameters, self._covariance_type, self._plan)
         dtype = self._rows.dtype
         projections = Projections(parameters, self._covariance_type, dtype, self._directions, self._plan[1])
         return projections.screen(*self._plan)
@@ -350,9 +388,12 @@ class Screening:
     def _try(self, parameters: Mixture) -> None:
         before, self._plan = self._plan, None
         self._passes_to_trial = max(self._pause, self._least_pause)  # should the trial fail
-        self._directions = Directions(parameters, self._covariance_type)
-        projections = Projections(parameters, self._covariance_type, self._rows.dtype, self._directions)
-        self._plan = best_plan(projections, self._trial_rows())
+        if self._cell_trials is not None:
+            self._plan = self._cell_trials.for_statistics(parameters)
+        else:
+            self._directions = Directions(parameters, self._covariance_type)
+            projections = Projections(parameters, self._covariance_type, self._rows.dtype, self._directions)
+            self._plan = best_plan(projections, self._trial_rows())
         self._pause = 2 if (self._plan is None) != (before is None) else min(2 * self._pause, _LONGEST_PAUSE)
         self._passes_to_trial = max(self._pause, self._least_pause)
 
@@ -398,14 +439,8 @@ def _share_left(screen: Screen, rows: np.ndarray, mixture: tuple[np.ndarray, ...
     counts = np.zeros((1, 8), np.int64)
     packed = aligned_empty(mixture[1].size + 16, rows.dtype)
     count_pairs: Callable[..., bool] = _kernels.active.count_pairs
-    few = count_pairs(rows, *mixture, *screen.arguments(), packed, *screen_workspaces(screen, rows.dtype, 1), counts)
+    few = count_pairs(rows, *mixture, *screen.arguments(), packed, *screen.workspaces(rows.dtype, 1), counts)
     return float(counts[0, 1]) / (len(rows) * len(screen.means)) if few else 1.0
-
-
-def screen_workspaces(screen: Screen, dtype, n_threads: int) -> tuple[np.ndarray, ...]:
-    """What screened passes work in, of the dtype of the rows, float32 and int32."""
-    sizes = _kernels.active.screen_workspace_sizes(*screen.workspace_shape(), n_threads)
-    return tuple(map(aligned_empty, sizes, (dtype, np.float32, np.int32)))
 
 
 class _Costs:

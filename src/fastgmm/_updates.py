@@ -13,6 +13,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
+from fastgmm._cells import Cells
 from fastgmm._covariance import (
     COVARIANCE_TYPES,
     Mixture,
@@ -110,7 +111,7 @@ class Updates(ABC, Generic[P]):
             moments = self.moments(statistics)
         return statistics, moments
 
-    def e_step(self, parameters: P, screen: Screen | None = None) -> SufficientStatistics:
+    def e_step(self, parameters: P, screen: Screen | Cells | None = None) -> SufficientStatistics:
         """Statistics of the rows about the means; ValueError if the likelihood is lost."""
         statistics = self.passes.em_step(parameters, with_entropy=self.with_entropy, screen=screen)
         if not math.isfinite(statistics.log_likelihood):

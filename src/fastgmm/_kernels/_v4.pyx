@@ -1,3 +1,4 @@
 include "passes.pxi"
 include "skipping.pxi"
+include "cells.pxi"
 include "kmeans.pxi"

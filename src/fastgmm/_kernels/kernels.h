@@ -1,9 +1,10 @@
-/* The block functions of blocks.h, skipping.h and kmeans.h for float64 (suffix _f64) and float32 (_f32). */
+/* The block functions of blocks.h, skipping.h, cells.h and kmeans.h for float64 (suffix _f64) and float32 (_f32). */
 #ifndef FASTGMM_KERNELS_H
 #define FASTGMM_KERNELS_H
 
 #include <float.h>
 #include "vecmath.h"
+#include "box.h"
 
 #ifndef BLOCK
 #define BLOCK 256 /* rows */
@@ -33,6 +34,7 @@ INLINE void prefetch_slice(const char *ahead, ptrdiff_t bytes, int part, int par
 #define unaligned_f64 vec_f64_u
 #include "blocks.h"
 #include "skipping.h"
+#include "cells.h"
 #include "kmeans.h"
 #undef SUFFIX
 #undef REAL
@@ -54,6 +56,7 @@ INLINE void prefetch_slice(const char *ahead, ptrdiff_t bytes, int part, int par
 #define unaligned_f32 vec_f32_u
 #include "blocks.h"
 #include "skipping.h"
+#include "cells.h"
 #include "kmeans.h"
 
 #include "screen.h"

@@ -1,0 +1,87 @@
+/* How near the rows of a box may be to the components: float64, the components side by side in the lanes. */
+#ifndef FASTGMM_BOX_H
+#define FASTGMM_BOX_H
+
+#define BOX_ROUNDING 0x1p-44 /* of sums of d products, 2^-53 each and d at most 100 */
+
+/* Component k's numbers are parameters[a * stride + k]: the mean's d, then the precision factor's upper triangle, column after column (with
+ * `diagonal` its diagonal).  For x in the box |x - center| <= half, y = U^T (x - mean) differs from that of the center by at most
+ * r = |U|^T half in each coordinate, so that |y|^2 >= sum_a max(0, |y_a(center)| - r_a)^2.  The center's y is computed with an error of less than
+ * BOX_ROUNDING |U|^T |center - mean|, which is added to r.
+ *
+ * bounds_k = constant_k - slope |y|^2 at most, and densities_k = log_const_k - |y|^2 / 2 at the center. */
+INLINE void box_bounds_of(const int d, const int diagonal, const double *RESTRICT parameters, ptrdiff_t stride, int n, const double *RESTRICT center,
+                          const double *RESTRICT half, const double *RESTRICT constants, double slope, const double *RESTRICT log_const,
+                          double *RESTRICT bounds, double *RESTRICT densities)
+{
+    for (int k = 0; k < n; k++) {
+        const double *u = parameters + d * stride + k;
+        double x[4], reach[4], least = 0, squared = 0;
+#pragma GCC unroll 4
+        for (int j = 0; j < d; j++) {
+            x[j] = center[j] - parameters[j * stride + k];
+            reach[j] = half[j] + BOX_ROUNDING * fabs(x[j]);
+        }
+#pragma GCC unroll 4
+        for (int a = 0; a < d; a++) {
+            double y = 0, r = 0;
+#pragma GCC unroll 4
+            for (int j = diagonal ? a : 0; j <= a; j++) {
+                y += *u * x[j];
+                r += fabs(*u) * reach[j];
+                u += stride;
+            }
+            double gap = fabs(y) - r;
+            gap = gap > 0 ? gap : 0; /* also where both are infinite */
+            least += gap * gap;
+            squared += y * y;
+        }
+        bounds[k] = constants[k] - slope * least;
+        densities[k] = log_const[k] - 0.5 * squared;
+    }
+}
+
+static void box_bounds(int d, int diagonal, const double *parameters, ptrdiff_t stride, int n, const double *center, const double *half,
+                       const double *constants, double slope, const double *log_const, double *bounds, double *densities)
+{
+#define BOUNDS(d, diagonal)                                                                                                                 \
+    box_bounds_of(d, diagonal, parameters, stride, n, center, half, constants, slope, log_const, bounds, densities)
+    switch (2 * d + (diagonal && d > 1)) {
+    case 2: BOUNDS(1, 0); break;
+    case 4: BOUNDS(2, 0); break;
+    case 5: BOUNDS(2, 1); break;
+    case 6: BOUNDS(3, 0); break;
+    case 7: BOUNDS(3, 1); break;
+    case 8: BOUNDS(4, 0); break;
+    case 9: BOUNDS(4, 1); break;
+    }
+#undef BOUNDS
+}
+
+/* The numbers of the `count` largest of n values, in no order. */
+static void largest(const double *RESTRICT values, int n, int count, int32_t *RESTRICT numbers)
+{
+    int least = 0;
+    for (int k = 0; k < count; k++) numbers[k] = k;
+    for (int k = 0; k < n; k++) {
+        if (k >= count) {
+            if (!(values[k] > values[numbers[least]])) continue;
+            numbers[least] = k;
+        }
+        for (int a = 0; a < count; a++)
+            if (values[numbers[a]] < values[numbers[least]]) least = a;
+    }
+}
+
+/* The numbers of the values that are not below `least` (NaN is not); returns how many.  One number behind them is overwritten. */
+static int not_below(const double *RESTRICT values, int n, double least, int32_t *RESTRICT numbers)
+{
+    int count = 0;
+    for (int k = 0; k < n; k++) {
+        numbers[count] = k;
+        count += !(values[k] < least);
+    }
+    return count;
+}
+
+#endif
