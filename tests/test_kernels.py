@@ -608,6 +608,22 @@ def test_workspace_bounds(shape, covariance_type, dtype, n_threads, guarded_work
     np.testing.assert_array_equal(np.concatenate(guards), 42)
 
 
+@pytest.mark.parametrize("d", [1, 2, 3, 8, 17])
+@pytest.mark.parametrize("K", [1, 2, 5, 16])
+def test_threads_begin_on_cache_lines(K, d, simd):
+    """Whatever they need of a workspace: the widest vectors want to be aligned, which shows with few CPUs only."""
+    kernels = _kernels.active
+
+    def sizes(n_threads):
+        work, sums = kernels.workspace_sizes(K, d, K, d, n_threads)
+        screen = kernels.screen_workspace_sizes(d, 256, K, 1, 1, 8, n_threads)
+        cells = kernels.cells_workspace_sizes(min(d, 4), K, 1024, 4, n_threads)
+        own = (work, kernels.kmeans_floats(K, d, n_threads), cells[1], *screen)  # of 4 bytes or more
+        return np.array([*(4 * size for size in own), 8 * sums, 8 * cells[0]])
+
+    np.testing.assert_array_equal((sizes(3) - sizes(2)) % 64, 0)
+
+
 # Chunks ---------------------------------------------------------------------------------------------------------------
 
 

@@ -421,5 +421,5 @@ class SeedingPasses:
 def _scale(centers: np.ndarray) -> float:
     """A power of two that brings the centers near 1, where float32 has most room; its square and inverse are finite."""
     most = 60 if centers.dtype == np.float32 else 500
-    exponent = int(np.frexp(np.abs(centers).max())[1])
+    exponent = math.frexp(np.abs(centers).max())[1]
     return 2.0 ** -min(max(exponent, -most), most)

@@ -76,7 +76,7 @@ cdef inline Py_ssize_t sight_length(int K, int d) noexcept nogil:
 
 
 cdef inline Py_ssize_t scan_length(int d) noexcept nogil:
-    return (2 * d + 3) * <Py_ssize_t>STRIDE + 5 * (SCAN_ROWS + READ_BEYOND) // 2
+    return ((2 * d + 3) * <Py_ssize_t>STRIDE + 5 * (SCAN_ROWS + READ_BEYOND) // 2 + 15) // 16 * 16
 
 
 def kmeans_floats(int n_centers, int n_features, int n_threads):
