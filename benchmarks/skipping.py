@@ -179,6 +179,7 @@ def draw(results: dict[str, list[tuple[int, float, float]]], path: str) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullLocator
 
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     for color, (name, rows) in zip(colors(), results.items(), strict=False):
@@ -188,6 +189,9 @@ def draw(results: dict[str, list[tuple[int, float, float]]], path: str) -> None:
     axes.axhline(1.0, color="black", linewidth=0.8)
     axes.set(xscale="log", yscale="log", xlabel="components", ylabel="time of a pass / floor of a dense one")
     axes.set_xticks(COMPONENTS, labels=[str(K) for K in COMPONENTS])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
     axes.legend(fontsize="small", title="solid: as it is, dotted: dense")
     figure.savefig(path, dpi=120)
 
