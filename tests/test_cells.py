@@ -7,7 +7,7 @@ import numpy as np
 import oracle
 import pytest
 from test_kernels import DTYPES, N_THREADS, TOLERANCE, TYPES, assert_bitwise_equal
-from test_skipping import HARD, assert_close, assert_statistics_of, separated
+from test_skipping import HARD, assert_close, assert_statistics_of, fits, noted_screens, separated
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, _skipping
 from fastgmm._cells import Cells, CellTrials, Tree
@@ -255,23 +255,7 @@ def eager(monkeypatch):
     monkeypatch.setattr(CellTrials, "LEAST_FLOPS", 0.0)
     monkeypatch.setattr(_skipping, "_TRIAL_SHARE", 1e9)
     monkeypatch.setattr("fastgmm._cells._WORTH", 100.0)
-    used = []
-    of = Screening.screen
-
-    def noted(self, parameters):
-        used.append(of(self, parameters))
-        return used[-1]
-
-    monkeypatch.setattr(Screening, "screen", noted)
-    return used
-
-
-def fits(eager, monkeypatch, estimator, fit):
-    """The estimator fitted with and without cells, of which there were some."""
-    with_cells = fit(estimator())
-    assert sum(isinstance(each, Cells) for each in eager) >= 3
-    monkeypatch.setattr(_skipping, "ENABLED", False)
-    return with_cells, fit(estimator())
+    return noted_screens(monkeypatch)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -281,7 +265,7 @@ def test_fits(estimator, covariance_type, eager, monkeypatch):
     X, _ = separated(6000, 2, 30, covariance_type, np.float64, spread=10.0)
     arguments = {"covariance_type": covariance_type, "max_iter": 50, "tol": 0.0, "random_state": 0}
     with_cells, dense = fits(
-        eager, monkeypatch, lambda: estimator(n_components=31, **arguments), lambda model: model.fit(X)
+        eager, Cells, monkeypatch, lambda: estimator(n_components=31, **arguments), lambda model: model.fit(X)
     )
     np.testing.assert_allclose(with_cells.lower_bounds_, dense.lower_bounds_, rtol=1e-12)
     np.testing.assert_allclose(with_cells.means_, dense.means_, rtol=0, atol=1e-9)
@@ -315,7 +299,7 @@ def test_other_ways_to_fit(way, eager, monkeypatch, tmp_path):
     }
     np.save(tmp_path / "X.npy", X)
     with_cells, dense = fits(
-        eager, monkeypatch, lambda: GaussianMixture(8, max_iter=12, tol=0.0, random_state=0), ways[way]
+        eager, Cells, monkeypatch, lambda: GaussianMixture(8, max_iter=12, tol=0.0, random_state=0), ways[way]
     )
     np.testing.assert_allclose(with_cells.lower_bounds_, dense.lower_bounds_, rtol=1e-12)
     np.testing.assert_allclose(with_cells.means_, dense.means_, rtol=0, atol=1e-10)

@@ -406,6 +406,11 @@ def eager(monkeypatch):
     monkeypatch.setattr(_skipping, "_LEAST_FLOPS", 0.0)
     monkeypatch.setattr(_skipping, "_TRIAL_SHARE", 1e9)
     monkeypatch.setattr(_skipping, "_WORTH", 100.0)
+    return noted_screens(monkeypatch)
+
+
+def noted_screens(monkeypatch):
+    """A list that grows by what each pass of a fit is screened with."""
     screens = []
     of = _skipping.Screening.screen
 
@@ -417,10 +422,10 @@ def eager(monkeypatch):
     return screens
 
 
-def fits(eager, monkeypatch, estimator, fit):
-    """The estimator fitted with and without screens, of which there were some."""
+def fits(used, kind, monkeypatch, estimator, fit):
+    """The estimator fitted with and without screens, of which there were some, and of this kind."""
     screened = fit(estimator())
-    assert sum(each is not None for each in eager) >= 3
+    assert sum(isinstance(each, kind) for each in used) >= 3
     monkeypatch.setattr(_skipping, "ENABLED", False)
     return screened, fit(estimator())
 
@@ -432,7 +437,7 @@ def test_fits(estimator, covariance_type, eager, monkeypatch):
     X, _ = separated(4000, 5, 8, covariance_type, np.float64, spread=4.0)
     arguments = {"covariance_type": covariance_type, "max_iter": 50, "tol": 0.0, "random_state": 0}
     screened, dense = fits(
-        eager, monkeypatch, lambda: estimator(n_components=9, **arguments), lambda model: model.fit(X)
+        eager, _skipping.Screen, monkeypatch, lambda: estimator(n_components=9, **arguments), lambda model: model.fit(X)
     )
     np.testing.assert_allclose(screened.lower_bounds_, dense.lower_bounds_, rtol=1e-12)
     np.testing.assert_allclose(screened.means_, dense.means_, rtol=0, atol=1e-10)
@@ -450,7 +455,11 @@ def test_other_ways_to_fit(way, eager, monkeypatch, tmp_path):
     }
     np.save(tmp_path / "X.npy", X)
     screened, dense = fits(
-        eager, monkeypatch, lambda: GaussianMixture(8, max_iter=12, tol=0.0, random_state=0), ways[way]
+        eager,
+        _skipping.Screen,
+        monkeypatch,
+        lambda: GaussianMixture(8, max_iter=12, tol=0.0, random_state=0),
+        ways[way],
     )
     np.testing.assert_allclose(screened.lower_bounds_, dense.lower_bounds_, rtol=1e-12)
     np.testing.assert_allclose(screened.means_, dense.means_, rtol=0, atol=1e-10)

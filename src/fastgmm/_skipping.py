@@ -233,11 +233,8 @@ class Projections:
 
     def screen(self, n_first: int, n_all: int) -> Screen:
         """For rows of the dtype."""
-        cut, slope, log_distance = (
-            -math.log(np.finfo(self.dtype).eps),
-            1.0,
-            0.0,
-        )  # log q <= log_distance + (1 - slope) q / 2
+        cut = -math.log(np.finfo(self.dtype).eps)
+        slope, log_distance = 1.0, 0.0  # log q <= log_distance + (1 - slope) q / 2
         bounded = self.log_densities
         if self.goal is Goal.STATISTICS:
             slope, log_distance = 1.0 - 2.0 / _S, math.log(_S) - 1.0
