@@ -28,7 +28,7 @@ LAYERS = (
     ("_skipping",),
     ("_cells",),
     ("_covariance",),
-    ("_statistics", "_threads", "_memory"),
+    ("_statistics", "_threads", "_memory", "_errors"),
     ("_kernels",),
 )
 RANK = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in names}

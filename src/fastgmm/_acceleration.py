@@ -39,6 +39,7 @@ import numpy as np
 from scipy.linalg.lapack import dtrtrs
 
 from fastgmm._covariance import Mixture
+from fastgmm._errors import FitFailed, IllDefinedCovariance
 from fastgmm._updates import Updates
 
 P = TypeVar("P", bound=Mixture)
@@ -161,7 +162,7 @@ class LBFGS(Generic[P]):
         memory = self.memory
         try:
             found, bound = self._updates.iterate(parameters)
-        except ValueError:
+        except FitFailed:
             if not memory.is_extrapolated:
                 raise
             bound = -math.inf
@@ -359,7 +360,7 @@ class Coordinates(Generic[P]):
             return None
         try:
             return updates.assembled(masses, means, covariances)
-        except ValueError:
+        except IllDefinedCovariance:
             return None
 
     def _parts(self, joined: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

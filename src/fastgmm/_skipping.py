@@ -37,6 +37,7 @@ import scipy.linalg
 from fastgmm import _kernels
 from fastgmm._cells import Cells, CellTrials, Tree
 from fastgmm._covariance import COVARIANCE_TYPES, Components, Mixture, kernel_parameters, transposed_inverses
+from fastgmm._errors import NoScreen
 from fastgmm._memory import aligned_empty
 
 BLOCK_ROWS = _kernels.active.BLOCK
@@ -168,8 +169,10 @@ class Directions:
         self.scale = 1.0 / deviations
         units = np.outer(deviations, deviations)
         first = max(0, d - _MOST_DIRECTIONS)
-        ridge = 1e-6 * np.eye(d)
-        _, vectors = scipy.linalg.eigh(between / units, within / units + ridge, subset_by_index=(first, d - 1))
+        between, within = between / units, within / units + 1e-6 * np.eye(d)
+        if not (np.isfinite(between).all() and np.isfinite(within).all()):
+            raise NoScreen("The covariances between and within components are not finite.")
+        _, vectors = scipy.linalg.eigh(between, within, subset_by_index=(first, d - 1), check_finite=False)
         self.largest = float(np.abs(vectors).max())
         self.vectors = vectors[:, ::-1] * self.scale[:, np.newaxis]
 
@@ -329,7 +332,7 @@ class Screening:
         try:
             with np.errstate(all="ignore"):
                 return self._screen(parameters)
-        except (np.linalg.LinAlgError, ValueError):  # out of range for a screen, which is no reason to stop
+        except (np.linalg.LinAlgError, NoScreen):  # no reason to stop: the pass is dense
             self._plan = None
             return None
 
@@ -343,7 +346,7 @@ class Screening:
                     return self._cells_for_densities(self._cell_trials, parameters)
                 if n_threads * self._trial_alone <= _TRIAL_SHARE * 0.5 * self._pass_flops:
                     return self._screen_for(goal, parameters)
-        except (np.linalg.LinAlgError, ValueError):
+        except (np.linalg.LinAlgError, NoScreen):
             pass
         return None
 

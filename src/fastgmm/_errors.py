@@ -1,0 +1,28 @@
+"""Errors that code of this package catches: each says what did not work, and nothing else is caught in its place.
+
+Those that reach the user are ValueErrors, as scikit-learn raises.
+"""
+
+
+class FitFailed(ValueError):
+    """A run of EM cannot go on from the parameters it has; another start or other parameters may do."""
+
+
+class IllDefinedCovariance(FitFailed):
+    """A covariance is not positive-definite."""
+
+
+class LikelihoodLost(FitFailed):
+    """The log-likelihood, or the bound in its place, is not finite."""
+
+
+class OutOfRange(FitFailed):
+    """Parameters exceed the range of the dtype of the data."""
+
+
+class PoorSample(Exception):  # noqa: N818 - it never reaches the user
+    """A sample of the rows is no good for a start."""
+
+
+class NoScreen(Exception):  # noqa: N818 - it never reaches the user
+    """The parameters are out of range for what decides which pairs a pass may skip."""
