@@ -45,5 +45,5 @@ def test_a_defect_is_not_taken_for_bad_luck(where, monkeypatch):
         return whole(*args, **kwargs)
 
     monkeypatch.setattr(owner, name, defect)
-    with pytest.raises(ValueError, match="^operands"):
+    with pytest.raises(ValueError, match=r"^operands"):
         fit()

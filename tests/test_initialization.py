@@ -12,7 +12,7 @@ from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.utils.fixes import parse_version
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC, _initialization
-from fastgmm._errors import PoorSample
+from fastgmm._errors import PoorSampleError
 from fastgmm._kmeans import kmeans_labels, kmeans_plusplus_indices, lloyd, refined_labels
 from fastgmm._passes import DataPasses, KMeansPasses
 
@@ -357,7 +357,7 @@ def test_row_far_out_that_the_sample_has_missed_starts_from_all_rows(covariance_
     X = MANY.copy()
     X[-1] = distance
     passes = DataPasses(X, None, 4, covariance_type, 1)
-    with pytest.raises(PoorSample, match="less likely than the sample"):
+    with pytest.raises(PoorSampleError, match="less likely than the sample"):
         _initialization._of_sample(passes, 4, 5_000, np.random.RandomState(0), 1e-6)
     assert start_of(X, covariance_type=covariance_type).weights_.min() == pytest.approx(1 / len(X))
 

@@ -39,7 +39,7 @@ import numpy as np
 from scipy.linalg.lapack import dtrtrs
 
 from fastgmm._covariance import Mixture
-from fastgmm._errors import FitFailed, IllDefinedCovariance
+from fastgmm._errors import FitError, IllDefinedCovarianceError
 from fastgmm._updates import Updates
 
 P = TypeVar("P", bound=Mixture)
@@ -162,7 +162,7 @@ class LBFGS(Generic[P]):
         memory = self.memory
         try:
             found, bound = self._updates.iterate(parameters)
-        except FitFailed:
+        except FitError:
             if not memory.is_extrapolated:
                 raise
             bound = -math.inf
@@ -360,7 +360,7 @@ class Coordinates(Generic[P]):
             return None
         try:
             return updates.assembled(masses, means, covariances)
-        except IllDefinedCovariance:
+        except IllDefinedCovarianceError:
             return None
 
     def _parts(self, joined: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

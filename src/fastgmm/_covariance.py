@@ -25,7 +25,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from scipy.linalg.lapack import dtrtri
 
-from fastgmm._errors import IllDefinedCovariance
+from fastgmm._errors import IllDefinedCovarianceError
 from fastgmm._statistics import SufficientStatistics
 
 # A squared move of the mean that exceeds the variance by more than this factor costs too many digits of the scatter.
@@ -159,7 +159,7 @@ class CovarianceType(Protocol):
         Shape (K,) or, for a shared one, (1,)."""
 
     def precisions_cholesky(self, covariances: np.ndarray) -> np.ndarray:
-        """Factors of the precisions; IllDefinedCovariance when a covariance is not positive-definite."""
+        """Factors of the precisions; IllDefinedCovarianceError when a covariance is not positive-definite."""
 
     def precisions_cholesky_from_precisions(self, precisions: np.ndarray) -> np.ndarray:
         """The same factors from the precisions; LinAlgError when one is not positive-definite."""
@@ -189,8 +189,8 @@ class CovarianceType(Protocol):
         """Whether all variances in all directions are greater than `floor`."""
 
 
-def _ill_defined(which: str) -> IllDefinedCovariance:
-    return IllDefinedCovariance(
+def _ill_defined(which: str) -> IllDefinedCovarianceError:
+    return IllDefinedCovarianceError(
         f"The fit failed: {which} is ill-defined: an ill-defined empirical covariance is not positive-definite in "
         "floating point, as when a component holds a single sample or collinear ones. Use fewer components, a larger "
         "reg_covar, or rescale the features to comparable ranges."
@@ -612,7 +612,7 @@ def estimate_moments(
 
 
 def m_step(moments: Moments, covariance_type: str) -> MixtureParameters:
-    """Parameters of maximum likelihood for the given moments; IllDefinedCovariance if there is one."""
+    """Parameters of maximum likelihood for the given moments; IllDefinedCovarianceError if there is one."""
     factors = COVARIANCE_TYPES[covariance_type].precisions_cholesky(moments.covariances)
     return MixtureParameters(moments.nk / moments.nk.sum(), moments.means, moments.covariances, factors)
 

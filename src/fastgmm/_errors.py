@@ -4,25 +4,25 @@ Those that reach the user are ValueErrors, as scikit-learn raises.
 """
 
 
-class FitFailed(ValueError):
+class FitError(ValueError):
     """A run of EM cannot go on from the parameters it has; another start or other parameters may do."""
 
 
-class IllDefinedCovariance(FitFailed):
+class IllDefinedCovarianceError(FitError):
     """A covariance is not positive-definite."""
 
 
-class LikelihoodLost(FitFailed):
+class LostLikelihoodError(FitError):
     """The log-likelihood, or the bound in its place, is not finite."""
 
 
-class OutOfRange(FitFailed):
+class OutOfRangeError(FitError):
     """Parameters exceed the range of the dtype of the data."""
 
 
-class PoorSample(Exception):  # noqa: N818 - it never reaches the user
+class PoorSampleError(Exception):
     """A sample of the rows is no good for a start."""
 
 
-class NoScreen(Exception):  # noqa: N818 - it never reaches the user
+class NoScreenError(Exception):
     """The parameters are out of range for what decides which pairs a pass may skip."""

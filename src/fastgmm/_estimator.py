@@ -26,7 +26,7 @@ from fastgmm._batches import ArrayBatches, BatchMeter, BatchPasses, Survey, bloc
 from fastgmm._checkpoint import Checkpoint
 from fastgmm._covariance import COVARIANCE_TYPES, Mixture
 from fastgmm._em import EMResult, Progress, run_em
-from fastgmm._errors import OutOfRange
+from fastgmm._errors import OutOfRangeError
 from fastgmm._initialization import find_start
 from fastgmm._passes import DataPasses, total_weight
 from fastgmm._statistics import SufficientStatistics
@@ -646,7 +646,7 @@ def _as_fitted(name: str, value, dtype):
         return value
     value = value.astype(dtype, copy=False)
     if not np.isfinite(value).all():
-        raise OutOfRange(
+        raise OutOfRangeError(
             f"{name} exceeds the range of {np.dtype(dtype).name}: rescale the features to comparable, moderate "
             "ranges, or pass float64 data."
         )

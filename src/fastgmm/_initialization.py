@@ -13,7 +13,7 @@ import numpy as np
 
 from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, estimate_moments, is_accurate, n_free_parameters
 from fastgmm._em import EMResult, Progress, run_em
-from fastgmm._errors import FitFailed, PoorSample
+from fastgmm._errors import FitError, PoorSampleError
 from fastgmm._kmeans import kmeans_labels, kmeans_plusplus_indices, refined_labels
 from fastgmm._passes import DataPasses, column_means
 from fastgmm._statistics import SufficientStatistics
@@ -95,14 +95,14 @@ def _sample(X, sample_weight, n_components, random_state, n_threads) -> Start:
         draws = np.random.RandomState(seed)  # so that every call draws the same numbers
         try:
             return _of_sample(passes, n_components, n_rows, draws, reg_covar)
-        except (FitFailed, PoorSample):  # ask all rows
+        except (FitError, PoorSampleError):  # ask all rows
             return _kmeans(passes.X, passes.sample_weight, n_components, draws, n_threads)(passes, reg_covar)
 
     return start
 
 
 def _of_sample(passes: DataPasses, n_components, n_rows, random_state, reg_covar) -> SufficientStatistics:
-    """What `_sample` finds where there are enough rows; FitFailed or PoorSample if the sample is no good."""
+    """What `_sample` finds where there are enough rows; FitError or PoorSampleError if the sample is no good."""
     n_threads = passes.n_threads
     sample = _drawn(passes, n_components, n_rows, random_state)
     found = [
@@ -120,7 +120,7 @@ def _of_sample(passes: DataPasses, n_components, n_rows, random_state, reg_covar
     statistics, _ = _updates(passes, reg_covar).accurate_e_step(fitted.parameters)
     shortfall = fitted.lower_bound - statistics.log_likelihood / statistics.total_weight
     if shortfall > _SAMPLE_SHORTFALL:
-        raise PoorSample(f"All rows are {shortfall:g} less likely than the sample: it has none of those far out.")
+        raise PoorSampleError(f"All rows are {shortfall:g} less likely than the sample: it has none of those far out.")
     return statistics
 
 
@@ -136,7 +136,7 @@ def _drawn(passes: DataPasses, n_components: int, n_rows: int, random_state) -> 
         indices = np.searchsorted(cumulated, places * cumulated[-1], side="right")
     indices, counts = np.unique(np.minimum(indices, len(passes.X) - 1), return_counts=True)
     if len(indices) < n_rows // 2:
-        raise PoorSample(f"Only {len(indices)} rows have most of the weight: too few for a sample of {n_rows}.")
+        raise PoorSampleError(f"Only {len(indices)} rows have most of the weight: too few for a sample of {n_rows}.")
     weights = counts.astype(np.float64) if len(indices) < n_rows else None
     return DataPasses(passes.X[indices], weights, n_components, passes.covariance_type, passes.n_threads)
 

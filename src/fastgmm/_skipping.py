@@ -37,7 +37,7 @@ import scipy.linalg
 from fastgmm import _kernels
 from fastgmm._cells import Cells, CellTrials, Tree
 from fastgmm._covariance import COVARIANCE_TYPES, Components, Mixture, kernel_parameters, transposed_inverses
-from fastgmm._errors import NoScreen
+from fastgmm._errors import NoScreenError
 from fastgmm._memory import aligned_empty
 
 BLOCK_ROWS = _kernels.active.BLOCK
@@ -171,7 +171,7 @@ class Directions:
         first = max(0, d - _MOST_DIRECTIONS)
         between, within = between / units, within / units + 1e-6 * np.eye(d)
         if not (np.isfinite(between).all() and np.isfinite(within).all()):
-            raise NoScreen("The covariances between and within components are not finite.")
+            raise NoScreenError("The covariances between and within components are not finite.")
         _, vectors = scipy.linalg.eigh(between, within, subset_by_index=(first, d - 1), check_finite=False)
         self.largest = float(np.abs(vectors).max())
         self.vectors = vectors[:, ::-1] * self.scale[:, np.newaxis]
@@ -332,7 +332,7 @@ class Screening:
         try:
             with np.errstate(all="ignore"):
                 return self._screen(parameters)
-        except (np.linalg.LinAlgError, NoScreen):  # no reason to stop: the pass is dense
+        except (np.linalg.LinAlgError, NoScreenError):  # no reason to stop: the pass is dense
             self._plan = None
             return None
 
@@ -346,7 +346,7 @@ class Screening:
                     return self._cells_for_densities(self._cell_trials, parameters)
                 if n_threads * self._trial_alone <= _TRIAL_SHARE * 0.5 * self._pass_flops:
                     return self._screen_for(goal, parameters)
-        except (np.linalg.LinAlgError, NoScreen):
+        except (np.linalg.LinAlgError, NoScreenError):
             pass
         return None
 

@@ -23,7 +23,7 @@ from fastgmm._covariance import (
     is_accurate,
     m_step,
 )
-from fastgmm._errors import LikelihoodLost
+from fastgmm._errors import LostLikelihoodError
 from fastgmm._skipping import Screen, units_lost
 from fastgmm._statistics import SufficientStatistics
 
@@ -61,7 +61,7 @@ class Updates(ABC, Generic[P]):
 
     @abstractmethod
     def m_step(self, moments: Moments) -> P:
-        """Parameters from moments; IllDefinedCovariance if a covariance is not positive-definite."""
+        """Parameters from moments; IllDefinedCovarianceError if a covariance is not positive-definite."""
 
     @abstractmethod
     def lower_bound(self, statistics: SufficientStatistics, parameters: P) -> float:
@@ -77,7 +77,7 @@ class Updates(ABC, Generic[P]):
 
     @abstractmethod
     def assembled(self, masses: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> P:
-        """Parameters with these masses, means and covariances; IllDefinedCovariance as in `m_step`."""
+        """Parameters with these masses, means and covariances; IllDefinedCovarianceError as in `m_step`."""
 
     def moments(self, statistics: SufficientStatistics) -> Moments:
         return estimate_moments(statistics, self.covariance_type, self.reg_covar, self.dtype)
@@ -113,16 +113,16 @@ class Updates(ABC, Generic[P]):
         return statistics, moments
 
     def e_step(self, parameters: P, screen: Screen | Cells | None = None) -> SufficientStatistics:
-        """Statistics of the rows about the means; LikelihoodLost if the densities overflow or underflow."""
+        """Statistics of the rows about the means; LostLikelihoodError if the densities overflow or underflow."""
         statistics = self.passes.em_step(parameters, with_entropy=self.with_entropy, screen=screen)
         if not math.isfinite(statistics.log_likelihood):
             raise _likelihood_lost(statistics.log_likelihood)
         return statistics
 
 
-def _likelihood_lost(value: float) -> LikelihoodLost:
+def _likelihood_lost(value: float) -> LostLikelihoodError:
     what = "some row lies beyond the reach of every component" if value == -math.inf else "the densities overflowed"
-    return LikelihoodLost(
+    return LostLikelihoodError(
         f"The log-likelihood became {value}: {what}. Rescale the features to comparable, moderate ranges, remove "
         "extreme outliers, or increase reg_covar; float64 data reach farther than float32."
     )

@@ -31,7 +31,7 @@ import numpy as np
 from scipy.special import betaln, digamma, gammaln
 
 from fastgmm._covariance import Moments, is_accurate, log_gaussian_normalizer
-from fastgmm._errors import LikelihoodLost
+from fastgmm._errors import LostLikelihoodError
 from fastgmm._statistics import SufficientStatistics
 from fastgmm._updates import LEAST_MASS, Updates
 
@@ -266,7 +266,7 @@ class VariationalBayes(Updates[VariationalParameters]):
             - 0.5 * n_features * float(np.log(parameters.mean_precision).sum())
         )
         if not math.isfinite(bound):
-            raise LikelihoodLost(
+            raise LostLikelihoodError(
                 f"The variational bound became {bound}: a prior is out of range. Choose moderate values of "
                 f"weight_concentration_prior (now {self.priors.weight_concentration:g}), mean_precision_prior "
                 f"({self.priors.mean_precision:g}) and degrees_of_freedom_prior ({self.priors.degrees_of_freedom:g})."

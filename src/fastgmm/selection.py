@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, estimate_moments, n_free_parameters
 from fastgmm._em import EMResult, Progress, run_em
-from fastgmm._errors import FitFailed, OutOfRange
+from fastgmm._errors import FitError, OutOfRangeError
 from fastgmm._initialization import find_start
 from fastgmm._passes import mean_of_all, total_weight
 from fastgmm._threads import blas_beside_passes
@@ -452,7 +452,7 @@ class _Fits:
                 **cell.estimator._loop_options(updates),
                 progress=Progress(0, 1),
             )
-        except FitFailed as error:
+        except FitError as error:
             outcome = str(error)
             if cell.result is None:
                 cell.warning = outcome
@@ -476,7 +476,7 @@ class _Fits:
             attributes = cell.estimator._fitted_attributes(cell.result.parameters, self._updates(cell))
             seen = total_weight(self.rows, self.weights)
             cell.estimator._set_fitted(cell.result, attributes, self.rows.dtype, seen)
-        except OutOfRange as error:
+        except OutOfRangeError as error:
             cell.warning = str(error)
             return
         cell.log_likelihood = cell.log_likelihood_of(self.rows, self.weights)
