@@ -405,3 +405,107 @@ def test_concurrent_fits_leave_the_blas_threads_as_they_were():
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda seed: GaussianMixture(2, random_state=seed, tol=1.0).fit(X), range(12)))
         assert blas_threads() == before
+
+
+BLAS_THREADS = """
+import threading
+import numpy as np
+from threadpoolctl import threadpool_info
+from fastgmm import GaussianMixture
+
+X = np.random.default_rng(0).normal(size=(300, 40))
+
+def blas_threads():
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+class PausedFit:
+    def __init__(self):
+        self.is_paused, self.may_end = threading.Event(), threading.Event()
+
+    def __call__(self):
+        GaussianMixture(2, random_state=0, tol=1.0).fit_batches([X], callback=self.pause)
+
+    def pause(self, progress):
+        if progress.n_pass == 1:
+            self.is_paused.set()
+            assert self.may_end.wait(60)
+"""
+
+
+def test_any_thread_restores_the_blas_threads(run_python):
+    """Fits overlap, and the thread of the first stays: threadpoolctl would let only that one set limits."""
+    source = f"""{BLAS_THREADS}
+from concurrent.futures import ThreadPoolExecutor
+
+before = blas_threads()
+with ThreadPoolExecutor(1) as first_thread, ThreadPoolExecutor(1) as second_thread:
+    fits = PausedFit(), PausedFit()
+    results = []
+    for fit, thread in zip(fits, (first_thread, second_thread)):
+        results.append(thread.submit(fit))
+        assert fit.is_paused.wait(60)
+    assert blas_threads() == [1] * len(before), blas_threads()
+    for fit, result in zip(fits, results):
+        fit.may_end.set()
+        result.result()
+    assert blas_threads() == before, blas_threads()
+"""
+    run_python(source, OPENBLAS_NUM_THREADS="3")
+
+
+FORKS = {
+    "in a fit of another thread": """
+fit = PausedFit()
+thread = threading.Thread(target=fit)
+thread.start()
+assert fit.is_paused.wait(60)
+is_child = os.fork() == 0
+fit.may_end.set()
+if not is_child:
+    thread.join()
+""",
+    "while another thread sets limits": """
+def limit(limits, set_limits=_threads._limit_blas):
+    set_limits(limits)
+    if threading.current_thread() is thread:
+        fit.is_paused.set()
+        assert fit.may_end.wait(60)
+
+_threads._limit_blas = limit
+fit = PausedFit()
+thread = threading.Thread(target=GaussianMixture(2, random_state=0, tol=1.0).fit, args=(X,))
+thread.start()
+assert fit.is_paused.wait(60)
+is_child = os.fork() == 0
+fit.may_end.set()
+if not is_child:
+    thread.join()
+""",
+    "in a fit of the same thread": """
+def fork(progress):
+    global is_child
+    if progress.n_pass == 1:
+        is_child = os.fork() == 0
+
+GaussianMixture(2, random_state=0, tol=1.0).fit_batches([X], callback=fork)
+""",
+}
+
+
+@needs_posix
+@pytest.mark.parametrize("when", FORKS)
+def test_a_fork_during_a_fit(when, run_python):
+    """The child can fit, and has the BLAS threads that were there before the fit."""
+    source = f"""{BLAS_THREADS}
+import os, warnings
+from fastgmm import _threads
+warnings.simplefilter("ignore")  # Python's about forks beside threads
+before = blas_threads()
+is_child = False
+{FORKS[when]}
+assert blas_threads() == before, blas_threads()
+GaussianMixture(2, random_state=0, tol=1.0).fit(X)
+assert blas_threads() == before, blas_threads()
+assert is_child or os.wait()[1] == 0
+"""
+    run_python(source, OPENBLAS_NUM_THREADS="3", timeout=60)

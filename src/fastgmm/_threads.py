@@ -2,7 +2,7 @@
 
 import os
 import threading
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 
 import joblib
@@ -12,18 +12,9 @@ from fastgmm import _kernels
 
 _BLAS_THREADS_FEATURES = 32
 
-_in_forked_child = False
-
-
-def _note_fork() -> None:
-    global _in_forked_child
-    _in_forked_child = True
-
-
 # GNU's OpenMP runtime deadlocks in a forked child whose parent has run a parallel region: children keep to one thread,
 # which enters no parallel region at all.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
+_in_forked_child = False
 
 
 def explain_n_threads(n_threads: int | None = None) -> tuple[int, str]:
@@ -63,25 +54,37 @@ class _SingleThreadedBlas:
     """Holds BLAS to one thread while any thread of the process is inside.
 
     A BLAS thread that has run keeps spinning for some 30 ms, on a core that the next pass over the data needs. The
-    count makes concurrent fits restore the limits that were there before the first of them.
+    limits that were there before the first of concurrent fits come back after the last of them.
     """
 
     def __init__(self):
         self._lock = threading.Lock()
-        self._inside = 0
-        self._limits = ExitStack()
+        self._inside: list[int] = []  # the threads, as often as each has entered
+        self._before: list[int] = []  # the limits; empty unless others are in force
 
     def __enter__(self):
         with self._lock:
-            if self._inside == 0:
-                self._limits.enter_context(_blas_libraries().limit(limits=1))
-            self._inside += 1
+            if not self._inside:
+                self._before = [library.num_threads for library in _blas_libraries().lib_controllers]
+                _limit_blas([1] * len(self._before))
+            self._inside.append(threading.get_ident())
 
     def __exit__(self, *exception):
         with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._limits.close()
+            self._inside.remove(threading.get_ident())
+            if not self._inside:
+                self._restore()
+
+    def _restore(self) -> None:
+        _limit_blas(self._before)
+        self._before = []
+
+    def after_fork(self) -> None:
+        """In a child only the thread that forked is there; no other will leave, or release the lock."""
+        self._lock = threading.Lock()
+        self._inside = [thread for thread in self._inside if thread == threading.get_ident()]
+        if self._before and not self._inside:
+            self._restore()
 
 
 @lru_cache(maxsize=1)
@@ -89,7 +92,27 @@ def _blas_libraries() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
 
 
+def _limit_blas(limits: list[int]) -> None:
+    libraries = _blas_libraries()
+    for library, limit in zip(libraries.lib_controllers, limits, strict=True):
+        library.set_num_threads(limit)
+    # threadpoolctl (3.8) ignores what other threads set after the first one, until that has left such a context; here
+    # the thread that restores the limits may be another.
+    with libraries.limit():
+        pass
+
+
 _single_threaded_blas = _SingleThreadedBlas()
+
+
+def _note_fork() -> None:
+    global _in_forked_child
+    _in_forked_child = True
+    _single_threaded_blas.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
 
 
 def blas_beside_passes(n_features: int, with_all_parameters: bool = False) -> AbstractContextManager:
