@@ -234,7 +234,7 @@ def test_cells_are_used_where_they_pay(covariance_type, dtype):
 
 def test_small_data_are_not_tried():
     X, mixture = separated(1000, 2, 16, "full", np.float64)
-    screening = Screening(X, len(X), 16, "full", row_flops("full", 16, 2))
+    screening = Screening(X, len(X), 16, "full", row_flops("full", 16, 2), 1)
     for _ in range(40):
         screening.settle(lambda: 1.0)
         assert screening.screen(mixture) is None
@@ -242,7 +242,7 @@ def test_small_data_are_not_tried():
 
 def test_what_is_out_of_range_is_no_error():
     X, mixture = separated(2000, 2, 16, "full", np.float64)
-    screening = Screening(X, len(X), 16, "full", 1e9)
+    screening = Screening(X, len(X), 16, "full", 1e9, 1)
     endless = dataclasses.replace(mixture, precisions_cholesky=np.full_like(mixture.precisions_cholesky, np.nan))
     for _ in range(9):
         assert screening.settle(lambda: 1.0)

@@ -227,7 +227,7 @@ def predictions(X, mixture, covariance_type, n_first, n_all, n_threads=2):
     seen = AsFactors(mixture, covariance_type)
     directions = Directions(seen, covariance_type)
 
-    def screen_for(goal, parameters, n_threads):
+    def screen_for(goal, parameters):
         return Projections(seen, covariance_type, X.dtype, directions, n_all, goal).screen(n_first, n_all)
 
     dense = passes.predict(mixture), passes.log_prob_norm(mixture)
@@ -343,8 +343,8 @@ def test_short_passes_are_not_worth_a_trial(monkeypatch):
     monkeypatch.setattr(_skipping, "best_plan", lambda *arguments: tried.append(arguments))
     X, mixture = separated(BLOCK_ROWS, 16, 64, "full", np.float64)
     for n_samples, n_threads, n_tried in ((10**4, 1, 0), (10**6, 1, 1), (10**6, 64, 1)):
-        screening = Screening(X, n_samples, 64, "full", row_flops("full", 64, 16))
-        screening.screen_for(Goal.LABELS, mixture, n_threads)
+        screening = Screening(X, n_samples, 64, "full", row_flops("full", 64, 16), n_threads)
+        screening.screen_for(Goal.LABELS, mixture)
         assert len(tried) == n_tried
 
 
@@ -362,19 +362,22 @@ def test_plans():
     assert best_plan(Projections(mixture, "full", X.dtype, Directions(mixture, "full")), X) is None
 
 
+@pytest.mark.parametrize("n_threads", [1, 8])
 @pytest.mark.parametrize("n_samples", [5 * 10**4, 10**5, 10**6])
-def test_trials_take_a_small_share(n_samples, monkeypatch):
-    """The dearer they are beside a pass, the fewer there are; none before as many passes have gone by as pay for it."""
+def test_trials_take_a_small_share(n_samples, n_threads, monkeypatch):
+    """The dearer they are beside a pass, the fewer there are; none before as many passes have gone by as pay for it.
+
+    Threads make passes shorter, not trials."""
     X, mixture = separated(BLOCK_ROWS, 64, 32, "diag", np.float64, spread=0.5)
     tried = []
     monkeypatch.setattr(_skipping, "best_plan", lambda *arguments: tried.append(n_pass))
     flops = row_flops("diag", 32, 64)
-    screening = Screening(X, n_samples, 32, "diag", flops)
-    for n_pass in range(1, 200):
+    screening = Screening(X, n_samples, 32, "diag", flops, n_threads)
+    for n_pass in range(1, 500):
         assert screening.settle(lambda: 1.0)
         screening.screen(mixture)
         seconds = 40.0 * (32 * 64 * 64**2 + 4 * 64**3) * len(tried)  # in units of an operation in a pass
-        assert seconds <= 0.03 * n_pass * n_samples * flops
+        assert seconds <= 0.03 * n_pass * n_samples * flops / n_threads
     assert tried
 
 
@@ -389,7 +392,7 @@ def test_units_lost():
 
 def test_what_is_out_of_range_for_a_screen_is_no_error():
     X, mixture = separated(BLOCK_ROWS, 6, 16, "full", np.float64)
-    screening = Screening(X, len(X), 16, "full", 1e9)
+    screening = Screening(X, len(X), 16, "full", 1e9, 1)
     assert screening.screen(mixture) is None  # nothing is known yet of the pass before
     assert screening.settle(lambda: 1.0)
     endless = dataclasses.replace(mixture, covariances=np.full_like(mixture.covariances, np.inf))

@@ -17,6 +17,7 @@ from fastgmm._covariance import Mixture
 from fastgmm._passes import DataPasses, row_flops
 from fastgmm._skipping import Screen, Screening
 from fastgmm._statistics import SufficientStatistics
+from fastgmm._threads import effective_n_threads
 from fastgmm._validation import check_all_batches_again, check_batch_again
 
 Batch = tuple[np.ndarray, np.ndarray | None]  # rows and their weights
@@ -259,7 +260,9 @@ class BatchPasses:
         self._n_threads = n_threads
         self._meter = meter
         flops = row_flops(covariance_type, n_components, self.n_features)
-        self.screening = Screening(survey.sample, survey.n_rows, n_components, covariance_type, flops)
+        self.screening = Screening(
+            survey.sample, survey.n_rows, n_components, covariance_type, flops, effective_n_threads(n_threads)
+        )
 
     def of_one_component(self, covariance_type: str) -> BatchPasses:
         """Passes over the same rows for a mixture of one component."""

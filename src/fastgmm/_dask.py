@@ -368,7 +368,7 @@ class DaskPasses:
         self._sample = sample
         self._walk = walk
         # Of no rows, so that every pass is dense: the rows that trials would look at are elsewhere.
-        self.screening = Screening(np.empty((0, self.n_features)), 0, walk.n_components, walk.covariance_type, 0.0)
+        self.screening = Screening(np.empty((0, self.n_features)), 0, walk.n_components, walk.covariance_type, 0.0, 1)
 
     def of_one_component(self, covariance_type: str) -> DaskPasses:
         """Passes over the same rows for a mixture of one component."""

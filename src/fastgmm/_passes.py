@@ -81,7 +81,7 @@ class DataPasses:
         flops = row_flops(covariance_type, n_components, n_features)
         self._walk = _Walk(self.X, n_components, factors, flops, n_threads)
         self.n_threads = self._walk.n_threads
-        self.screening = Screening(self.X, len(self.X), n_components, covariance_type, flops)
+        self.screening = Screening(self.X, len(self.X), n_components, covariance_type, flops, self.n_threads)
         self._screen_shape: tuple[int, ...] = ()
         self.counts = np.zeros((self.n_threads, 8), np.int64)  # of pairs that the screened passes looked at
 
@@ -207,7 +207,7 @@ class DataPasses:
     def _densities(self, goal: Goal, parameters: Components) -> Callable[..., None]:
         """Fills, for a slice of rows, their log-densities or their labels, whichever is the goal; what cannot matter to
         it may be skipped."""
-        screen = self.screening.screen_for(goal, parameters, self.n_threads)
+        screen = self.screening.screen_for(goal, parameters)
         mixture = self._kernel_parameters(parameters)
         workspace, n_threads = self._walk.workspace, self.n_threads
         if screen is None:

@@ -304,24 +304,36 @@ class Screening:
     covariance_type : str
     row_flops : float
         Operations a row of a dense pass.
+    n_threads : int
+        Of a pass; a trial has one.
     """
 
-    def __init__(self, rows: np.ndarray, n_samples: int, n_components: int, covariance_type: str, row_flops: float):
+    def __init__(
+        self,
+        rows: np.ndarray,
+        n_samples: int,
+        n_components: int,
+        covariance_type: str,
+        row_flops: float,
+        n_threads: int,
+    ):
         self._rows = rows
         self._covariance_type = covariance_type
         d, pass_flops = rows.shape[1], n_samples * row_flops
         self._cell_trials = CellTrials(rows, covariance_type) if d < _LEAST_FEATURES else None
         least_flops = _LEAST_FLOPS if self._cell_trials is None else CellTrials.LEAST_FLOPS
         self._possible = n_components >= _LEAST_COMPONENTS and pass_flops >= least_flops
-        self._pass_flops = pass_flops  # the log-densities take half of them
+        self._pass_flops = pass_flops
         self._settled = False
         self._plan: tuple[int, int] | Tree | None = None
         most = min(d, _MOST_DIRECTIONS)
         trial_flops = n_components * d * most**2 + 4.0 * most * d**2  # projections of covariances; directions
         if self._cell_trials is not None:
             trial_flops = CellTrials.FLOPS
-        self._least_pause = math.ceil(trial_flops * _TRIAL_SLOWNESS / max(1.0, _TRIAL_SHARE * pass_flops))
-        self._trial_alone = trial_flops * _TRIAL_SLOWNESS + _TRIAL_ROWS * row_flops + _TRIAL_FLOPS
+        trial_cost = n_threads * trial_flops * _TRIAL_SLOWNESS  # in operations of a pass in the same time
+        self._least_pause = math.ceil(trial_cost / max(1.0, _TRIAL_SHARE * pass_flops))
+        trial_alone = trial_cost + n_threads * (_TRIAL_ROWS * row_flops + _TRIAL_FLOPS)
+        self._pays_alone = trial_alone <= _TRIAL_SHARE * 0.5 * pass_flops  # the log-densities take half of a pass
         self._passes_to_trial = self._least_pause - 1
         self._pause = 1
 
@@ -336,16 +348,15 @@ class Screening:
             self._plan = None
             return None
 
-    def screen_for(self, goal: Goal, parameters: Components, n_threads: int) -> Screen | Cells | None:
+    def screen_for(self, goal: Goal, parameters: Components) -> Screen | Cells | None:
         """For a single pass with this goal; None if it had better be dense, or is too short for a trial."""
-        if not (ENABLED and self._possible):
+        if not (ENABLED and self._possible and self._pays_alone):
             return None
         try:
             with np.errstate(all="ignore"):
                 if self._cell_trials is not None:
                     return self._cells_for_densities(self._cell_trials, parameters)
-                if n_threads * self._trial_alone <= _TRIAL_SHARE * 0.5 * self._pass_flops:
-                    return self._screen_for(goal, parameters)
+                return self._screen_for(goal, parameters)
         except (np.linalg.LinAlgError, NoScreenError):
             pass
         return None
