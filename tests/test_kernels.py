@@ -624,6 +624,14 @@ def test_threads_begin_on_cache_lines(K, d, simd):
     np.testing.assert_array_equal((sizes(3) - sizes(2)) % 64, 0)
 
 
+def test_threads_count_on_cache_lines_of_their_own():
+    X = np.zeros((1000, 2))
+    passes = [DataPasses(X, None, 1, "full", n_threads) for n_threads in range(1, 9)]
+    assert [each.counts.ctypes.data % 64 for each in passes] == [0] * len(passes)
+    assert {each.counts.strides for each in passes} == {(64, 8)}
+    assert not any(each.counts.any() for each in passes)
+
+
 # Chunks ---------------------------------------------------------------------------------------------------------------
 
 

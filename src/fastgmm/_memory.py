@@ -1,5 +1,7 @@
 """Arrays as the kernels need them."""
 
+import math
+
 import numpy as np
 
 _ALIGNMENT = 64
@@ -10,3 +12,10 @@ def aligned_empty(size: int, dtype) -> np.ndarray:
     itemsize = np.dtype(dtype).itemsize
     raw = np.empty(size + _ALIGNMENT // itemsize, dtype)
     return raw[(-raw.ctypes.data % _ALIGNMENT) // itemsize :][:size]
+
+
+def aligned_zeros(shape: tuple[int, ...], dtype) -> np.ndarray:
+    """Array of zeros that starts on a cache line."""
+    array = aligned_empty(math.prod(shape), dtype)
+    array[:] = 0
+    return array.reshape(shape)

@@ -15,7 +15,7 @@ import numpy as np
 from fastgmm import _kernels
 from fastgmm._cells import Cells
 from fastgmm._covariance import COVARIANCE_TYPES, Components, kernel_parameters
-from fastgmm._memory import aligned_empty
+from fastgmm._memory import aligned_empty, aligned_zeros
 from fastgmm._skipping import Goal, Screen, Screening
 from fastgmm._statistics import SufficientStatistics
 from fastgmm._threads import effective_n_threads
@@ -83,7 +83,8 @@ class DataPasses:
         self.n_threads = self._walk.n_threads
         self.screening = Screening(self.X, len(self.X), n_components, covariance_type, flops, self.n_threads)
         self._screen_shape: tuple[int, ...] = ()
-        self.counts = np.zeros((self.n_threads, 8), np.int64)  # of pairs that the screened passes looked at
+        # Of pairs that the screened passes looked at; a cache line for each thread, since all write at the same time.
+        self.counts = aligned_zeros((self.n_threads, 8), np.int64)
 
     def of_one_component(self, covariance_type: str) -> DataPasses:
         """Passes over the same rows for a mixture of one component."""
