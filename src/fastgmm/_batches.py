@@ -14,11 +14,11 @@ import numpy as np
 
 from fastgmm._cells import Cells
 from fastgmm._covariance import Mixture
+from fastgmm._data_validation import check_all_batches_again, check_batch_again
 from fastgmm._passes import DataPasses, row_flops
 from fastgmm._skipping import Screen, Screening
 from fastgmm._statistics import SufficientStatistics
 from fastgmm._threads import effective_n_threads
-from fastgmm._validation import check_all_batches_again, check_batch_again
 
 Batch = tuple[np.ndarray, np.ndarray | None]  # rows and their weights
 

@@ -22,11 +22,11 @@ from dask.base import get_scheduler
 from dask.system import CPU_COUNT
 
 from fastgmm._covariance import COVARIANCE_TYPES, Components
+from fastgmm._data_validation import check_chunk, check_chunk_again, drop_unweighted_rows, in_chunk
 from fastgmm._passes import DataPasses
 from fastgmm._skipping import Screening
 from fastgmm._statistics import SufficientStatistics
 from fastgmm._threads import effective_n_threads
-from fastgmm._validation import check_chunk, check_chunk_again, drop_unweighted_rows, in_chunk
 
 FAN_IN = 8  # results that are added up by one task
 

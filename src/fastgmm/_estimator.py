@@ -25,6 +25,20 @@ from fastgmm._acceleration import LBFGS
 from fastgmm._batches import ArrayBatches, BatchMeter, BatchPasses, Survey, block_slices
 from fastgmm._checkpoint import Checkpoint
 from fastgmm._covariance import COVARIANCE_TYPES, Mixture
+from fastgmm._data_validation import (
+    CheckedBatches,
+    check_block,
+    check_fit_data,
+    check_further_data,
+    check_n_rows,
+    check_out,
+    check_predict_data,
+    check_sample_weight,
+    check_some_weight,
+    check_weight_of_each_row,
+    drop_unweighted_rows,
+    is_read_in_blocks,
+)
 from fastgmm._em import EMResult, Progress, run_em
 from fastgmm._errors import OutOfRangeError
 from fastgmm._initialization import find_start
@@ -34,23 +48,11 @@ from fastgmm._stream import Stream, counted_rows, effective_rows, step_size, tak
 from fastgmm._threads import blas_beside_passes, effective_n_threads
 from fastgmm._updates import Updates
 from fastgmm._validation import (
-    CheckedBatches,
-    check_block,
     check_checkpoint,
-    check_fit_data,
-    check_further_data,
-    check_n_rows,
-    check_out,
     check_parameters,
-    check_predict_data,
     check_rows_behind,
-    check_sample_weight,
-    check_some_weight,
     check_start_rows,
     check_statistics_fit,
-    check_weight_of_each_row,
-    drop_unweighted_rows,
-    is_read_in_blocks,
 )
 
 START_ROWS = 100_000  # on which the start is found, if there are more rows than memory may hold

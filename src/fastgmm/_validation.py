@@ -1,4 +1,4 @@
-"""The only place where user input is rejected.
+"""Where user input is rejected: parameters, options and fitted attributes; rows and weights are in `_data_validation`.
 
 Exception types are scikit-learn's, and so is the core of each message, since tools and tests look for it; what follows
 names the value and the remedy.
@@ -14,9 +14,10 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from fastgmm._data_validation import FLOAT_DTYPES
 
 INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data", "sample")
 WEIGHT_CONCENTRATION_PRIOR_TYPES = ("dirichlet_process", "dirichlet_distribution")
@@ -24,7 +25,6 @@ CRITERIA = ("bic", "aic", "icl", "cv")
 ON_INTERRUPT = ("raise", "keep")
 STOPPING = ("change", "aitken")
 ACCELERATION = ("lbfgs",)
-_FLOAT_DTYPES = (np.float64, np.float32)
 
 
 # Constructor parameters ----------------------------------------------------------------------------------------------
@@ -212,112 +212,7 @@ def _invalid_parameter_error():
     return InvalidParameterError
 
 
-# Data ----------------------------------------------------------------------------------------------------------------
-
-
-def check_fit_data(estimator, X) -> np.ndarray:
-    """X as a C-contiguous float array that the kernels can read; a C-order float array or memmap is not copied."""
-    return _aligned(validate_data(estimator, X, dtype=_FLOAT_DTYPES, order="C", ensure_min_samples=2))
-
-
-def check_predict_data(estimator, X) -> np.ndarray:
-    """As `check_fit_data`, for an estimator that knows its features."""
-    return _aligned(validate_data(estimator, X, dtype=_FLOAT_DTYPES, order="C", reset=False))
-
-
-def is_read_in_blocks(X) -> bool:
-    """Whether X is no array in memory, or mapped memory that kernels can read, but gives slices of rows that are.
-
-    Datasets of h5py and zarr, arrays of dask with known chunks, and memory maps of other dtypes or orders."""
-    if isinstance(X, np.memmap):
-        return X.ndim == 2 and not (X.dtype in _FLOAT_DTYPES and X.flags.c_contiguous and X.flags.aligned)
-    if isinstance(X, np.ndarray) or issparse(X) or not (hasattr(X, "dtype") and hasattr(X, "__getitem__")):
-        return False
-    if hasattr(X, "__array_interface__") or hasattr(X, "__dlpack__"):  # in memory, if not in that of the CPU
-        return False
-    shape = getattr(X, "shape", ())
-    return len(shape) == 2 and all(isinstance(length, Integral) for length in shape)
-
-
-def check_block(estimator, X, rows: slice) -> np.ndarray:
-    """Rows of X for an estimator that knows its features, as `check_predict_data`; messages name the rows."""
-    try:
-        return check_predict_data(estimator, np.asarray(X[rows]))
-    except ValueError as error:
-        if rows.start == rows.stop:  # X is empty
-            raise
-        raise ValueError(f"Rows {rows.start} to {rows.stop - 1}: {error}") from error
-
-
-def check_weight_of_each_row(sample_weight, X) -> None:
-    """As many weights as rows, both of which may be datasets on disk."""
-    if sample_weight is not None and (np.ndim(sample_weight) == 0 or len(sample_weight) != X.shape[0]):
-        n_weights = "no" if np.ndim(sample_weight) == 0 else len(sample_weight)
-        raise ValueError(f"sample_weight has {n_weights} entries for {X.shape[0]} rows of X: pass one for each.")
-
-
-def check_out(out, shape: tuple[int, ...], dtype, largest: int) -> None:
-    """An array that can take results of the given dtype or, if they are integers, up to the largest one."""
-    if not (hasattr(out, "__setitem__") and hasattr(out, "dtype") and hasattr(out, "shape")):
-        raise TypeError(
-            f"out must be an array that can be written to, got {type(out).__name__}: pass np.empty({shape})."
-        )
-    if tuple(out.shape) != shape:
-        raise ValueError(f"out has the shape {tuple(out.shape)}, but the result has {shape}: pass np.empty({shape}).")
-    if np.issubdtype(out.dtype, np.integer) and np.issubdtype(dtype, np.integer):
-        fits = np.iinfo(out.dtype).max >= largest
-    else:
-        fits = np.can_cast(dtype, out.dtype, "same_kind")
-    if not fits:
-        raise ValueError(f"out has the dtype {out.dtype}, which cannot hold the result: use {np.dtype(dtype)}.")
-    if isinstance(out, np.ndarray) and not out.flags.writeable:
-        raise ValueError("out is read-only: pass an array that can be written to, such as a memory map in mode 'r+'.")
-
-
-def check_further_data(estimator, X, dtype) -> np.ndarray:
-    """Further rows, one or more, for an estimator that knows its features: in the dtype of the first ones."""
-    return _aligned(validate_data(estimator, X, dtype=dtype, order="C", reset=False))
-
-
-def _aligned(X):
-    return np.require(X, requirements=["C", "ALIGNED"])
-
-
-def check_sample_weight(sample_weight, n_samples: int, all_zero: bool = False) -> np.ndarray | None:
-    """Weights as a float64 array of shape (n_samples,), or None; with `all_zero` none needs to be positive."""
-    if sample_weight is None:
-        return None
-    if np.isscalar(sample_weight):
-        raise ValueError(f"Sample weights must be 1D: got sample_weight={sample_weight!r}, pass one for each row of X.")
-    weights = check_array(sample_weight, dtype=np.float64, order="C", ensure_2d=False, input_name="sample_weight")
-    if weights.ndim != 1:
-        raise ValueError(f"Sample weights must be 1D: got sample_weight of shape {weights.shape}, not {(n_samples,)}.")
-    if weights.shape[0] != n_samples:
-        raise ValueError(
-            f"sample_weight.shape == {weights.shape}, expected {(n_samples,)}: pass one weight for each row of X."
-        )
-    if weights.min() < 0.0:
-        raise ValueError(
-            f"Negative values in data passed to `sample_weight`: the least is {weights.min()}. Weights count how often "
-            "a row occurs; pass 0 to leave a row out."
-        )
-    with np.errstate(over="ignore"):
-        total = weights.sum()
-    if not math.isfinite(total):
-        raise ValueError(
-            f"The sum of sample_weight overflows (the largest is {weights.max()}): divide all weights by their maximum."
-        )
-    if not all_zero:
-        check_some_weight(total)
-    return _aligned(weights)
-
-
-def check_some_weight(total: float) -> None:
-    """Some row counts."""
-    if total == 0.0:
-        raise ValueError(
-            "All entries of sample_weight are zero, or X is empty, so no row is left: give some row a positive weight."
-        )
+# Fits ----------------------------------------------------------------------------------------------------------------
 
 
 def check_start_rows(start_rows, n_components: int) -> None:
@@ -341,196 +236,12 @@ def check_checkpoint(checkpoint) -> None:
         raise FileNotFoundError(f"checkpoint={str(checkpoint)!r} is in a folder that does not exist: make it first.")
 
 
-def check_batch_again(first_row: int, rows: np.ndarray, log_likelihood: float) -> None:
-    """Rows that were finite in the first pass must be so each time; looked at closely only when the sum is lost."""
-    if not math.isfinite(log_likelihood) and not np.isfinite(rows).all():
-        raise ValueError(
-            f"Rows {first_row} to {first_row + len(rows) - 1} of the batches (those of weight 0 not counted) hold NaN "
-            "or infinity, which they did not at first: every iteration over them must give the same rows."
-        )
-
-
-def check_all_batches_again(n_rows: int, n_rows_at_first: int) -> None:
-    """Every pass must see as many rows."""
-    if n_rows != n_rows_at_first:
-        raise ValueError(
-            f"The batches held {n_rows_at_first} rows at first and {n_rows} now: every iteration over them must give "
-            "the same rows. Pass a list, or an object whose __iter__ starts anew."
-        )
-
-
-class CheckedBatches:
-    """Batches of rows as they come from the user, validated one by one at each iteration.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Is told the features of the first batch.
-    batches : iterable of X or (X, sample_weight)
-        Must start anew at each iteration.
-    """
-
-    def __init__(self, estimator, batches):
-        is_table = hasattr(batches, "shape") or hasattr(batches, "columns")
-        if not isinstance(batches, Iterable) or isinstance(batches, str) or is_table:
-            raise TypeError(
-                f"batches must be an iterable of 2-D arrays, got {type(batches).__name__}: pass a list of batches, or "
-                "an array to fastgmm.batches.from_array."
-            )
-        if isinstance(batches, Iterator):
-            raise TypeError(
-                f"batches must start anew at each iteration, but a {type(batches).__name__} can be read only once: "
-                "pass a list, or an object whose __iter__ makes a new iterator."
-            )
-        self._estimator = estimator
-        self._batches = batches
-        self._dtype = None
-
-    def __iter__(self):
-        """Rows as C-contiguous arrays of the dtype of the first batch, with their weights or None; no empty batches."""
-        is_first_pass = self._dtype is None
-        for number, batch in enumerate(self._batches):
-            X, weights = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
-            try:
-                if (X.shape if hasattr(X, "shape") else np.shape(X))[:1] == (0,):
-                    continue
-                if is_first_pass or not self._is_ready(X):
-                    X = self._checked(X, is_first_pass)
-                rows, weights = drop_unweighted_rows(X, check_sample_weight(weights, len(X), all_zero=True))
-            except (ValueError, TypeError) as error:
-                raise type(error)(f"Batch {number}: {error}") from error
-            if len(rows):
-                yield rows, weights
-
-    def _checked(self, X, is_first_pass: bool) -> np.ndarray:
-        X = validate_data(
-            self._estimator,
-            X,
-            dtype=self._dtype or _FLOAT_DTYPES,
-            order="C",
-            ensure_all_finite=is_first_pass,
-            reset=self._dtype is None,
-        )
-        self._dtype = X.dtype
-        return _aligned(X)
-
-    def _is_ready(self, X) -> bool:
-        """Whether X, seen before, is what kernels can read."""
-        return (
-            isinstance(X, np.ndarray)
-            and X.dtype == self._dtype
-            and X.ndim == 2
-            and X.shape[1] == self._estimator.n_features_in_
-            and X.flags.c_contiguous
-            and X.flags.aligned
-        )
-
-
-# Dask collections ----------------------------------------------------------------------------------------------------
-
-
-def check_collection(X) -> None:
-    """X must be a dask array or DataFrame, whose number of columns is known."""
-    n_dimensions = getattr(X, "ndim", None)
-    known = isinstance(n_dimensions, int)  # what is delayed has attributes of any name
-    if not known or n_dimensions != 2 or not hasattr(X, "dask"):
-        found = type(X).__name__ + (f" of {n_dimensions} dimension(s)" if known else "")
-        raise TypeError(
-            f"X must be a dask array of 2 dimensions or a dask DataFrame, got {found}: pass "
-            "dask.array.from_array(X, chunks=(100_000, -1)), or fit the estimator of the same name in fastgmm."
-        )
-    if math.isnan(X.shape[1]):
-        raise ValueError("X has an unknown number of columns: call X.compute_chunk_sizes() first.")
-
-
-def check_no_out(out) -> None:
-    """Results for collections are collections."""
-    if out is not None:
-        raise TypeError(
-            f"out must be None for a dask collection, got {type(out).__name__}: the result is a dask array, which its "
-            "store method, or dask.array.to_zarr, writes chunk by chunk."
-        )
-
-
-def check_features(estimator, outline, reset: bool) -> None:
-    """`outline` has the columns of X and no rows; with `reset` the estimator is told them, else it must know them."""
-    validate_data(estimator, outline, dtype=None, ensure_min_samples=0, reset=reset)
-
-
-def check_weights_of_collection(shape: tuple[float, ...], n_chunks: tuple[int, ...], row_chunks: tuple) -> None:
-    """Weights as a dask array must have one dimension, and chunks that are those of X or can be made so."""
-    if len(shape) != 1:
-        raise ValueError(f"Sample weights must be 1D: got sample_weight of shape {shape}, pass one for each row of X.")
-    n_rows = sum(row_chunks)
-    if math.isnan(n_rows) or math.isnan(shape[0]):
-        if n_chunks[0] != len(row_chunks):
-            raise ValueError(
-                f"sample_weight has {n_chunks[0]} chunks, X has {len(row_chunks)}, and not all of their sizes are "
-                "known: take both from the same collection, or call compute_chunk_sizes() on X and on sample_weight."
-            )
-    elif shape[0] != n_rows:
-        raise ValueError(f"sample_weight.shape == {shape}, expected {(n_rows,)}: pass one weight for each row of X.")
-
-
-def check_chunk(rows, weights, n_features: int, dtype) -> tuple[np.ndarray, np.ndarray | None]:
-    """A chunk of a collection as kernels can read it, which may be empty, and its weights."""
-    rows = check_array(rows, dtype=dtype, order="C", ensure_min_samples=0, ensure_min_features=0, input_name="X")
-    if rows.shape[1] != n_features:
-        raise ValueError(f"X has {rows.shape[1]} features, but {n_features} are expected: all chunks must have these.")
-    if weights is not None and len(rows) == len(weights) == 0:
-        weights = np.empty(0)
-    else:
-        weights = check_sample_weight(weights, len(rows), all_zero=True)
-    return _aligned(rows), weights
-
-
-def check_chunk_again(number: int, rows: np.ndarray, n_rows: int, log_likelihood: float) -> None:
-    """A chunk must hold the rows of the first pass each time it is read; looked at closely only when a sum is lost."""
-    if len(rows) != n_rows:
-        raise ValueError(
-            f"Chunk {number} held {n_rows} rows (of positive weight) at first and {len(rows)} now: reading the "
-            "collection must give the same rows each time. Pass persist=True, or write the data to files first."
-        )
-    if not math.isfinite(log_likelihood) and not np.isfinite(rows).all():
-        raise ValueError(
-            f"Chunk {number} contains NaN or infinity, which it did not at first: reading the collection must give the "
-            "same rows each time. Pass persist=True, or write the data to files first."
-        )
-
-
-def in_chunk(error: Exception, number: int, first_row: int | None = None, n_rows: int = 0) -> Exception:
-    """The same error, saying which chunk of a collection it is about."""
-    where = "" if first_row is None else f" ({n_rows} rows from row {first_row})"
-    return type(error)(f"Chunk {number}{where}: {error}")
-
-
-def drop_unweighted_rows(X: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """The rows of positive weight, so that weight 0 equals absence; X itself if that is all of them."""
-    if weights is None or weights.all():
-        return X, weights
-    kept = weights > 0.0
-    return X[kept], weights[kept]
-
-
-def check_n_rows(n_rows: int, n_components: int) -> None:
-    """There must be at least two rows (of positive weight), and one for each component."""
-    if n_rows < 2:
-        raise ValueError(
-            f"Found array with {n_rows} sample(s) of positive weight while a minimum of 2 is required: add data."
-        )
-    if n_rows < n_components:
-        raise ValueError(
-            f"Expected n_samples >= n_components but got n_components = {n_components}, n_samples = {n_rows} (rows of "
-            "positive weight): use fewer components or more data."
-        )
-
-
 # Initial parameters --------------------------------------------------------------------------------------------------
 
 
 def _check_initial_array(value, name: str, shape: tuple[int, ...]) -> np.ndarray:
     array = check_array(
-        value, dtype=_FLOAT_DTYPES, ensure_2d=False, allow_nd=True, ensure_min_samples=0, input_name=name
+        value, dtype=FLOAT_DTYPES, ensure_2d=False, allow_nd=True, ensure_min_samples=0, input_name=name
     )
     if array.shape != shape:
         raise ValueError(

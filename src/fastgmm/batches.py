@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from fastgmm._batches import ArrayBatches, BatchProgress
-from fastgmm._validation import check_batch_rows, check_weight_of_each_row
+from fastgmm._data_validation import check_weight_of_each_row
+from fastgmm._validation import check_batch_rows
 
 __all__ = ["BatchProgress", "from_array", "from_csv", "from_npy", "from_parquet"]
 

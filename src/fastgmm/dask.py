@@ -30,18 +30,16 @@ from fastgmm._dask import (
     log_likelihood_of_chunk,
     of_block,
 )
-from fastgmm._estimator import START_ROWS, MixtureEstimator, copied
-from fastgmm._validation import (
-    check_checkpoint,
+from fastgmm._data_validation import (
     check_collection,
     check_features,
     check_n_rows,
     check_no_out,
-    check_parameters,
     check_some_weight,
-    check_start_rows,
     check_weights_of_collection,
 )
+from fastgmm._estimator import START_ROWS, MixtureEstimator, copied
+from fastgmm._validation import check_checkpoint, check_parameters, check_start_rows
 
 __all__ = ["BayesianGaussianMixture", "GaussianMixture"]
 

@@ -9,12 +9,7 @@ from sklearn.mixture import GaussianMixture as _SklearnGaussianMixture
 from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, n_free_parameters
 from fastgmm._estimator import MixtureEstimator
 from fastgmm._updates import InitialValues, MaximumLikelihood
-from fastgmm._validation import (
-    check_fitted_array,
-    check_means_init,
-    check_precisions_init,
-    check_weights_init,
-)
+from fastgmm._validation import check_fitted_array, check_means_init, check_precisions_init, check_weights_init
 
 
 class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):

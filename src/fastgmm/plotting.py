@@ -12,14 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastgmm._covariance import COVARIANCE_TYPES
+from fastgmm._data_validation import check_predict_data
 from fastgmm._marginals import marginal_of
-from fastgmm._validation import (
-    check_n_std,
-    check_plotted_features,
-    check_plotted_mixture,
-    check_plotted_search,
-    check_predict_data,
-)
+from fastgmm._validation import check_n_std, check_plotted_features, check_plotted_mixture, check_plotted_search
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

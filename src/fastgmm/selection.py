@@ -23,22 +23,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, estimate_moments, n_free_parameters
+from fastgmm._data_validation import check_fit_data, check_n_rows, check_sample_weight, drop_unweighted_rows
 from fastgmm._em import EMResult, Progress, run_em
 from fastgmm._errors import FitError, OutOfRangeError
 from fastgmm._initialization import find_start
 from fastgmm._passes import mean_of_all, total_weight
 from fastgmm._threads import blas_beside_passes
 from fastgmm._updates import MaximumLikelihood
-from fastgmm._validation import (
-    check_fit_data,
-    check_folds,
-    check_grid,
-    check_n_rows,
-    check_parameters,
-    check_sample_weight,
-    check_weights_count_rows,
-    drop_unweighted_rows,
-)
+from fastgmm._validation import check_folds, check_grid, check_parameters, check_weights_count_rows
 from fastgmm.mixture import GaussianMixture
 
 _PASSED_ON = ("tol", "reg_covar", "max_iter", "n_init", "init_params", "stopping", "acceleration", "n_threads")
