@@ -1,6 +1,7 @@
 """Threads, processes, interrupts and SIMD variants: the answer does not depend on them, and nothing hangs."""
 
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import oracle
@@ -16,6 +18,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, _kernels
 from fastgmm._covariance import COVARIANCE_TYPES
+from fastgmm._kernels import _cpu
 from fastgmm._passes import KMeansPasses, SeedingPasses
 from fastgmm._threads import effective_n_threads, explain_n_threads
 
@@ -388,6 +391,40 @@ import fastgmm
     last_line = result.stderr.strip().splitlines()[-1]
     assert last_line.startswith("ImportError: FASTGMM_SIMD='v4' cannot be used here")
     assert "this CPU runs baseline. Unset FASTGMM_SIMD" in last_line
+
+
+# Bits of CPUID(1).ECX, CPUID(7).EBX, CPUID(0x80000001).ECX and XCR0, as Linux names the features.
+LEVEL_3 = {
+    **{name: (0, bit) for name, bit in [("pni", 0), ("ssse3", 9), ("fma", 12), ("cx16", 13), ("sse4_1", 19)]},
+    **{name: (0, bit) for name, bit in [("sse4_2", 20), ("movbe", 22), ("popcnt", 23), ("avx", 28), ("f16c", 29)]},
+    **{"bmi1": (1, 3), "avx2": (1, 5), "bmi2": (1, 8), "lahf_lm": (2, 0), "abm": (2, 5)},
+}
+LEVEL_4 = {"avx512f": (1, 16), "avx512dq": (1, 17), "avx512cd": (1, 28), "avx512bw": (1, 30), "avx512vl": (1, 31)}
+SYSTEM_3, SYSTEM_4 = {"osxsave": (0, 27), "xmm": (3, 1), "ymm": (3, 2)}, {"k": (3, 5), "zmm": (3, 6), "zmm16": (3, 7)}
+
+
+def test_a_variant_needs_all_that_its_compiler_may_use():
+    everything = [*LEVEL_3.values(), *SYSTEM_3.values(), *LEVEL_4.values(), *SYSTEM_4.values()]
+
+    def supported(features):
+        found = [sum(1 << bit for place, bit in features if place == each) for each in range(4)]
+        return _cpu.supported(tuple(found))
+
+    assert supported(everything) == ("baseline", "v3", "v4")
+    assert supported([]) == ("baseline",)
+    for level, variants in [(LEVEL_3 | SYSTEM_3, ("baseline",)), (LEVEL_4 | SYSTEM_4, ("baseline", "v3"))]:
+        for feature in level.values():
+            assert supported([each for each in everything if each != feature]) == variants
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc/cpuinfo is that of Linux")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="variants are those of x86-64")
+def test_features_are_those_that_the_system_knows():
+    flags = re.search(r"^flags\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)[1].split()
+    known = {name for name, (place, bit) in (LEVEL_3 | LEVEL_4).items() if _cpu.features()[place] >> bit & 1}
+    assert known == {name for name in LEVEL_3 | LEVEL_4 if name in flags}
+    assert ("v3" in _cpu.supported()) == known.issuperset(LEVEL_3)
+    assert ("v4" in _cpu.supported()) == known.issuperset(LEVEL_3 | LEVEL_4)
 
 
 # BLAS -----------------------------------------------------------------------------------------------------------------
