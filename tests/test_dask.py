@@ -249,6 +249,42 @@ def test_memory_of_a_machine():
     assert _dask.machine_memory() > 2**27
 
 
+V1 = "12:cpu,cpuacct:/\n4:memory:/slurm/uid_0/job_1/step_0\n1:name=systemd:/a\n"
+V2 = "0::/user.slice/user-0.slice/a:b.scope\n"
+STEP = "memory/slurm/uid_0/job_1/step_0/memory.limit_in_bytes"
+
+
+@pytest.mark.parametrize(
+    ("groups", "limits", "expected"),
+    [
+        (V2, {"memory.max": "1000000\n"}, 1000000),
+        ("0::/\n", {"memory.max": "1000000\n"}, 1000000),
+        (V2, {"user.slice/user-0.slice/a:b.scope/memory.max": "max\n", "user.slice/memory.max": "700000\n"}, 700000),
+        (V2, {"user.slice/memory.max": "800000\n", "user.slice/user-0.slice/memory.max": "900000\n"}, 800000),
+        (V1, {"memory/slurm/uid_0/job_1/memory.limit_in_bytes": "600000\n"}, 600000),
+        (V1, {STEP: "9223372036854771712\n", "memory/slurm/memory.limit_in_bytes": "500000\n"}, 500000),
+        (V1, {"memory/memory.limit_in_bytes": "600000\n"}, 600000),  # a container's own part of the tree
+        (V1 + V2, {"memory/slurm/memory.limit_in_bytes": "600000\n", "user.slice/memory.max": "500000\n"}, 500000),
+        (V1, {"memory/slurm/memory.limit_in_bytes": ""}, None),
+        (V2, {"memory.max": "", "user.slice/memory.max": "max\n", "user.slice/user-0.slice/memory.max": "\n"}, None),
+        (V2, {"another.slice/memory.max": "100000\n"}, None),
+        ("", {"memory.max": "100000\n"}, None),
+        (None, {}, None),
+    ],
+)
+@pytest.mark.skipif(not hasattr(os, "sysconf"), reason="the system does not say how much memory it has")
+def test_memory_of_control_groups(groups, limits, expected, tmp_path):
+    """The least of all limits around this process."""
+    files = {f"sys/fs/cgroup/{name}": text for name, text in limits.items()}
+    if groups is not None:
+        files["proc/self/cgroup"] = groups
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    unlimited = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert _dask.machine_memory(tmp_path) == (unlimited if expected is None else expected)
+
+
 def test_nothing_is_left_behind(client):
     X, _ = rows_and_weights()
     rows = in_chunks(X)

@@ -8,7 +8,7 @@ it, its weights or None, and what only this task is told.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -76,14 +76,42 @@ class Engine:
         return n_threads if self._client is not None else min(n_threads, effective_n_threads())
 
 
-def machine_memory() -> int:
-    """Bytes of memory of this machine or container; 0 if the system does not say."""
+def machine_memory(root: Path = Path("/")) -> int:
+    """Bytes of memory that this machine has and its control groups leave to this process; 0 if the system does not say.
+
+    `root` is where its file systems begin.
+    """
     if not hasattr(os, "sysconf"):
         return 0
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = Path("/sys/fs/cgroup/memory.max")
-    text = limit.read_text().strip() if limit.exists() else "max"
-    return memory if text == "max" else min(memory, int(text))
+    return min([memory, *_limits_of_control_groups(root)])
+
+
+def _limits_of_control_groups(root: Path) -> Iterator[int]:
+    """Memory limits of the groups that this process is in and of all groups around them, of version 1 and 2.
+
+    Where a container sees only its own part of the tree, that part is mounted at the top, whatever the path says."""
+    mounted = root / "sys/fs/cgroup"
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            tree, name = mounted, "memory.max"
+        elif "memory" in controllers.split(","):
+            tree, name = mounted / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        group = tree / path.lstrip("/")
+        for each in (group, *group.parents):
+            if each.is_relative_to(tree) and (limit := _text(each / name).strip()).isdigit():
+                yield int(limit)
+
+
+def _text(path: Path) -> str:
+    """What is in a file; nothing if it cannot be read."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 # Tasks on chunks -----------------------------------------------------------------------------------------------------
