@@ -605,10 +605,10 @@ def test_bounds_that_stand_still_are_not_enough():
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("acceleration", "squarem", "a str among 'lbfgs' or None. Got 'squarem' instead. Pass None for plain EM."),
-        ("acceleration", True, "a str among 'lbfgs' or None. Got True instead."),
-        ("stopping", "relative", "a str among 'change', 'aitken'. Got 'relative' instead. Pass one of these names."),
-        ("stopping", None, "a str among 'change', 'aitken'. Got None instead."),
+        ("acceleration", "squarem", "a str among {'lbfgs'} or None. Got 'squarem' instead. Pass None for plain EM."),
+        ("acceleration", True, "a str among {'lbfgs'} or None. Got True instead."),
+        ("stopping", "relative", "a str among {'change', 'aitken'}. Got 'relative' instead. Pass one of these names."),
+        ("stopping", None, "a str among {'change', 'aitken'}. Got None instead."),
     ],
 )
 @both_estimators

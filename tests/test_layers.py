@@ -29,7 +29,7 @@ LAYERS = (
     ("_skipping",),
     ("_cells",),
     ("_covariance",),
-    ("_statistics", "_threads", "_memory", "_errors"),
+    ("_statistics", "_threads", "_memory", "_warnings", "_errors"),
     ("_kernels",),
 )
 RANK = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in names}

@@ -1,5 +1,7 @@
 """Bad input of every kind: scikit-learn's exception types, messages that name parameter, value and remedy."""
 
+import re
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -76,12 +78,14 @@ BAD_PRIORS = [
     ids=str,
 )
 def test_bad_parameter(estimator, name, value):
-    with pytest.raises(
-        ValueError, match=rf"The '{name}' parameter of {estimator.__name__} must be .* Got .* instead\. \w+"
-    ) as caught:
+    with pytest.raises(ValueError, match=r"Got .* instead\. \w+") as ours:
         estimator(**{name: value}).fit(X)
-    assert repr(value) in str(caught.value)
-    assert caught.type is exception_type(lambda: SKLEARN[estimator](**{name: value}).fit(X))
+    with pytest.raises(ValueError) as theirs:
+        SKLEARN[estimator](**{name: value}).fit(X)
+    assert ours.type is theirs.type
+    # Names of options are a set in scikit-learn, and come in any order.
+    messages = [re.sub("{.*}", "{}", str(caught.value)) for caught in (ours, theirs)]
+    assert messages[0].startswith(messages[1])
 
 
 @pytest.mark.parametrize("n_threads", [0, -1, 1.0, "all"])
@@ -220,14 +224,14 @@ def test_sample_weight_of_any_number_type(estimator, convert):
 NOT_DEFINITE = [[1.0, 2.0], [2.0, 1.0]]
 NOT_SYMMETRIC = [[2.0, 1.0], [0.0, 2.0]]
 BAD_INITIAL_VALUES = [
-    ("full", {"weights_init": [0.5, 0.2, 0.3]}, r"'weights_init' should have the shape of \(2,\), but got \(3,\)"),
+    ("full", {"weights_init": [0.5, 0.2, 0.3]}, "the shape of weights_init follows from"),
     ("full", {"weights_init": [[0.5, 0.5]]}, "weights_init"),
-    ("full", {"weights_init": [-0.5, 1.5]}, r"range \[0, 1\].*-0.5"),
-    ("full", {"weights_init": [0.5, 0.4]}, "normalized.*0.9"),
-    ("full", {"weights_init": [0.5, np.nan]}, "NaN"),
-    ("full", {"means_init": [[1.0, 2.0]]}, r"'means_init' should have the shape of \(2, 2\), but got \(1, 2\)"),
-    ("full", {"means_init": [[1.0, np.inf], [0.0, 0.0]]}, "infinity"),
-    ("full", {"precisions_init": np.eye(2)}, "'precisions_init' should have the shape"),
+    ("full", {"weights_init": [-0.5, 1.5]}, "min value -0.50000, max value 1.50000"),
+    ("full", {"weights_init": [0.5, 0.4]}, "divide weights_init by its sum, 0.9"),
+    ("full", {"weights_init": [0.5, np.nan]}, "weights_init must be finite numbers"),
+    ("full", {"means_init": [[1.0, 2.0]]}, "the shape of means_init follows from"),
+    ("full", {"means_init": [[1.0, np.inf], [0.0, 0.0]]}, "means_init must be finite numbers"),
+    ("full", {"precisions_init": np.eye(2)}, "the shape of precisions_init follows from"),
     ("full", {"precisions_init": [np.eye(2), NOT_DEFINITE]}, "symmetric, positive-definite, but matrix 1"),
     ("full", {"precisions_init": [np.eye(2), NOT_SYMMETRIC]}, "symmetric, positive-definite, but matrix 1"),
     ("tied", {"precisions_init": NOT_DEFINITE}, "'tied precision' should be symmetric, positive-definite"),
@@ -241,10 +245,12 @@ BAD_INITIAL_VALUES = [
 
 @pytest.mark.parametrize(("covariance_type", "given", "message"), BAD_INITIAL_VALUES)
 def test_bad_initial_values(covariance_type, given, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as ours:
         GaussianMixture(2, covariance_type=covariance_type, **given).fit(X)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError) as theirs:
         SklearnGaussianMixture(2, covariance_type=covariance_type, **given).fit(X)
+    words = str(theirs.value).rstrip(".").partition(" max value")[0]  # there scikit-learn confuses the two
+    assert str(ours.value).startswith(words)
 
 
 def test_precisions_of_any_scale_are_accepted():
@@ -258,9 +264,9 @@ def test_precisions_of_any_scale_are_accepted():
 # Priors --------------------------------------------------------------------------------------------------------------
 
 BAD_PRIOR_VALUES = [
-    ("full", {"mean_prior": [1.0, 2.0, 3.0]}, r"'mean_prior' should have the shape of \(2,\), but got \(3,\)"),
-    ("full", {"mean_prior": [[1.0, 2.0]]}, "'mean_prior' should have the shape"),
-    ("full", {"mean_prior": [1.0, np.nan]}, "mean_prior contains NaN"),
+    ("full", {"mean_prior": [1.0, 2.0, 3.0]}, "the shape of mean_prior follows from"),
+    ("full", {"mean_prior": [[1.0, 2.0]]}, "the shape of mean_prior follows from"),
+    ("full", {"mean_prior": [1.0, np.nan]}, "mean_prior must be finite numbers"),
     (
         "full",
         {"degrees_of_freedom_prior": 1},
@@ -272,9 +278,9 @@ BAD_PRIOR_VALUES = [
     ("full", {"covariance_prior": NOT_DEFINITE}, "positive-definite, but covariance_prior is not: pass a covariance"),
     ("full", {"covariance_prior": NOT_SYMMETRIC}, "symmetric, positive-definite, but covariance_prior is not"),
     ("full", {"covariance_prior": np.zeros((2, 2))}, "positive-definite, but covariance_prior is not"),
-    ("full", {"covariance_prior": [np.eye(2)] * 3}, r"'full covariance_prior' should have the shape of \(2, 2\)"),
+    ("full", {"covariance_prior": [np.eye(2)] * 3}, r"covariance_prior must be finite numbers of shape \(2, 2\)"),
     ("full", {"covariance_prior": [1.0, 1.0]}, r"'full covariance_prior' .* \(2, 2\), but got \(2,\)"),
-    ("full", {"covariance_prior": np.full((2, 2), np.inf)}, "covariance_prior contains infinity"),
+    ("full", {"covariance_prior": np.full((2, 2), np.inf)}, "covariance_prior must be finite numbers"),
     ("tied", {"covariance_prior": NOT_DEFINITE}, "positive-definite, but covariance_prior is not"),
     ("tied", {"covariance_prior": np.eye(3)}, r"'tied covariance_prior' .* \(2, 2\), but got \(3, 3\)"),
     ("diag", {"covariance_prior": [1.0, -1.0]}, "positive, but the least value of covariance_prior is -1.0: pass"),
@@ -289,10 +295,11 @@ def test_bad_priors(covariance_type, given, message):
         estimator(n_components=2, covariance_type=covariance_type, **given)
         for estimator in (BayesianGaussianMixture, SklearnBayesianGaussianMixture)
     )
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as our_error:
         ours.fit(X)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError) as their_error:
         theirs.fit(X)
+    assert str(our_error.value).startswith(str(their_error.value).rstrip("."))
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])

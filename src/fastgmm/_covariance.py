@@ -191,9 +191,9 @@ class CovarianceType(Protocol):
 
 def _ill_defined(which: str) -> IllDefinedCovarianceError:
     return IllDefinedCovarianceError(
-        f"The fit failed: {which} is ill-defined: an ill-defined empirical covariance is not positive-definite in "
-        "floating point, as when a component holds a single sample or collinear ones. Use fewer components, a larger "
-        "reg_covar, or rescale the features to comparable ranges."
+        "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
+        "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or "
+        f"scale the input data. In floating point {which} is not positive-definite."
     )
 
 

@@ -7,7 +7,6 @@ attributes a fitted model has (`_fitted_attributes`), and how parameters are rea
 from __future__ import annotations
 
 import math
-import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from copy import deepcopy
@@ -54,6 +53,7 @@ from fastgmm._validation import (
     check_start_rows,
     check_statistics_fit,
 )
+from fastgmm._warnings import each_topic_once, warn
 
 START_ROWS = 100_000  # on which the start is found, if there are more rows than memory may hold
 
@@ -274,7 +274,8 @@ class MixtureEstimator(BaseEstimator):
         """EM over the rows of passes, from what `statistics` finds; sets the attributes."""
         continues = self.warm_start and hasattr(self, "converged_")
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
-        with ignore_overflow, blas_beside_passes(passes.n_features, self.acceleration is not None):
+        blas = blas_beside_passes(passes.n_features, self.acceleration is not None)
+        with ignore_overflow, blas, each_topic_once():
             updates = self._updates(passes)
 
             def start() -> Mixture:
@@ -313,14 +314,13 @@ class MixtureEstimator(BaseEstimator):
         return joblib.hash((type(self).__name__, parameters, data))
 
     def _warn_unless_converged(self, result: EMResult) -> None:
-        """To be called by a method that the user called."""
         if not result.converged and self.max_iter > 0:
             gain = "its last gain was" if self.stopping == "change" else "what it has still to gain was estimated"
-            warnings.warn(
-                f"The best run did not converge in max_iter={self.max_iter} iterations: {gain} not below "
-                f"tol={self.tol}. Increase max_iter or tol, try other init_params, or check for degenerate data.",
+            warn(
+                "Best performing initialization did not converge. Try different init parameters, or increase max_iter, "
+                "tol, or check for degenerate data. "
+                f"At max_iter={self.max_iter} {gain} not below tol={self.tol}.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
 
     def _passes_to_fit(self, rows: np.ndarray, weights: np.ndarray | None) -> DataPasses:
@@ -405,7 +405,7 @@ class MixtureEstimator(BaseEstimator):
         seen = total_weight(rows, weights) + (0.0 if is_first else check_rows_behind(self))
         passes = self._passes_to_fit(rows, weights)
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
-        with ignore_overflow, blas_beside_passes(passes.n_features):
+        with ignore_overflow, blas_beside_passes(passes.n_features), each_topic_once():
             updates = self._updates(passes) if is_first else self._further_updates(passes)
             if is_first:
                 parameters, stream = self._learn_first(updates, seen)

@@ -7,12 +7,11 @@ centered on the fly (`shift`) and never copied; beyond X there are only a few ar
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm._passes import KMeansPasses, SeedingPasses, column_means, column_variances
+from fastgmm._warnings import warn
 
 _MAX_ITER = 300
 _RELATIVE_TOL = 1e-4
@@ -107,11 +106,12 @@ def kmeans_labels(
     labels, sums, counts = lloyd(passes, X[seeds] - shift, tol)
     occupied = counts > 0
     if not occupied.all():
-        warnings.warn(
-            f"k-means found only {np.count_nonzero(occupied)} distinct clusters for n_components={n_clusters}, "
-            "possibly because X has duplicate rows: use fewer components.",
+        n_found = np.count_nonzero(occupied)
+        warn(
+            f"Number of distinct clusters ({n_found}) found smaller than n_clusters ({n_clusters}). Possibly due to "
+            f"duplicate points in X. Pass at most n_components={n_found}.",
             ConvergenceWarning,
-            stacklevel=2,
+            topic="clusters",
         )
     return labels, _means(sums, counts, shift)
 

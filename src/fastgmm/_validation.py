@@ -66,33 +66,42 @@ def _or_none(accepts):
 
 
 def _options(names):
-    return "a str among " + ", ".join(repr(name) for name in names)
+    return "a str among {" + ", ".join(repr(name) for name in names) + "}"
 
 
 @lru_cache
 def _parameter_rules(covariance_types):
     """Parameter of any of the estimators -> (accepts, what it must be, how to remedy)."""
     array_like = (_is_array_like_or_none, "an array-like or None", "Pass an array, or None to have it estimated.")
-    positive_or_none = (_or_none(_is_positive_real), "a finite float > 0 or None")
+    boolean = f"an instance of 'bool' or an instance of 'numpy.{np.bool_.__name__}'"
+    positive_or_none = (_or_none(_is_positive_real), "None or a float in the range (0.0, inf)")
     return {
-        "n_components": (_is_integer_from(1), "an int >= 1", "Pass the number of components to fit."),
+        "n_components": (_is_integer_from(1), "an int in the range [1, inf)", "Pass the number of components to fit."),
         "covariance_type": (_is_one_of(covariance_types), _options(covariance_types), "Pass one of these names."),
-        "tol": (_is_non_negative_real, "a finite float >= 0", "Pass 0 to run all max_iter iterations."),
-        "reg_covar": (_is_non_negative_real, "a finite float >= 0", "Pass 0 for no regularization."),
-        "max_iter": (_is_integer_from(0), "an int >= 0", "Pass the largest number of EM iterations."),
-        "n_init": (_is_integer_from(1), "an int >= 1", "Pass the number of starts to try."),
+        "tol": (_is_non_negative_real, "a float in the range [0.0, inf)", "Pass 0 to run all max_iter iterations."),
+        "reg_covar": (_is_non_negative_real, "a float in the range [0.0, inf)", "Pass 0 for no regularization."),
+        "max_iter": (_is_integer_from(0), "an int in the range [0, inf)", "Pass the largest number of EM iterations."),
+        "n_init": (_is_integer_from(1), "an int in the range [1, inf)", "Pass the number of starts to try."),
         "init_params": (_is_one_of(INIT_PARAMS), _options(INIT_PARAMS), "Pass one of these names."),
         "weights_init": array_like,
         "means_init": array_like,
         "precisions_init": array_like,
         "random_state": (
             _is_random_state,
-            "an int in [0, 2**32 - 1], a numpy.random.RandomState or None",
+            "an int in the range [0, 4294967295], an instance of 'numpy.random.mtrand.RandomState' or None",
             "Pass an int for repeatable results.",
         ),
-        "warm_start": (_is_boolean, "a bool", "Pass True or False."),
-        "verbose": (lambda value: _is_boolean(value) or _is_integer_from(0)(value), "an int >= 0", "Pass 0, 1 or 2."),
-        "verbose_interval": (_is_integer_from(1), "an int >= 1", "Pass the number of iterations between two lines."),
+        "warm_start": (_is_boolean, boolean, "Pass True or False."),
+        "verbose": (
+            lambda value: _is_boolean(value) or _is_integer_from(0)(value),
+            f"an int in the range [0, inf), {boolean}",
+            "Pass 0, 1 or 2.",
+        ),
+        "verbose_interval": (
+            _is_integer_from(1),
+            "an int in the range [1, inf)",
+            "Pass the number of iterations between two lines.",
+        ),
         "weight_concentration_prior_type": (
             _is_one_of(WEIGHT_CONCENTRATION_PRIOR_TYPES),
             _options(WEIGHT_CONCENTRATION_PRIOR_TYPES),
@@ -100,21 +109,21 @@ def _parameter_rules(covariance_types):
         ),
         "weight_concentration_prior": (*positive_or_none, "Pass None for 1 / n_components."),
         "mean_precision_prior": (*positive_or_none, "Pass None for 1."),
-        "mean_prior": array_like,
+        "mean_prior": (_is_array_like_or_none, "None or an array-like", "Pass an array, or None for the mean of X."),
         "degrees_of_freedom_prior": (*positive_or_none, "Pass None for the number of features."),
         "covariance_prior": (
             _or_none(lambda value: _is_positive_real(value) or _is_array_like_or_none(value)),
-            "an array-like, a finite float > 0 (for 'spherical') or None",
-            "Pass None for the covariance of X.",
+            "None, an array-like or a float in the range (0.0, inf)",
+            "Pass a float for covariance_type='spherical', an array for the others, or None for the covariance of X.",
         ),
         "step_decay": (
             lambda value: _is_non_negative_real(value) and 0.5 < value <= 1.0,
-            "a float > 0.5 and <= 1",
+            "a float in the range (0.5, 1.0]",
             "Pass 1 to let every row count equally.",
         ),
         "half_life": (*positive_or_none, "Pass the number of rows after which a row counts half, or None."),
         "criterion": (_is_one_of(CRITERIA), _options(CRITERIA), "Pass one of these names."),
-        "cv": (_is_integer_from(2), "an int >= 2", "Pass the number of folds."),
+        "cv": (_is_integer_from(2), "an int in the range [2, inf)", "Pass the number of folds."),
         "on_interrupt": (_is_one_of(ON_INTERRUPT), _options(ON_INTERRUPT), "Pass one of these names."),
         "stopping": (_is_one_of(STOPPING), _options(STOPPING), "Pass one of these names."),
         "acceleration": (
@@ -124,7 +133,7 @@ def _parameter_rules(covariance_types):
         ),
         "n_threads": (
             _or_none(_is_integer_from(1)),
-            "an int >= 1 or None",
+            "an int in the range [1, inf) or None",
             "Pass None to use all threads that the machine grants.",
         ),
         "client": (
@@ -164,8 +173,8 @@ def check_grid(estimator, covariance_types) -> tuple[list[int], list[str]]:
         numbers = []
     if not numbers or not all(_is_integer_from(1)(number) for number in numbers):
         raise _invalid_parameter_error()(
-            f"The 'n_components' parameter of {type(estimator).__name__} must be an int >= 1 or a sequence of them. "
-            f"Got {estimator.n_components!r} instead. Pass for example range(1, 10)."
+            f"The 'n_components' parameter of {type(estimator).__name__} must be an int in the range [1, inf) or a "
+            f"sequence of them. Got {estimator.n_components!r} instead. Pass for example range(1, 10)."
         )
     types = list(covariance_types) if isinstance(types, str) and types == "all" else types
     types = [types] if isinstance(types, str) else types
@@ -239,14 +248,15 @@ def check_checkpoint(checkpoint) -> None:
 # Initial parameters --------------------------------------------------------------------------------------------------
 
 
-def _check_initial_array(value, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    array = check_array(
-        value, dtype=FLOAT_DTYPES, ensure_2d=False, allow_nd=True, ensure_min_samples=0, input_name=name
-    )
+def _check_initial_array(value, name: str, shape: tuple[int, ...], sklearn_name: str) -> np.ndarray:
+    try:
+        array = check_array(value, dtype=FLOAT_DTYPES, ensure_2d=False, allow_nd=len(shape) > 2, ensure_min_samples=0)
+    except ValueError as error:
+        raise ValueError(f"{str(error).rstrip('.')}: {name} must be finite numbers of shape {shape}.") from error
     if array.shape != shape:
         raise ValueError(
-            f"The parameter {name!r} should have the shape of {shape}, but got {array.shape}: it follows from "
-            "n_components, the features of X and covariance_type."
+            f"The parameter {sklearn_name!r} should have the shape of {shape}, but got {array.shape}: the shape of "
+            f"{name} follows from n_components, the features of X and covariance_type."
         )
     return array
 
@@ -255,17 +265,17 @@ def check_weights_init(weights_init, n_components: int) -> np.ndarray | None:
     """Initial weights as float64, summing to 1."""
     if weights_init is None:
         return None
-    weights = _check_initial_array(weights_init, "weights_init", (n_components,))
+    weights = _check_initial_array(weights_init, "weights_init", (n_components,), "weights")
     if weights.min() < 0.0 or weights.max() > 1.0:
         raise ValueError(
-            "The parameter 'weights_init' should be in the range [0, 1], but got min value "
-            f"{weights.min():.5f}, max value {weights.max():.5f}: divide positive weights by their sum."
+            "The parameter 'weights' should be in the range [0, 1], but got min value "
+            f"{weights.min():.5f}, max value {weights.max():.5f}: pass positive weights_init, divided by their sum."
         )
     total = weights.sum(dtype=np.float64)
     if abs(total - 1.0) > (1e-6 if weights.dtype == np.float32 else 1e-8):
         raise ValueError(
-            f"The parameter 'weights_init' should be normalized, but got sum(weights_init) = {total:.9g}: "
-            "divide it by its sum."
+            f"The parameter 'weights' should be normalized, but got sum(weights) = {total:.5f}: divide weights_init by "
+            f"its sum, {total:.9g}."
         )
     return weights.astype(np.float64)
 
@@ -274,14 +284,16 @@ def check_means_init(means_init, n_components: int, n_features: int) -> np.ndarr
     """Initial means as float64."""
     if means_init is None:
         return None
-    return _check_initial_array(means_init, "means_init", (n_components, n_features)).astype(np.float64)
+    means = _check_initial_array(means_init, "means_init", (n_components, n_features), "means")
+    return means.astype(np.float64)
 
 
 def check_precisions_init(precisions_init, covariance_type: str, shape: tuple[int, ...]) -> np.ndarray | None:
     """Initial precisions as float64, of the shape that the covariance type has, positive or positive-definite."""
     if precisions_init is None:
         return None
-    precisions = _check_initial_array(precisions_init, "precisions_init", shape).astype(np.float64)
+    precisions = _check_initial_array(precisions_init, "precisions_init", shape, f"{covariance_type} precision")
+    precisions = precisions.astype(np.float64)
     _check_positive(precisions, "precisions_init", covariance_type, "inverses of covariances")
     return precisions
 
@@ -322,7 +334,7 @@ def check_mean_prior(mean_prior, n_features: int) -> np.ndarray | None:
     """Prior mean as float64."""
     if mean_prior is None:
         return None
-    return _check_initial_array(mean_prior, "mean_prior", (n_features,)).astype(np.float64)
+    return _check_initial_array(mean_prior, "mean_prior", (n_features,), "means").astype(np.float64)
 
 
 def check_degrees_of_freedom_prior(degrees_of_freedom_prior, n_features: int) -> float:
@@ -347,7 +359,8 @@ def check_covariance_prior(covariance_prior, covariance_type: str, shape: tuple[
             f"covariance_type={covariance_type!r}. Got {covariance_prior!r} instead. Pass a covariance, or None for "
             "that of X."
         )
-    prior = _check_initial_array(covariance_prior, f"{covariance_type} covariance_prior", shape).astype(np.float64)
+    prior = _check_initial_array(covariance_prior, "covariance_prior", shape, f"{covariance_type} covariance_prior")
+    prior = prior.astype(np.float64)
     _check_positive(prior, "covariance_prior", covariance_type, "a covariance, or None for that of X")
     return prior
 

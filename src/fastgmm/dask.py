@@ -7,7 +7,6 @@ is there. Each pass over the rows is one task for each chunk; only sums over row
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 
 import dask
@@ -40,6 +39,7 @@ from fastgmm._data_validation import (
 )
 from fastgmm._estimator import START_ROWS, MixtureEstimator, copied
 from fastgmm._validation import check_checkpoint, check_parameters, check_start_rows
+from fastgmm._warnings import warn
 
 __all__ = ["BayesianGaussianMixture", "GaussianMixture"]
 
@@ -218,11 +218,9 @@ def _whole_rows(X) -> da.Array:
     check_collection(X)
     rows = X if isinstance(X, da.Array) else X.to_dask_array()
     if rows.numblocks[1] > 1:
-        warnings.warn(
+        warn(
             f"X is cut into {rows.numblocks[1]} chunks of columns, which are joined for each pass: call "
-            "X.rechunk({1: -1}) and persist or store the result, or choose chunks of whole rows to begin with.",
-            UserWarning,
-            stacklevel=5,
+            "X.rechunk({1: -1}) and persist or store the result, or choose chunks of whole rows to begin with."
         )
         rows = rows.rechunk({1: -1})
     return rows

@@ -7,7 +7,6 @@ the k-means of a number is run once, and each type also starts from what the typ
 from __future__ import annotations
 
 import math
-import warnings
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from fastgmm._passes import mean_of_all, total_weight
 from fastgmm._threads import blas_beside_passes
 from fastgmm._updates import MaximumLikelihood
 from fastgmm._validation import check_folds, check_grid, check_parameters, check_weights_count_rows
+from fastgmm._warnings import each_topic_once, warn
 from fastgmm.mixture import GaussianMixture
 
 _PASSED_ON = ("tol", "reg_covar", "max_iter", "n_init", "init_params", "stopping", "acceleration", "n_threads")
@@ -224,7 +224,8 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         cells = self._cells(numbers, covariance_types, seed)
         interrupted = False
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
-        with ignore_overflow, blas_beside_passes(X.shape[1], self.acceleration is not None):
+        blas = blas_beside_passes(X.shape[1], self.acceleration is not None)
+        with ignore_overflow, blas, each_topic_once():
             fits = _Fits(rows, weights, self.verbose)
             try:
                 fits.search(cells)
@@ -281,6 +282,7 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
 
     def _choose(self, cells: list[_Cell], interrupted: bool) -> None:
         """Set the fitted attributes."""
+        n_cells = len(cells)
         cells = [cell for cell in cells if cell.result is not None or cell.warning]
         usable = [cell for cell in cells if math.isfinite(cell.criterion)]
         if not usable:
@@ -295,15 +297,17 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         self.n_components_ = best.n_components
         self.covariance_type_ = best.covariance_type
         if interrupted:
-            warnings.warn(
-                f"The search was interrupted: {len(cells)} cells of the grid are done, the others are left out.",
-                stacklevel=3,
+            warn(
+                f"The search was interrupted after {len(cells)} of {n_cells} cells of the grid: the others are left "
+                "out."
             )
         if not best.estimator.converged_ and self.max_iter > 0:
-            warnings.warn(
-                f"The chosen fit did not converge in max_iter={self.max_iter} iterations. Increase max_iter or tol.",
+            warn(
+                "Best performing initialization did not converge. Try different init parameters, or increase max_iter, "
+                "tol, or check for degenerate data. "
+                f"The chosen fit, {best.covariance_type} with n_components={best.n_components}, has reached "
+                f"max_iter={self.max_iter}.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
 
     # The chosen model ------------------------------------------------------------------------------------------------
