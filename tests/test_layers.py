@@ -19,7 +19,7 @@ LAYERS = (
     ("selection",),
     ("mixture", "bayesian", "_marginals"),
     ("_estimator", "_variational", "_dask"),
-    ("_checkpoint", "_stream"),
+    ("_checkpoint", "_stream", "_sampling"),
     ("_acceleration", "_batches"),
     ("_validation", "_initialization"),
     ("_data_validation",),

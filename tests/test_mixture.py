@@ -165,6 +165,73 @@ def test_sample_draws_what_scikit_learn_draws(covariance_type, dtype):
     np.testing.assert_array_equal(labels, labels_theirs)
 
 
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@both_estimators
+def test_random_numbers_of_one_call(estimator, covariance_type):
+    model = estimator(n_components=3, covariance_type=covariance_type, random_state=3).fit(blobs())
+    theirs = model.to_sklearn().set_params(random_state=7)
+    expected = [theirs.sample(20), theirs.set_params(random_state=np.random.RandomState(8)).sample(9)]
+    ours = [model.sample(20, random_state=7), model.sample(9, random_state=np.random.RandomState(8))]
+    np.testing.assert_equal(ours, expected)
+    stream = np.random.RandomState(0)
+    assert (model.sample(5, random_state=stream)[0] != model.sample(5, random_state=stream)[0]).all()
+    np.testing.assert_equal(model.sample(5), model.sample(5))
+
+
+@pytest.mark.parametrize("random_state", [-1, 2**32, 1.5, "seed", np.random.default_rng(0)], ids=str)
+def test_bad_random_numbers_of_one_call(random_state):
+    gmm = GaussianMixture(3, random_state=0).fit(blobs())
+    with pytest.raises(ValueError, match=r"The 'random_state' parameter of \w+\.sample must be an int in"):
+        gmm.sample(2, random_state=random_state)
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "error", "message"),
+    [
+        (0, ValueError, "Invalid value for 'n_samples': 0 . The sampling requires at least one sample"),
+        (-3, ValueError, "Invalid value for 'n_samples': -3 "),
+        (float("nan"), TypeError, "n_samples must be an int >= 1, got nan"),
+        ("2", TypeError, "n_samples must be an int >= 1, got '2'"),
+        (None, TypeError, "n_samples must be an int >= 1, got None"),
+    ],
+)
+def test_bad_number_of_rows_to_draw(n_samples, error, message):
+    gmm = GaussianMixture(3, random_state=0).fit(blobs())
+    with pytest.raises(error, match=message):
+        gmm.sample(n_samples)
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@both_estimators
+def test_draws_of_a_model_in_float32_whose_last_components_are_empty(estimator, covariance_type):
+    """In float64 the first weights, rounded to float32, add up to more than 1."""
+    model = estimator(n_components=4, covariance_type=covariance_type, random_state=0).fit(blobs(dtype=np.float32))
+    model.weights_ = np.array([0.6, 0.3, 0.1, 0.0], np.float32)
+    assert model.weights_[:3].sum(dtype=float) > 1.0 + 1e-12
+    X, labels = model.sample(5_000)
+    assert len(X) == 5_000
+    assert set(labels) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+def test_draws_of_a_model_in_float32_whose_covariances_are_no_longer_positive_definite(covariance_type):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2_000, 1)) * [1.0, 1.0] + rng.normal(size=(2_000, 1)) * [1e-4, -1e-4]
+    gmm = GaussianMixture(1, covariance_type=covariance_type, reg_covar=0).fit(X)
+    for name in ("weights_", "means_", "covariances_", "precisions_cholesky_"):
+        setattr(gmm, name, getattr(gmm, name).astype(np.float32))
+    along, across = (gmm.sample(2_000, random_state=0)[0] @ [[1, 1], [1, -1]]).std(axis=0)
+    np.testing.assert_allclose([along, across], (X @ [[1, 1], [1, -1]]).std(axis=0), rtol=0.1)
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_draws_of_a_model_without_covariances(covariance_type):
+    gmm = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(blobs())
+    expected = gmm.sample(30)
+    del gmm.covariances_
+    np.testing.assert_allclose(gmm.sample(30)[0], expected[0], rtol=1e-9)
+
+
 OPTIMA = [  # R mclust 6.0.0, EM to 1e-12, no regularization
     ("old_faithful", "full", 1, -1289.796745, 2607.6225),
     ("old_faithful", "full", 2, -1130.263960, 2322.1917),

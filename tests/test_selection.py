@@ -773,6 +773,12 @@ def test_a_single_feature():
     assert search.n_features_in_ == search.best_estimator_.n_features_in_ == 1
 
 
+def test_draws_are_those_of_the_chosen_mixture():
+    search = search_in(blobs(), (1, 3))
+    np.testing.assert_equal(search.sample(9, random_state=5), search.best_estimator_.sample(9, random_state=5))
+    assert (search.sample(9, random_state=5)[0] != search.sample(9)[0]).any()
+
+
 def test_the_chosen_fit_that_did_not_converge_warns_where_fit_was_called():
     message = (
         r"Best performing .* did not converge\. .*The chosen fit, tied with n_components=3, has reached max_iter=1"

@@ -42,12 +42,15 @@ from fastgmm._em import EMResult, Progress, run_em
 from fastgmm._errors import OutOfRangeError
 from fastgmm._initialization import find_start
 from fastgmm._passes import DataPasses, total_weight
+from fastgmm._sampling import draw_rows
 from fastgmm._statistics import SufficientStatistics
 from fastgmm._stream import Stream, counted_rows, effective_rows, step_size, take_step
 from fastgmm._threads import blas_beside_passes, effective_n_threads
 from fastgmm._updates import Updates
 from fastgmm._validation import (
     check_checkpoint,
+    check_draws_from,
+    check_n_draws,
     check_parameters,
     check_rows_behind,
     check_start_rows,
@@ -538,6 +541,32 @@ class MixtureEstimator(BaseEstimator):
         """
         log_likelihood, n = self._log_likelihood(X, sample_weight)
         return log_likelihood / n
+
+    def sample(self, n_samples=1, *, random_state=None):
+        """Random rows from the fitted mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+
+        random_state : int, RandomState instance or None, default=None
+            Random numbers for this call. None: those of the estimator's own `random_state`; if that is an int, every
+            call returns the same rows.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The rows, in float64, those of a component together. The draws are scikit-learn's.
+
+        y : ndarray of shape (n_samples,)
+            The component of each row.
+        """
+        check_is_fitted(self)
+        n_samples = check_n_draws(n_samples)
+        check_draws_from(self, random_state)
+        random = check_random_state(self.random_state if random_state is None else random_state)
+        return draw_rows(self, n_samples, random)
 
     def _passes(self, X, sample_weight, n_components: int) -> DataPasses:
         return DataPasses(X, sample_weight, n_components, self.covariance_type, effective_n_threads(self.n_threads))

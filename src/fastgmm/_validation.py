@@ -25,6 +25,7 @@ CRITERIA = ("bic", "aic", "icl", "cv")
 ON_INTERRUPT = ("raise", "keep")
 STOPPING = ("change", "aitken")
 ACCELERATION = ("lbfgs",)
+_RANDOM_STATE = "an int in the range [0, 4294967295], an instance of 'numpy.random.mtrand.RandomState' or None"
 
 
 # Constructor parameters ----------------------------------------------------------------------------------------------
@@ -88,7 +89,7 @@ def _parameter_rules(covariance_types):
         "precisions_init": array_like,
         "random_state": (
             _is_random_state,
-            "an int in the range [0, 4294967295], an instance of 'numpy.random.mtrand.RandomState' or None",
+            _RANDOM_STATE,
             "Pass an int for repeatable results.",
         ),
         "warm_start": (_is_boolean, boolean, "Pass True or False."),
@@ -398,6 +399,29 @@ def check_rows_behind(estimator) -> float:
             "the number of rows behind the model (one that scikit-learn fitted does not know it), or call fit."
         )
     return float(n_samples_seen)
+
+
+def check_n_draws(n_samples) -> int:
+    """How many rows to draw."""
+    if isinstance(n_samples, np.ndarray) and n_samples.ndim == 0:
+        n_samples = n_samples.item()
+    if not (isinstance(n_samples, Real) and float(n_samples).is_integer()):
+        raise TypeError(f"n_samples must be an int >= 1, got {n_samples!r}: pass how many rows to draw.")
+    if n_samples < 1:
+        raise ValueError(
+            f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample: pass how many "
+            "rows to draw."
+        )
+    return int(float(n_samples))
+
+
+def check_draws_from(estimator, random_state) -> None:
+    """Random numbers for one call."""
+    if not _is_random_state(random_state):
+        raise _invalid_parameter_error()(
+            f"The 'random_state' parameter of {type(estimator).__name__}.sample must be {_RANDOM_STATE}. "
+            f"Got {random_state!r} instead. Pass an int for repeatable rows, or None for the estimator's random_state."
+        )
 
 
 def check_statistics_fit(estimator, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:

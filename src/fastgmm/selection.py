@@ -345,9 +345,9 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         """Akaike's information criterion of the chosen mixture: `GaussianMixture.aic`."""
         return self._best.aic(X, sample_weight=sample_weight)
 
-    def sample(self, n_samples=1):
+    def sample(self, n_samples=1, *, random_state=None):
         """Random rows and their components from the chosen mixture: `GaussianMixture.sample`."""
-        return self._best.sample(n_samples)
+        return self._best.sample(n_samples, random_state=random_state)
 
 
 # Cells ---------------------------------------------------------------------------------------------------------------
