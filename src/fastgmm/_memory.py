@@ -11,7 +11,8 @@ def aligned_empty(size: int, dtype) -> np.ndarray:
     """Uninitialized 1-D array that starts on a cache line."""
     itemsize = np.dtype(dtype).itemsize
     raw = np.empty(size + _ALIGNMENT // itemsize, dtype)
-    return raw[(-raw.ctypes.data % _ALIGNMENT) // itemsize :][:size]
+    first = -raw.__array_interface__["data"][0] % _ALIGNMENT // itemsize
+    return raw[first : first + size]
 
 
 def aligned_zeros(shape: tuple[int, ...], dtype) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -83,8 +84,11 @@ class DataPasses:
         self.n_threads = self._walk.n_threads
         self.screening = Screening(self.X, len(self.X), n_components, covariance_type, flops, self.n_threads)
         self._screen_shape: tuple[int, ...] = ()
-        # Of pairs that the screened passes looked at; a cache line for each thread, since all write at the same time.
-        self.counts = aligned_zeros((self.n_threads, 8), np.int64)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Of pairs that screened passes looked at; a cache line for each thread, since all write at the same time."""
+        return aligned_zeros((self.n_threads, 8), np.int64)
 
     def of_one_component(self, covariance_type: str) -> DataPasses:
         """Passes over the same rows for a mixture of one component."""
