@@ -340,6 +340,16 @@ def hard_priors(name, covariance_type):
     }
 
 
+@pytest.mark.parametrize("name", ["means_", "precisions_cholesky_", "mean_precision_", "degrees_of_freedom_"])
+def test_parameters_set_by_hand_are_finite(name):
+    X = np.random.default_rng(0).normal(size=(200, 2))
+    model = BayesianGaussianMixture(n_components=3, random_state=0, max_iter=500).fit(X)
+    getattr(model, name).flat[-1] = np.nan
+    for method in (model.predict, model.score, model.partial_fit):
+        with pytest.raises(ValueError, match=f"{name} contains NaN or infinity.*Call fit again"):
+            method(X)
+
+
 def hard_start(cls, name, covariance_type):
     """An estimator that goes on from the case's means and variances, each component with its share of the rows."""
     case, (K, d) = HARD_CASES[name], HARD_CASES[name].means.shape

@@ -714,6 +714,17 @@ def test_parameters_set_by_hand_are_enough_to_predict():
     np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["weights_", "means_", "precisions_cholesky_"])
+def test_parameters_set_by_hand_are_finite(name, value):
+    X = blobs()
+    model = GaussianMixture(3, random_state=0, warm_start=True).fit(X)
+    getattr(model, name).flat[-1] = value
+    for method in (model.predict, model.score_samples, model.score, model.partial_fit, model.fit):
+        with pytest.raises(ValueError, match=f"{name} contains NaN or infinity.*Call fit again"):
+            method(X)
+
+
 def test_in_pipeline_and_grid_search():
     X = blobs()
     pipeline = make_pipeline(StandardScaler(), GaussianMixture(random_state=0))

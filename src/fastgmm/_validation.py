@@ -387,7 +387,14 @@ def check_fitted_array(estimator, name: str, shape: tuple[int, ...]) -> np.ndarr
             f"covariance_type={estimator.covariance_type!r}: a parameter or an attribute was changed, or X has other "
             "features. Call fit again (with warm_start=False)."
         )
+    if not _is_finite(array):
+        raise ValueError(f"{name} contains NaN or infinity: it was changed. Call fit again (with warm_start=False).")
     return array
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    """Whether all numbers are; the sum of squares is quicker to say so, until it wakes BLAS threads."""
+    return (array.size < 4096 and math.isfinite(np.vdot(array, array))) or bool(np.isfinite(array).all())
 
 
 def check_rows_behind(estimator) -> float:
