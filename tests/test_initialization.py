@@ -46,6 +46,18 @@ def test_same_seed_same_start(covariance_type, init_params, seed):
     np.testing.assert_allclose(ours.covariances_, theirs.covariances_, rtol=1e-9, atol=rounding)
 
 
+@pytest.mark.parametrize("init_params", INIT_PARAMS)
+def test_a_start_asked_twice_leaves_the_generator_alone(init_params):
+    """It gives the same statistics again, and numbers that were drawn in between do not come again."""
+    X = skewed(300)
+    passes, generator = DataPasses(X, None, 3, "full", 1), np.random.RandomState(0)
+    start = _initialization.find_start(X, None, 3, init_params, generator, 1)
+    first, between = start(passes, 1e-6), generator.random_sample()
+    again, after = start(passes, 1e-6), generator.random_sample()
+    np.testing.assert_array_equal(again.scatter, first.scatter)
+    assert after != between
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("init_params", INIT_PARAMS)
 def test_same_seed_same_start_float32(init_params, seed):

@@ -7,6 +7,7 @@ statistics, but never stores responsibilities for all rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from functools import partial
 
 import numpy as np
@@ -170,13 +171,16 @@ def _random(X, sample_weight, n_components, random_state, n_threads) -> Start:
     """Uniform random responsibilities, normalized for each row."""
     # All components start near the mean of the data, well within a standard deviation: good centers for the sums.
     centers = np.tile(column_means(X, n_threads, sample_weight), (n_components, 1))
-    before = random_state.get_state()
+    before = random_state.get_state(legacy=False)
+    unused = [random_state]
 
     def start(passes, reg_covar):
-        random_state.set_state(before)  # so that every call draws the same numbers
-        return passes.statistics_from_resp(
-            _random_responsibilities(X.shape[0], n_components, X.dtype, random_state), centers
-        )
+        if unused:
+            draws = unused.pop()
+        else:  # every call draws the same numbers, but only once from the generator, which others may draw from
+            draws = deepcopy(random_state)
+            draws.set_state(before)
+        return passes.statistics_from_resp(_random_responsibilities(len(X), n_components, X.dtype, draws), centers)
 
     return start
 
