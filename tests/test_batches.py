@@ -320,6 +320,128 @@ def test_checkpoint_of_another_fit_is_refused(change, tmp_path):
     assert path.exists()
 
 
+def edited(name, change):
+    """An edit of the arrays in a checkpoint."""
+    return lambda arrays: arrays.update({name: change(arrays[name])})
+
+
+def with_nan(array):
+    return np.where(np.arange(array.size).reshape(array.shape) == array.size - 1, np.nan, array)
+
+
+EDITS = {
+    "no means": lambda arrays: arrays.pop("now_p_means"),
+    "a component less": edited("now_p_means", lambda means: means[:-1]),
+    "all have a component less": lambda arrays: arrays.update(
+        {name: array[:-1] for name, array in arrays.items() if name.startswith("now_p_")}
+    ),
+    "a feature less": edited("now_p_means", lambda means: means[:, 1:]),
+    "float32": edited("now_p_covariances", np.float32),
+    "integers": edited("now_p_weights", lambda weights: np.ones(len(weights), np.int64)),
+    "text": edited("now_p_weights", lambda weights: weights.astype(str)),
+    "NaN": edited("now_p_precisions_cholesky", with_nan),
+    "infinity": edited("now_p_means", lambda means: means / 0.0),
+    "a negative weight": edited("now_p_weights", np.negative),
+    "factors of another type": edited("now_p_precisions_cholesky", lambda factors: factors[0]),
+    "the best without factors": lambda arrays: arrays.pop("best_p_precisions_cholesky"),
+    "the best is NaN": edited("best_p_means", with_nan),
+    "the best without bounds": edited("best_lower_bounds", lambda bounds: bounds[:0]),
+    "half of the best": lambda arrays: arrays.pop("best_converged"),
+    "no bounds": edited("lower_bounds", lambda bounds: bounds[:0]),
+    "bounds of NaN": edited("lower_bounds", with_nan),
+    "bounds of two dimensions": edited("lower_bounds", lambda bounds: bounds[np.newaxis]),
+    "another run": edited("run", lambda run: run + 5),
+    "a run before the first": edited("run", lambda run: run - 5),
+    "half a run": edited("run", lambda run: run + 0.5),
+    "no generator": edited("random_state", lambda state: "{}"),
+    "a generator without numbers": edited("random_state", lambda state: str(state).replace('"key"', '"keys"')),
+    "a generator beyond its numbers": edited("random_state", lambda state: str(state).replace('"pos": ', '"pos": 9')),
+    "steps of another length": edited("memory_steps", lambda steps: np.ones((2, 7))),
+    "steps without drops": edited("memory_drops", lambda drops: drops[:0]),
+    "another gradient": edited("memory_gradient", lambda gradient: gradient[1:]),
+    "no memory": lambda arrays: [arrays.pop(name) for name in list(arrays) if name.startswith("memory_")],
+    "nothing found": lambda arrays: [arrays.pop(name) for name in list(arrays) if name.startswith("found_")],
+    "a point of NaN": edited("point_p_means", with_nan),
+    "more than that": lambda arrays: arrays.update(notes=np.zeros(3)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
+@pytest.mark.parametrize("edit", EDITS)
+def test_edited_checkpoints_are_refused(edit, tmp_path):
+    """Each by name; the estimator and what it draws from stay what they were."""
+    X, _ = rows_and_weights()
+    path = tmp_path / "fit.npz"
+    generator = np.random.RandomState(0)
+    model = GaussianMixture(
+        n_components=3, n_init=2, max_iter=7, tol=0.0, random_state=generator, acceleration="lbfgs"
+    )  # fmt: skip
+    with pytest.raises(KeyboardInterrupt):
+        model.fit_batches(Interrupted(X, 14), start_rows=400, checkpoint=path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    EDITS[edit](arrays)
+    np.savez(path, **arrays)
+    before = generator.get_state(legacy=False)
+    with pytest.raises(ValueError, match=r"fit\.npz' is another file, or damaged \(.+\): delete it or give another"):
+        model.fit_batches(Interrupted(X, math.inf), start_rows=400, checkpoint=path)
+    assert not hasattr(model, "means_")
+    np.testing.assert_equal(generator.get_state(legacy=False), before)
+    assert path.exists()
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_checkpoints_that_are_cut_off_are_refused(estimator, tmp_path):
+    """Wherever that is, before anything is read of the rows."""
+    X, _ = rows_and_weights()
+    path = tmp_path / "fit.npz"
+    model = estimator(n_components=3, max_iter=7, tol=0.0, random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit_batches(Interrupted(X, 8), checkpoint=path)
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 97):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"fit\.npz' is another file, or damaged"):
+            model.fit_batches([None], checkpoint=path)
+    for place in range(40, len(whole), 611):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+        try:
+            resumed = clone(model).fit_batches(Interrupted(X, math.inf), checkpoint=path)
+        except ValueError as error:
+            assert "fit.npz' is another file, or damaged" in str(error)  # noqa: PT017 - or none, where nothing is read
+        else:
+            assert np.isfinite(resumed.means_).all()
+
+
+@pytest.mark.parametrize("given", [None, np.random.MT19937, np.random.PCG64])
+def test_a_resumed_fit_does_not_rewind_the_global_generator(given, tmp_path):
+    """The starts to come draw what they would have drawn. A generator that was given ends where it would have ended."""
+    X, _ = rows_and_weights()
+    path = tmp_path / "fit.npz"
+
+    def model():
+        random_state = None if given is None else np.random.RandomState(given(5))
+        return GaussianMixture(
+            n_components=3, n_init=3, max_iter=7, tol=0.0, init_params="random", random_state=random_state
+        )
+
+    def generator(model):
+        return np.random.mtrand._rand if model.random_state is None else model.random_state
+
+    np.random.seed(5)  # noqa: NPY002 - the global generator is what this is about
+    whole, interrupted, resumed = model(), model(), model()
+    whole.fit_batches(Interrupted(X, math.inf))
+    end = generator(whole).get_state(legacy=False)
+    np.random.seed(5)  # noqa: NPY002
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.fit_batches(Interrupted(X, 10), checkpoint=path)
+    np.random.seed(6)  # noqa: NPY002
+    before = np.random.mtrand._rand.get_state(legacy=False)
+    resumed.fit_batches(Interrupted(X, math.inf), checkpoint=path)
+    np.testing.assert_array_equal(resumed.means_, whole.means_)
+    np.testing.assert_equal(generator(resumed).get_state(legacy=False), before if given is None else end)
+
+
 @pytest.mark.parametrize("content", [b"", b"some notes", b"PK\x03\x04 cut off", None])
 def test_file_that_is_no_checkpoint_is_left_alone(content, tmp_path):
     X, _ = rows_and_weights()

@@ -1,47 +1,61 @@
-"""A fit on disk: written after each iteration, so that one that was interrupted can go on where it stood."""
+"""A fit on disk: written after each iteration, so that one that was interrupted can go on where it stood.
+
+A file may have been cut off or edited. All that is in it is checked before any of it is used: kernels trust the shapes
+of what they are given.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 import os
-import zipfile
-from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from fastgmm._acceleration import Memory
 from fastgmm._em import EMResult, LoopState
+from fastgmm._errors import CheckpointError
+from fastgmm._updates import Updates
 
 _PARAMETERS_IN_MEMORY = ("point", "found")
 
 
 class Checkpoint:
-    """One file, replaced as a whole each time.
+    """One file, replaced as a whole each time. It is read at once: a long fit should know early that it is damaged.
 
     Parameters
     ----------
     path : path
-    fingerprint : str
-        Says what fit the file belongs to: parameters and data.
     random_state : RandomState
-        Its state is kept with the loop's, for the starts that are still to come.
+        What the fit draws from.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Says what fit the file belongs to: parameters and data. To be set before `load` and `save`.
+    random_state : RandomState
+        What the starts that are still to come draw from; its state is in the file. After `load` it is as in the file.
+        NumPy's global generator is never set to that: a copy is, since the rest of the program draws from it, too.
     """
 
-    def __init__(self, path, fingerprint: str, random_state: np.random.RandomState):
+    def __init__(self, path, random_state: np.random.RandomState):
         self.path = Path(path)
-        self._fingerprint = fingerprint
-        self._random_state = random_state
+        self.fingerprint = ""
+        self.random_state = random_state
+        self._state_before = random_state.get_state(legacy=False)
+        self._contents = self._read()
 
     def save(self, state: LoopState) -> None:
-        _, keys, position, has_gauss, gauss = self._random_state.get_state()
         contents: dict[str, Any] = {
-            "fingerprint": self._fingerprint,
+            "fingerprint": self.fingerprint,
             "run": state.run,
             "lower_bounds": state.lower_bounds,
-            "random_keys": keys,
-            "random_rest": [position, has_gauss, gauss],
+            "random_state": json.dumps(self.random_state.get_state(legacy=False), default=np.ndarray.tolist),
             **_arrays(state.parameters, "now_"),
         }
         if state.memory is not None:
@@ -56,41 +70,168 @@ class Checkpoint:
             os.fsync(file.fileno())
         os.replace(unfinished, self.path)
 
-    def load(self, restore: Callable[[dict[str, np.ndarray]], Any]) -> LoopState | None:
-        """The state in the file, None if there is no file; `restore` makes parameters of their arrays."""
+    def _read(self) -> Contents | None:
+        """What is in the file, None if there is no file."""
         if not self.path.exists():
             return None
-        if not zipfile.is_zipfile(self.path):
-            raise self._is_no_checkpoint()
-        with np.load(self.path) as contents:
-            if "fingerprint" not in contents:
-                raise self._is_no_checkpoint()
-            if str(contents["fingerprint"]) != self._fingerprint:
+        with open(self.path, "rb") as file:
+            try:
+                with np.load(file) as contents:
+                    return Contents({name: contents[name] for name in contents.files})
+            except Exception as error:  # NumPy and zipfile have many for a file that they do not understand
+                raise self._is_no_checkpoint("it cannot be read as .npz") from error
+
+    def load(self, updates: Updates, n_components: int, n_init: int, accelerated: bool) -> LoopState | None:
+        """The state in the file, None if there is no file; `random_state` is set. If it is refused nothing changes.
+
+        Parameters
+        ----------
+        updates : Updates
+            The iteration, which knows the parameters.
+        n_components, n_init : int
+        accelerated : bool
+            Whether there is an accelerator, which has a memory.
+        """
+        contents, self._contents = self._contents, None
+        if contents is None:
+            return None
+        try:
+            state, generator = self._checked(contents, updates, n_components, n_init, accelerated)
+        except ValueError:
+            self.random_state.set_state(self._state_before)  # a sample of the rows may have been drawn
+            raise
+        if self.random_state is check_random_state(None):
+            self.random_state = generator
+        else:
+            self.random_state.set_state(generator.get_state(legacy=False))
+        return state
+
+    def _checked(self, contents: Contents, *arguments) -> tuple[LoopState, np.random.RandomState]:
+        try:
+            if contents.text("fingerprint") != self.fingerprint:
                 raise ValueError(
                     f"checkpoint={str(self.path)!r} holds another fit: its parameters or its data were others. Pass "
                     "the same ones to go on with it, or delete the file, or give another name."
                 )
-            position, has_gauss, gauss = contents["random_rest"].tolist()
-            self._random_state.set_state(("MT19937", contents["random_keys"], int(position), int(has_gauss), gauss))
-            best = None
-            if "best_converged" in contents:
-                bounds = contents["best_lower_bounds"].tolist()
-                parameters = restore(_without_prefix(contents, "best_p_"))
-                best = EMResult(parameters, bounds[-1], bounds, bool(contents["best_converged"]))
-            now = restore(_without_prefix(contents, "now_p_"))
-            return LoopState(
-                int(contents["run"]), now, contents["lower_bounds"].tolist(), best, _memory(contents, restore)
-            )
+            state = _loop_state(contents, *arguments)
+            generator = _generator(contents.text("random_state"), self.random_state)
+            contents.check_nothing_left()
+        except CheckpointError as error:
+            raise self._is_no_checkpoint(str(error)) from None
+        return state, generator
 
-    def _is_no_checkpoint(self) -> ValueError:
-        return ValueError(f"checkpoint={str(self.path)!r} is another file, or damaged: delete it or give another name.")
+    def _is_no_checkpoint(self, reason: str) -> ValueError:
+        return ValueError(
+            f"checkpoint={str(self.path)!r} is another file, or damaged ({reason}): delete it or give another name."
+        )
 
     def delete(self) -> None:
         self.path.unlink(missing_ok=True)
 
 
-def _memory_contents(memory: Memory) -> dict[str, Any]:
+class Contents:
+    """What is in a file, taken out piece by piece; CheckpointError if a piece is not what it should be."""
+
+    def __init__(self, arrays: dict[str, np.ndarray]):
+        self._left = dict(arrays)
+
+    def has(self, prefix: str) -> bool:
+        return any(name.startswith(prefix) for name in self._left)
+
+    def text(self, name: str) -> str:
+        return str(self._take(name, "U", ()))
+
+    def scalar(self, name: str, like: bool | int | float) -> Any:
+        """A Python number of the same kind."""
+        return self._take(name, np.asarray(like).dtype.kind, ()).item()
+
+    def floats(self, name: str, shape: tuple[int | None, ...], finite: bool = True) -> np.ndarray:
+        """An array of float64; None stands for any length."""
+        array = self._take(name, "f", shape)
+        if array.dtype != np.float64:
+            raise CheckpointError(f"{name} has the dtype {array.dtype}")
+        if finite and not np.isfinite(array).all():
+            raise CheckpointError(f"{name} contains NaN or infinity")
+        return np.asarray(array, order="C")
+
+    def bounds(self, name: str) -> list[float]:
+        array = self.floats(name, (None,))
+        if len(array) == 0:
+            raise CheckpointError(f"{name} is empty")
+        return array.tolist()
+
+    def check_nothing_left(self) -> None:
+        if self._left:
+            raise CheckpointError(f"it also holds {', '.join(sorted(self._left))}")
+
+    def _take(self, name: str, kind: str, shape: tuple[int | None, ...]) -> np.ndarray:
+        if name not in self._left:
+            raise CheckpointError(f"{name} is missing")
+        array = self._left.pop(name)
+        if array.dtype.kind != kind:
+            raise CheckpointError(f"{name} has the dtype {array.dtype}")
+        fits = [want in (None, found) for want, found in zip(shape, array.shape, strict=False)]
+        if array.ndim != len(shape) or not all(fits):
+            raise CheckpointError(f"{name} has the shape {array.shape}")
+        return array
+
+
+def _loop_state(contents: Contents, updates: Updates, n_components: int, n_init: int, accelerated: bool) -> LoopState:
+    run = contents.scalar("run", 0)
+    if not 0 <= run < n_init:
+        raise CheckpointError(f"run is {run}")
+    lower_bounds = contents.bounds("lower_bounds")
+    now = _parameters(contents, "now_", updates, n_components)
+    best = None
+    if contents.has("best_"):
+        bounds = contents.bounds("best_lower_bounds")
+        parameters = _parameters(contents, "best_", updates, n_components)
+        best = EMResult(parameters, bounds[-1], bounds, contents.scalar("best_converged", True))
+    memory = _memory(contents, updates, n_components) if accelerated else None
+    return LoopState(run, now, lower_bounds, best, memory)
+
+
+def _parameters(contents: Contents, prefix: str, updates: Updates, n_components: int):
+    shapes = updates.shapes(n_components)
+    arrays = {name: contents.floats(f"{prefix}p_{name}", shape) for name, shape in shapes.items()}
+    parameters = updates.restored(arrays)
+    if np.isnan(parameters.log_normalizer(updates.covariance_type)).any():
+        raise CheckpointError(f"{prefix}p_... are not the parameters of a mixture")
+    return parameters
+
+
+def _memory(contents: Contents, updates: Updates, n_components: int) -> Memory:
     """What an accelerator remembers: numbers, arrays, and parameters if it has them."""
+    n_coordinates = sum(math.prod(updates.shapes(n_components)[name]) for name in ("means", "covariances"))
+    n_coordinates += n_components
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(Memory):
+        name, default = f"memory_{field.name}", getattr(Memory(), field.name)
+        if field.name in _PARAMETERS_IN_MEMORY:
+            is_there = contents.has(f"{field.name}_p_")
+            values[field.name] = _parameters(contents, f"{field.name}_", updates, n_components) if is_there else None
+        elif isinstance(default, np.ndarray):
+            values[field.name] = contents.floats(name, (None,) * default.ndim, finite=False)
+        else:
+            values[field.name] = contents.scalar(name, default)
+    memory: Memory = Memory(**values)
+    pairs = len(memory.steps), n_coordinates
+    shapes = {
+        "gradient": (0 if memory.point is None else n_coordinates,),
+        "steps": pairs if len(memory.steps) else memory.steps.shape,
+        "drops": pairs if len(memory.steps) else memory.steps.shape,
+        "remaining_gains": Memory().remaining_gains.shape,
+    }
+    for name, shape in shapes.items():
+        if getattr(memory, name).shape != shape:
+            raise CheckpointError(f"memory_{name} has the shape {getattr(memory, name).shape}")
+    if memory.found is None or (memory.is_extrapolated and memory.point is None):
+        raise CheckpointError("found_p_... or point_p_... are missing")
+    return memory
+
+
+def _memory_contents(memory: Memory) -> dict[str, Any]:
+    """As `_memory` reads them."""
     contents: dict[str, Any] = {}
     for field in dataclasses.fields(memory):
         value = getattr(memory, field.name)
@@ -101,23 +242,21 @@ def _memory_contents(memory: Memory) -> dict[str, Any]:
     return contents
 
 
-def _memory(contents, restore: Callable[[dict[str, np.ndarray]], Any]) -> Memory | None:
-    values: dict[str, Any] = {
-        name: value if value.ndim else value.item() for name, value in _without_prefix(contents, "memory_").items()
-    }
-    if not values:
-        return None
-    for name in _PARAMETERS_IN_MEMORY:
-        arrays = _without_prefix(contents, f"{name}_p_")
-        values[name] = restore(arrays) if arrays else None
-    return Memory(**values)
-
-
 def _arrays(parameters, prefix: str) -> dict[str, Any]:
     """The fields of parameters that are arrays."""
     values = {field.name: getattr(parameters, field.name) for field in dataclasses.fields(parameters)}
     return {f"{prefix}p_{name}": value for name, value in values.items() if isinstance(value, np.ndarray | np.generic)}
 
 
-def _without_prefix(contents, prefix: str) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): contents[name] for name in contents.files if name.startswith(prefix)}
+def _generator(text: str, like: np.random.RandomState) -> np.random.RandomState:
+    """A generator of the same kind, in the state that was saved."""
+    generator = deepcopy(like)
+    try:
+        state = json.loads(text)
+        generator.set_state(state)
+        position = state["state"].get("pos", 0)  # of Mersenne Twister among its 624 numbers: NumPy does not look
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
+        raise CheckpointError("random_state is not a state of its generator") from None
+    if not 0 <= position <= 624:
+        raise CheckpointError("random_state is not a state of its generator")
+    return generator

@@ -20,6 +20,10 @@ class OutOfRangeError(FitError):
     """Parameters exceed the range of the dtype of the data."""
 
 
+class CheckpointError(Exception):
+    """A file does not hold what a checkpoint holds."""
+
+
 class PoorSampleError(Exception):
     """A sample of the rows is no good for a start."""
 

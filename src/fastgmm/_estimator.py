@@ -181,7 +181,7 @@ class MixtureEstimator(BaseEstimator):
         checkpoint : path, default=None
             File that is written after each iteration and deleted at the end. If it is there at the beginning, the fit
             goes on where it was interrupted, to the same result; `max_iter`, `tol`, `stopping`, `n_threads` and
-            `verbose` may have changed.
+            `verbose` may have changed. A RandomState given as `random_state` goes on, too; NumPy's global one does not.
 
         Returns
         -------
@@ -223,6 +223,7 @@ class MixtureEstimator(BaseEstimator):
         check_start_rows(start_rows, self.n_components)
         check_checkpoint(checkpoint)
         random_state = check_random_state(self.random_state)
+        file = None if checkpoint is None else Checkpoint(checkpoint, random_state)
         reader = clone(self)  # is told the features, so that this estimator is changed only when all went well
         checked = CheckedBatches(reader, batches)
         meter = BatchMeter(callback, self.verbose)
@@ -237,9 +238,9 @@ class MixtureEstimator(BaseEstimator):
             effective_n_threads(self.n_threads),
             meter,
         )
-        return self._fit_from_sample(passes, survey, reader, random_state, checkpoint)
+        return self._fit_from_sample(passes, survey, reader, random_state, file)
 
-    def _fit_from_sample(self, passes, survey, reader, random_state, checkpoint) -> EMResult:
+    def _fit_from_sample(self, passes, survey, reader, random_state, checkpoint: Checkpoint | None) -> EMResult:
         """Fit to rows that are never here all at once, from a start that is found on the passes' sample of them.
 
         `survey` says what tells the rows from others, `reader` was told their features.
@@ -247,18 +248,18 @@ class MixtureEstimator(BaseEstimator):
         sample = cache(passes.of_sample)
 
         def statistics() -> SufficientStatistics:
-            statistics = self._found_start(sample(), random_state)
+            draws = random_state if checkpoint is None else checkpoint.random_state
+            statistics = self._found_start(sample(), draws)
             if statistics.total_weight != passes.total_weight:
                 statistics.scale(passes.total_weight / statistics.total_weight)
             return statistics
 
-        file = None
         if checkpoint is not None:
-            file = Checkpoint(checkpoint, self._fingerprint(survey, passes.dtype), random_state)
-        result = self._fit_passes(passes, statistics, survey.total_weight, file)
+            checkpoint.fingerprint = self._fingerprint(survey, passes.dtype)
+        result = self._fit_passes(passes, statistics, survey.total_weight, checkpoint)
         self._take_features(reader)
-        if file is not None:
-            file.delete()
+        if checkpoint is not None:
+            checkpoint.delete()
         return result
 
     def _found_start(self, passes: DataPasses, random_state) -> SufficientStatistics:
@@ -281,6 +282,10 @@ class MixtureEstimator(BaseEstimator):
         with ignore_overflow, blas, each_topic_once():
             updates = self._updates(passes)
 
+            resume = None
+            if checkpoint is not None:
+                resume = checkpoint.load(updates, self.n_components, self.n_init, self.acceleration is not None)
+
             def start() -> Mixture:
                 if continues:
                     return self._fitted_parameters(passes.n_features, self.n_components)
@@ -293,7 +298,7 @@ class MixtureEstimator(BaseEstimator):
                 **self._loop_options(updates),
                 progress=Progress(self.verbose, self.verbose_interval),
                 lower_bound=self.lower_bound_ if continues else -math.inf,
-                resume=None if checkpoint is None else checkpoint.load(updates.restored),
+                resume=resume,
                 save=None if checkpoint is None else checkpoint.save,
             )
             self._set_fitted(result, self._fitted_attributes(result.parameters, updates), passes.dtype, n_samples_seen)

@@ -56,6 +56,10 @@ class Updates(ABC, Generic[P]):
         """Parameters to start from, given a way to find statistics to start from."""
 
     @abstractmethod
+    def shapes(self, n_components: int) -> dict[str, tuple[int, ...]]:
+        """Names of the parameters' arrays, and their shapes."""
+
+    @abstractmethod
     def restored(self, arrays: dict[str, np.ndarray]) -> P:
         """Parameters from their arrays, as they were saved."""
 
@@ -165,6 +169,16 @@ class MaximumLikelihood(Updates[MixtureParameters]):
             return MixtureParameters(weights, means, found.covariances, factors)
         factors = covariance.precisions_cholesky_from_precisions(precisions)
         return MixtureParameters(weights, means, covariance.covariances_from_cholesky(factors), factors)
+
+    def shapes(self, n_components: int) -> dict[str, tuple[int, ...]]:
+        n_features = self.passes.n_features
+        of_covariances = self.covariance.shape(n_components, n_features)
+        return {
+            "weights": (n_components,),
+            "means": (n_components, n_features),
+            "covariances": of_covariances,
+            "precisions_cholesky": of_covariances,
+        }
 
     def restored(self, arrays: dict[str, np.ndarray]) -> MixtureParameters:
         return MixtureParameters(**arrays)

@@ -184,6 +184,18 @@ class VariationalBayes(Updates[VariationalParameters]):
     def start(self, statistics: Callable[[], SufficientStatistics]) -> VariationalParameters:
         return self.m_step(self.moments(statistics()))
 
+    def shapes(self, n_components: int) -> dict[str, tuple[int, ...]]:
+        n_features = self.passes.n_features
+        of_covariances = self.covariance.shape(n_components, n_features)
+        return {
+            "weight_concentration": self.weight_prior.shape(n_components),
+            "mean_precision": (n_components,),
+            "means": (n_components, n_features),
+            "degrees_of_freedom": self.covariance.masses(np.ones(n_components)).shape,
+            "covariances": of_covariances,
+            "precisions_cholesky": of_covariances,
+        }
+
     def restored(self, arrays: dict[str, np.ndarray]) -> VariationalParameters:
         return VariationalParameters(weight_prior=self.weight_prior, **arrays)
 

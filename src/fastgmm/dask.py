@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm import bayesian, mixture
+from fastgmm._checkpoint import Checkpoint
 from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._dask import (
     Chunks,
@@ -99,6 +100,7 @@ class _OnChunks(MixtureEstimator):
         check_checkpoint(checkpoint)
         random_state = check_random_state(self.random_state)
         reader = BaseEstimator()  # is told the features, so that this estimator is changed only when all went well
+        file = None if checkpoint is None else Checkpoint(checkpoint, random_state)
         chunks = _chunks(self, reader, X, sample_weight, reset=True)
         try:
             persisted = self.persist if isinstance(self.persist, bool) else chunks.fit_in_memory(chunks.n_rows)
@@ -116,7 +118,7 @@ class _OnChunks(MixtureEstimator):
             unit = self._weight_unit(survey.largest_weight)
             walk = Walk(chunks.dtype, unit, self.n_components, self.covariance_type, n_threads)
             passes = DaskPasses(chunks, survey, survey.choose(start_rows, random_state), walk)
-            result = self._fit_from_sample(passes, survey, reader, random_state, checkpoint)
+            result = self._fit_from_sample(passes, survey, reader, random_state, file)
         finally:
             chunks.release()
         self._persisted = bool(persisted)
