@@ -4,6 +4,7 @@ import gc
 import math
 import threading
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -162,16 +163,33 @@ def test_one_shot_iterators_are_refused(make):
         GaussianMixture().fit_batches(make(X))
 
 
-@pytest.mark.parametrize("value", [3, None, "data.csv", np.zeros((4, 2)), pd.DataFrame({"a": [1.0, 2.0]})])
+@pytest.mark.parametrize("value", [3, None, {"a": np.zeros((4, 2))}, np.zeros((4, 2)), pd.DataFrame({"a": [1.0, 2.0]})])
 def test_what_is_no_iterable_of_batches(value):
     with pytest.raises(TypeError, match=r"fastgmm\.batches\.from_array"):
         GaussianMixture().fit_batches(value)
 
 
+@pytest.mark.parametrize("path", ["data.csv", Path("data.csv")])
+def test_paths_need_a_reader(path):
+    with pytest.raises(TypeError, match=r"got \w+: pass what from_parquet, from_csv or from_npy of fastgmm"):
+        GaussianMixture().fit_batches(path)
+
+
 @pytest.mark.parametrize(
     ("batch", "error", "message"),
     [
-        (np.full((4, 3), np.nan), ValueError, "Batch 1: Input X contains NaN"),
+        (
+            np.full((4, 3), np.nan),
+            ValueError,
+            r"Batch 1: Input X contains NaN\. 12 values are NaN, the first in row 0 of the batch, column 0\. Drop",
+        ),
+        (np.full((4, 3), "1"), ValueError, r"Batch 1: Input X contains strings\. .* row 0 of the batch, column 0\."),
+        (
+            np.ma.masked_less(np.eye(3), 0.5),
+            ValueError,
+            r"Batch 1: .* 6 values are masked, the first in row 0 of",
+        ),
+        ((np.zeros((4, 3)), ["1"] * 4), ValueError, r"Batch 1: Input sample_weight contains .* entry 0 of the batch\."),
         (np.zeros((4, 2)), ValueError, "Batch 1: X has 2 features"),
         (np.zeros(4), ValueError, "Batch 1: Expected 2D array"),
         ([[0.0, 1.0, 2.0], [0.0]], ValueError, "Batch 1: "),

@@ -1,14 +1,16 @@
 """What users rely on beside the numbers: memory, any kind of input, pickles, and errors instead of NaN."""
 
 import pickle
+import re
 import tracemalloc
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, _kernels
+from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC, _kernels
 from fastgmm._covariance import COVARIANCE_TYPES
+from fastgmm.batches import from_array
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -379,6 +381,98 @@ def test_pickle_is_bitwise(estimator, protocol):
     assert vars(copy).keys() == vars(gmm).keys()
     np.testing.assert_array_equal(copy.predict_proba(X), gmm.predict_proba(X))
     assert pickle.dumps(copy, protocol) == pickle.dumps(pickle.loads(pickle.dumps(copy, protocol)), protocol)
+
+
+# Frames --------------------------------------------------------------------------------------------------------------
+
+ROWS = np.random.default_rng(0).normal(size=(60, 2))
+FRAMES = {
+    "pandas": lambda columns: pd.DataFrame(columns),
+    "polars": lambda columns: pytest.importorskip("polars").DataFrame(columns),
+    "Arrow": lambda columns: pytest.importorskip("pyarrow").table(columns),
+}
+with_frames = pytest.mark.parametrize("library", FRAMES)
+
+
+@pytest.mark.parametrize("name", ["dtype", "shape", "chunks", "columns", "ndim", "dask", "__dask_graph__", "schema"])
+@with_frames
+def test_columns_may_have_any_name(library, name):
+    """Attributes of a frame may be its columns, and tell nothing about what it is."""
+    columns = {name: ROWS[:, 0], "dtype " if name == "dtype" else "dtype": ROWS[:, 1]}
+    frame = FRAMES[library](columns)
+    exchanged = FRAMES[library](dict(reversed(columns.items())))
+    gmm = GaussianMixture(2, random_state=0).fit(frame)
+    assert gmm.feature_names_in_.tolist() == list(columns)
+    for method in ("predict", "score", "partial_fit"):
+        with pytest.raises(ValueError, match="The feature names should match"):
+            getattr(gmm, method)(exchanged)
+    in_batches = GaussianMixture(2, random_state=0).fit_batches(from_array(frame, batch_rows=30))
+    assert in_batches.feature_names_in_.tolist() == list(columns)
+    np.testing.assert_allclose(in_batches.means_, gmm.means_, rtol=1e-10)
+    with pytest.raises(TypeError, match=r"an array to fastgmm\.batches\.from_array"):
+        gmm.fit_batches(frame)
+    with pytest.raises(TypeError, match="out must be an array that can be written to, got"):
+        gmm.predict(frame, out=frame)
+
+
+def text(word):
+    return np.array([word] * len(ROWS), dtype=object)
+
+
+BAD_COLUMNS = {
+    "words": (text("red"), "could not convert string to float: 'red', in row 0, column 'c' of X. "),
+    "digits": (text("1.5"), "Input X contains strings. The first is '1.5', in row 0, column 'c'. "),
+    "dates": (ROWS[:, 0].astype("M8[us]"), "not 'datetime64': row 0, column 'c' of X holds "),
+    "durations": (ROWS[:, 0].astype("m8[us]"), "'timedelta64': row 0, column 'c' of X holds "),
+    "missing": (np.where(ROWS[:, 0] > 1, np.nan, ROWS[:, 0]), "values are NaN, the first in row "),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_COLUMNS)
+@with_frames
+def test_columns_of_what_is_no_number(library, kind):
+    values, message = BAD_COLUMNS[kind]
+    frame = FRAMES[library]({"a": ROWS[:, 0], "b": ROWS[:, 1], "c": values})
+    for estimator in (GaussianMixture(), BayesianGaussianMixture(), GaussianMixtureIC([1])):
+        with pytest.raises((ValueError, TypeError), match=re.escape(message)):
+            estimator.fit(frame)
+    with pytest.raises((ValueError, TypeError), match=r"Batch 0: .*row [0-9]+ of the batch, column 'c'"):
+        GaussianMixture().fit_batches([frame])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (pd.Categorical(text("red")), "could not convert string to float: 'red', in row 0, column 'c' of X. "),
+        (pd.Categorical(text("2")), "Input X contains strings. The first is '2', in row 0, column 'c'. "),
+        (pd.period_range("2020", periods=len(ROWS)), "not 'Period': row 0, column 'c' of X holds "),
+        (pd.array([1, None] * (len(ROWS) // 2), dtype="Int64"), "NaN, the first in row 1, column 'c'. "),
+        (pd.array([1.5, None] * (len(ROWS) // 2), dtype="Float64"), "NaN, the first in row 1, column 'c'. "),
+        (np.array([1, pd.NA] * (len(ROWS) // 2)), "NaN, the first in row 1, column 'c'. "),
+    ],
+)
+def test_columns_of_pandas_that_are_no_numbers(values, message):
+    with pytest.raises((ValueError, TypeError), match=re.escape(message)):
+        GaussianMixture().fit(pd.DataFrame({"a": ROWS[:, 0], "c": values}))
+
+
+def test_columns_of_pandas_that_are_numbers():
+    columns = {
+        "a": pd.Categorical([1, 2] * (len(ROWS) // 2)),
+        "b": pd.array(ROWS[:, 0], dtype="Float64"),
+        "c": ROWS[:, 1] > 0,
+    }
+    gmm = GaussianMixture().fit(pd.DataFrame(columns))
+    assert gmm.means_[0].tolist() == pytest.approx([1.5, ROWS[:, 0].mean(), (ROWS[:, 1] > 0).mean()], rel=1e-12)
+
+
+def test_frames_that_hold_nothing():
+    with pytest.raises(ValueError, match=r"Found array with 0 feature\(s\) .*: X is a DataFrame without columns"):
+        GaussianMixture().fit(pd.DataFrame(index=range(5)))
+    lazy = pytest.importorskip("polars").LazyFrame({"a": ROWS[:, 0]})
+    for use in (GaussianMixture().fit, GaussianMixture().fit(ROWS[:, :1]).predict):
+        with pytest.raises(TypeError, match="got LazyFrame: call its collect method first"):
+            use(lazy)
 
 
 # Errors instead of NaN ------------------------------------------------------------------------------------------------

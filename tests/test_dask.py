@@ -516,17 +516,44 @@ def with_weight(weights, value):
     return da.from_array(weights, chunks=(SIZES,))
 
 
+NAN_IN_CHUNK = (
+    r"Chunk 2 \(200 rows from row 301\): Input X contains NaN\. 1 value is NaN, in row 199 of the chunk, column 1"
+)
+
+
 @pytest.mark.parametrize(
     ("collections", "error", "message"),
     [
-        (lambda X, w: (broken_chunk(X, np.nan), None), ValueError, r"Chunk 2 \(200 rows from row 301\).*contains NaN"),
+        (lambda X, w: (broken_chunk(X, np.nan), None), ValueError, NAN_IN_CHUNK),
         (lambda X, w: (broken_chunk(X, np.inf), None), ValueError, r"Chunk 2 .*contains infinity"),
         (
             lambda X, w: (of_unknown_sizes(broken_chunk(X, np.nan)), None),
             ValueError,
             r"Chunk 2 \(200 rows from row 301",
         ),
-        (lambda X, w: (in_frame(X).astype(str) + "x", None), ValueError, r"Chunk 0 .*could not convert string"),
+        (
+            lambda X, w: (in_frame(X).astype(str) + "x", None),
+            ValueError,
+            r"Chunk 0 .*could not convert string to float: '.*x', in row 0 of the chunk, column 'a' of X",
+        ),
+        (
+            lambda X, w: (in_frame(X).astype(str), None),
+            ValueError,
+            r"Chunk 0 .* contains strings\. .*column 'a'\.",
+        ),
+        (lambda X, w: (in_frame(X).astype("M8[s]"), None), ValueError, r"The dtype of column 'a' of X is datetime64"),
+        (lambda X, w: (in_chunks(X).astype("m8[s]"), None), ValueError, r"The dtype of X is timedelta64"),
+        (lambda X, w: (in_chunks(X).astype(str), None), ValueError, r"The dtype of X is <U"),
+        (
+            lambda X, w: (da.ma.masked_greater(in_chunks(X), 6), None),
+            ValueError,
+            r"Chunk \d .* masked entries",
+        ),
+        (
+            lambda X, w: (in_chunks(X), np.ma.masked_less(w, 1)),
+            ValueError,
+            "sample_weight contains masked entries",
+        ),
         (lambda X, w: (of_wrong_width(X), None), ValueError, r"Chunk 1 \(390 rows from row 300\): X has 2 features"),
         (lambda X, w: (in_chunks(X), with_weight(w, -1)), ValueError, r"Chunk 2 .*Negative values"),
         (lambda X, w: (in_chunks(X), with_weight(w, np.nan)), ValueError, r"Chunk 2 .*sample_weight contains NaN"),

@@ -23,19 +23,20 @@ LAYERS = (
     ("_acceleration", "_batches"),
     ("_validation", "_initialization"),
     ("_data_validation",),
+    ("_number_validation",),
     ("_em", "_updates"),
     ("_kmeans",),
     ("_passes",),
     ("_skipping",),
     ("_cells",),
     ("_covariance",),
-    ("_statistics", "_threads", "_memory", "_warnings", "_errors"),
+    ("_containers", "_statistics", "_threads", "_memory", "_warnings", "_errors"),
     ("_kernels",),
 )
 RANK = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in names}
 
 # What user input may be refused with: nothing that computes.
-ALLOWED_IN_VALIDATION = {"_threads", "_data_validation"}
+ALLOWED_IN_VALIDATION = {"_threads", "_containers", "_number_validation"}
 
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
@@ -68,7 +69,7 @@ def test_imports_point_downwards(module):
     assert not upwards
 
 
-@pytest.mark.parametrize("module", ["_validation", "_data_validation"])
+@pytest.mark.parametrize("module", ["_validation", "_data_validation", "_number_validation"])
 def test_validation_computes_nothing(module):
     assert set(internal_imports(PACKAGE / f"{module}.py")) <= ALLOWED_IN_VALIDATION
 

@@ -1,6 +1,10 @@
 """Bad input of every kind: scikit-learn's exception types, messages that name parameter, value and remedy."""
 
+import datetime
 import re
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +13,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.mixture import BayesianGaussianMixture as SklearnBayesianGaussianMixture
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture
+from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC
+from fastgmm.batches import from_array
 
 SKLEARN = {GaussianMixture: SklearnGaussianMixture, BayesianGaussianMixture: SklearnBayesianGaussianMixture}
 both_estimators = pytest.mark.parametrize("estimator", SKLEARN)
@@ -217,6 +222,191 @@ def test_sample_weight_of_any_number_type(estimator, convert):
     np.testing.assert_array_equal(
         gmm.fit(X, sample_weight=convert(2 * ONES)).means_, gmm.fit(X, sample_weight=2 * ONES).means_
     )
+
+
+# What is no number ---------------------------------------------------------------------------------------------------
+
+
+def in_place(value, row=3, column=1):
+    """An object array of numbers, and one other thing."""
+    bad = X.astype(object)
+    bad[row, column] = value
+    return bad
+
+
+SOME = np.zeros(X.shape, bool)
+SOME[[4, 6, 9], [1, 0, 1]] = True
+NO_NUMBERS = {
+    "strings of digits": (
+        X.round(3).astype(str),
+        "Input X contains strings. The first is '0.126', in row 0, column 0. ",
+    ),
+    "StringDType": (
+        X.round(3).astype(np.dtypes.StringDType() if hasattr(np.dtypes, "StringDType") else str),
+        "Input X contains strings. The first is '0.126', in row 0, column 0. ",
+    ),
+    "bytes": (X.round(3).astype("S"), "Input X contains bytes. The first is b'0.126', in row 0, column 0. "),
+    "a string of digits": (in_place("7"), "Input X contains strings. The first is '7', in row 3, column 1. "),
+    "a word": (in_place("red"), "could not convert string to float: 'red', in row 3, column 1 of X. "),
+    "a word after digits": (
+        [["1", "2"], ["3", "red"]],
+        "could not convert string to float: 'red', in row 1, column 1 ",
+    ),
+    "a string in lists": ([[1.0, 2.0], [3.0, "4"]], "Input X contains strings. The first is '4', in row 1, column 1. "),
+    "datetime64": (X.astype("M8[s]"), "float() argument must be a string or a real number, not 'datetime64': row 0, "),
+    "timedelta64": (
+        X.astype("m8[s]"),
+        "float() argument must be a string or a real number, not 'timedelta64': row 0, ",
+    ),
+    "a timedelta64": (
+        in_place(np.timedelta64(5, "s")),
+        "float() argument must be a string or a real number, not 'timedelta64': row 3, column 1 of X holds ",
+    ),
+    "a datetime": (
+        in_place(datetime.datetime(2020, 1, 1)),
+        "float() argument must be a string or a real number, not 'datetime': row 3, column 1 of X holds ",
+    ),
+    "a date in lists": (
+        [[1.0, np.datetime64("2020")], [2.0, 3.0]],
+        "float() argument must be a string or a real number, not 'datetime64': row 0, column 1 of X holds ",
+    ),
+    "an array": (in_place(np.ones(2)), "setting an array element with a sequence: row 3, column 1 of X holds array("),
+    "masked": (
+        np.ma.array(X, mask=SOME),
+        "Input X contains masked entries. 3 values are masked, the first in row 4, column 1. ",
+    ),
+    "masked rows": (
+        [np.ma.array([1.0, 2.0], mask=[False, True]), np.ma.array([3.0, 4.0])],
+        "Input X contains masked entries. 1 value is masked, in row 0, column 1. ",
+    ),
+    "structured": (
+        np.array([(1.0, 2.0), (3.0, 4.0)], dtype=[("a", float), ("b", float)]),
+        "Cannot cast array data from dtype([('a', '<f8'), ('b', '<f8')]) to dtype('float64'): X is a structured array. "
+        "Pass numpy.lib.recfunctions.structured_to_unstructured(X).",
+    ),
+    "complex": (X * 1j, "Complex data not supported: X has the dtype complex128. "),
+    "NaN": (with_value(np.nan), "Input X contains NaN. 1 value is NaN, in row 3, column 1. Drop such rows, or fill in"),
+    "NaN in lists": (with_value(np.nan).tolist(), "Input X contains NaN. 1 value is NaN, in row 3, column 1. "),
+    "NaNs": (np.where(SOME, np.nan, X), "Input X contains NaN. 3 values are NaN, the first in row 4, column 1. "),
+    "infinity": (
+        with_value(np.inf),
+        "Input X contains infinity or a value too large for dtype('float64'). "
+        "1 value is infinite or too large, in row 3, column 1. Drop such rows, or rescale the columns.",
+    ),
+    "a path": (
+        "data.parquet",
+        "could not convert string to float: 'data.parquet'. X is a path, not data: read the file, ",
+    ),
+    "a Path": (
+        Path("data.csv"),
+        "X is a path, not data: read the file, or pass fastgmm.batches.from_csv('data.csv') to fit_batches.",
+    ),
+    "a reader": (
+        from_array(X),
+        "X must be an array or a frame, got ArrayBatches, which can only be iterated over: pass batches to",
+    ),
+    "a generator": (
+        (row for row in X),
+        "X must be an array or a frame, got generator, which can only be iterated over",
+    ),
+    "a list of batches": (
+        [X[:9], X[9:]],
+        "X is a list of tables. Pass numpy.concatenate(X), or the list to fit_batches.",
+    ),
+    "a dict": ({"a": X[:, 0]}, "X must be an array or a frame, got dict: pass pandas.DataFrame(X)."),
+    "ragged": ([[1.0, 2.0], [3.0]], "Pass X with equally many numbers in each row."),
+    "None": (None, "Expected 2D array, got scalar array instead: X is None. "),
+}
+WAYS = {
+    "fit": lambda data: GaussianMixture().fit(data),
+    "Bayesian": lambda data: BayesianGaussianMixture().fit_predict(data),
+    "search": lambda data: GaussianMixtureIC([1]).fit(data),
+    "partial_fit": lambda data: GaussianMixture().fit(X.astype(np.float32)).partial_fit(data),
+    "predict": lambda data: GaussianMixture().fit(X).predict(data),
+    "score": lambda data: BayesianGaussianMixture().fit(X).score(data),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+def test_what_is_no_number(kind, way):
+    data, message = NO_NUMBERS[kind]
+    if way == "partial_fit" and kind == "infinity":
+        message = message.replace("float64", "float32")
+    with pytest.raises((ValueError, TypeError), match=re.escape(message)):
+        WAYS[way](data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        X > 0,
+        (X > 0).astype(object),
+        np.ma.array(X),
+        X.round(2).astype(object),
+        [[1, 2], [3, Fraction(9, 2)], [Decimal("2.5"), np.float32(2)]],
+    ],
+    ids=["booleans", "Booleans", "no mask", "floats", "numbers"],
+)
+def test_what_is_numbers(data):
+    fitted, theirs = GaussianMixture(random_state=0).fit(data), SklearnGaussianMixture(random_state=0).fit(data)
+    np.testing.assert_allclose(fitted.means_, theirs.means_, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (["1"] * len(X), "Input sample_weight contains strings. The first is '1', in entry 0. "),
+        (X[:, 0].astype("m8[s]"), "not 'timedelta64': entry 0 of sample_weight holds "),
+        (
+            np.ma.array(ONES, mask=SOME[:, 0]),
+            "Input sample_weight contains masked entries. 1 value is masked, in entry 6. ",
+        ),
+        (
+            np.where(SOME[:, 0], np.nan, 1.0),
+            "Input sample_weight contains NaN. 1 value is NaN, in entry 6. Pass finite",
+        ),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "score"])
+def test_weights_that_are_no_numbers(method, weights, message):
+    with pytest.raises((ValueError, TypeError), match=re.escape(message)):
+        getattr(GaussianMixture().fit(X), method)(X, sample_weight=weights)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "given", "message"),
+    [
+        (
+            GaussianMixture,
+            {"means_init": [["1", "2"]]},
+            "Input means_init contains strings. The first is '1', in row 0, ",
+        ),
+        (
+            GaussianMixture,
+            {"weights_init": np.ma.array([1.0], mask=[True])},
+            "Input weights_init contains masked entries. ",
+        ),
+        (
+            GaussianMixture,
+            {"precisions_init": np.full((1, 2, 2), np.nan)},
+            "4 values are NaN, the first in entry (0, 0, 0).",
+        ),
+        (
+            BayesianGaussianMixture,
+            {"mean_prior": np.zeros(2, "m8[s]")},
+            "not 'timedelta64': entry 0 of mean_prior holds ",
+        ),
+        (
+            BayesianGaussianMixture,
+            {"covariance_prior": [[b"1", 0], [0, 1]]},
+            "covariance_prior contains bytes. The first ",
+        ),
+    ],
+)
+def test_initial_values_that_are_no_numbers(estimator, given, message):
+    with pytest.raises((ValueError, TypeError), match=re.escape(message)):
+        estimator(**given).fit(X)
 
 
 # Initial values ------------------------------------------------------------------------------------------------------

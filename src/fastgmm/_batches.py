@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm._cells import Cells
+from fastgmm._containers import chunk_rows, frame_rows, is_frame
 from fastgmm._covariance import Mixture
 from fastgmm._data_validation import check_all_batches_again, check_batch_again
 from fastgmm._passes import DataPasses, row_flops
@@ -39,9 +40,8 @@ def block_slices(X, block_rows: int | None = None) -> Iterator[slice]:
     n_samples, n_features = X.shape
     if block_rows is None:
         block_rows = max(1, _BLOCK_BYTES // (8 * max(1, n_features)))
-        chunks = getattr(X, "chunks", None)
-        if chunks and isinstance(chunks[0], int):
-            block_rows = max(1, block_rows // chunks[0]) * chunks[0]
+        if chunk := chunk_rows(X):
+            block_rows = max(1, block_rows // chunk) * chunk
     for start in range(0, max(n_samples, 1), block_rows):
         yield slice(start, min(start + block_rows, n_samples))
 
@@ -65,7 +65,7 @@ class ArrayBatches:
 
     def __iter__(self):
         for rows in block_slices(self._X, self._batch_rows):
-            X = np.asarray(self._X[rows])
+            X = frame_rows(self._X, rows) if is_frame(self._X) else np.asarray(self._X[rows])
             yield X if self._sample_weight is None else (X, np.asarray(self._sample_weight[rows]))
 
 

@@ -127,6 +127,8 @@ class Chunks:
         In chunks of whole rows, whose numbers may be unknown.
     weights : dask.array.Array of shape (n_samples,), or None
         In the same chunks.
+    columns : list or None
+        Names of the columns, for messages.
 
     Attributes
     ----------
@@ -138,9 +140,10 @@ class Chunks:
 
     _graph: dict[Any, Any]  # reads or holds the chunks
 
-    def __init__(self, engine: Engine, rows: da.Array, weights: da.Array | None):
+    def __init__(self, engine: Engine, rows: da.Array, weights: da.Array | None, columns: list | None):
         self.engine = engine
         self.n_rows, self.n_features = rows.shape
+        self.columns = columns
         self.dtype = float_dtype(rows)
         self._collections = [rows] if weights is None else [rows, weights]
         self._read(dask.optimize(*self._collections))
@@ -207,6 +210,11 @@ def _added(arrays: list[np.ndarray]) -> np.ndarray:
     return total
 
 
+def read_as(rows, dtype: np.dtype):
+    """A chunk of numbers as kernels read it; where some are masked that is found out later."""
+    return rows if isinstance(rows, np.ma.MaskedArray) else np.require(rows, dtype, "C")
+
+
 def float_dtype(rows: da.Array) -> np.dtype:
     """What kernels read these rows as."""
     return np.dtype(np.float32 if rows.dtype == np.float32 else np.float64)
@@ -227,11 +235,11 @@ class ChunkFacts(NamedTuple):
     error: Exception | None = None
 
 
-def facts_of_chunk(number, rows, weights, _, *, n_features: int, dtype) -> ChunkFacts:
+def facts_of_chunk(number, rows, weights, _, *, n_features: int, dtype, columns) -> ChunkFacts:
     """Errors are returned, not raised, so that the first bad chunk is named whichever task ends first."""
     n_all_rows = len(rows)
     try:
-        rows, weights = drop_unweighted_rows(*check_chunk(rows, weights, n_features, dtype))
+        rows, weights = drop_unweighted_rows(*check_chunk(rows, weights, n_features, dtype, columns))
     except (ValueError, TypeError) as error:
         return ChunkFacts(n_all_rows, error=error)
     if len(rows) == 0:
@@ -262,7 +270,7 @@ class ChunkSurvey:
     """
 
     def __init__(self, chunks: Chunks):
-        task = partial(facts_of_chunk, n_features=chunks.n_features, dtype=chunks.dtype)
+        task = partial(facts_of_chunk, n_features=chunks.n_features, dtype=chunks.dtype, columns=chunks.columns)
         self.n_all_rows = self.n_rows = 0
         self.total_weight = self.largest_weight = 0.0
         self.counts: dict[int, int] = {}
@@ -441,10 +449,12 @@ class DaskPasses:
 # The fitted model on chunks ------------------------------------------------------------------------------------------
 
 
-def log_likelihood_of_chunk(number, rows, weights, _, *, n_features, dtype, density: Density, n_threads) -> np.ndarray:
+def log_likelihood_of_chunk(
+    number, rows, weights, _, *, n_features, dtype, columns, density: Density, n_threads
+) -> np.ndarray:
     """Weighted sum of the log-densities, and the sum of the weights."""
     try:
-        rows, weights = drop_unweighted_rows(*check_chunk(rows, weights, n_features, dtype))
+        rows, weights = drop_unweighted_rows(*check_chunk(rows, weights, n_features, dtype, columns))
     except (ValueError, TypeError) as error:
         raise in_chunk(error, number) from error
     if len(rows) == 0:
@@ -459,13 +469,14 @@ def of_block(
     of_passes: Callable[[DataPasses, Components], np.ndarray],
     n_features: int,
     dtype,
+    columns: list | None,
     density: Density,
     n_threads: int,
     block_id: tuple[int, ...],
 ) -> np.ndarray:
     """What passes find out for each row of a block of a dask array."""
     try:
-        rows, _ = check_chunk(rows, None, n_features, dtype)
+        rows, _ = check_chunk(rows, None, n_features, dtype, columns)
     except (ValueError, TypeError) as error:
         raise in_chunk(error, block_id[0]) from error
     some = rows if len(rows) else np.zeros((1, n_features), dtype)

@@ -6,60 +6,75 @@ Exception types and the core of each message are scikit-learn's, as in `_validat
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from numbers import Integral
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from os import PathLike
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
-FLOAT_DTYPES = (np.float64, np.float32)
+from fastgmm._containers import FLOAT_DTYPES, column_names, has_shape, is_dask_collection, is_frame, is_lazy_frame
+from fastgmm._number_validation import Source, check_holds_rows, check_numbers, is_numeric_array, located
+
+# Rows ----------------------------------------------------------------------------------------------------------------
 
 
 def check_fit_data(estimator, X) -> np.ndarray:
     """X as a C-contiguous float array that the kernels can read; a C-order float array or memmap is not copied."""
-    return _aligned(validate_data(estimator, X, dtype=FLOAT_DTYPES, order="C", ensure_min_samples=2))
+    return _checked_rows(estimator, X, FLOAT_DTYPES, ensure_min_samples=2)
 
 
 def check_predict_data(estimator, X) -> np.ndarray:
     """As `check_fit_data`, for an estimator that knows its features."""
-    return _aligned(validate_data(estimator, X, dtype=FLOAT_DTYPES, order="C", reset=False))
+    return _checked_rows(estimator, X, FLOAT_DTYPES, reset=False)
 
 
-def is_read_in_blocks(X) -> bool:
-    """Whether X is no array in memory, or mapped memory that kernels can read, but gives slices of rows that are.
-
-    Datasets of h5py and zarr, arrays of dask with known chunks, and memory maps of other dtypes or orders."""
-    if isinstance(X, np.memmap):
-        return X.ndim == 2 and not (X.dtype in FLOAT_DTYPES and X.flags.c_contiguous and X.flags.aligned)
-    if isinstance(X, np.ndarray) or issparse(X) or not (hasattr(X, "dtype") and hasattr(X, "__getitem__")):
-        return False
-    if hasattr(X, "__array_interface__") or hasattr(X, "__dlpack__"):  # in memory, if not in that of the CPU
-        return False
-    shape = getattr(X, "shape", ())
-    return len(shape) == 2 and all(isinstance(length, Integral) for length in shape)
+def check_further_data(estimator, X, dtype) -> np.ndarray:
+    """Further rows, one or more, for an estimator that knows its features: in the dtype of the first ones."""
+    return _checked_rows(estimator, X, dtype, reset=False)
 
 
 def check_block(estimator, X, rows: slice) -> np.ndarray:
-    """Rows of X for an estimator that knows its features, as `check_predict_data`; messages name the rows."""
+    """Rows of X for an estimator that knows its features, as `check_predict_data`; messages count the rows of X."""
+    block = np.asarray(X[rows])
+    return _checked_rows(estimator, block, FLOAT_DTYPES, Source("X", first_row=rows.start), reset=False)
+
+
+def _checked_rows(estimator, X, dtype, source: Source | None = None, **options) -> np.ndarray:
+    if not is_numeric_array(X):
+        check_holds_rows(X)
+        source = source or Source("X", column_names(X))
+        X = check_numbers(X, source)
     try:
-        return check_predict_data(estimator, np.asarray(X[rows]))
+        return _aligned(validate_data(estimator, X, dtype=dtype, order="C", **options))
     except ValueError as error:
-        if rows.start == rows.stop:  # X is empty
-            raise
-        raise ValueError(f"Rows {rows.start} to {rows.stop - 1}: {error}") from error
+        raise located(error, X, source or Source("X"), dtype) from None
 
 
-def check_weight_of_each_row(sample_weight, X) -> None:
-    """As many weights as rows, both of which may be datasets on disk."""
+def _aligned(X):
+    return np.require(X, requirements=["C", "ALIGNED"])
+
+
+def check_weight_of_each_row(sample_weight, X):
+    """As many weights as rows, both of which may be datasets on disk; returned as they can be sliced by row."""
     if sample_weight is not None and (np.ndim(sample_weight) == 0 or len(sample_weight) != X.shape[0]):
-        n_weights = "no" if np.ndim(sample_weight) == 0 else len(sample_weight)
-        raise ValueError(f"sample_weight has {n_weights} entries for {X.shape[0]} rows of X: pass one for each.")
+        n_weights = 0 if np.ndim(sample_weight) == 0 else len(sample_weight)
+        entries = "1 entry" if n_weights == 1 else f"{n_weights or 'no'} entries"
+        raise ValueError(f"sample_weight has {entries} for {X.shape[0]} rows of X: pass one for each.")
+    return np.asarray(sample_weight) if hasattr(type(sample_weight), "iloc") else sample_weight  # by number, not label
+
+
+def check_weights_of_block(sample_weight, rows: slice) -> np.ndarray | None:
+    """The weights of some rows, of which all may be zero."""
+    if sample_weight is None:
+        return None
+    source = Source("sample_weight", first_row=rows.start)
+    return check_sample_weight(sample_weight[rows], rows.stop - rows.start, True, source)
 
 
 def check_out(out, shape: tuple[int, ...], dtype, largest: int) -> None:
     """An array that can take results of the given dtype or, if they are integers, up to the largest one."""
-    if not (hasattr(out, "__setitem__") and hasattr(out, "dtype") and hasattr(out, "shape")):
+    is_array = hasattr(out, "__setitem__") and hasattr(out, "dtype") and has_shape(out)
+    if is_frame(out) or not is_array:
         raise TypeError(
             f"out must be an array that can be written to, got {type(out).__name__}: pass np.empty({shape})."
         )
@@ -75,22 +90,20 @@ def check_out(out, shape: tuple[int, ...], dtype, largest: int) -> None:
         raise ValueError("out is read-only: pass an array that can be written to, such as a memory map in mode 'r+'.")
 
 
-def check_further_data(estimator, X, dtype) -> np.ndarray:
-    """Further rows, one or more, for an estimator that knows its features: in the dtype of the first ones."""
-    return _aligned(validate_data(estimator, X, dtype=dtype, order="C", reset=False))
-
-
-def _aligned(X):
-    return np.require(X, requirements=["C", "ALIGNED"])
-
-
-def check_sample_weight(sample_weight, n_samples: int, all_zero: bool = False) -> np.ndarray | None:
+def check_sample_weight(
+    sample_weight, n_samples: int, all_zero: bool = False, source: Source | None = None
+) -> np.ndarray | None:
     """Weights as a float64 array of shape (n_samples,), or None; with `all_zero` none needs to be positive."""
     if sample_weight is None:
         return None
     if np.isscalar(sample_weight):
         raise ValueError(f"Sample weights must be 1D: got sample_weight={sample_weight!r}, pass one for each row of X.")
-    weights = check_array(sample_weight, dtype=np.float64, order="C", ensure_2d=False, input_name="sample_weight")
+    source = source or Source("sample_weight")
+    weights = check_numbers(sample_weight, source)
+    try:
+        weights = check_array(weights, dtype=np.float64, order="C", ensure_2d=False, input_name="sample_weight")
+    except ValueError as error:
+        raise located(error, weights, source, np.float64, "Pass finite numbers.") from None
     if weights.ndim != 1:
         raise ValueError(f"Sample weights must be 1D: got sample_weight of shape {weights.shape}, not {(n_samples,)}.")
     if weights.shape[0] != n_samples:
@@ -148,61 +161,71 @@ class CheckedBatches:
         Is told the features of the first batch.
     batches : iterable of X or (X, sample_weight)
         Must start anew at each iteration.
+    are_blocks : bool, default=False
+        Whether the user knows of no batches, but gave an array that is read in blocks: messages count the rows of it.
     """
 
-    def __init__(self, estimator, batches):
-        is_table = hasattr(batches, "shape") or hasattr(batches, "columns")
-        if not isinstance(batches, Iterable) or isinstance(batches, str) or is_table:
-            raise TypeError(
-                f"batches must be an iterable of 2-D arrays, got {type(batches).__name__}: pass a list of batches, or "
-                "an array to fastgmm.batches.from_array."
-            )
-        if isinstance(batches, Iterator):
-            raise TypeError(
-                f"batches must start anew at each iteration, but a {type(batches).__name__} can be read only once: "
-                "pass a list, or an object whose __iter__ makes a new iterator."
-            )
+    def __init__(self, estimator, batches, are_blocks: bool = False):
+        _check_batches(batches)
         self._estimator = estimator
         self._batches = batches
+        self._are_blocks = are_blocks
         self._dtype = None
 
     def __iter__(self):
         """Rows as C-contiguous arrays of the dtype of the first batch, with their weights or None; no empty batches."""
         is_first_pass = self._dtype is None
+        first_row, part = 0, "" if self._are_blocks else "batch"
         for number, batch in enumerate(self._batches):
             X, weights = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
             try:
-                if (X.shape if hasattr(X, "shape") else np.shape(X))[:1] == (0,):
+                if (X.shape if has_shape(X) else np.shape(X))[:1] == (0,):
                     continue
                 if is_first_pass or not self._is_ready(X):
-                    X = self._checked(X, is_first_pass)
-                rows, weights = drop_unweighted_rows(X, check_sample_weight(weights, len(X), all_zero=True))
+                    X = self._checked(X, is_first_pass, Source("X", column_names(X), first_row, part))
+                weights = check_sample_weight(weights, len(X), True, Source("sample_weight", None, first_row, part))
             except (ValueError, TypeError) as error:
-                raise type(error)(f"Batch {number}: {error}") from error
+                raise error if self._are_blocks else _with_prefix(f"Batch {number}: ", error) from error
+            if self._are_blocks:
+                first_row += len(X)
+            rows, weights = drop_unweighted_rows(X, weights)
             if len(rows):
                 yield rows, weights
 
-    def _checked(self, X, is_first_pass: bool) -> np.ndarray:
-        X = validate_data(
-            self._estimator,
-            X,
-            dtype=self._dtype or FLOAT_DTYPES,
-            order="C",
-            ensure_all_finite=is_first_pass,
-            reset=self._dtype is None,
-        )
+    def _checked(self, X, is_first_pass: bool, source: Source) -> np.ndarray:
+        dtype = self._dtype or FLOAT_DTYPES
+        options = {"ensure_all_finite": is_first_pass, "reset": self._dtype is None}
+        X = _checked_rows(self._estimator, X, dtype, source, **options)
         self._dtype = X.dtype
-        return _aligned(X)
+        return X
 
     def _is_ready(self, X) -> bool:
         """Whether X, seen before, is what kernels can read."""
         return (
             isinstance(X, np.ndarray)
+            and not isinstance(X, np.ma.MaskedArray)
             and X.dtype == self._dtype
             and X.ndim == 2
             and X.shape[1] == self._estimator.n_features_in_
             and X.flags.c_contiguous
             and X.flags.aligned
+        )
+
+
+def _check_batches(batches) -> None:
+    """Something to iterate over, again and again."""
+    found = f"batches must be an iterable of 2-D arrays, got {type(batches).__name__}"
+    if isinstance(batches, str | bytes | PathLike):
+        raise TypeError(f"{found}: pass what from_parquet, from_csv or from_npy of fastgmm.batches makes of the path.")
+    if is_dask_collection(batches):
+        raise TypeError(f"{found}: fit the estimator of the same name in fastgmm.dask, whose batches are the chunks.")
+    is_table = isinstance(batches, Mapping) or has_shape(batches) or is_frame(batches) or is_lazy_frame(batches)
+    if not isinstance(batches, Iterable) or is_table:
+        raise TypeError(f"{found}: pass a list of batches, or an array to fastgmm.batches.from_array.")
+    if isinstance(batches, Iterator):
+        raise TypeError(
+            f"batches must start anew at each iteration, but a {type(batches).__name__} can be read only once: "
+            "pass a list, or an object whose __iter__ makes a new iterator."
         )
 
 
@@ -213,8 +236,8 @@ def check_collection(X) -> None:
     """X must be a dask array or DataFrame, whose number of columns is known."""
     n_dimensions = getattr(X, "ndim", None)
     known = isinstance(n_dimensions, int)  # what is delayed has attributes of any name
-    if not known or n_dimensions != 2 or not hasattr(X, "dask"):
-        found = type(X).__name__ + (f" of {n_dimensions} dimension(s)" if known else "")
+    if not known or n_dimensions != 2 or not is_dask_collection(X):
+        found = type(X).__name__ + (f" of {_counted(int(X.ndim), 'dimension')}" if known else "")
         raise TypeError(
             f"X must be a dask array of 2 dimensions or a dask DataFrame, got {found}: pass "
             "dask.array.from_array(X, chunks=(100_000, -1)), or fit the estimator of the same name in fastgmm."
@@ -234,6 +257,7 @@ def check_no_out(out) -> None:
 
 def check_features(estimator, outline, reset: bool) -> None:
     """`outline` has the columns of X and no rows; with `reset` the estimator is told them, else it must know them."""
+    check_numbers(outline, Source("X", column_names(outline)))
     validate_data(estimator, outline, dtype=None, ensure_min_samples=0, reset=reset)
 
 
@@ -252,15 +276,22 @@ def check_weights_of_collection(shape: tuple[float, ...], n_chunks: tuple[int, .
         raise ValueError(f"sample_weight.shape == {shape}, expected {(n_rows,)}: pass one weight for each row of X.")
 
 
-def check_chunk(rows, weights, n_features: int, dtype) -> tuple[np.ndarray, np.ndarray | None]:
+def check_chunk(
+    rows, weights, n_features: int, dtype, columns: Sequence | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
     """A chunk of a collection as kernels can read it, which may be empty, and its weights."""
-    rows = check_array(rows, dtype=dtype, order="C", ensure_min_samples=0, ensure_min_features=0, input_name="X")
+    source = Source("X", columns, part="chunk")
+    rows = check_numbers(rows, source)
+    try:
+        rows = check_array(rows, dtype=dtype, order="C", ensure_min_samples=0, ensure_min_features=0, input_name="X")
+    except ValueError as error:
+        raise located(error, rows, source, dtype) from None
     if rows.shape[1] != n_features:
         raise ValueError(f"X has {rows.shape[1]} features, but {n_features} are expected: all chunks must have these.")
     if weights is not None and len(rows) == len(weights) == 0:
         weights = np.empty(0)
     else:
-        weights = check_sample_weight(weights, len(rows), all_zero=True)
+        weights = check_sample_weight(weights, len(rows), True, Source("sample_weight", part="chunk"))
     return _aligned(rows), weights
 
 
@@ -280,8 +311,17 @@ def check_chunk_again(number: int, rows: np.ndarray, n_rows: int, log_likelihood
 
 def in_chunk(error: Exception, number: int, first_row: int | None = None, n_rows: int = 0) -> Exception:
     """The same error, saying which chunk of a collection it is about."""
-    where = "" if first_row is None else f" ({n_rows} rows from row {first_row})"
-    return type(error)(f"Chunk {number}{where}: {error}")
+    where = "" if first_row is None else f" ({_counted(n_rows, 'row')} from row {first_row})"
+    return _with_prefix(f"Chunk {number}{where}: ", error)
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def _with_prefix(prefix: str, error: Exception) -> Exception:
+    kind = ValueError if isinstance(error, ValueError) else TypeError  # NumPy's own may not be made of a text
+    return kind(f"{prefix}{error}")
 
 
 def drop_unweighted_rows(X: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:

@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm._acceleration import LBFGS
 from fastgmm._batches import ArrayBatches, BatchMeter, BatchPasses, Survey, block_slices
 from fastgmm._checkpoint import Checkpoint
+from fastgmm._containers import is_read_in_blocks
 from fastgmm._covariance import COVARIANCE_TYPES, Mixture
 from fastgmm._data_validation import (
     CheckedBatches,
@@ -35,8 +36,8 @@ from fastgmm._data_validation import (
     check_sample_weight,
     check_some_weight,
     check_weight_of_each_row,
+    check_weights_of_block,
     drop_unweighted_rows,
-    is_read_in_blocks,
 )
 from fastgmm._em import EMResult, Progress, run_em
 from fastgmm._errors import OutOfRangeError
@@ -206,8 +207,8 @@ class MixtureEstimator(BaseEstimator):
     def _fit(self, X, sample_weight) -> tuple[object, EMResult]:
         """Fit and set the attributes; returned are all rows of X, validated unless they are read in blocks."""
         if is_read_in_blocks(X):
-            check_weight_of_each_row(sample_weight, X)
-            return X, self._fit_batches(ArrayBatches(X, sample_weight))
+            sample_weight = check_weight_of_each_row(sample_weight, X)
+            return X, self._fit_batches(ArrayBatches(X, sample_weight), are_blocks=True)
         check_parameters(self, COVARIANCE_TYPES)
         X = check_fit_data(self, X)
         rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
@@ -217,7 +218,9 @@ class MixtureEstimator(BaseEstimator):
         seen = total_weight(rows, weights)
         return X, self._fit_passes(passes, lambda: self._found_start(passes, random_state), seen)
 
-    def _fit_batches(self, batches, start_rows=START_ROWS, callback=None, checkpoint=None) -> EMResult:
+    def _fit_batches(
+        self, batches, start_rows=START_ROWS, callback=None, checkpoint=None, are_blocks=False
+    ) -> EMResult:
         """Fit and set the attributes."""
         check_parameters(self, COVARIANCE_TYPES)
         check_start_rows(start_rows, self.n_components)
@@ -225,7 +228,7 @@ class MixtureEstimator(BaseEstimator):
         random_state = check_random_state(self.random_state)
         file = None if checkpoint is None else Checkpoint(checkpoint, random_state)
         reader = clone(self)  # is told the features, so that this estimator is changed only when all went well
-        checked = CheckedBatches(reader, batches)
+        checked = CheckedBatches(reader, batches, are_blocks)
         meter = BatchMeter(callback, self.verbose)
         survey = Survey(checked, start_rows, random_state, meter)
         check_n_rows(survey.n_rows, self.n_components)
@@ -605,12 +608,11 @@ class MixtureEstimator(BaseEstimator):
         if not is_read_in_blocks(X):
             X = check_predict_data(self, X)
             return self._log_likelihood_of_rows(X, check_sample_weight(sample_weight, X.shape[0]))
-        check_weight_of_each_row(sample_weight, X)
+        sample_weight = check_weight_of_each_row(sample_weight, X)
         log_likelihood = n = 0.0
         for rows in block_slices(X):
             block = check_block(self, X, rows)
-            weights = None if sample_weight is None else sample_weight[rows]
-            part = self._log_likelihood_of_rows(block, check_sample_weight(weights, len(block), all_zero=True))
+            part = self._log_likelihood_of_rows(block, check_weights_of_block(sample_weight, rows))
             log_likelihood += part[0]
             n += part[1]
         check_some_weight(n)

@@ -17,7 +17,8 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from fastgmm._data_validation import FLOAT_DTYPES
+from fastgmm._containers import FLOAT_DTYPES
+from fastgmm._number_validation import Source, check_numbers, located
 
 INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data", "sample")
 WEIGHT_CONCENTRATION_PRIOR_TYPES = ("dirichlet_process", "dirichlet_distribution")
@@ -250,10 +251,15 @@ def check_checkpoint(checkpoint) -> None:
 
 
 def _check_initial_array(value, name: str, shape: tuple[int, ...], sklearn_name: str) -> np.ndarray:
+    source = Source(name)
+    value = check_numbers(value, source)
+    remedy = f"{name} must be finite numbers of shape {shape}."
     try:
         array = check_array(value, dtype=FLOAT_DTYPES, ensure_2d=False, allow_nd=len(shape) > 2, ensure_min_samples=0)
     except ValueError as error:
-        raise ValueError(f"{str(error).rstrip('.')}: {name} must be finite numbers of shape {shape}.") from error
+        if (with_place := located(error, value, source, FLOAT_DTYPES, remedy)) is not error:
+            raise with_place from None
+        raise ValueError(f"{str(error).rstrip('.')}: {remedy}") from error
     if array.shape != shape:
         raise ValueError(
             f"The parameter {sklearn_name!r} should have the shape of {shape}, but got {array.shape}: the shape of "

@@ -60,8 +60,7 @@ def from_array(X, sample_weight=None, *, batch_rows: int | None = None):
     """
     if batch_rows is not None:
         check_batch_rows(batch_rows)
-    check_weight_of_each_row(sample_weight, X)
-    return ArrayBatches(X, sample_weight, batch_rows)
+    return ArrayBatches(X, check_weight_of_each_row(sample_weight, X), batch_rows)
 
 
 def from_npy(paths, *, batch_rows: int | None = None):

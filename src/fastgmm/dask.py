@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgmm import bayesian, mixture
 from fastgmm._checkpoint import Checkpoint
+from fastgmm._containers import column_names
 from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._dask import (
     Chunks,
@@ -29,6 +30,7 @@ from fastgmm._dask import (
     float_dtype,
     log_likelihood_of_chunk,
     of_block,
+    read_as,
 )
 from fastgmm._data_validation import (
     check_collection,
@@ -39,6 +41,7 @@ from fastgmm._data_validation import (
     check_weights_of_collection,
 )
 from fastgmm._estimator import START_ROWS, MixtureEstimator, copied
+from fastgmm._number_validation import Source, check_numbers
 from fastgmm._validation import check_checkpoint, check_parameters, check_start_rows
 from fastgmm._warnings import warn
 
@@ -169,7 +172,13 @@ class _OnChunks(MixtureEstimator):
         density = Density.of(self._fitted_parameters(rows.shape[1]), self.covariance_type)
         chunks = (rows.chunks[0], *((n,) for n in columns))
         return rows.map_blocks(
-            partial(of_block, of_passes=of_passes, n_features=rows.shape[1], dtype=float_dtype(rows)),
+            partial(
+                of_block,
+                of_passes=of_passes,
+                n_features=rows.shape[1],
+                dtype=float_dtype(rows),
+                columns=column_names(X),
+            ),
             density=dask.delayed(density, pure=True),  # travels once to each worker
             n_threads=self.n_threads or Engine(self.client).n_threads_of_task(rows.numblocks[0]),
             drop_axis=None if columns else 1,
@@ -186,6 +195,7 @@ class _OnChunks(MixtureEstimator):
             log_likelihood_of_chunk,
             n_features=chunks.n_features,
             dtype=chunks.dtype,
+            columns=chunks.columns,
             density=Density.of(self._fitted_parameters(chunks.n_features), self.covariance_type),
             n_threads=self.n_threads or chunks.engine.n_threads_of_task(len(chunks)),
         )
@@ -210,9 +220,8 @@ def _chunks(estimator, reader, X, sample_weight, reset: bool) -> Chunks:
     if rows.dtype.kind in "biuf" and (rows is not X or rows.dtype != float_dtype(rows)):
         # What is held in memory is what kernels read; objects are left to where their chunk is named if they are no
         # numbers.
-        as_read = partial(np.require, dtype=float_dtype(rows), requirements="C")
-        rows = rows.map_blocks(as_read, meta=np.empty((0, 0), float_dtype(rows)))
-    return Chunks(Engine(estimator.client), rows, weights)
+        rows = rows.map_blocks(partial(read_as, dtype=float_dtype(rows)), meta=np.empty((0, 0), float_dtype(rows)))
+    return Chunks(Engine(estimator.client), rows, weights, column_names(X))
 
 
 def _whole_rows(X) -> da.Array:
@@ -230,18 +239,18 @@ def _whole_rows(X) -> da.Array:
 
 def _outline(X):
     """The columns of X, with their names, and no rows."""
-    return np.empty((0, X.shape[1])) if isinstance(X, da.Array) else X._meta
+    return np.empty((0, X.shape[1]), X.dtype) if isinstance(X, da.Array) else X._meta
 
 
 def _beside(rows: da.Array, sample_weight) -> da.Array:
     """Weights as a dask array, in the chunks of the rows."""
     row_chunks = rows.chunks[0]
-    if hasattr(sample_weight, "to_dask_array"):
+    if hasattr(type(sample_weight), "to_dask_array"):
         weights = sample_weight.to_dask_array()
     elif isinstance(sample_weight, da.Array):
         weights = sample_weight
     else:
-        weights = da.from_array(np.asarray(sample_weight), chunks=-1)
+        weights = da.from_array(np.asarray(check_numbers(sample_weight, Source("sample_weight"))), chunks=-1)
     check_weights_of_collection(weights.shape, weights.numblocks, row_chunks)
     both_known = not np.isnan(weights.shape[0]) and not np.isnan(sum(row_chunks))
     return weights.rechunk((row_chunks,)) if both_known else weights

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastgmm._containers import column_names
 from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._data_validation import check_predict_data
 from fastgmm._marginals import marginal_of
@@ -37,7 +38,7 @@ def _chosen(mixture, X, features, at_most: int = 2) -> tuple[list[int], list[str
     """Numbers and names of the features to draw."""
     check_plotted_mixture(mixture, COVARIANCE_TYPES)
     n_features = mixture.means_.shape[1]
-    names = list(getattr(mixture, "feature_names_in_", getattr(X, "columns", ())))
+    names = list(getattr(mixture, "feature_names_in_", column_names(X) or ()))
     if len(names) != n_features or not all(isinstance(name, str) for name in names):
         names = [f"feature {j}" for j in range(n_features)]
     if features is None:

@@ -1,0 +1,93 @@
+"""What the data are that come from the user: a frame, a dataset on disk, a dask collection, or an array in memory.
+
+Attributes of a frame may be its columns. So a frame is told by its type, whatever its columns are called, before
+anything is told by attributes. Its library need not be there: narwhals, which knows them all, comes with scikit-learn
+from 1.9 on only, so that the protocols that they share are asked for instead.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from numbers import Integral
+
+import numpy as np
+from scipy.sparse import issparse
+
+FLOAT_DTYPES = (np.float64, np.float32)
+
+# Names of dtypes, of NumPy, pandas, polars and Arrow, whose values are numbers for certain.
+_OF_NUMBERS = re.compile(r"(sparse\[)?(u?int\d|float|double|half_?float|bool)")
+
+
+def is_frame(X) -> bool:
+    """Whether X is a table with named columns, in the memory of this process or not."""
+    kind = type(X)
+    if hasattr(kind, "__dataframe__") or hasattr(kind, "__narwhals_dataframe__"):
+        return True
+    return hasattr(kind, "__arrow_c_stream__") and (hasattr(kind, "columns") or hasattr(kind, "column_names"))
+
+
+def is_lazy_frame(X) -> bool:
+    """Whether X is a query of polars, or of narwhals, whose rows have not been asked for."""
+    return hasattr(type(X), "collect") and hasattr(type(X), "collect_schema")
+
+
+def column_names(X) -> list | None:
+    """The names of the columns of a frame; None if X is none."""
+    if not is_frame(X):
+        return None
+    names = "column_names" if hasattr(type(X), "column_names") else "columns"  # columns of Arrow tables are arrays
+    return list(getattr(X, names, ())) or None
+
+
+def doubtful_columns(X) -> Iterator[tuple[int, np.ndarray]]:
+    """Number and values of the columns of a frame whose dtype does not promise numbers."""
+    arrow = hasattr(type(X), "column_names")
+    dtypes = X.schema.types if arrow else getattr(X, "dtypes", ())
+    for j, dtype in enumerate(dtypes):
+        if _OF_NUMBERS.match(str(dtype).lower()):
+            continue
+        if hasattr(type(X), "iloc"):
+            yield j, np.asarray(X.iloc[:, j])
+        else:
+            yield j, np.asarray(X.column(j) if arrow else X[X.columns[j]])
+
+
+def frame_rows(X, rows: slice):
+    """The rows of a frame by their numbers."""
+    return X.iloc[rows] if hasattr(type(X), "iloc") else X[rows]
+
+
+def is_dask_collection(X) -> bool:
+    """Whether X is dask's, or holds what is; dask is imported by those who have some."""
+    dask = sys.modules.get("dask")
+    return dask is not None and hasattr(type(X), "__dask_graph__") and dask.is_dask_collection(X)
+
+
+def has_shape(X) -> bool:
+    """Whether X has a shape as arrays have it."""
+    shape = getattr(X, "shape", None)
+    return isinstance(shape, tuple) and all(isinstance(length, Integral) for length in shape)
+
+
+def is_read_in_blocks(X) -> bool:
+    """Whether X is no array in memory, or mapped memory that kernels can read, but gives slices of rows that are.
+
+    Datasets of h5py and zarr, arrays of dask with known chunks, and memory maps of other dtypes or orders."""
+    if isinstance(X, np.memmap):
+        return X.ndim == 2 and not (X.dtype in FLOAT_DTYPES and X.flags.c_contiguous and X.flags.aligned)
+    if isinstance(X, np.ndarray) or issparse(X) or is_frame(X) or isinstance(X, Mapping):
+        return False
+    if hasattr(X, "__array_interface__") or hasattr(X, "__dlpack__"):  # in memory, if not in that of the CPU
+        return False
+    return hasattr(X, "dtype") and hasattr(X, "__getitem__") and has_shape(X) and len(X.shape) == 2
+
+
+def chunk_rows(X) -> int | None:
+    """The number of rows of a chunk, if X is stored in chunks as h5py and zarr describe them."""
+    chunks = getattr(X, "chunks", None)
+    if isinstance(chunks, tuple | list) and chunks and isinstance(chunks[0], int):
+        return chunks[0]
+    return None
