@@ -222,7 +222,7 @@ def check_holds_rows(X) -> None:
     found = f"X must be an array or a frame, got {type(X).__name__}"
     if is_lazy_frame(X):
         raise TypeError(f"{found}: call its collect method first.")
-    if isinstance(X, Mapping):
+    if isinstance(X, Mapping) and not issparse(X):  # some sparse formats are dicts
         raise TypeError(f"{found}: pass pandas.DataFrame(X).")
     has_rows = any(hasattr(X, name) for name in ("__array__", "__array_interface__", "__len__", "shape"))
     if hasattr(X, "__iter__") and not has_rows:
