@@ -665,6 +665,225 @@ def test_from_tables(tmp_path, file_format):
         read(tmp_path, ["a", "d"])
 
 
+# Tables of a frame with an index, as pandas writes them, and the features that fit would see.
+INDEXED = {
+    "filtered": lambda frame: frame[frame.a > -1.0],
+    "named": lambda frame: frame.set_index(pd.Index([f"r{i}" for i in range(len(frame))], name="id")),
+    "numbers": lambda frame: frame.set_index(pd.Index(np.arange(len(frame)) ** 2, name="id")),
+    "two": lambda frame: frame.set_index(["c", pd.Index([f"r{i}" for i in range(len(frame))])]),
+    "times": lambda frame: frame.set_index(pd.date_range("2020", periods=len(frame), name="day")),
+    "columns are numbers": lambda frame: frame[frame.a > -1.0].set_axis([0, 1, 7], axis=1),
+}
+
+
+@pytest.mark.parametrize("make", INDEXED.values(), ids=INDEXED)
+def test_the_index_of_a_frame_is_no_feature(make, tmp_path):
+    pytest.importorskip("pyarrow")
+    X, _ = rows_and_weights()
+    frame = make(pd.DataFrame(X, columns=["a", "b", "c"]))
+    frame.to_parquet(tmp_path / "rows.parquet")
+    model = GaussianMixture(n_components=2, random_state=0, tol=1e-6)
+    fitted = clone(model).fit_batches(batches.from_parquet(tmp_path / "rows.parquet"))
+    assert_same_fit(fitted, model.fit(frame), rtol=1e-12)
+    assert list(getattr(fitted, "feature_names_in_", [])) == list(getattr(model, "feature_names_in_", []))
+    np.testing.assert_array_equal(fitted.predict(frame), model.predict(frame))
+
+
+def test_an_index_can_be_named_as_a_feature(tmp_path):
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}).set_index("a")
+    frame.to_parquet(tmp_path / "rows.parquet")
+    np.testing.assert_array_equal(
+        concatenated(batches.from_parquet(tmp_path / "rows.parquet", ["b", "a"])), [[3.0, 1.0], [4.0, 2.0]]
+    )
+    frame.reset_index().to_csv(tmp_path / "rows.csv")  # the index is a first column without a name
+    assert list(next(iter(batches.from_csv(tmp_path / "rows.csv"))).columns) == ["a", "b"]
+    np.testing.assert_array_equal(concatenated(batches.from_csv(tmp_path / "rows.csv", "")), [[0.0], [1.0]])
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "csv"])
+def test_a_string_is_one_column(tmp_path, file_format):
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"x": [1.0, 2.0], "y": [3.0, 4.0], "xy": [5.0, 6.0]})
+    path = tmp_path / f"rows.{file_format}"
+    frame.to_parquet(path) if file_format == "parquet" else frame.to_csv(path, index=False)
+    read = {"parquet": batches.from_parquet, "csv": batches.from_csv}[file_format]
+    np.testing.assert_array_equal(concatenated(read(path, "xy")), [[5.0], [6.0]])
+    assert repr(read(path, "xy", "x")) == f"from_{file_format}: {str(path)!r}; columns xy; weights x"
+
+
+TABLE = pd.DataFrame(
+    {
+        "a": [0.5, 1.5, -0.5, 2.5],
+        "n": pd.array([1, 2, None, 4], dtype="Int64"),
+        "w": [1.0, 2.0, -1.0, 0.0],
+        "text": ["u", "v", "u", "v"],
+        "kind": pd.Categorical(["u", "v", "u", "v"]),
+        "day": pd.date_range("2020", periods=4),
+        "lists": [[1], [2], [3], [4]],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("columns", "weight", "error", "message"),
+    [
+        ("n", None, ValueError, r"rows\.parquet': .*1 value is NaN, in row 2 of the file, column 'n'\."),
+        (
+            "a",
+            "n",
+            ValueError,
+            r"rows\.parquet': .*Input sample_weight contains NaN\. .* in entry 2 of the file, column 'n'\.",
+        ),
+        (
+            "a",
+            "w",
+            ValueError,
+            r"rows\.parquet': .*Negative values .* the least is -1\.0, in entry 2 of the file, column 'w'\.",
+        ),
+        (["a", "text"], None, ValueError, r"Column 'text' .* strings .*, not numbers: .* columns=\['a', 'n', 'w'\]"),
+        (["a", "kind"], None, ValueError, "Column 'kind' of .* holds categories"),
+        (["a", "day"], None, ValueError, "Column 'day' of .* holds times"),
+        (["a", "lists"], None, ValueError, "Column 'lists' of .* holds values"),
+        ("a", "text", ValueError, "Column 'text' of .* holds strings"),
+        (None, None, ValueError, "Column 'text' of .* holds strings"),
+        (["a", "z"], None, ValueError, "There is no column 'z'; there are a, n, w"),
+        (["a", "a"], None, ValueError, "columns holds 'a' twice"),
+        ([], None, ValueError, "No column of .* is left as a feature"),
+        (3, None, TypeError, "columns must be a name or a sequence of names, got 3"),
+        ([["a"]], None, TypeError, "A column must be given by its name, got list"),
+        ("a", np.ones(4), TypeError, "A column must be given by its name, got ndarray"),
+    ],
+)
+def test_columns_that_cannot_be_fitted(columns, weight, error, message, tmp_path):
+    pytest.importorskip("pyarrow")
+    TABLE.to_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(error, match=message):
+        GaussianMixture().fit_batches(batches.from_parquet(tmp_path / "rows.parquet", columns, weight, batch_rows=3))
+
+
+@pytest.mark.parametrize("file_format", ["npy", "csv", "parquet"])
+def test_a_missing_value_is_named_with_file_row_and_column(file_format, tmp_path):
+    pytest.importorskip("pyarrow")
+    X, _ = rows_and_weights()
+    X[137, 1] = np.nan
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    for i, part in enumerate((frame[:60], frame[60:])):
+        path = tmp_path / f"{i}.{file_format}"
+        if file_format == "npy":
+            np.save(path, part.to_numpy())
+        else:
+            part.to_parquet(path) if file_format == "parquet" else part.to_csv(path, index=False)
+    read = getattr(batches, f"from_{file_format}")
+    column = 1 if file_format == "npy" else "'b'"
+    message = rf"Batch 6, from row 75 of '.*1\.{file_format}': .* in row 77 of the file, column {column}\."
+    with pytest.raises(ValueError, match=message):
+        GaussianMixture().fit_batches(read(tmp_path, batch_rows=25))
+    message = r"Batch 5, from row 125 of the array: .* in row 137 of the array, column 1\."
+    with pytest.raises(ValueError, match=message):
+        GaussianMixture().fit_batches(batches.from_array(X, batch_rows=25))
+
+
+BAD_FILES = {
+    "cut off.parquet": (lambda path, good: path.write_bytes(good[: len(good) // 2]), "cannot be read: Parquet magic"),
+    "empty.parquet": (lambda path, good: path.write_bytes(b""), "cannot be read: Parquet file size is 0 bytes"),
+    "text.parquet": (lambda path, good: path.write_text("a,b\n1,2\n" * 9), "cannot be read: Parquet magic bytes"),
+    "empty.csv": (lambda path, good: path.write_bytes(b""), "cannot be read: CSV parse error: Empty CSV file"),
+    "ragged.csv": (lambda path, good: path.write_text("a,b\n1,2\n3\n"), "Row #3: Expected 2 columns, got 1"),
+    "semicolons.csv": (lambda path, good: path.write_text("a;b\n1;2\n"), "There is no column 'a'; there are a;b in"),
+    "late.csv": (
+        lambda path, good: path.write_text("a,b\n" + "1,2\n" * 300_000 + "3,oops\n"),
+        "could not convert string to float: 'oops', in row 300000, column 'b' of",
+    ),
+    "empty.npy": (lambda path, good: path.write_bytes(b""), "cannot be read as a .npy file of numbers: EOF"),
+    "text.npy": (lambda path, good: path.write_text("1,2\n"), "the magic string is not correct|EOF"),
+    "vector.npy": (lambda path, good: np.save(path, np.ones(5)), r"Expected 2D array, got 1D array .* shape \(5,\)"),
+    "objects.npy": (lambda path, good: np.save(path, np.array([["a", 1]], object)), "Python objects in dtype"),
+    "strings.npy": (lambda path, good: np.save(path, np.array([["a", "b"]] * 3)), "row 0 of the file, column 0"),
+    "narrow.npy": (lambda path, good: np.save(path, np.ones((4, 1))), "Batch 1, .*: X has 1 features"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_files_are_named(name, tmp_path):
+    pytest.importorskip("pyarrow")
+    make, message = BAD_FILES[name]
+    good = tmp_path / f"good{Path(name).suffix}"
+    frame = pd.DataFrame(rows_and_weights()[0][:40, :2], columns=["a", "b"])
+    frame.to_parquet(tmp_path / "good.parquet")
+    frame.to_csv(tmp_path / "good.csv", index=False)
+    np.save(tmp_path / "good.npy", frame.to_numpy())
+    make(tmp_path / name, (tmp_path / "good.parquet").read_bytes())
+    read = getattr(batches, f"from_{Path(name).suffix[1:]}")
+    with pytest.raises(ValueError, match=message) as caught:
+        GaussianMixture().fit_batches(read([good, tmp_path / name]))
+    assert name in str(caught.value)
+    with pytest.raises(FileNotFoundError, match=r"There is no file '.*none'"):
+        read([good, tmp_path / "none"])
+
+
+def test_files_with_other_columns(tmp_path):
+    pytest.importorskip("pyarrow")
+    X, _ = rows_and_weights()
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    paths = [tmp_path / name for name in ("whole.parquet", "other order.parquet", "integers.parquet", "text.parquet")]
+    frame.round().astype(int).to_parquet(paths[0])
+    frame[["c", "a", "b"]].assign(more="x").to_parquet(paths[1])
+    frame.astype(np.float32).to_parquet(paths[2])
+    np.testing.assert_allclose(concatenated(batches.from_parquet(paths[:3])), [*X.round(), *X, *X.astype(np.float32)])
+    frame.assign(b="x").to_parquet(paths[3])
+    with pytest.raises(ValueError, match=r"Column 'b' of '.*text\.parquet' holds strings"):
+        list(batches.from_parquet(paths))
+    frame[["a", "c"]].to_parquet(paths[3])
+    with pytest.raises(ValueError, match=r"no column 'b'; there are a, c in '.*text.* must have .* '.*whole\.parquet'"):
+        list(batches.from_parquet(paths))
+
+
+def test_integers_first_in_a_csv_file(tmp_path):
+    """Arrow judges the types of columns by the first megabyte."""
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b\n" + "1,2\n" * 300_000 + "1.5,\n")
+    assert concatenated(batches.from_csv(path, "a"))[-1] == 1.5
+    path.write_text("a;b\n1;2\n")
+    with pytest.raises(ValueError, match=r"Column 'a;b' of .* strings .* another separator than the comma"):
+        batches.from_csv(path)
+
+
+def test_folders_with_other_files(tmp_path):
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"a": [1.0, 2.0]})
+    (tmp_path / "below").mkdir()
+    (tmp_path / "_temporary").mkdir()
+    for name in ("2.parquet", "below/1.pq", "_temporary/0.parquet"):
+        frame.to_parquet(tmp_path / name)
+    for name in ("README.md", "_SUCCESS", ".hidden.parquet"):
+        (tmp_path / name).touch()
+    reader = batches.from_parquet(tmp_path)
+    assert concatenated(reader).shape == (4, 1)
+    assert repr(reader).startswith("from_parquet: 2 files from '")
+    with pytest.raises(ValueError, match=r"There is no \*\.csv in"):
+        batches.from_csv(tmp_path)
+
+
+@pytest.mark.parametrize("paths", [3, None, [3], b"rows.npy"])
+def test_what_are_no_paths(paths):
+    with pytest.raises(TypeError, match="paths must be a path or a sequence of paths, got"):
+        batches.from_npy(paths)
+
+
+def test_datasets_of_pyarrow(tmp_path):
+    dataset = pytest.importorskip("pyarrow.dataset")
+    TABLE.to_parquet(tmp_path / "rows.parquet")
+    source = dataset.dataset(tmp_path / "rows.parquet")
+    np.testing.assert_array_equal(
+        concatenated(batches.from_parquet(source.filter(dataset.field("a") > 1.0), ["w", "a"])),
+        [[2.0, 1.5], [0.0, 2.5]],
+    )
+    with pytest.raises(ValueError, match=r"from row 0 of the dataset: .* in row 2 of the dataset, column 'n'"):
+        GaussianMixture().fit_batches(batches.from_parquet(source, "n"))
+
+
 def test_from_array_reads_whole_chunks():
     class Chunked:
         shape, chunks = (5 * 2**20, 4), (300_000, 4)

@@ -15,6 +15,8 @@ LAYERS = (
     ("__init__", "cli"),
     ("_benchmark",),
     ("datasets", "_show_versions", "plotting", "batches", "dask"),
+    ("_tables",),
+    ("_files",),
     ("_drawing",),
     ("selection",),
     ("mixture", "bayesian", "_marginals"),

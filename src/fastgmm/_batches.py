@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm._cells import Cells
-from fastgmm._containers import chunk_rows, frame_rows, is_frame
+from fastgmm._containers import Place, Reader, chunk_rows, frame_rows, is_frame
 from fastgmm._covariance import Mixture
 from fastgmm._data_validation import check_all_batches_again, check_batch_again
 from fastgmm._passes import DataPasses, row_flops
@@ -46,7 +46,7 @@ def block_slices(X, block_rows: int | None = None) -> Iterator[slice]:
         yield slice(start, min(start + block_rows, n_samples))
 
 
-class ArrayBatches:
+class ArrayBatches(Reader):
     """Blocks of rows of anything that can be sliced, with their weights, to be iterated over any number of times.
 
     Parameters
@@ -56,17 +56,25 @@ class ArrayBatches:
     sample_weight : array of shape (n_samples,), or None
     batch_rows : int, default=None
         None: as `block_slices` does.
+    holder : str, default=""
+        What messages call X; by default they know of no batches, but of X alone.
     """
 
-    def __init__(self, X, sample_weight=None, batch_rows: int | None = None):
+    def __init__(self, X, sample_weight=None, batch_rows: int | None = None, holder: str = ""):
         self._X = X
+        self._holder = holder
         self._sample_weight = sample_weight
         self._batch_rows = batch_rows
 
-    def __iter__(self):
+    def __repr__(self):
+        n_rows, n_features = self._X.shape
+        return f"from_array: {n_rows} x {n_features}" + ("" if self._sample_weight is None else ", with weights")
+
+    def batches_with_places(self):
         for rows in block_slices(self._X, self._batch_rows):
             X = frame_rows(self._X, rows) if is_frame(self._X) else np.asarray(self._X[rows])
-            yield X if self._sample_weight is None else (X, np.asarray(self._sample_weight[rows]))
+            batch = X if self._sample_weight is None else (X, np.asarray(self._sample_weight[rows]))
+            yield batch, Place(rows.start, self._holder)
 
 
 def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:

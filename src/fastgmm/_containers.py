@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 import sys
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from numbers import Integral
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
@@ -91,3 +93,38 @@ def chunk_rows(X) -> int | None:
     if isinstance(chunks, tuple | list) and chunks and isinstance(chunks[0], int):
         return chunks[0]
     return None
+
+
+# Readers -------------------------------------------------------------------------------------------------------------
+
+
+class Place(NamedTuple):
+    """Where the rows of a batch come from, for messages.
+
+    Attributes
+    ----------
+    first_row : int
+        The number of the first of them there.
+    holder : str
+        What they are in, such as a file.
+    name : str
+        The name of it, if it has one.
+    weights : str
+        The name of the column of weights, if they come from one.
+    """
+
+    first_row: int
+    holder: str
+    name: str = ""
+    weights: str = ""
+
+
+class Reader:
+    """An iterable of batches, each of which is rows or a tuple of rows and weights."""
+
+    def __iter__(self) -> Iterator:
+        return (batch for batch, _ in self.batches_with_places())
+
+    @abstractmethod
+    def batches_with_places(self) -> Iterator[tuple[Any, Place]]:
+        """Each batch, and where it comes from."""

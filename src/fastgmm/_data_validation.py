@@ -8,11 +8,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
-from fastgmm._containers import FLOAT_DTYPES, column_names, has_shape, is_dask_collection, is_frame, is_lazy_frame
+from fastgmm._containers import (
+    FLOAT_DTYPES,
+    Place,
+    Reader,
+    column_names,
+    has_shape,
+    is_dask_collection,
+    is_frame,
+    is_lazy_frame,
+)
 from fastgmm._number_validation import Source, check_holds_rows, check_numbers, is_numeric_array, located
 
 # Rows ----------------------------------------------------------------------------------------------------------------
@@ -112,8 +122,9 @@ def check_sample_weight(
         )
     if weights.min() < 0.0:
         raise ValueError(
-            f"Negative values in data passed to `sample_weight`: the least is {weights.min()}. Weights count how often "
-            "a row occurs; pass 0 to leave a row out."
+            f"Negative values in data passed to `sample_weight`: the least is {weights.min()}, in "
+            f"{source.place((int(weights.argmin()),))}. Weights count how often a row occurs; pass 0 to leave a row "
+            "out."
         )
     with np.errstate(over="ignore"):
         total = weights.sum()
@@ -161,33 +172,31 @@ class CheckedBatches:
         Is told the features of the first batch.
     batches : iterable of X or (X, sample_weight)
         Must start anew at each iteration.
-    are_blocks : bool, default=False
-        Whether the user knows of no batches, but gave an array that is read in blocks: messages count the rows of it.
     """
 
-    def __init__(self, estimator, batches, are_blocks: bool = False):
+    def __init__(self, estimator, batches):
         _check_batches(batches)
         self._estimator = estimator
         self._batches = batches
-        self._are_blocks = are_blocks
         self._dtype = None
 
     def __iter__(self):
         """Rows as C-contiguous arrays of the dtype of the first batch, with their weights or None; no empty batches."""
         is_first_pass = self._dtype is None
-        first_row, part = 0, "" if self._are_blocks else "batch"
-        for number, batch in enumerate(self._batches):
+        for number, (batch, place) in enumerate(_with_places(self._batches)):
             X, weights = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
+            source = Source("X", column_names(X), place.first_row, place.holder)
+            of_weights = Source(
+                "sample_weight", [place.weights] if place.weights else None, place.first_row, place.holder
+            )
             try:
                 if (X.shape if has_shape(X) else np.shape(X))[:1] == (0,):
                     continue
                 if is_first_pass or not self._is_ready(X):
-                    X = self._checked(X, is_first_pass, Source("X", column_names(X), first_row, part))
-                weights = check_sample_weight(weights, len(X), True, Source("sample_weight", None, first_row, part))
+                    X = self._checked(X, is_first_pass, source)
+                weights = check_sample_weight(weights, len(X), True, of_weights)
             except (ValueError, TypeError) as error:
-                raise error if self._are_blocks else _with_prefix(f"Batch {number}: ", error) from error
-            if self._are_blocks:
-                first_row += len(X)
+                raise _with_prefix(_batch_in_words(number, place), error) from error
             rows, weights = drop_unweighted_rows(X, weights)
             if len(rows):
                 yield rows, weights
@@ -210,6 +219,21 @@ class CheckedBatches:
             and X.flags.c_contiguous
             and X.flags.aligned
         )
+
+
+def _with_places(batches) -> Iterator[tuple[Any, Place]]:
+    if isinstance(batches, Reader):
+        return batches.batches_with_places()
+    return ((batch, Place(0, "batch")) for batch in batches)
+
+
+def _batch_in_words(number: int, place: Place) -> str:
+    """What a message begins with."""
+    if not place.holder:
+        return ""
+    if place.holder == "batch":
+        return f"Batch {number}: "
+    return f"Batch {number}, from row {place.first_row} of {place.name or 'the ' + place.holder}: "
 
 
 def _check_batches(batches) -> None:

@@ -208,7 +208,7 @@ class MixtureEstimator(BaseEstimator):
         """Fit and set the attributes; returned are all rows of X, validated unless they are read in blocks."""
         if is_read_in_blocks(X):
             sample_weight = check_weight_of_each_row(sample_weight, X)
-            return X, self._fit_batches(ArrayBatches(X, sample_weight), are_blocks=True)
+            return X, self._fit_batches(ArrayBatches(X, sample_weight))
         check_parameters(self, COVARIANCE_TYPES)
         X = check_fit_data(self, X)
         rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
@@ -218,9 +218,7 @@ class MixtureEstimator(BaseEstimator):
         seen = total_weight(rows, weights)
         return X, self._fit_passes(passes, lambda: self._found_start(passes, random_state), seen)
 
-    def _fit_batches(
-        self, batches, start_rows=START_ROWS, callback=None, checkpoint=None, are_blocks=False
-    ) -> EMResult:
+    def _fit_batches(self, batches, start_rows=START_ROWS, callback=None, checkpoint=None) -> EMResult:
         """Fit and set the attributes."""
         check_parameters(self, COVARIANCE_TYPES)
         check_start_rows(start_rows, self.n_components)
@@ -228,7 +226,7 @@ class MixtureEstimator(BaseEstimator):
         random_state = check_random_state(self.random_state)
         file = None if checkpoint is None else Checkpoint(checkpoint, random_state)
         reader = clone(self)  # is told the features, so that this estimator is changed only when all went well
-        checked = CheckedBatches(reader, batches, are_blocks)
+        checked = CheckedBatches(reader, batches)
         meter = BatchMeter(callback, self.verbose)
         survey = Survey(checked, start_rows, random_state, meter)
         check_n_rows(survey.n_rows, self.n_components)

@@ -49,12 +49,13 @@ class Source:
         """Of one value, in words."""
         part = f" of the {self.part}" if self.part else ""
         if len(index) == 1:
-            return f"entry {index[0] + self.first_row}{part}"
+            column = f", column {self.columns[0]!r}" if self.columns else ""
+            return f"entry {index[0] + self.first_row}{part}{column}"
         if len(index) != 2:
             return f"entry {index}"
         row, j = index
-        column = j if self.columns is None or j >= len(self.columns) else repr(self.columns[j])
-        return f"row {row + self.first_row}{part}, column {column}"
+        name = j if self.columns is None or j >= len(self.columns) else repr(self.columns[j])
+        return f"row {row + self.first_row}{part}, column {name}"
 
     def first_of(self, mask: np.ndarray, what: str) -> str:
         """How many values the mask marks, and where the first one is."""

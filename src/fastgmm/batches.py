@@ -6,28 +6,16 @@ dataset comes from; here they are only cut into batches.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-
-import numpy as np
+from collections.abc import Sequence
 
 from fastgmm._batches import ArrayBatches, BatchProgress
 from fastgmm._data_validation import check_weight_of_each_row
+from fastgmm._files import NpyReader
 from fastgmm._validation import check_batch_rows
 
 __all__ = ["BatchProgress", "from_array", "from_csv", "from_npy", "from_parquet"]
 
 _BATCH_ROWS = 100_000
-
-
-class _Reader:
-    """An iterable that calls `read` anew each time."""
-
-    def __init__(self, read):
-        self._read = read
-
-    def __iter__(self) -> Iterator:
-        return self._read()
 
 
 def from_array(X, sample_weight=None, *, batch_rows: int | None = None):
@@ -60,7 +48,7 @@ def from_array(X, sample_weight=None, *, batch_rows: int | None = None):
     """
     if batch_rows is not None:
         check_batch_rows(batch_rows)
-    return ArrayBatches(X, check_weight_of_each_row(sample_weight, X), batch_rows)
+    return ArrayBatches(X, check_weight_of_each_row(sample_weight, X), batch_rows, holder="array")
 
 
 def from_npy(paths, *, batch_rows: int | None = None):
@@ -79,26 +67,26 @@ def from_npy(paths, *, batch_rows: int | None = None):
     """
     if batch_rows is not None:
         check_batch_rows(batch_rows)
-    files = _files(paths, "*.npy")
-
-    def read():
-        for file in files:
-            yield from from_array(np.load(file, mmap_mode="r"), batch_rows=batch_rows)
-
-    return _Reader(read)
+    return NpyReader(paths, batch_rows)
 
 
 def from_parquet(
-    paths, columns: Sequence[str] | None = None, sample_weight: str | None = None, *, batch_rows=_BATCH_ROWS
+    paths,
+    columns: str | Sequence[str] | None = None,
+    sample_weight: str | None = None,
+    *,
+    batch_rows: int = _BATCH_ROWS,
 ):
-    """Batches of columns of Parquet files, or of any dataset that pyarrow opens. Needs pyarrow.
+    """Batches of columns of Parquet files, or of any dataset that pyarrow opens. Needs pyarrow and pandas.
 
     Parameters
     ----------
     paths : path, sequence of paths, or pyarrow.dataset.Dataset
-        Files, a folder of them, or a dataset.
-    columns : sequence of str, default=None
-        Columns that are the features, in this order. None: all but `sample_weight`.
+        Files, read in this order; a folder, whose files called .parquet, .pq or .parq, in folders below it too, are
+        read in the order of their paths; or a dataset.
+    columns : str or sequence of str, default=None
+        Columns that are the features, in this order; a str is one column. None: all but `sample_weight` and what pandas
+        wrote as the index of a frame.
     sample_weight : str, default=None
         Column that holds the sample weights.
     batch_rows : int, default=100_000
@@ -107,52 +95,60 @@ def from_parquet(
     Returns
     -------
     batches : iterable
-        Of pandas DataFrames, so that the fitted estimator knows the names of the features. A row group of a file is
-        decoded as a whole.
+        Of pandas DataFrames, or of tuples of a DataFrame and weights, so that the fitted estimator knows the names of
+        the features. A row group of a file is decoded as a whole.
+
+    Raises
+    ------
+    ValueError
+        If a column is not there, in one of the files, or does not hold numbers.
+    OSError
+        If a file is not there, or cannot be read.
     """
-    return _from_dataset(paths, "parquet", columns, sample_weight, batch_rows)
+    return _from_tables(paths, "parquet", columns, sample_weight, batch_rows)
 
 
-def from_csv(paths, columns: Sequence[str] | None = None, sample_weight: str | None = None, *, batch_rows=_BATCH_ROWS):
-    """Batches of columns of CSV files with a header. Needs pyarrow; parameters as in `from_parquet`."""
-    return _from_dataset(paths, "csv", columns, sample_weight, batch_rows)
+def from_csv(
+    paths,
+    columns: str | Sequence[str] | None = None,
+    sample_weight: str | None = None,
+    *,
+    batch_rows: int = _BATCH_ROWS,
+):
+    """Batches of columns of CSV files with a header. Needs pyarrow and pandas.
+
+    Parameters
+    ----------
+    paths : path, sequence of paths, or pyarrow.dataset.Dataset
+        As in `from_parquet`; in a folder files called .csv are read. Files with another separator can be read as a
+        dataset: ``pyarrow.dataset.dataset(paths, format=pyarrow.dataset.CsvFileFormat(...))``.
+    columns : str or sequence of str, default=None
+        As in `from_parquet`. None: all but `sample_weight` and a first column without a name, which is how pandas
+        writes an index.
+    sample_weight : str, default=None
+        Column that holds the sample weights.
+    batch_rows : int, default=100_000
+        Largest number of rows of a batch.
+
+    Returns
+    -------
+    batches : iterable
+        As of `from_parquet`.
+
+    Raises
+    ------
+    ValueError, OSError
+        As in `from_parquet`.
+    """
+    return _from_tables(paths, "csv", columns, sample_weight, batch_rows)
 
 
-def _from_dataset(paths, file_format, columns, sample_weight, batch_rows):
-    try:
-        from pyarrow import dataset
-    except ImportError as error:
-        raise ImportError('Reading Parquet and CSV files needs pyarrow: pip install "fastgmm[arrow]"') from error
+def _from_tables(paths, file_format: str, columns, sample_weight, batch_rows):
     check_batch_rows(batch_rows)
-    source = paths if isinstance(paths, dataset.Dataset) else dataset.dataset(_as_given(paths), format=file_format)
-    names = [name for name in source.schema.names if name != sample_weight] if columns is None else list(columns)
-    for name in [*names, *([] if sample_weight is None else [sample_weight])]:
-        if name not in source.schema.names:
-            raise ValueError(f"There is no column {name!r}; there are {', '.join(source.schema.names)}.")
-    wanted = names if sample_weight is None else [*names, sample_weight]
-
-    # Left to itself Arrow reads many batches ahead: more than all the data, in a folder of small files.
-    options = {"batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
-    if file_format == "parquet":
-        options["fragment_scan_options"] = dataset.ParquetFragmentScanOptions(pre_buffer=False)
-
-    def read():
-        for batch in source.to_batches(columns=wanted, batch_size=batch_rows, **options):
-            frame = batch.to_pandas()
-            yield frame[names] if sample_weight is None else (frame[names], frame[sample_weight].to_numpy())
-
-    return _Reader(read)
-
-
-def _as_given(paths):
-    return str(paths) if isinstance(paths, str | Path) else [str(path) for path in paths]
-
-
-def _files(paths, pattern: str) -> list[Path]:
-    if not isinstance(paths, str | Path):
-        files = [Path(path) for path in paths]
-    else:
-        files = sorted(Path(paths).glob(pattern)) if Path(paths).is_dir() else [Path(paths)]
-    if not files:
-        raise ValueError(f"There is no {pattern} in {paths}: pass files, or a folder that has some.")
-    return files
+    try:
+        from fastgmm._tables import TableReader
+    except ImportError as error:
+        raise ImportError(
+            "Reading Parquet and CSV files needs pyarrow and pandas: python -m pip install pyarrow pandas"
+        ) from error
+    return TableReader(paths, file_format, columns, sample_weight, batch_rows)
