@@ -496,9 +496,13 @@ def test_changed_shape_between_batches(estimator, changed, message):
 def test_covariance_types_whose_parameters_look_alike(estimator):
     """Three components in three features: 'tied' and 'diag' both have matrices of 3 x 3."""
     X = clusters()
-    model = GaussianMixture(3, covariance_type="tied", random_state=0).partial_fit(X)
-    with pytest.raises(ValueError, match=r"statistics of shape \(1, 3, 3\), but \(3, 3\) belongs .*'diag'"):
+    model = estimator(n_components=3, covariance_type="tied", random_state=0).partial_fit(X)
+    with pytest.raises(ValueError, match=r"the shape \(3, 3\) and values of covariance_type='tied', but .*'diag'"):
         model.set_params(covariance_type="diag").partial_fit(X)
+    other = estimator(n_components=3, covariance_type="diag", random_state=0).fit(X)
+    vars(model).update({name: value for name, value in vars(other).items() if name.endswith("_")})
+    with pytest.raises(ValueError, match=r"statistics of shape \(1, 3, 3\), but \(3, 3\) belongs .*'diag'"):
+        model.partial_fit(X)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """Bad input of every kind: scikit-learn's exception types, messages that name parameter, value and remedy."""
 
 import datetime
+import pickle
 import re
 from decimal import Decimal
 from fractions import Fraction
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -552,7 +554,61 @@ def test_attributes_of_wrong_shape_are_not_handed_to_the_kernels(estimator, name
         gmm.predict(X)
 
 
-def test_covariance_type_changed_after_the_fit():
-    gmm = GaussianMixture(2, random_state=0).fit(X).set_params(covariance_type="diag")
-    with pytest.raises(ValueError, match=r"precisions_cholesky_ has the shape \(2, 2, 2\)"):
+TYPES = ["full", "tied", "diag", "spherical"]
+USES = {
+    "fit": lambda gmm: gmm.set_params(warm_start=True).fit(X),
+    "fit_predict": lambda gmm: gmm.set_params(warm_start=True).fit_predict(X),
+    "fit_batches": lambda gmm: gmm.set_params(warm_start=True).fit_batches([X]),
+    "partial_fit": lambda gmm: gmm.partial_fit(X),
+    "predict": lambda gmm: gmm.predict(X),
+    "predict_proba": lambda gmm: gmm.predict_proba(X),
+    "score": lambda gmm: gmm.score(X),
+    "sample": lambda gmm: gmm.sample(),
+    "to_sklearn": lambda gmm: gmm.to_sklearn(),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize(("before", "after"), list(permutations(TYPES, 2)))
+@both_estimators
+def test_covariance_type_changed_after_the_fit(estimator, before, after, use):
+    """By name also where there are as many components as features, so that 'tied' and 'diag' have the same shape."""
+    gmm = estimator(n_components=2, covariance_type=before, random_state=0).fit(X)
+    changed = pickle.loads(pickle.dumps(gmm.set_params(covariance_type=after)))
+    message = f"values of covariance_type='{before}', but the estimator has covariance_type='{after}'"
+    with pytest.raises(ValueError, match=f"(precisions_cholesky|covariances)_ has the shape .* and {message}"):
+        USES[use](changed)
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+@both_estimators
+def test_covariance_type_that_was_not_changed(estimator, covariance_type):
+    """Correlated features, so that no entry of a matrix is 0 by chance; and a model of scikit-learn's."""
+    rows = X @ np.array([[1.0, 0.9], [0.9, 1.0]])
+    gmm = estimator(n_components=2, covariance_type=covariance_type, random_state=0).fit(rows)
+    theirs = estimator.from_sklearn(gmm.to_sklearn())
+    for use in USES.values():
+        use(theirs)
+
+
+# Models set by hand --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+def test_lower_triangular_factors(covariance_type):
+    """What np.linalg.cholesky makes of precisions is as good to scikit-learn; our kernels read above the diagonal."""
+    rows = X @ np.array([[1.0, 0.9], [0.9, 1.0]])
+    gmm = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(rows)
+    expected = gmm.score_samples(rows)
+    gmm.precisions_cholesky_ = np.linalg.cholesky(gmm.precisions_)
+    np.testing.assert_allclose(gmm.score_samples(rows), expected, rtol=1e-12)
+    np.testing.assert_allclose(gmm.to_sklearn().score_samples(rows), expected, rtol=1e-12)
+    del gmm.covariances_
+    assert np.isfinite(gmm.partial_fit(rows).score(rows))
+
+
+def test_factors_that_are_not_triangular():
+    gmm = GaussianMixture(2, random_state=0).fit(X)
+    gmm.precisions_cholesky_[1] = [[2.0, 1.0], [1.0, 2.0]]
+    with pytest.raises(ValueError, match=r"precisions_cholesky_\[1\] is not triangular: it must be U with precision"):
         gmm.predict(X)

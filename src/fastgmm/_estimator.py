@@ -50,6 +50,7 @@ from fastgmm._threads import blas_beside_passes, effective_n_threads
 from fastgmm._updates import Updates
 from fastgmm._validation import (
     check_checkpoint,
+    check_covariance_type,
     check_draws_from,
     check_n_draws,
     check_parameters,
@@ -209,7 +210,7 @@ class MixtureEstimator(BaseEstimator):
         if is_read_in_blocks(X):
             sample_weight = check_weight_of_each_row(sample_weight, X)
             return X, self._fit_batches(ArrayBatches(X, sample_weight))
-        check_parameters(self, COVARIANCE_TYPES)
+        self._check_before_fit(self._continues)
         X = check_fit_data(self, X)
         rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
         check_n_rows(rows.shape[0], self.n_components)
@@ -218,9 +219,20 @@ class MixtureEstimator(BaseEstimator):
         seen = total_weight(rows, weights)
         return X, self._fit_passes(passes, lambda: self._found_start(passes, random_state), seen)
 
+    @property
+    def _continues(self) -> bool:
+        """Whether `fit` goes on from the fitted parameters."""
+        return bool(self.warm_start) and hasattr(self, "converged_")
+
+    def _check_before_fit(self, continues: bool) -> None:
+        """What can be refused before rows are looked at."""
+        check_parameters(self, COVARIANCE_TYPES)
+        if continues:
+            check_covariance_type(self)
+
     def _fit_batches(self, batches, start_rows=START_ROWS, callback=None, checkpoint=None) -> EMResult:
         """Fit and set the attributes."""
-        check_parameters(self, COVARIANCE_TYPES)
+        self._check_before_fit(self._continues)
         check_start_rows(start_rows, self.n_components)
         check_checkpoint(checkpoint)
         random_state = check_random_state(self.random_state)
@@ -277,7 +289,7 @@ class MixtureEstimator(BaseEstimator):
         checkpoint: Checkpoint | None = None,
     ) -> EMResult:
         """EM over the rows of passes, from what `statistics` finds; sets the attributes."""
-        continues = self.warm_start and hasattr(self, "converged_")
+        continues = self._continues
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
         blas = blas_beside_passes(passes.n_features, self.acceleration is not None)
         with ignore_overflow, blas, each_topic_once():
@@ -402,8 +414,8 @@ class MixtureEstimator(BaseEstimator):
         >>> np.sort(gmm.weights_).round(2)
         array([0.3, 0.7])
         """
-        check_parameters(self, COVARIANCE_TYPES)
         is_first = not hasattr(self, "means_")
+        self._check_before_fit(continues=not is_first)
         reader = clone(self) if is_first else self  # is told the features, as in fit_batches
         X = check_fit_data(reader, X) if is_first else check_further_data(self, X, self.means_.dtype)
         rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, len(X), all_zero=not is_first))
@@ -571,6 +583,7 @@ class MixtureEstimator(BaseEstimator):
         check_is_fitted(self)
         n_samples = check_n_draws(n_samples)
         check_draws_from(self, random_state)
+        check_covariance_type(self)
         random = check_random_state(self.random_state if random_state is None else random_state)
         return draw_rows(self, n_samples, random)
 
@@ -597,6 +610,7 @@ class MixtureEstimator(BaseEstimator):
         return out
 
     def _passes_of_fitted(self, rows: np.ndarray, weights: np.ndarray | None = None) -> tuple[DataPasses, Mixture]:
+        check_covariance_type(self, ("precisions_cholesky_",))
         parameters = self._fitted_parameters(rows.shape[1])
         return self._passes(rows, weights, len(parameters.means)), parameters
 
@@ -692,6 +706,7 @@ def _as_fitted(name: str, value, dtype):
 def copied(source, target):
     """`target` with copies of scikit-learn's parameters and of all fitted attributes of `source`."""
     check_is_fitted(source)
+    check_covariance_type(source)
     parameters = source.get_params(deep=False)
     target.set_params(**{name: deepcopy(value) for name, value in parameters.items() if hasattr(target, name)})
     fitted = {name: value for name, value in vars(source).items() if name.endswith("_") and not name.startswith("_")}

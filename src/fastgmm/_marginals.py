@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters
+from fastgmm._fitted import fitted_factors
 from fastgmm._passes import DataPasses
 
 _N_DRAWS = 20_000  # put the mass within a contour right to 0.1 (at 99 %) to 0.4 (at 50 %) percentage points
@@ -61,7 +62,8 @@ def marginal_of(mixture, features: list[int]) -> Marginal:
     weights = mixture.weights_.astype(np.float64)
     covariance = COVARIANCE_TYPES[mixture.covariance_type]
     # Not from covariances_: rounded to float32 they need not be positive-definite.
-    covariances = covariance.covariances_from_cholesky(mixture.precisions_cholesky_.astype(np.float64))
+    factors = fitted_factors(mixture, covariance.shape(n_components, n_features))
+    covariances = covariance.covariances_from_cholesky(factors)
     spread = covariance.spread(covariances, n_components, n_features)
     matrices = COVARIANCE_TYPES["full"].from_spread(spread, weights)
     return Marginal(weights / weights.sum(), mixture.means_.astype(np.float64), matrices).of(features)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastgmm._covariance import COVARIANCE_TYPES
+from fastgmm._fitted import fitted_factors
 from fastgmm._validation import check_fitted_array
 
 _SHOWS = 1e-4  # a share of the largest variance below which rounding to float32 changes a variance visibly
@@ -40,7 +41,7 @@ def _covariances(mixture, n_components: int, n_features: int) -> np.ndarray:
         is_rounded = as_they_are.dtype == np.float32 and hasattr(mixture, "precisions_cholesky_")
         if not is_rounded or covariance.structure == "diag" or not _has_small_variances(covariances):
             return as_they_are
-    return covariance.covariances_from_cholesky(check_fitted_array(mixture, "precisions_cholesky_", shape))
+    return covariance.covariances_from_cholesky(fitted_factors(mixture, shape))
 
 
 def _has_small_variances(matrices: np.ndarray) -> bool:

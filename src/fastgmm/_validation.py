@@ -403,6 +403,65 @@ def _is_finite(array: np.ndarray) -> bool:
     return (array.size < 4096 and math.isfinite(np.vdot(array, array))) or bool(np.isfinite(array).all())
 
 
+def check_covariance_type(estimator, names: Iterable[str] = ("precisions_cholesky_", "covariances_")) -> None:
+    """The fitted arrays must be of the covariance type that the estimator has.
+
+    That is told by the arrays themselves, so that it holds for models from pickles, from scikit-learn, and set by hand.
+    Of other shapes than any type has, they are left to `check_fitted_array`.
+    """
+    given = estimator.covariance_type
+    shape_of_means = np.shape(estimator.means_)
+    if len(shape_of_means) != 2:
+        return
+    for name in names:
+        array = getattr(estimator, name, None)
+        if array is None:
+            continue
+        shape = np.shape(array)
+        if shape_of_means[0] != shape_of_means[1] and shape == _SHAPES[given](*shape_of_means):
+            continue
+        may_be = [covariance_type for covariance_type, of in _SHAPES.items() if of(*shape_of_means) == shape]
+        if len(may_be) > 1:
+            may_be = _alike(np.asarray(array), name)
+        if may_be and given not in may_be:
+            raise ValueError(
+                f"{name} has the shape {shape} and values of covariance_type={may_be[0]!r}, but the estimator has "
+                f"covariance_type={given!r}: the parameter was changed after the fit, or attributes were set by hand. "
+                f"Call fit again (with warm_start=False), or set covariance_type={may_be[0]!r}."
+            )
+
+
+_SHAPES = {  # of n_components, n_features
+    "full": lambda K, d: (K, d, d),
+    "tied": lambda K, d: (d, d),
+    "diag": lambda K, d: (K, d),
+    "spherical": lambda K, d: (K,),
+}
+
+
+def _alike(array: np.ndarray, name: str) -> list[str]:
+    """The types that a square matrix of as many components as features may be of: 'tied' or 'diag'.
+
+    One is triangular, or symmetric, the other one holds rows of positive numbers.
+    """
+    if not (array > 0.0).all():
+        return ["tied"]
+    is_symmetric = name != "precisions_cholesky_" and bool(np.allclose(array, array.T, rtol=1e-3, atol=0.0))
+    return ["tied", "diag"] if len(array) == 1 or is_symmetric else ["diag"]
+
+
+def check_triangular(factors: np.ndarray) -> None:
+    """Factors of precisions are triangular matrices."""
+    matrices = factors.reshape(-1, *factors.shape[-2:])
+    for k, matrix in enumerate(matrices):
+        if np.tril(matrix, -1).any() and np.triu(matrix, 1).any():
+            which = "precisions_cholesky_" if len(matrices) == 1 else f"precisions_cholesky_[{k}]"
+            raise ValueError(
+                f"{which} is not triangular: it must be U with precision = U @ U.T, such as "
+                "np.linalg.cholesky(precision). Call fit again (with warm_start=False)."
+            )
+
+
 def check_rows_behind(estimator) -> float:
     """The weight of the rows that a fitted model has learned from."""
     n_samples_seen = getattr(estimator, "n_samples_seen_", math.nan)
@@ -460,6 +519,7 @@ def check_plotted_mixture(mixture, covariance_types) -> None:
             f"{mixture!r} instead. Pass the fitted mixture itself, such as the last step of a pipeline."
         )
     check_is_fitted(mixture, ("weights_", "means_", "precisions_cholesky_"))
+    check_covariance_type(mixture, ("precisions_cholesky_",))
 
 
 def check_plotted_features(features, names: list[str], at_most: int) -> list[int]:

@@ -7,6 +7,7 @@ from sklearn.mixture import BayesianGaussianMixture as _SklearnBayesianGaussianM
 
 from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._estimator import MixtureEstimator
+from fastgmm._fitted import fitted_factors
 from fastgmm._passes import covariance_of_all, mean_of_all
 from fastgmm._validation import (
     check_covariance_prior,
@@ -359,5 +360,5 @@ class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture)
             check_fitted_array(self, "means_", (n_components, n_features)),
             check_fitted_array(self, "degrees_of_freedom_", covariance.masses(np.empty(n_components)).shape),
             check_fitted_array(self, "covariances_", shape),
-            check_fitted_array(self, "precisions_cholesky_", shape),
+            fitted_factors(self, shape),
         )

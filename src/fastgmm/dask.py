@@ -19,7 +19,6 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm import bayesian, mixture
 from fastgmm._checkpoint import Checkpoint
 from fastgmm._containers import column_names
-from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._dask import (
     Chunks,
     ChunkSurvey,
@@ -42,7 +41,7 @@ from fastgmm._data_validation import (
 )
 from fastgmm._estimator import START_ROWS, MixtureEstimator, copied
 from fastgmm._number_validation import Source, check_numbers
-from fastgmm._validation import check_checkpoint, check_parameters, check_start_rows
+from fastgmm._validation import check_checkpoint, check_covariance_type, check_start_rows
 from fastgmm._warnings import warn
 
 __all__ = ["BayesianGaussianMixture", "GaussianMixture"]
@@ -98,7 +97,7 @@ class _OnChunks(MixtureEstimator):
         return self
 
     def _fit(self, X, sample_weight, start_rows=START_ROWS, checkpoint=None):
-        check_parameters(self, COVARIANCE_TYPES)
+        self._check_before_fit(self._continues)
         check_start_rows(start_rows, self.n_components)
         check_checkpoint(checkpoint)
         random_state = check_random_state(self.random_state)
@@ -169,7 +168,7 @@ class _OnChunks(MixtureEstimator):
         check_no_out(out)
         rows = _whole_rows(X)
         check_features(self, _outline(X), reset=False)
-        density = Density.of(self._fitted_parameters(rows.shape[1]), self.covariance_type)
+        density = self._density(rows.shape[1])
         chunks = (rows.chunks[0], *((n,) for n in columns))
         return rows.map_blocks(
             partial(
@@ -186,6 +185,10 @@ class _OnChunks(MixtureEstimator):
             meta=np.empty((0,) * len(chunks), float_dtype(rows) if dtype is None else dtype),
         )
 
+    def _density(self, n_features: int) -> Density:
+        check_covariance_type(self, ("precisions_cholesky_",))
+        return Density.of(self._fitted_parameters(n_features), self.covariance_type)
+
     def _log_likelihood(self, X, sample_weight):
         if not dask.is_dask_collection(X):
             return super()._log_likelihood(X, sample_weight)
@@ -196,7 +199,7 @@ class _OnChunks(MixtureEstimator):
             n_features=chunks.n_features,
             dtype=chunks.dtype,
             columns=chunks.columns,
-            density=Density.of(self._fitted_parameters(chunks.n_features), self.covariance_type),
+            density=self._density(chunks.n_features),
             n_threads=self.n_threads or chunks.engine.n_threads_of_task(len(chunks)),
         )
         log_likelihood, n = chunks.sum(task, dict.fromkeys(range(len(chunks)))).tolist()

@@ -8,6 +8,7 @@ from sklearn.mixture import GaussianMixture as _SklearnGaussianMixture
 
 from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, n_free_parameters
 from fastgmm._estimator import MixtureEstimator
+from fastgmm._fitted import fitted_factors
 from fastgmm._updates import InitialValues, MaximumLikelihood
 from fastgmm._validation import check_fitted_array, check_means_init, check_precisions_init, check_weights_init
 
@@ -273,7 +274,7 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
             n_components = len(self.weights_)
         covariance = COVARIANCE_TYPES[self.covariance_type]
         shape = covariance.shape(n_components, n_features)
-        precisions_cholesky = check_fitted_array(self, "precisions_cholesky_", shape)
+        precisions_cholesky = fitted_factors(self, shape)
         return MixtureParameters(
             check_fitted_array(self, "weights_", (n_components,)),
             check_fitted_array(self, "means_", (n_components, n_features)),
