@@ -87,6 +87,27 @@ def test_units_of_the_weights_do_not_matter_without_priors(scale):
     assert_same_fit(clone(model).fit_batches(source), model.fit(X, sample_weight=weights), rtol=1e-10)
 
 
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_weights_that_float32_cannot_hold_in_some_batches(estimator):
+    """All batches have the same centers, though some are looked at in float64."""
+    X, weights = rows_and_weights(np.float32)
+    weights[:300:2] *= 1e-45
+    fits = [
+        estimator(n_components=3, random_state=0, tol=1e-4).fit_batches(
+            batches.from_array(rows, weights, batch_rows=99)
+        )
+        for rows in (X, X.astype(np.float64))
+    ]
+    np.testing.assert_allclose(fits[0].means_, fits[1].means_, rtol=1e-3)
+
+
+def test_weights_whose_sum_overflows():
+    X, _ = rows_and_weights()
+    weights = np.full(len(X), 4e305)
+    with pytest.raises(ValueError, match="The sum of sample_weight overflows: divide all weights by their maximum"):
+        GaussianMixture().fit_batches(batches.from_array(X, weights, batch_rows=400))
+
+
 def test_far_start_repeats_the_pass():
     X, _ = rows_and_weights()
     start = {"weights_init": [1.0], "means_init": np.full((1, 3), 1e6), "precisions_init": np.eye(3)[np.newaxis]}

@@ -121,6 +121,21 @@ def test_every_start(init_params):
     assert_same_fit(actual.fit(in_chunks(X), sample_weight=weights), expected.fit(X, sample_weight=weights))
 
 
+@pytest.mark.parametrize("scale", [1e35, 1e-44])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_weights_beyond_float32(name, scale):
+    X, weights = rows_and_weights(np.float32)
+    weights *= scale
+    weights[:300:2] *= 1e-30
+    prior = {"covariance_prior": np.eye(3)} if name == "BayesianGaussianMixture" else {}
+    narrow, wide = in_both(name, max_iter=100, tol=1e-4, **prior)
+    narrow.fit(in_chunks(X), sample_weight=weights)
+    wide.fit(X.astype(np.float64), sample_weight=weights)
+    np.testing.assert_allclose(narrow.means_, wide.means_, rtol=1e-3, atol=1e-3)
+    scores = narrow.score(in_chunks(X), sample_weight=weights), wide.score(X, sample_weight=weights)
+    assert scores[0] == pytest.approx(scores[1], rel=1e-4)
+
+
 @pytest.mark.parametrize("dtype", [np.int64, np.float16, object])
 def test_other_dtypes_are_fitted_in_float64(dtype):
     X = rows_and_weights()[0].round().astype(dtype)

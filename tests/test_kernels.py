@@ -632,6 +632,40 @@ def test_threads_count_on_cache_lines_of_their_own():
     assert not any(each.counts.any() for each in passes)
 
 
+# Weights beyond float32 -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("exponent", [-1040, -160, -2, 2, 160, 1000])
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_the_unit_of_weights_changes_no_bit(covariance_type, exponent, simd):
+    p = problem(700, 5, 3, covariance_type, np.float32, weighted=True)
+    weights = np.ldexp(np.ldexp(p.sample_weight, exponent), -exponent)  # what is left of them as subnormal numbers
+    found = []
+    for power in (0, exponent):
+        passes = DataPasses(p.X, np.ldexp(weights, power), 3, covariance_type, 2)
+        statistics = passes.em_step(p.mixture, with_entropy=True), passes.statistics_from_labels(p.labels, p.centers)
+        found.append([np.ldexp(each.to_vector(), -power) for each in statistics])
+    for i in range(2):
+        np.testing.assert_allclose(found[1][i], found[0][i], rtol=1e-10 if exponent < -1000 else 0)
+
+
+@pytest.mark.parametrize("ratio", [1e-20, 1e-40, 1e-80])
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+def test_rows_of_little_weight_count(covariance_type, ratio, simd):
+    """Where a component has no others their ratio may be beyond float32."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(500, 3)), 1000.0 + rng.normal(size=(300, 3))]).astype(np.float32)
+    weights = np.repeat([1.0, ratio], [500, 300]) * rng.uniform(1, 2, 800)
+    shape = COVARIANCE_TYPES[covariance_type].shape(2, 3)
+    factors = np.broadcast_to(np.eye(3), shape).copy() if covariance_type == "full" else np.ones(shape)
+    mixture = MixtureParameters(np.array([1.0, ratio]), np.array([[0.0] * 3, [1000.0] * 3]), factors, factors)
+    passes = [DataPasses(rows, weights, 2, covariance_type, 2) for rows in (X, X.astype(np.float64))]
+    actual, expected = (each.em_step(mixture) for each in passes)
+    np.testing.assert_allclose(actual.nk, expected.nk, rtol=1e-6)
+    np.testing.assert_allclose(actual.scatter, expected.scatter, rtol=1e-4, atol=1e-4 * expected.scatter[1].max())
+    assert passes[0].dtype == np.float32
+
+
 # Chunks ---------------------------------------------------------------------------------------------------------------
 
 

@@ -404,6 +404,36 @@ def test_only_ratios_of_weights_matter(factor):
     assert plain.score(X, sample_weight=weights * factor) == pytest.approx(plain.score(X, sample_weight=weights))
 
 
+@pytest.mark.parametrize("way", ["fit", "fit_batches", "partial_fit", "score"])
+@pytest.mark.parametrize("scale", [1e35, 1e-41])
+@both_estimators
+def test_weights_beyond_float32(estimator, scale, way):
+    """The results of the same rows as float64."""
+    X = (100 * blobs()).astype(np.float32)
+    weights = scale * np.random.default_rng(1).uniform(0.5, 2, len(X))
+    priors = {} if estimator is GaussianMixture else {"covariance_prior": 1e4 * np.eye(X.shape[1])}
+    narrow, wide = (estimator(n_components=3, random_state=0, max_iter=500, **priors) for _ in range(2))
+    for model, rows in ((narrow, X), (wide, X.astype(np.float64))):
+        if way == "fit_batches":
+            model.fit_batches([(rows[:100], weights[:100]), (rows[100:], weights[100:])])
+        elif way == "score":
+            model.fit(rows)
+        else:
+            getattr(model, way)(rows, sample_weight=weights)
+    assert narrow.means_.dtype == np.float32
+    np.testing.assert_allclose(narrow.means_, wide.means_, rtol=1e-4, atol=0.1)
+    np.testing.assert_allclose(narrow.covariances_, wide.covariances_, rtol=1e-3, atol=1.0)
+    scores = narrow.score(X, sample_weight=weights), wide.score(X, sample_weight=weights)
+    assert scores[0] == pytest.approx(scores[1], rel=1e-4)
+
+
+def test_weights_that_a_posterior_of_float32_cannot_hold():
+    X = blobs().astype(np.float32)
+    weights = np.full(len(X), 1e38)
+    with pytest.raises(ValueError, match=r"weight_concentration_ exceeds.*float32: rescale.*sample_weight.*float64"):
+        BayesianGaussianMixture(n_components=2, random_state=0).fit(X, sample_weight=weights)
+
+
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
 @both_estimators
 def test_unit_weights_change_nothing(estimator, init_params):

@@ -290,7 +290,12 @@ class BatchPasses:
         screen: Screen | Cells | None = None,
     ) -> SufficientStatistics:
         """As `DataPasses.em_step`, of all rows."""
-        return self._merged(lambda passes: passes.em_step(parameters, centers, with_entropy, screen))
+
+        def em_step(passes: DataPasses) -> SufficientStatistics:
+            fits = passes.X.dtype == self.dtype  # not if weights have made rows float64
+            return passes.em_step(parameters, centers, with_entropy, screen if fits else None)
+
+        return self._merged(em_step)
 
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
         """Statistics about ``centers`` where every row belongs to every component."""

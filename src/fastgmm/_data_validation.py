@@ -138,7 +138,9 @@ def check_sample_weight(
 
 
 def check_some_weight(total: float) -> None:
-    """Some row counts."""
+    """Some row counts, and all together not for more than can be said."""
+    if not math.isfinite(total):
+        raise ValueError("The sum of sample_weight overflows: divide all weights by their maximum.")
     if total == 0.0:
         raise ValueError(
             "All entries of sample_weight are zero, or X is empty, so no row is left: give some row a positive weight."

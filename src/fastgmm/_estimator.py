@@ -242,6 +242,7 @@ class MixtureEstimator(BaseEstimator):
         meter = BatchMeter(callback, self.verbose)
         survey = Survey(checked, start_rows, random_state, meter)
         check_n_rows(survey.n_rows, self.n_components)
+        check_some_weight(survey.total_weight)
         passes = BatchPasses(
             checked,
             survey,
@@ -697,8 +698,8 @@ def _as_fitted(name: str, value, dtype):
     value = value.astype(dtype, copy=False)
     if not np.isfinite(value).all():
         raise OutOfRangeError(
-            f"{name} exceeds the range of {np.dtype(dtype).name}: rescale the features to comparable, moderate "
-            "ranges, or pass float64 data."
+            f"{name} exceeds the range of {np.dtype(dtype).name}: rescale the features, and sample_weight if it is "
+            "given, to comparable, moderate ranges, or pass float64 data."
         )
     return value
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastgmm._passes import KMeansPasses, SeedingPasses, column_means, column_variances
+from fastgmm._passes import KMeansPasses, SeedingPasses, column_means, column_variances, in_kernel_unit
 from fastgmm._warnings import warn
 
 _MAX_ITER = 300
@@ -46,7 +46,12 @@ def kmeans_plusplus_indices(
     """
     if shift is None:
         shift = np.zeros(X.shape[1], dtype=X.dtype)
-    return _seeds(KMeansPasses(X, shift, n_clusters, sample_weight, n_threads), n_clusters, random_state)
+    return _seeds(_passes(X, shift, n_clusters, sample_weight, n_threads), n_clusters, random_state)
+
+
+def _passes(X, shift, n_clusters: int, sample_weight: np.ndarray | None, n_threads: int) -> KMeansPasses:
+    """Of weights only the ratios count."""
+    return KMeansPasses(X, shift, n_clusters, in_kernel_unit(sample_weight, X.dtype)[0], n_threads)
 
 
 def _seeds(passes: KMeansPasses, n_clusters: int, random_state: np.random.RandomState) -> np.ndarray:
@@ -101,7 +106,7 @@ def kmeans_labels(
     # In float32 the digits of the shift show in the distances, so it must be the very mean that scikit-learn subtracts.
     shift = X.mean(axis=0) if X.dtype == np.float32 else means
 
-    passes = KMeansPasses(X, shift, n_clusters, sample_weight, n_threads)
+    passes = _passes(X, shift, n_clusters, sample_weight, n_threads)
     seeds = _seeds(passes, n_clusters, random_state)
     labels, sums, counts = lloyd(passes, X[seeds] - shift, tol)
     occupied = counts > 0
@@ -139,7 +144,7 @@ def refined_labels(
     labels, means : as of `kmeans_labels`
     """
     shift = centers.mean(axis=0).astype(X.dtype)  # keeps the digits of float32 where the data lie far from the origin
-    passes = KMeansPasses(X, shift, len(centers), sample_weight, n_threads)
+    passes = _passes(X, shift, len(centers), sample_weight, n_threads)
     labels, sums, counts = lloyd(passes, (centers - shift).astype(X.dtype), 0.0, max_iter)
     return labels, _means(sums, counts, shift)
 

@@ -26,6 +26,7 @@ BLOCK_ROWS = _kernels.active.BLOCK
 _CHUNK_FLOPS = 5e9  # of one thread: about half a second with the plainest variant
 _THREAD_FLOPS = 2e6  # what makes waking one more thread worth it: some 50 us of work
 _SCORE_ROWS = 2**16  # log-densities held at a time when only their sum is wanted
+_LEAST_WEIGHT = 2.0**-60  # of the largest, next to which products of float32 are far from underflow
 
 
 class _Walk:
@@ -61,7 +62,7 @@ class DataPasses:
     Parameters
     ----------
     X : ndarray or memmap of shape (n_samples, n_features), float32 or float64, C-contiguous
-        Read in place, never copied.
+        Read in place, never copied, but for float32 rows whose weights are not of comparable size: float64 holds them.
     sample_weight : ndarray of shape (n_samples,), float64, or None
     n_components : int
     covariance_type : str
@@ -71,6 +72,9 @@ class DataPasses:
     def __init__(self, X, sample_weight, n_components: int, covariance_type: str, n_threads: int | None):
         self.X = np.asarray(X)
         self.dtype = self.X.dtype
+        if _differ_too_much(sample_weight, self.dtype):
+            self.X = self.X.astype(np.float64)
+        self._weights, self._weight_unit = in_kernel_unit(sample_weight, self.X.dtype)
         self.n_features = self.X.shape[1]
         self.sample_weight = sample_weight
         self.total_weight = total_weight(X, sample_weight)
@@ -109,7 +113,7 @@ class DataPasses:
 
         With a ``screen``, of the same parameters, pairs of row and component are skipped that cannot matter."""
         means, factors, log_const = self._kernel_parameters(parameters)
-        centers = means if centers is None else self._as_data(centers)
+        centers = self._as_data(parameters.means if centers is None else centers)
         statistics = self._zeros(centers)
         scatter = _as_3d(statistics.scatter)
         em_pass: Callable[..., tuple[float, float]] = _kernels.active.em_pass
@@ -119,19 +123,19 @@ class DataPasses:
             further = (*screen.arguments(), *self._screen_workspaces(screen), self.counts)
         for rows in self._walk.slices():
             log_likelihood, entropy = em_pass(
-                self.X[rows], _part(self.sample_weight, rows), means, centers, factors, log_const, statistics.nk,
+                self.X[rows], _part(self._weights, rows), means, centers, factors, log_const, statistics.nk,
                 statistics.sum_x, scatter, with_entropy, self._walk.workspace, self._walk.sums, self.n_threads,
                 *further,
             )  # fmt: skip
             statistics.log_likelihood += log_likelihood
             statistics.entropy += entropy
-        return statistics
+        return self._of_all_weights(statistics)
 
     def _screen_workspaces(self, screen: Screen | Cells) -> tuple[np.ndarray, ...]:
         """Kept for the next pass: to get so much memory anew each time would cost some percent."""
         if screen.workspace_shape() != self._screen_shape:
             self._screen_shape = screen.workspace_shape()
-            self._workspaces = screen.workspaces(self.dtype, self.n_threads)
+            self._workspaces = screen.workspaces(self.X.dtype, self.n_threads)
         return self._workspaces
 
     def statistics_from_labels(self, labels: np.ndarray, centers: np.ndarray) -> SufficientStatistics:
@@ -227,30 +231,57 @@ class DataPasses:
 
     def _kernel_parameters(self, parameters: Components) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means, factors and log-normalizers as the kernels take them."""
-        return kernel_parameters(parameters, self.covariance_type, self.dtype)
+        return kernel_parameters(parameters, self.covariance_type, self.X.dtype)
 
     def _given_statistics(self, blocks, centers) -> SufficientStatistics:
         centers = self._as_data(centers)
         statistics = self._zeros(centers)
         for rows, labels, resp in blocks:
             _kernels.active.statistics_pass(
-                self.X[rows], _part(self.sample_weight, rows), labels, resp, centers, statistics.nk, statistics.sum_x,
+                self.X[rows], _part(self._weights, rows), labels, resp, centers, statistics.nk, statistics.sum_x,
                 _as_3d(statistics.scatter), self._walk.workspace, self._walk.sums, self.n_threads,
             )  # fmt: skip
-        return statistics
+        return self._of_all_weights(statistics)
 
     def _zeros(self, centers) -> SufficientStatistics:
-        statistics = SufficientStatistics.zeros(centers.astype(np.float64), self._type.scatter_shape(*centers.shape))
+        return SufficientStatistics.zeros(centers.astype(np.float64), self._type.scatter_shape(*centers.shape))
+
+    def _of_all_weights(self, statistics: SufficientStatistics) -> SufficientStatistics:
+        """What kernels have found, in the unit of the weights that were given."""
+        if self._weight_unit != 1.0:
+            statistics.scale(self._weight_unit)
         statistics.total_weight = self.total_weight
         return statistics
 
-    def _as_data(self, array) -> np.ndarray:
-        return np.ascontiguousarray(array, self.X.dtype)
+    def _as_data(self, centers) -> np.ndarray:
+        """Centers as kernels take them, rounded as the data are, so that all batches have the same."""
+        return np.ascontiguousarray(np.asarray(centers, self.dtype), self.X.dtype)
 
 
 def total_weight(rows: np.ndarray, sample_weight: np.ndarray | None) -> float:
     """Sum of the weights; the number of rows when there are none."""
     return float(len(rows) if sample_weight is None else sample_weight.sum())
+
+
+def _differ_too_much(sample_weight: np.ndarray | None, dtype) -> bool:
+    """Whether products of such weights would be lost beside rows of this dtype; those that are 0 do not count."""
+    if sample_weight is None or dtype != np.float32:
+        return False
+    largest = sample_weight.max()
+    return bool(sample_weight.min(where=sample_weight > 0.0, initial=largest) < _LEAST_WEIGHT * largest)
+
+
+def in_kernel_unit(sample_weight: np.ndarray | None, dtype) -> tuple[np.ndarray | None, float]:
+    """Weights as kernels can take them, and the unit that they were divided by.
+
+    Kernels multiply by weights in the dtype of the rows, and float32 has neither 1e39 nor 1e-46. The unit is a power of
+    four, so that it changes no bit of a product or of a root.
+    """
+    if sample_weight is None or dtype != np.float32:
+        return sample_weight, 1.0
+    _, exponent = math.frexp(sample_weight.max())
+    unit = math.ldexp(1.0, min(exponent // 2 * 2, 1022))
+    return (sample_weight if unit == 1.0 else sample_weight / unit), unit
 
 
 def _part(array: np.ndarray | None, rows: slice) -> np.ndarray | None:

@@ -64,7 +64,10 @@ def counted_rows(seen: float, half_life: float | None) -> float:
 
 def effective_rows(sample_weight: np.ndarray | None, n_rows: int) -> float:
     """Kish's effective number of rows."""
-    return float(n_rows if sample_weight is None else sample_weight.sum() ** 2 / (sample_weight @ sample_weight))
+    if sample_weight is None:
+        return float(n_rows)
+    shares = sample_weight / sample_weight.max()  # squares of weights may overflow
+    return float(shares.sum() ** 2 / (shares @ shares))
 
 
 def take_step(updates: Updates, parameters, before: Stream | None, step: float, n_effective: float, n_counted: float):

@@ -110,6 +110,7 @@ class _OnChunks(MixtureEstimator):
                 chunks.persist()
             survey = ChunkSurvey(chunks)
             check_n_rows(survey.n_rows, self.n_components)
+            check_some_weight(survey.total_weight)
             if not persisted and self.persist == "auto" and chunks.fit_in_memory(survey.n_all_rows):
                 persisted = True  # what was not known before
                 chunks.persist()
