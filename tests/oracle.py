@@ -5,7 +5,7 @@ no blocks, threads, square roots of responsibilities or updating formulas; momen
 belong to; and all arithmetic is in `numpy.longdouble`, whose 64-bit mantissa on x86-64 has 2000 times the resolution of
 float64. `test_kernels` checks it against `scipy.stats` and against 50 digits of mpmath. It shares no code with fastgmm.
 
-The one liberty is scikit-learn's: ten units of rounding are added to each component's mass.
+The one liberty is scikit-learn's: ten units of rounding are added to each component's mass, here in the weights only.
 
 The variational mixture (section 10.2) is written out likewise, and its bound as the full sum of expectations, of which
 none is left out for cancelling another. Digamma and gamma functions, of as many numbers as there are components, come
@@ -157,7 +157,6 @@ def moments(X, sample_weight, resp, covariance_type, reg_covar, dtype=np.float64
     floor = 10 * LONG(np.finfo(dtype).eps)
     X = np.asarray(X, LONG)
     nk, sum_x, _ = statistics(X, sample_weight, resp, np.zeros((resp.shape[1], X.shape[1])), "diag")
-    nk = nk + floor
     means = sum_x / nk[:, np.newaxis]
     _, _, scatter = statistics(X, sample_weight, resp, means, covariance_type)
     unit = np.eye(X.shape[1], dtype=LONG)
@@ -167,7 +166,7 @@ def moments(X, sample_weight, resp, covariance_type, reg_covar, dtype=np.float64
         "diag": lambda: scatter / nk[:, np.newaxis] + reg_covar,
         "spherical": lambda: (scatter / nk[:, np.newaxis]).mean(axis=1) + reg_covar,
     }[covariance_type]()
-    return nk, means, covariances
+    return nk + floor, means, covariances
 
 
 def m_step(X, sample_weight, resp, covariance_type, reg_covar, dtype=np.float64):

@@ -1,12 +1,14 @@
 """The M step and the algebra of each covariance type against textbook formulas."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
 from fastgmm._covariance import COVARIANCE_TYPES, estimate_moments, is_accurate
-from fastgmm._covariance import m_step as m_step_from_moments
 from fastgmm._statistics import SufficientStatistics
+from fastgmm._updates import MaximumLikelihood
 
 TYPES = list(COVARIANCE_TYPES)
 N_COMPONENTS, N_FEATURES = 3, 4
@@ -47,7 +49,8 @@ def textbook_covariances(X, resp, covariance_type):
 
 
 def m_step(statistics, covariance_type, reg_covar):
-    return m_step_from_moments(estimate_moments(statistics, covariance_type, reg_covar), covariance_type)
+    updates = MaximumLikelihood(SimpleNamespace(covariance_type=covariance_type, dtype=np.float64), reg_covar)
+    return updates.m_step(updates.moments(statistics))
 
 
 def as_matrices(covariances, covariance_type):

@@ -22,7 +22,7 @@ LAYERS = (
     ("mixture", "bayesian", "_marginals"),
     ("_estimator", "_variational", "_dask"),
     ("_checkpoint", "_stream", "_sampling"),
-    ("_acceleration", "_batches", "_fitted"),
+    ("_acceleration", "_batches", "_fitted", "_notices"),
     ("_validation", "_initialization"),
     ("_data_validation",),
     ("_number_validation",),

@@ -243,9 +243,9 @@ def _memory_contents(memory: Memory) -> dict[str, Any]:
 
 
 def _arrays(parameters, prefix: str) -> dict[str, Any]:
-    """The fields of parameters that are arrays."""
-    values = {field.name: getattr(parameters, field.name) for field in dataclasses.fields(parameters)}
-    return {f"{prefix}p_{name}": value for name, value in values.items() if isinstance(value, np.ndarray | np.generic)}
+    """The fields of parameters that are numbers; which components have rows is left to the next iteration."""
+    values = {field.name: np.asarray(getattr(parameters, field.name)) for field in dataclasses.fields(parameters)}
+    return {f"{prefix}p_{name}": value for name, value in values.items() if value.dtype == np.float64}
 
 
 def _generator(text: str, like: np.random.RandomState) -> np.random.RandomState:

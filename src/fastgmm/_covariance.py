@@ -8,8 +8,12 @@ M step (Bishop 2006, eqs. 9.24-9.27) from sums about a center :math:`c_k`, with 
     \mu_k &= c_k + s_k / n_k \\
     n_k \Sigma_k &= S_k - s_k \delta_k^T - \delta_k s_k^T + n_k \delta_k \delta_k^T
 
-where, as in scikit-learn, the divisor :math:`n_k` is enlarged by ten units of rounding, so that a component which lost
-all its rows keeps finite parameters.
+A component has no rows if :math:`n_k` is at most ten units of rounding. It keeps the mean and the covariance that it
+had, so that nothing depends on where the origin of the coordinates is. In the weights ten units of rounding are added
+to each mass, as in scikit-learn: rows that return find the component again.
+
+A variance counts as 0 if it is no greater than the rounding of what it is computed from: of the values, which are known
+to a unit of rounding, and of the squared differences from the center, where the mean has moved far from it.
 
 The precision is kept as its upper-triangular factor :math:`U_k` with :math:`\Sigma_k^{-1} = U_k U_k^T`, that is
 :math:`U_k = L_k^{-T}` for the Cholesky factor :math:`\Sigma_k = L_k L_k^T`. Triangular inversion, unlike an LU-based
@@ -30,6 +34,9 @@ from fastgmm._statistics import SufficientStatistics
 
 # A squared move of the mean that exceeds the variance by more than this factor costs too many digits of the scatter.
 _MAX_SQUARED_SHIFT = {np.dtype(np.float64): 1e3, np.dtype(np.float32): 10.0}
+
+# Units of rounding in a difference of sums of squares, of terms as large as the squared move of the mean.
+_SQUARES_ROUNDING = 8.0
 
 # A share of the variance of all rows that is no more than rounding.
 _NOTHING = 1e-12
@@ -73,12 +80,15 @@ class MixtureParameters:
         Shape (K, d, d) for 'full', (d, d) for 'tied', (K, d) for 'diag' and (K,) for 'spherical'.
     precisions_cholesky : ndarray
         Upper-triangular factors (inverse standard deviations for 'diag' and 'spherical'), shaped like `covariances`.
+    has_rows : ndarray of bool of shape (n_components,), or None
+        Which components had rows when the parameters were estimated; None if they were not estimated from rows.
     """
 
     weights: np.ndarray
     means: np.ndarray
     covariances: np.ndarray
     precisions_cholesky: np.ndarray
+    has_rows: np.ndarray | None = None
 
     def log_weights(self) -> np.ndarray:
         """Shape (n_components,)."""
@@ -95,13 +105,15 @@ class MixtureParameters:
 class Moments(NamedTuple):
     """What statistics say of each component: its mass, not normalized, its mean and its covariance.
 
-    `shifts` is how much of the mean squares about the statistics' centers is due to the means' distance from these.
+    `nk` is enlarged by ten units of rounding; `has_rows` says where it was more than that before. `shifts` is how much
+    of the mean squares about the statistics' centers is due to the means' distance from these.
     """
 
     nk: np.ndarray
     means: np.ndarray
     covariances: np.ndarray
     shifts: np.ndarray
+    has_rows: np.ndarray
 
 
 class CovarianceType(Protocol):
@@ -125,15 +137,20 @@ class CovarianceType(Protocol):
         """The factors as the kernels read them: (K or 1, d, d) for structure 'full', (K, d) for 'diag'."""
 
     def covariances(
-        self, statistics: SufficientStatistics, delta: np.ndarray, nk: np.ndarray, reg_covar: float
+        self, statistics: SufficientStatistics, delta: np.ndarray, nk: np.ndarray, reg_covar: float, noise: np.ndarray
     ) -> np.ndarray:
-        """Covariances about the moved means `centers + delta`, for the divisors `nk`."""
+        """Covariances about the moved means `centers + delta`, for the divisors `nk`.
+
+        Variances of features that are not greater than `noise`, shape (K, d), count as 0."""
 
     def scatter(self, sums: np.ndarray, nk: np.ndarray, reg_covar: float, n_features: int) -> np.ndarray:
         """The way back: scatter about the means, from `masses` times covariances that `reg_covar` was added to."""
 
-    def shifts(self, statistics: SufficientStatistics, delta: np.ndarray, nk: np.ndarray) -> np.ndarray:
-        """The part of the mean squares about the centers that is due to the move of the mean, as `variances` are."""
+    def keep(self, covariances: np.ndarray, before: np.ndarray, components: np.ndarray) -> None:
+        """Give the components of a mask the covariances that they had before, in place."""
+
+    def averaged(self, squares: np.ndarray, nk: np.ndarray) -> np.ndarray:
+        """Squares for each component and feature, shape (K, d), averaged as `variances` are."""
 
     def variances(self, covariances: np.ndarray) -> np.ndarray:
         """Diagonals of the covariances."""
@@ -247,6 +264,13 @@ def _add_to_diagonals(matrices: np.ndarray, value: float | np.ndarray) -> None:
     diagonals += np.asarray(value)[..., np.newaxis]
 
 
+def _clear_noise(matrices: np.ndarray, noise: np.ndarray) -> None:
+    """Set rows and columns of a stack of covariances to 0, in place, whose variances are not greater than `noise`."""
+    is_noise = matrices.diagonal(axis1=1, axis2=2) <= noise
+    if is_noise.any():
+        matrices[is_noise[:, :, np.newaxis] | is_noise[:, np.newaxis]] = 0.0
+
+
 def _are_positive_definite(matrices: np.ndarray, floor: float) -> bool:
     """Whether all eigenvalues of a stack of matrices are greater than `floor`."""
     reduced = matrices.copy()
@@ -291,9 +315,10 @@ class _Full:
     def kernel_precisions_cholesky(self, precisions_cholesky, n_features):
         return precisions_cholesky
 
-    def covariances(self, statistics, delta, nk, reg_covar):
+    def covariances(self, statistics, delta, nk, reg_covar, noise):
         covariances = statistics.scatter_about(delta)
         covariances /= nk[:, np.newaxis, np.newaxis]
+        _clear_noise(covariances, noise)
         _add_to_diagonals(covariances, reg_covar)
         return covariances
 
@@ -302,8 +327,11 @@ class _Full:
         _add_to_diagonals(scatter, -reg_covar * nk)
         return scatter
 
-    def shifts(self, statistics, delta, nk):
-        return (statistics.nk / nk)[:, np.newaxis] * (delta * delta)
+    def keep(self, covariances, before, components):
+        covariances[components] = before[components]
+
+    def averaged(self, squares, nk):
+        return squares
 
     def variances(self, covariances):
         return covariances.diagonal(axis1=1, axis2=2)
@@ -378,19 +406,23 @@ class _Tied:
     def kernel_precisions_cholesky(self, precisions_cholesky, n_features):
         return precisions_cholesky[np.newaxis]
 
-    def covariances(self, statistics, delta, nk, reg_covar):
-        covariance = statistics.scatter_about(delta)[0]
+    def covariances(self, statistics, delta, nk, reg_covar, noise):
+        covariance = statistics.scatter_about(delta)
         covariance /= nk.sum()
+        _clear_noise(covariance, self.averaged(noise, nk)[np.newaxis])
         _add_to_diagonals(covariance, reg_covar)
-        return covariance
+        return covariance[0]
 
     def scatter(self, sums, nk, reg_covar, n_features):
         scatter = len(nk) * sums[np.newaxis]
         _add_to_diagonals(scatter, -reg_covar * nk.sum())
         return scatter
 
-    def shifts(self, statistics, delta, nk):
-        return statistics.nk @ (delta * delta) / nk.sum()
+    def keep(self, covariances, before, components):
+        pass  # the covariance is that of all rows
+
+    def averaged(self, squares, nk):
+        return nk @ squares / nk.sum()
 
     def variances(self, covariances):
         return np.diagonal(covariances)
@@ -462,14 +494,18 @@ class _Diag:
     def kernel_precisions_cholesky(self, precisions_cholesky, n_features):
         return precisions_cholesky
 
-    def covariances(self, statistics, delta, nk, reg_covar):
-        return statistics.scatter_about(delta) / nk[:, np.newaxis] + reg_covar
+    def covariances(self, statistics, delta, nk, reg_covar, noise):
+        variances = statistics.scatter_about(delta) / nk[:, np.newaxis]
+        return np.where(variances <= noise, 0.0, variances) + reg_covar
 
     def scatter(self, sums, nk, reg_covar, n_features):
         return sums - reg_covar * nk[:, np.newaxis]
 
-    def shifts(self, statistics, delta, nk):
-        return (statistics.nk / nk)[:, np.newaxis] * (delta * delta)
+    def keep(self, covariances, before, components):
+        covariances[components] = before[components]
+
+    def averaged(self, squares, nk):
+        return squares
 
     def variances(self, covariances):
         return covariances
@@ -541,14 +577,14 @@ class _Spherical(_Diag):
     def kernel_precisions_cholesky(self, precisions_cholesky, n_features):
         return np.repeat(precisions_cholesky[:, np.newaxis], n_features, axis=1)
 
-    def covariances(self, statistics, delta, nk, reg_covar):
-        return super().covariances(statistics, delta, nk, reg_covar).mean(axis=1)
+    def covariances(self, statistics, delta, nk, reg_covar, noise):
+        return super().covariances(statistics, delta, nk, 0.0, noise).mean(axis=1) + reg_covar
 
     def scatter(self, sums, nk, reg_covar, n_features):
         return super().scatter(np.repeat(sums[:, np.newaxis], n_features, axis=1), nk, reg_covar, n_features)
 
-    def shifts(self, statistics, delta, nk):
-        return super().shifts(statistics, delta, nk).mean(axis=1)
+    def averaged(self, squares, nk):
+        return squares.mean(axis=1)
 
     def per_covariance(self, values):
         return values
@@ -584,7 +620,12 @@ COVARIANCE_TYPES: dict[str, CovarianceType] = {
 
 
 def estimate_moments(
-    statistics: SufficientStatistics, covariance_type: str, reg_covar: float, dtype=np.float64
+    statistics: SufficientStatistics,
+    covariance_type: str,
+    reg_covar: float,
+    dtype=np.float64,
+    means: np.ndarray | None = None,
+    covariances_before: np.ndarray | None = None,
 ) -> Moments:
     """Masses, means and covariances of all components.
 
@@ -595,26 +636,55 @@ def estimate_moments(
     reg_covar : float
         Added to the diagonals of the covariances.
     dtype : dtype, default=np.float64
-        The type of the data: ten of its units of rounding are added to each mass.
+        The type of the data, which says what rounding is.
+    means : ndarray of shape (n_components, n_features), default=None
+        Take the covariances about these means. None: about the means of the rows.
+    covariances_before : ndarray, default=None
+        What components without rows keep; their means are the centers of the statistics. None: they get `reg_covar`.
 
     Returns
     -------
     Moments
-        With `nk` enlarged.
     """
     covariance = COVARIANCE_TYPES[covariance_type]
-    floor = 10.0 * float(np.finfo(dtype).eps)
-    nk = statistics.nk + floor
-    # (nk c + s) / nk' - c, written without the large terms
-    delta = (statistics.sum_x - floor * statistics.centers) / nk[:, np.newaxis]
-    covariances = covariance.covariances(statistics, delta, nk, reg_covar)
-    return Moments(nk, statistics.centers + delta, covariances, covariance.shifts(statistics, delta, nk))
+    nk, centers = statistics.nk, statistics.centers
+    floor = least_mass(dtype)
+    has_rows = nk > floor
+    everywhere = has_rows.all()
+    divisors = nk if everywhere else np.where(has_rows, nk, 1.0)
+    if means is None:
+        delta = statistics.sum_x / divisors[:, np.newaxis]
+        if not everywhere:
+            delta[~has_rows] = 0.0
+        means = centers + delta
+    else:
+        delta = means - centers
+    noise = variance_noise(means, delta, dtype)
+    covariances = covariance.covariances(statistics, delta, divisors, reg_covar, noise)
+    if not everywhere and covariances_before is not None:
+        covariance.keep(covariances, covariances_before, ~has_rows)
+    return Moments(nk + floor, means, covariances, covariance.averaged(delta * delta, divisors), has_rows)
 
 
-def m_step(moments: Moments, covariance_type: str) -> MixtureParameters:
-    """Parameters of maximum likelihood for the given moments; IllDefinedCovarianceError if there is one."""
-    factors = COVARIANCE_TYPES[covariance_type].precisions_cholesky(moments.covariances)
-    return MixtureParameters(moments.nk / moments.nk.sum(), moments.means, moments.covariances, factors)
+def least_mass(dtype) -> float:
+    """The mass up to which a component has no rows: what is left of one row in rounding."""
+    return 10.0 * float(np.finfo(dtype).eps)
+
+
+def variance_noise(means: np.ndarray, delta: np.ndarray, dtype) -> np.ndarray:
+    """The variance that rounding gives to a feature that has none, shape (n_components, n_features).
+
+    Parameters
+    ----------
+    means : ndarray of shape (n_components, n_features)
+    delta : ndarray of shape (n_components, n_features)
+        How far they are from the centers of the sums.
+    dtype : dtype
+        Of the data, and of their differences from the centers.
+    """
+    eps = float(np.finfo(dtype).eps)
+    noise = np.square(eps * means) + _SQUARES_ROUNDING * eps * np.square(delta)
+    return np.minimum(noise, np.finfo(np.float64).max)  # an infinite variance is an error, not noise
 
 
 def is_accurate(moments: Moments, covariances: np.ndarray, covariance_type: str, dtype=np.float64) -> bool:

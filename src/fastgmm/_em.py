@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from time import perf_counter
 from typing import Any, Generic, Protocol, TypeVar
+
+from fastgmm._errors import FitError
 
 P = TypeVar("P")
 
@@ -51,12 +53,13 @@ class Accelerator(Protocol[P]):
 
 @dataclass(frozen=True, slots=True)
 class EMResult(Generic[P]):
-    """The best run. `lower_bound` is -inf if no iteration was asked for."""
+    """The best run. `lower_bound` is -inf if no iteration was asked for; `failures` are those of other runs."""
 
     parameters: P
     lower_bound: float
     lower_bounds: list[float]
     converged: bool
+    failures: tuple[FitError, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,10 @@ class Progress:
             line += f" time lapse {perf_counter() - self._run_began:.5f}s\t lower bound {lower_bound:.5f}."
         print(line)
 
+    def fail(self, error: FitError) -> None:
+        if self.verbose:
+            print(f"Initialization failed. {error}")
+
 
 def run_em(
     start: Callable[[], P],
@@ -137,7 +144,7 @@ def run_em(
     resume: LoopState[P] | None = None,
     save: Callable[[LoopState[P]], None] | None = None,
 ) -> EMResult[P]:
-    """Run EM from `n_init` starts and keep the run whose bound is highest.
+    """Run EM from `n_init` starts and keep the run whose bound is highest; FitError if none came to an end.
 
     Parameters
     ----------
@@ -162,18 +169,9 @@ def run_em(
         Is given a LoopState after each iteration.
     """
     best = None if resume is None else resume.best
+    failures: list[FitError] = []
     for run in range(0 if resume is None else resume.run, n_init):
         progress.begin(run)
-        memory = None
-        if resume is not None and run == resume.run:
-            parameters, bounds, memory = resume.parameters, list(resume.lower_bounds), resume.memory
-        else:
-            parameters, bounds = start(), []
-        if max_iter == 0:
-            best = EMResult(parameters, -math.inf, [], False)
-            continue
-        if accelerator is not None:
-            accelerator.begin(memory)
 
         def estimate(path: list[float]) -> float:
             if accelerator is not None:
@@ -185,16 +183,32 @@ def run_em(
                 memory = None if accelerator is None else accelerator.memory
                 save(LoopState(run, parameters, path[1:], best, memory))
 
-        path = [lower_bound, *bounds]
-        step = iterate if accelerator is None else accelerator.iterate
-        parameters, converged = _run(step, parameters, path, max_iter, tol, progress, estimate, note)
+        try:
+            memory = None
+            if resume is not None and run == resume.run:
+                parameters, bounds, memory = resume.parameters, list(resume.lower_bounds), resume.memory
+            else:
+                parameters, bounds = start(), []
+            if max_iter == 0:
+                best = EMResult(parameters, -math.inf, [], False)
+                continue
+            if accelerator is not None:
+                accelerator.begin(memory)
+            path = [lower_bound, *bounds]
+            step = iterate if accelerator is None else accelerator.iterate
+            parameters, converged = _run(step, parameters, path, max_iter, tol, progress, estimate, note)
+        except FitError as error:
+            progress.fail(error)
+            failures.append(error)
+            continue
         found = parameters if accelerator is None else accelerator.found
         result = EMResult(found, path[-1], path[1:], converged)
         progress.end(result.lower_bound, result.converged)
         if best is None or result.lower_bound > best.lower_bound:
             best = result
-    assert best is not None  # n_init >= 1
-    return best
+    if best is None:
+        raise failures[0]
+    return replace(best, failures=tuple(failures))
 
 
 def _run(iterate, parameters, path, max_iter, tol, progress, estimate, note) -> tuple[Any, bool]:

@@ -10,13 +10,13 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import joblib
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -42,6 +42,7 @@ from fastgmm._data_validation import (
 from fastgmm._em import EMResult, Progress, run_em
 from fastgmm._errors import OutOfRangeError
 from fastgmm._initialization import find_start
+from fastgmm._notices import Findings
 from fastgmm._passes import DataPasses, total_weight
 from fastgmm._sampling import draw_rows
 from fastgmm._statistics import SufficientStatistics
@@ -58,7 +59,7 @@ from fastgmm._validation import (
     check_start_rows,
     check_statistics_fit,
 )
-from fastgmm._warnings import each_topic_once, warn
+from fastgmm._warnings import each_topic_once
 
 START_ROWS = 100_000  # on which the start is found, if there are more rows than memory may hold
 
@@ -130,9 +131,12 @@ class MixtureEstimator(BaseEstimator):
         Warns
         -----
         ConvergenceWarning
-            If the best run did not reach `tol` within `max_iter` iterations.
+            If the best run did not reach `tol` within `max_iter` iterations, if starts failed, or if a component has no
+            rows.
+        UserWarning
+            If `reg_covar` hides the variance of a feature.
         """
-        self._warn_unless_converged(self._fit(X, sample_weight)[1])
+        self._fit(X, sample_weight)[1].warn(self)
         return self
 
     def fit_predict(self, X, y=None, sample_weight=None):
@@ -156,8 +160,8 @@ class MixtureEstimator(BaseEstimator):
         labels : ndarray of shape (n_samples,)
             A label for each row, those of weight 0 included.
         """
-        X, result = self._fit(X, sample_weight)
-        self._warn_unless_converged(result)
+        X, findings = self._fit(X, sample_weight)
+        findings.warn(self)
         return self._for_rows(DataPasses.predict, X, (), np.int64, None)
 
     def fit_batches(self, batches, *, start_rows=START_ROWS, callback=None, checkpoint=None):
@@ -200,12 +204,15 @@ class MixtureEstimator(BaseEstimator):
         Warns
         -----
         ConvergenceWarning
-            If the best run did not reach `tol` within `max_iter` iterations.
+            If the best run did not reach `tol` within `max_iter` iterations, if starts failed, or if a component has no
+            rows.
+        UserWarning
+            If `reg_covar` hides the variance of a feature.
         """
-        self._warn_unless_converged(self._fit_batches(batches, start_rows, callback, checkpoint))
+        self._fit_batches(batches, start_rows, callback, checkpoint).warn(self)
         return self
 
-    def _fit(self, X, sample_weight) -> tuple[object, EMResult]:
+    def _fit(self, X, sample_weight) -> tuple[object, Findings]:
         """Fit and set the attributes; returned are all rows of X, validated unless they are read in blocks."""
         if is_read_in_blocks(X):
             sample_weight = check_weight_of_each_row(sample_weight, X)
@@ -230,7 +237,7 @@ class MixtureEstimator(BaseEstimator):
         if continues:
             check_covariance_type(self)
 
-    def _fit_batches(self, batches, start_rows=START_ROWS, callback=None, checkpoint=None) -> EMResult:
+    def _fit_batches(self, batches, start_rows=START_ROWS, callback=None, checkpoint=None) -> Findings:
         """Fit and set the attributes."""
         self._check_before_fit(self._continues)
         check_start_rows(start_rows, self.n_components)
@@ -254,7 +261,7 @@ class MixtureEstimator(BaseEstimator):
         )
         return self._fit_from_sample(passes, survey, reader, random_state, file)
 
-    def _fit_from_sample(self, passes, survey, reader, random_state, checkpoint: Checkpoint | None) -> EMResult:
+    def _fit_from_sample(self, passes, survey, reader, random_state, checkpoint: Checkpoint | None) -> Findings:
         """Fit to rows that are never here all at once, from a start that is found on the passes' sample of them.
 
         `survey` says what tells the rows from others, `reader` was told their features.
@@ -270,11 +277,11 @@ class MixtureEstimator(BaseEstimator):
 
         if checkpoint is not None:
             checkpoint.fingerprint = self._fingerprint(survey, passes.dtype)
-        result = self._fit_passes(passes, statistics, survey.total_weight, checkpoint)
+        findings = self._fit_passes(passes, statistics, survey.total_weight, checkpoint)
         self._take_features(reader)
         if checkpoint is not None:
             checkpoint.delete()
-        return result
+        return findings
 
     def _found_start(self, passes: DataPasses, random_state) -> SufficientStatistics:
         start = find_start(
@@ -288,7 +295,7 @@ class MixtureEstimator(BaseEstimator):
         statistics: Callable[[], SufficientStatistics],
         n_samples_seen: float,
         checkpoint: Checkpoint | None = None,
-    ) -> EMResult:
+    ) -> Findings:
         """EM over the rows of passes, from what `statistics` finds; sets the attributes."""
         continues = self._continues
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
@@ -302,7 +309,7 @@ class MixtureEstimator(BaseEstimator):
 
             def start() -> Mixture:
                 if continues:
-                    return self._fitted_parameters(passes.n_features, self.n_components)
+                    return updates.held(self._fitted_parameters(passes.n_features, self.n_components))
                 return updates.start(statistics)
 
             result = run_em(
@@ -315,8 +322,9 @@ class MixtureEstimator(BaseEstimator):
                 resume=resume,
                 save=None if checkpoint is None else checkpoint.save,
             )
+            findings = Findings.of_fit(result, updates)
             self._set_fitted(result, self._fitted_attributes(result.parameters, updates), passes.dtype, n_samples_seen)
-        return result
+        return findings
 
     def _loop_options(self, updates: Updates) -> dict[str, Any]:
         """How `run_em` is to go on, and when to stop."""
@@ -334,16 +342,6 @@ class MixtureEstimator(BaseEstimator):
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in _MAY_CHANGE}
         data = (survey.n_rows, survey.total_weight, survey.first_row, survey.column_sums, str(dtype))
         return joblib.hash((type(self).__name__, parameters, data))
-
-    def _warn_unless_converged(self, result: EMResult) -> None:
-        if not result.converged and self.max_iter > 0:
-            gain = "its last gain was" if self.stopping == "change" else "what it has still to gain was estimated"
-            warn(
-                "Best performing initialization did not converge. Try different init parameters, or increase max_iter, "
-                "tol, or check for degenerate data. "
-                f"At max_iter={self.max_iter} {gain} not below tol={self.tol}.",
-                ConvergenceWarning,
-            )
 
     def _passes_to_fit(self, rows: np.ndarray, weights: np.ndarray | None) -> DataPasses:
         if weights is not None and (unit := self._weight_unit(float(weights.max()))) != 1.0:
@@ -375,8 +373,9 @@ class MixtureEstimator(BaseEstimator):
         The first call finds a start and fits the batch as `fit` does, with `n_init`, `max_iter`, `tol` and `stopping`,
         but without `acceleration`; components with too few rows for a covariance of their own borrow from the others.
         Every further call, or one after `fit` or `fit_batches`, is one pass over its rows: the averages from which the
-        parameters follow move towards those of the batch, by a step that `step_decay` and `half_life` decide. `fit`
-        starts anew.
+        parameters follow move towards those of the batch, by a step that `step_decay` and `half_life` decide. A
+        component whose rows stay away keeps its mean and covariance, while its weight falls, and takes rows again when
+        they return. `fit` starts anew.
 
         Parameters
         ----------
@@ -430,18 +429,19 @@ class MixtureEstimator(BaseEstimator):
         with ignore_overflow, blas_beside_passes(passes.n_features), each_topic_once():
             updates = self._updates(passes) if is_first else self._further_updates(passes)
             if is_first:
-                parameters, stream = self._learn_first(updates, seen)
+                parameters, stream, findings = self._learn_first(updates, seen)
             else:
-                parameters, stream = self._learn_more(updates, seen, total_weight(rows, weights))
+                parameters, stream, findings = self._learn_more(updates, seen, total_weight(rows, weights))
             attributes = self._fitted_attributes(parameters, updates)
             bounds = [stream.log_density]
             self._set_fitted(EMResult(parameters, bounds[0], bounds, False), attributes, passes.dtype, seen)
         self.n_iter_ = stream.n_batches
         self._stream = stream
         self._take_features(reader)
+        findings.warn(self)
         return self
 
-    def _learn_first(self, updates: Updates, seen: float) -> tuple[Mixture, Stream]:
+    def _learn_first(self, updates: Updates, seen: float) -> tuple[Mixture, Stream, Findings]:
         """EM on the first batch."""
         random_state = check_random_state(self.random_state)
         passes = updates.passes
@@ -455,7 +455,7 @@ class MixtureEstimator(BaseEstimator):
             parameters, stream, bound = take_step(updates, learned[0], None, 1.0, n_effective, n_counted)
             return (parameters, stream), bound
 
-        return run_em(
+        result = run_em(
             start,
             iterate,
             n_init=self.n_init,
@@ -464,9 +464,13 @@ class MixtureEstimator(BaseEstimator):
             progress=Progress(self.verbose, self.verbose_interval),
             stopping=self.stopping,
             rounding=_ROUNDING[np.dtype(passes.dtype)],
-        ).parameters
+        )
+        parameters, stream = result.parameters
+        # The first batch need not converge: further ones go on from it.
+        findings = Findings.of_fit(replace(result, parameters=parameters, converged=True), updates)
+        return parameters, stream, findings
 
-    def _learn_more(self, updates: Updates, seen: float, weight: float) -> tuple[Mixture, Stream]:
+    def _learn_more(self, updates: Updates, seen: float, weight: float) -> tuple[Mixture, Stream, Findings]:
         """One step from the model so far."""
         passes = updates.passes
         parameters = self._fitted_parameters(passes.n_features, self.n_components)
@@ -479,7 +483,7 @@ class MixtureEstimator(BaseEstimator):
         n_effective = effective_rows(passes.sample_weight, len(passes.X))
         n_counted = counted_rows(seen, self.half_life)
         parameters, stream, _ = take_step(updates, parameters, before, step, n_effective, n_counted)
-        return parameters, stream
+        return parameters, stream, Findings.of_batch(updates, parameters, before.has_rows)
 
     # The fitted model ------------------------------------------------------------------------------------------------
 

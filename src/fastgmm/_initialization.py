@@ -18,7 +18,7 @@ from fastgmm._errors import FitError, PoorSampleError
 from fastgmm._kmeans import kmeans_labels, kmeans_plusplus_indices, refined_labels
 from fastgmm._passes import DataPasses, column_means
 from fastgmm._statistics import SufficientStatistics
-from fastgmm._updates import InitialValues, MaximumLikelihood
+from fastgmm._updates import MaximumLikelihood
 
 _BLOCK_ELEMENTS = 2**18
 
@@ -118,7 +118,7 @@ def _of_sample(passes: DataPasses, n_components, n_rows, random_state, reg_covar
         return _of_clusters(passes, *clusters, reg_covar)
     larger = _drawn(passes, n_components, n_rows_em, random_state)
     fitted = _fitted(larger, [centers for _, centers in found], reg_covar)
-    statistics, _ = _updates(passes, reg_covar).accurate_e_step(fitted.parameters)
+    statistics, _ = MaximumLikelihood(passes, reg_covar).accurate_e_step(fitted.parameters)
     shortfall = fitted.lower_bound - statistics.log_likelihood / statistics.total_weight
     if shortfall > _SAMPLE_SHORTFALL:
         raise PoorSampleError(f"All rows are {shortfall:g} less likely than the sample: it has none of those far out.")
@@ -152,7 +152,7 @@ def _fitted(sample: DataPasses, starts: list[np.ndarray], reg_covar: float) -> E
     """The best mixture that EM finds in a sample from the clusters around given centers.
 
     Only the best one goes on until EM converges."""
-    updates = _updates(sample, reg_covar)
+    updates = MaximumLikelihood(sample, reg_covar)
     clusters = (refined_labels(sample.X, centers, 0, sample.n_threads, sample.sample_weight) for centers in starts)
     run = partial(run_em, iterate=updates.iterate, max_iter=_SAMPLE_MAX_ITER, progress=Progress(0, 1))
     best = run(
@@ -161,10 +161,6 @@ def _fitted(sample: DataPasses, starts: list[np.ndarray], reg_covar: float) -> E
         tol=_SAMPLE_TRY_TOL,
     )
     return run(lambda: best.parameters, n_init=1, tol=_SAMPLE_TOL)
-
-
-def _updates(passes: DataPasses, reg_covar: float) -> MaximumLikelihood:
-    return MaximumLikelihood(passes, reg_covar, InitialValues(None, None, None))
 
 
 def _random(X, sample_weight, n_components, random_state, n_threads) -> Start:
@@ -223,11 +219,10 @@ def _single_rows(indices: np.ndarray) -> Start:
             statistics.scatter[0] = scatter[0] - (statistics.nk[:, np.newaxis] * centers).T @ centers
         elif covariance.structure == "diag":
             # scikit-learn's variances are E[x^2] - mu^2 in the dtype of X. For a single row what is left of them is the
-            # ten units of rounding in its divisor, next to reg_covar no trifle; elementwise arithmetic gives the same
-            # bits.
+            # ten units of rounding in its divisor, next to reg_covar no trifle.
             nk = statistics.nk.astype(rows.dtype)[:, np.newaxis]
             divisor = nk + 10 * np.finfo(rows.dtype).eps
-            statistics.scatter[:] = divisor * (nk * (rows * rows) / divisor - (nk * rows / divisor) ** 2)
+            statistics.scatter[:] = nk * (nk * (rows * rows) / divisor - (nk * rows / divisor) ** 2)
         return statistics
 
     return start

@@ -15,7 +15,7 @@ import numpy as np
 
 from fastgmm import _kernels
 from fastgmm._cells import Cells
-from fastgmm._covariance import COVARIANCE_TYPES, Components, kernel_parameters
+from fastgmm._covariance import COVARIANCE_TYPES, Components, kernel_parameters, variance_noise
 from fastgmm._memory import aligned_empty, aligned_zeros
 from fastgmm._skipping import Goal, Screen, Screening
 from fastgmm._statistics import SufficientStatistics
@@ -296,6 +296,8 @@ def _as_3d(array: np.ndarray) -> np.ndarray:
 class AllRows(Protocol):
     """Passes that can look at all rows as one component."""
 
+    dtype: np.dtype
+
     def of_one_component(self, covariance_type: str) -> AllRows: ...
 
     def first_row(self) -> np.ndarray: ...
@@ -318,7 +320,8 @@ def covariance_of_all(passes: AllRows, mean: np.ndarray, covariance_type: str) -
     """Unbiased (weighted) covariance of the rows as one component has it, float64; weights count rows."""
     statistics = passes.of_one_component(covariance_type).statistics_of_all(mean[np.newaxis])
     delta = statistics.sum_x / statistics.nk[0]
-    return COVARIANCE_TYPES[covariance_type].covariances(statistics, delta, statistics.nk - 1.0, 0.0)
+    noise = variance_noise(statistics.centers + delta, delta, passes.dtype)
+    return COVARIANCE_TYPES[covariance_type].covariances(statistics, delta, statistics.nk - 1.0, 0.0, noise)
 
 
 def column_means(X: np.ndarray, n_threads: int | None, sample_weight: np.ndarray | None = None) -> np.ndarray:

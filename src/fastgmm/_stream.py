@@ -43,12 +43,15 @@ class Stream:
     n_batches : int
     log_density : float
         Mean log-density of the rows of the last batch under the parameters before it.
+    has_rows : ndarray of bool of shape (n_components,), or None
+        Which components have rows that still count; None if no batch has come yet.
     """
 
     statistics: SufficientStatistics
     n_effective: float
     n_batches: int
     log_density: float
+    has_rows: np.ndarray | None = None
 
 
 def step_size(weight: float, seen: float, step_decay: float, half_life: float | None) -> float:
@@ -100,15 +103,16 @@ def take_step(updates: Updates, parameters, before: Stream | None, step: float, 
     # Maximum likelihood knows no number of rows but in rounding; priors do.
     n_rows = n_counted if updates.has_priors else n_effective
     total = _blended(batch, before, step, n_rows)
-    moments = updates.moments(total)
+    moments = updates.moments(total, parameters)
     if not updates.are_accurate(moments):
         total = _blended(updates.passes.em_step(parameters, moments.means, updates.with_entropy), before, step, n_rows)
-        moments = updates.moments(total)
-    parameters = updates.m_step(with_loans(moments, updates.covariance, n_effective))
+        moments = updates.moments(total, parameters)
+    lender = None if before is None or updates.has_priors else parameters.covariances
+    parameters = updates.m_step(with_loans(moments, updates.covariance, n_effective, lender))
     lower_bound = updates.lower_bound(total, parameters)
     total.scale(1.0 / n_rows)
     n_batches = 1 if before is None else before.n_batches + 1
-    return parameters, Stream(total, n_effective, n_batches, log_density), lower_bound
+    return parameters, Stream(total, n_effective, n_batches, log_density, moments.has_rows), lower_bound
 
 
 def _blended(batch: SufficientStatistics, before: Stream | None, step: float, n_rows: float) -> SufficientStatistics:
@@ -121,12 +125,15 @@ def _blended(batch: SufficientStatistics, before: Stream | None, step: float, n_
     return batch
 
 
-def with_loans(moments: Moments, covariance: CovarianceType, n_effective: float) -> Moments:
-    """Covariances of components that have too few rows for one of their own, eked out by rows of a typical one.
+def with_loans(
+    moments: Moments, covariance: CovarianceType, n_effective: float, before: np.ndarray | None = None
+) -> Moments:
+    """Covariances of components that have too few rows for one of their own, eked out by rows of another covariance.
 
     Without it a component that starts on a row or two would be a spike which no later row ever falls into. What is
-    lent is the mean covariance within components, itself eked out by the covariance of all rows. With more rows the
-    debt goes to zero.
+    lent is the component's covariance `before` the batch, so that one which loses its rows keeps its shape. Where there
+    is none it is the mean covariance within components, itself eked out by the covariance of all rows. With more rows
+    the debt goes to zero.
     """
     K, n_features = moments.means.shape
     needed = _ROWS_A_PARAMETER * (n_features + 1 if covariance.structure == "full" else 2)
@@ -136,12 +143,18 @@ def with_loans(moments: Moments, covariance: CovarianceType, n_effective: float)
     if not lent.any():
         return moments
     spread = covariance.spread(moments.covariances, K, n_features)
-    differences = moments.means - weights @ moments.means
+    if before is None:
+        lender = _typical_covariance(moments.means, weights, spread, needed / (n_effective + needed))
+    else:
+        lender = covariance.spread(before, K, n_features)
+    share = (lent / (rows + lent)).reshape(-1, *[1] * (spread.ndim - 1))
+    return moments._replace(covariances=covariance.from_spread(spread + share * (lender - spread), weights))
+
+
+def _typical_covariance(means: np.ndarray, weights: np.ndarray, spread: np.ndarray, share: float) -> np.ndarray:
+    """The mean covariance within components, and a share of that between them."""
+    differences = means - weights @ means
     within = np.tensordot(weights, spread, 1)
     if spread.ndim == 3:
-        between = (weights[:, np.newaxis] * differences).T @ differences
-    else:
-        between = weights @ (differences * differences)
-    typical = within + needed / (n_effective + needed) * between
-    share = (lent / (rows + lent)).reshape(-1, *[1] * (spread.ndim - 1))
-    return moments._replace(covariances=covariance.from_spread((1.0 - share) * spread + share * typical, weights))
+        return within + share * ((weights[:, np.newaxis] * differences).T @ differences)
+    return within + share * (weights @ (differences * differences))

@@ -21,9 +21,9 @@ from fastgmm._covariance import (
     Moments,
     estimate_moments,
     is_accurate,
-    m_step,
 )
 from fastgmm._errors import LostLikelihoodError
+from fastgmm._passes import mean_of_all
 from fastgmm._skipping import Screen, units_lost
 from fastgmm._statistics import SufficientStatistics
 
@@ -83,8 +83,31 @@ class Updates(ABC, Generic[P]):
     def assembled(self, masses: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> P:
         """Parameters with these masses, means and covariances; IllDefinedCovarianceError as in `m_step`."""
 
-    def moments(self, statistics: SufficientStatistics) -> Moments:
+    def without_rows(self, parameters: P) -> np.ndarray:
+        """Numbers of the components that have no rows, where that is worth a warning."""
+        return np.empty(0, np.intp)
+
+    def held(self, parameters: P) -> P:
+        """The same parameters, but for those that the user holds fixed."""
+        return parameters
+
+    def moments(self, statistics: SufficientStatistics, before: P | None = None) -> Moments:
+        """Moments of the rows, which were looked at under the parameters `before`; None for a start."""
         return estimate_moments(statistics, self.covariance_type, self.reg_covar, self.dtype)
+
+    def hidden_features(self, parameters: P) -> tuple[np.ndarray, np.ndarray]:
+        """Features whose variance over all rows is not 0 but less than half of `reg_covar`, and that variance.
+
+        There no two components can be told apart: their means lie within a standard deviation of each other. The rows
+        are looked at only if some component has little variance beside `reg_covar`.
+        """
+        if not self.covariance.variances(parameters.covariances).min() < 2.0 * self.reg_covar:
+            return np.empty(0, np.intp), np.empty(0)
+        passes = self.passes.of_one_component("diag")
+        about_mean = passes.statistics_of_all(mean_of_all(passes)[np.newaxis])
+        variances = estimate_moments(about_mean, "diag", 0.0, self.dtype).covariances[0]
+        hidden = np.flatnonzero((variances > 0.0) & (variances < 0.5 * self.reg_covar))
+        return hidden, variances[hidden]
 
     def are_accurate(self, moments: Moments) -> bool:
         return is_accurate(moments, moments.covariances, self.covariance_type, self.dtype)
@@ -109,11 +132,11 @@ class Updates(ABC, Generic[P]):
         for what was skipped not to matter."""
         screen = self.passes.screening.screen(parameters)
         statistics = self.e_step(parameters, screen)
-        moments = self.moments(statistics)
+        moments = self.moments(statistics, parameters)
         settled = self.passes.screening.settle(partial(self.units_lost, parameters, statistics, moments))
         if not self.are_accurate(moments) or (screen is not None and not settled):
             statistics = self.passes.em_step(parameters, centers=moments.means, with_entropy=self.with_entropy)
-            moments = self.moments(statistics)
+            moments = self.moments(statistics, parameters)
         return statistics, moments
 
     def e_step(self, parameters: P, screen: Screen | Cells | None = None) -> SufficientStatistics:
@@ -133,42 +156,59 @@ def _likelihood_lost(value: float) -> LostLikelihoodError:
 
 
 class InitialValues(NamedTuple):
-    """What the user gives to start from, validated; None where a start has to be found."""
+    """What the user gives, validated: None where a start has to be found; `fixed` names what no iteration changes."""
 
-    weights: np.ndarray | None
-    means: np.ndarray | None
-    precisions: np.ndarray | None
+    weights: np.ndarray | None = None
+    means: np.ndarray | None = None
+    precisions: np.ndarray | None = None
+    fixed: frozenset[str] = frozenset()
+
+
+_NOTHING_GIVEN = InitialValues()
 
 
 class MaximumLikelihood(Updates[MixtureParameters]):
     """The mixture without priors, Bishop 2006 eqs. 9.23-9.28.
 
+    The M step maximizes over what is not fixed. With fixed means the covariances are those about them; weights, means
+    and covariances otherwise do not enter each other's maxima, so that each iteration still raises the likelihood.
+
     Parameters
     ----------
     passes : DataPasses or BatchPasses
     reg_covar : float
-    given : InitialValues
+        Fixed covariances are not regularized.
+    given : InitialValues, default=InitialValues()
         Replace what the start finds.
     """
 
-    def __init__(self, passes, reg_covar: float, given: InitialValues):
-        super().__init__(passes, reg_covar)
+    def __init__(self, passes, reg_covar: float, given: InitialValues = _NOTHING_GIVEN):
+        self.covariances_are_fixed = "covariances" in given.fixed
+        super().__init__(passes, 0.0 if self.covariances_are_fixed else reg_covar)
         self.given = given
+        self._fixed_weights = given.weights if "weights" in given.fixed else None
+        self._fixed_means = given.means if "means" in given.fixed else None
+        if given.precisions is not None:
+            self._given_factors = self.covariance.precisions_cholesky_from_precisions(given.precisions)
+            self._given_covariances = self.covariance.covariances_from_cholesky(self._given_factors)
 
     def start(self, statistics: Callable[[], SufficientStatistics]) -> MixtureParameters:
         """If everything is given no statistics are asked for, and no random numbers drawn."""
-        weights, means, precisions = self.given
-        covariance = self.covariance
+        weights, means, precisions, _ = self.given
         if weights is None or means is None or precisions is None:
             found = self.moments(statistics())
             # Not normalized by their sum: where only some rows have responsibilities the weights do not add up to 1.
             weights = found.nk / self.passes.total_weight if weights is None else weights
             means = found.means if means is None else means
         if precisions is None:
-            factors = covariance.precisions_cholesky(found.covariances)
+            factors = self.covariance.precisions_cholesky(found.covariances)
             return MixtureParameters(weights, means, found.covariances, factors)
-        factors = covariance.precisions_cholesky_from_precisions(precisions)
-        return MixtureParameters(weights, means, covariance.covariances_from_cholesky(factors), factors)
+        return MixtureParameters(weights, means, self._given_covariances, self._given_factors)
+
+    def held(self, parameters: MixtureParameters) -> MixtureParameters:
+        if not self.given.fixed:
+            return parameters
+        return self._assembled(parameters.weights, parameters.means, parameters.covariances, parameters.has_rows)
 
     def shapes(self, n_components: int) -> dict[str, tuple[int, ...]]:
         n_features = self.passes.n_features
@@ -189,15 +229,31 @@ class MaximumLikelihood(Updates[MixtureParameters]):
         scatter = self.covariance.scatter(sums, nk, self.reg_covar, means.shape[1])
         return SufficientStatistics(means, nk, np.zeros(means.shape), scatter, 0.0, 0.0, 1.0)
 
+    def moments(self, statistics: SufficientStatistics, before: MixtureParameters | None = None) -> Moments:
+        means, kept = (None, None) if before is None else (self._fixed_means, before.covariances)
+        return estimate_moments(statistics, self.covariance_type, self.reg_covar, self.dtype, means, kept)
+
     def m_step(self, moments: Moments) -> MixtureParameters:
-        return m_step(moments, self.covariance_type)
+        return self._assembled(moments.nk / moments.nk.sum(), moments.means, moments.covariances, moments.has_rows)
+
+    def without_rows(self, parameters: MixtureParameters) -> np.ndarray:
+        has_rows = parameters.has_rows
+        return np.empty(0, np.intp) if has_rows is None else np.flatnonzero(~has_rows)
 
     def masses(self, parameters: MixtureParameters) -> np.ndarray:
         return np.maximum(parameters.weights, LEAST_MASS)
 
     def assembled(self, masses: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> MixtureParameters:
+        return self._assembled(masses / masses.sum(), means, covariances, None)
+
+    def _assembled(self, weights, means, covariances, has_rows) -> MixtureParameters:
+        """Parameters, with what is fixed in place of what is not to be."""
+        weights = weights if self._fixed_weights is None else self._fixed_weights
+        means = means if self._fixed_means is None else self._fixed_means
+        if self.covariances_are_fixed:
+            return MixtureParameters(weights, means, self._given_covariances, self._given_factors, has_rows)
         factors = self.covariance.precisions_cholesky(covariances)
-        return MixtureParameters(masses / masses.sum(), means, covariances, factors)
+        return MixtureParameters(weights, means, covariances, factors, has_rows)
 
     def lower_bound(self, statistics: SufficientStatistics, parameters: MixtureParameters) -> float:
         """Weighted mean log-density under the parameters BEFORE the M step; the new `parameters` do not enter."""

@@ -7,7 +7,7 @@ names the value and the remedy.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from numbers import Integral, Real
 from os import PathLike
@@ -26,6 +26,7 @@ CRITERIA = ("bic", "aic", "icl", "cv")
 ON_INTERRUPT = ("raise", "keep")
 STOPPING = ("change", "aitken")
 ACCELERATION = ("lbfgs",)
+FIXABLE = ("weights", "means", "covariances")
 _RANDOM_STATE = "an int in the range [0, 4294967295], an instance of 'numpy.random.mtrand.RandomState' or None"
 
 
@@ -67,6 +68,11 @@ def _or_none(accepts):
     return lambda value: value is None or accepts(value)
 
 
+def _fixed_names(fixed) -> list:
+    """The names, of which there may be one alone."""
+    return list(fixed) if isinstance(fixed, list | tuple | set | frozenset) else [fixed]
+
+
 def _options(names):
     return "a str among {" + ", ".join(repr(name) for name in names) + "}"
 
@@ -88,6 +94,11 @@ def _parameter_rules(covariance_types):
         "weights_init": array_like,
         "means_init": array_like,
         "precisions_init": array_like,
+        "fixed": (
+            _or_none(lambda value: all(map(_is_one_of(FIXABLE), _fixed_names(value)))),
+            f"{_options(FIXABLE)}, a sequence of these or None",
+            "Pass for example ('means',), with means_init.",
+        ),
         "random_state": (
             _is_random_state,
             _RANDOM_STATE,
@@ -266,6 +277,19 @@ def _check_initial_array(value, name: str, shape: tuple[int, ...], sklearn_name:
             f"{name} follows from n_components, the features of X and covariance_type."
         )
     return array
+
+
+def check_fixed(fixed, given: Mapping[str, object]) -> frozenset[str]:
+    """Names of the parameters that are held fixed, each of which has an initial value among those given."""
+    names = frozenset() if fixed is None else frozenset(_fixed_names(fixed))
+    for name in FIXABLE:
+        initial = "precisions_init" if name == "covariances" else f"{name}_init"
+        if name in names and given[initial] is None:
+            raise ValueError(
+                f"fixed={fixed!r} holds the {name} at {initial}, but {initial} is None: pass {initial}, or leave "
+                f"{name!r} out of fixed."
+            )
+    return names
 
 
 def check_weights_init(weights_init, n_components: int) -> np.ndarray | None:

@@ -50,7 +50,8 @@ class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture)
         Largest number of iterations; with 0 the start itself becomes the fitted model.
 
     n_init : int, default=1
-        Number of starts, of which the one with the highest lower bound is kept.
+        Number of starts, of which the one with the highest lower bound is kept. Starts that fail are left out, with a
+        warning; the fit fails if all of them do.
 
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'sample'}, default='kmeans'
         Where the start's responsibilities come from:

@@ -93,7 +93,7 @@ class _OnChunks(MixtureEstimator):
         ConvergenceWarning
             If the best run did not reach `tol` within `max_iter` iterations.
         """
-        self._warn_unless_converged(self._fit(X, sample_weight, start_rows, checkpoint)[1])
+        self._fit(X, sample_weight, start_rows, checkpoint)[1].warn(self)
         return self
 
     def _fit(self, X, sample_weight, start_rows=START_ROWS, checkpoint=None):
@@ -121,11 +121,11 @@ class _OnChunks(MixtureEstimator):
             unit = self._weight_unit(survey.largest_weight)
             walk = Walk(chunks.dtype, unit, self.n_components, self.covariance_type, n_threads)
             passes = DaskPasses(chunks, survey, survey.choose(start_rows, random_state), walk)
-            result = self._fit_from_sample(passes, survey, reader, random_state, file)
+            findings = self._fit_from_sample(passes, survey, reader, random_state, file)
         finally:
             chunks.release()
         self._persisted = bool(persisted)
-        return X, result
+        return X, findings
 
     @property
     def persisted_(self) -> bool:
@@ -269,7 +269,8 @@ class GaussianMixture(_OnChunks, mixture.GaussianMixture):
     Parameters
     ----------
     n_components, covariance_type, tol, reg_covar, max_iter, n_init, init_params, weights_init, means_init, \
-precisions_init, random_state, warm_start, verbose, verbose_interval, stopping, acceleration, step_decay, half_life
+precisions_init, fixed, random_state, warm_start, verbose, verbose_interval, stopping, acceleration, step_decay, \
+half_life
         As in :class:`fastgmm.GaussianMixture`. With `verbose` a line says whether the data are held in memory.
 
     n_threads : int or None, default=None
@@ -337,6 +338,7 @@ lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
         weights_init=None,
         means_init=None,
         precisions_init=None,
+        fixed=None,
         random_state=None,
         warm_start=False,
         verbose=0,
@@ -360,6 +362,7 @@ lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
             weights_init=weights_init,
             means_init=means_init,
             precisions_init=precisions_init,
+            fixed=fixed,
             random_state=random_state,
             warm_start=warm_start,
             verbose=verbose,

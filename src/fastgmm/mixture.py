@@ -10,7 +10,13 @@ from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, n_free_para
 from fastgmm._estimator import MixtureEstimator
 from fastgmm._fitted import fitted_factors
 from fastgmm._updates import InitialValues, MaximumLikelihood
-from fastgmm._validation import check_fitted_array, check_means_init, check_precisions_init, check_weights_init
+from fastgmm._validation import (
+    check_fitted_array,
+    check_fixed,
+    check_means_init,
+    check_precisions_init,
+    check_weights_init,
+)
 
 
 class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
@@ -42,7 +48,8 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
         Largest number of EM iterations; with 0 the start itself becomes the fitted model.
 
     n_init : int, default=1
-        Number of starts, of which the one with the highest lower bound is kept.
+        Number of starts, of which the one with the highest lower bound is kept. Starts that fail are left out, with a
+        warning; the fit fails if all of them do.
 
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'sample'}, default='kmeans'
         Where the start's responsibilities come from:
@@ -68,6 +75,10 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
             (n_features, n_features)               for 'tied'
             (n_components, n_features)             for 'diag'
             (n_components,)                        for 'spherical'
+
+    fixed : {'weights', 'means', 'covariances'}, sequence of these or None, default=None
+        Parameters that `fit` and `partial_fit` hold at their initial values: `weights_init`, `means_init` and
+        `precisions_init`. The others are estimated given these. Fixed covariances are not regularized.
 
     random_state : int, RandomState instance or None, default=None
         Random numbers for the start and for `sample`; an int makes both repeatable. The draws are scikit-learn's.
@@ -162,6 +173,10 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
     sample weight in both the moments and the bound: a weight of 3 equals three copies, 0 equals absence. Only the
     ratios of the weights matter.
 
+    A component without rows keeps its mean and covariance, with a weight of nearly 0, and takes rows again when they
+    return. A variance that is no more than rounding counts as 0, so that a constant feature has the variance
+    `reg_covar`, or is an error if that is 0.
+
     References
     ----------
     .. [1] Dempster, Laird and Rubin, "Maximum likelihood from incomplete data via the EM algorithm",
@@ -184,6 +199,13 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
            [ 1.,  2.]])
     >>> gmm.predict([[0, 0], [12, 3]])
     array([1, 0])
+
+    Known means, of which only the weights and the covariances are to be estimated:
+
+    >>> gmm = GaussianMixture(n_components=2, means_init=[[9, 2], [1, 2]], fixed="means", random_state=0).fit(X)
+    >>> gmm.means_
+    array([[9., 2.],
+           [1., 2.]])
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012 - scikit-learn reads it; the checks themselves are in _validation
@@ -192,6 +214,7 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
         "acceleration": [str, None],
         "step_decay": _SklearnGaussianMixture._parameter_constraints["tol"],
         "half_life": [*_SklearnGaussianMixture._parameter_constraints["tol"], None],
+        "fixed": "no_validation",
         "n_threads": [*_SklearnGaussianMixture._parameter_constraints["n_components"], None],
     }
     _sklearn_class = _SklearnGaussianMixture
@@ -210,6 +233,7 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
         weights_init=None,
         means_init=None,
         precisions_init=None,
+        fixed=None,
         random_state=None,
         warm_start=False,
         verbose=0,
@@ -236,6 +260,7 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
             verbose=verbose,
             verbose_interval=verbose_interval,
         )
+        self.fixed = fixed
         self.stopping = stopping
         self.acceleration = acceleration
         self.step_decay = step_decay
@@ -249,11 +274,12 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
             check_weights_init(self.weights_init, n_components),
             check_means_init(self.means_init, n_components, n_features),
             check_precisions_init(self.precisions_init, self.covariance_type, shape),
+            check_fixed(self.fixed, vars(self)),
         )
         return MaximumLikelihood(passes, self.reg_covar, given)
 
     def _further_updates(self, passes):
-        return MaximumLikelihood(passes, self.reg_covar, InitialValues(None, None, None))
+        return self._updates(passes) if self.fixed else MaximumLikelihood(passes, self.reg_covar)
 
     def _weight_unit(self, largest):
         """A power of two that brings the largest weight into [1, 2): only ratios count, of which no bit changes."""

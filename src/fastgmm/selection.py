@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from time import perf_counter
@@ -26,6 +26,7 @@ from fastgmm._data_validation import check_fit_data, check_n_rows, check_sample_
 from fastgmm._em import EMResult, Progress, run_em
 from fastgmm._errors import FitError, OutOfRangeError
 from fastgmm._initialization import find_start
+from fastgmm._notices import Findings
 from fastgmm._passes import mean_of_all, total_weight
 from fastgmm._threads import blas_beside_passes
 from fastgmm._updates import MaximumLikelihood
@@ -242,7 +243,9 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
                 for cell in cells:
                     if cell.is_usable:
                         cell.criterion = _CRITERIA[self.criterion](cell, rows, weights)
-        self._choose(cells, interrupted)
+        best = self._choose(cells, interrupted)
+        assert best.result is not None
+        replace(Findings.of_fit(best.result, fits.updates(best)), converged=True).warn(self)
         return self
 
     def _cells(self, numbers, covariance_types, seed) -> list[_Cell]:
@@ -280,8 +283,8 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
             if cell.is_usable:
                 cell.criterion = -2.0 * total
 
-    def _choose(self, cells: list[_Cell], interrupted: bool) -> None:
-        """Set the fitted attributes."""
+    def _choose(self, cells: list[_Cell], interrupted: bool) -> _Cell:
+        """The best cell; sets the fitted attributes."""
         n_cells = len(cells)
         cells = [cell for cell in cells if cell.result is not None or cell.warning]
         usable = [cell for cell in cells if math.isfinite(cell.criterion)]
@@ -309,6 +312,7 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
                 f"max_iter={self.max_iter}.",
                 ConvergenceWarning,
             )
+        return best
 
     # The chosen model ------------------------------------------------------------------------------------------------
 
@@ -421,20 +425,20 @@ class _Fits:
                 self.rows, self.weights, template.n_components, template.init_params, random_state, template.n_threads
             )
             for cell in column:
-                updates = self._updates(cell)
+                updates = self.updates(cell)
                 statistics = partial(start, updates.passes, template.reg_covar)
                 self._run(cell, updates, template.init_params, partial(updates.start, statistics))
         for before, cell in pairwise(column):
             if before.result is not None:
-                self._run(cell, self._updates(cell), before.covariance_type, partial(_as_type, before, cell))
+                self._run(cell, self.updates(cell), before.covariance_type, partial(_as_type, before, cell))
 
     def _merge_down(self, row: list[_Cell]) -> None:
         """One covariance type, from many components to few: each fit starts from the one before with two merged."""
         for more, cell in pairwise(row[::-1]):
             if more.result is not None:
-                self._run(cell, self._updates(cell), "merged", partial(_merged, more, cell))
+                self._run(cell, self.updates(cell), "merged", partial(_merged, more, cell))
 
-    def _updates(self, cell: _Cell) -> MaximumLikelihood:
+    def updates(self, cell: _Cell) -> MaximumLikelihood:
         return cell.estimator._updates(cell.estimator._passes_to_fit(self.rows, self.weights))
 
     def _run(self, cell: _Cell, updates: MaximumLikelihood, name: str, start: Callable[[], MixtureParameters]) -> None:
@@ -469,7 +473,7 @@ class _Fits:
         if cell.result is None:
             return
         try:
-            attributes = cell.estimator._fitted_attributes(cell.result.parameters, self._updates(cell))
+            attributes = cell.estimator._fitted_attributes(cell.result.parameters, self.updates(cell))
             seen = total_weight(self.rows, self.weights)
             cell.estimator._set_fitted(cell.result, attributes, self.rows.dtype, seen)
         except OutOfRangeError as error:
