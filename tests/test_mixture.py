@@ -657,6 +657,122 @@ def test_data_frames_and_feature_names(estimator, library):
         gmm.predict(frames.DataFrame(dict(zip("cba", X.T, strict=True))))
 
 
+# Overrides -----------------------------------------------------------------------------------------------------------
+
+STEPS = ["_m_step", "_e_step", "_initialize", "_initialize_parameters", "_compute_lower_bound", "_check_parameters"]
+STEPS_OF_PREDICTIONS = ["_estimate_log_prob", "_estimate_weighted_log_prob", "_estimate_log_weights"]
+
+
+def changed(estimator, name, how):
+    """An estimator with an own version of a method."""
+
+    def own(self, *arguments, **options):
+        raise AssertionError("called after all")
+
+    if how == "subclass":
+        return type("Changed", (estimator,), {name: own})(n_components=2)
+    if how == "mixin":
+        return type("Subclass", (type("Changed", (), {name: own}), estimator), {})(n_components=2)
+    model = estimator(n_components=2)
+    setattr(model, name, own)
+    return model
+
+
+@pytest.mark.parametrize("how", ["subclass", "mixin", "attribute"])
+@pytest.mark.parametrize("name", STEPS + STEPS_OF_PREDICTIONS)
+@both_estimators
+def test_overridden_steps_of_scikit_learn_are_refused(estimator, name, how):
+    """They would be ignored, since ours are other steps."""
+    X = DATA["blobs"]
+    message = f"The attribute {name} of this" if how == "attribute" else rf"Changed\.{name}"
+    for use in ("fit", "fit_predict", "partial_fit"):
+        with pytest.raises(
+            TypeError, match=f"{message} .*would be ignored: .* inherit from sklearn.mixture.{estimator.__name__}"
+        ):
+            getattr(changed(estimator, name, how), use)(X)
+    with pytest.raises(TypeError, match=f"{message} .*would be ignored"):
+        changed(estimator, name, how).fit_batches([X])
+    fitted = changed(estimator, name, how)
+    vars(fitted).update(
+        {name: value for name, value in vars(estimator(n_components=2).fit(X)).items() if name.endswith("_")}
+    )
+    if name in STEPS:
+        assert fitted.predict(X).shape == (600,)
+        return
+    for use in ("predict", "predict_proba", "score_samples", "score"):
+        with pytest.raises(TypeError, match=f"{message} .*would be ignored"):
+            getattr(fitted, use)(X)
+
+
+def test_subclasses_that_change_nothing_of_scikit_learn():
+    class Named(GaussianMixture):
+        def __init__(self, n_components=1, *, name=None):
+            super().__init__(n_components)
+            self.name = name
+
+        def _more(self):
+            return self.name
+
+        def __sklearn_tags__(self):
+            return super().__sklearn_tags__()
+
+    X = DATA["iris"]
+    assert clone(Named(2, name="a")).fit(X).predict(X).shape == (150,)
+
+
+@both_estimators
+def test_fit_calls_an_overridden_fit_predict(estimator):
+    """As scikit-learn's does."""
+
+    class Scaled(estimator):
+        def fit_predict(self, X, y=None, **options):
+            return super().fit_predict(10.0 * X, y, **options)
+
+    class ByFit(estimator):
+        def fit_predict(self, X, y=None):
+            return self.fit(X).predict(X)
+
+    X = DATA["iris"]
+    assert Scaled().fit(X).means_[0] == pytest.approx(10 * X.mean(axis=0), rel=0.02)
+    assert Scaled().fit(X, sample_weight=np.arange(150) < 50).means_[0] == pytest.approx(
+        10 * X[:50].mean(axis=0), rel=0.05
+    )
+    model = ByFit(n_components=2)
+    assert set(model.fit_predict(X)) == {0, 1}
+    assert vars(model.fit(X)).keys() == vars(estimator(n_components=2).fit(X)).keys()
+
+
+def test_score_and_criteria_call_overridden_methods():
+    X = DATA["iris"]
+
+    def with_methods(base):
+        class Shifted(base):
+            def score_samples(self, X):
+                return super().score_samples(X) + 1.0
+
+        class Larger(base):
+            def _n_parameters(self):
+                return super()._n_parameters() + 7
+
+        class Scored(base):
+            def score(self, X, y=None):
+                return 3.0
+
+        return Shifted, Larger, Scored
+
+    for ours, theirs in zip(with_methods(GaussianMixture), with_methods(SklearnGaussianMixture), strict=True):
+        model, expected = ours().fit(X), theirs().fit(X)
+        for name in ("score", "aic", "bic"):
+            assert getattr(model, name)(X) == pytest.approx(getattr(expected, name)(X), rel=1e-10), name
+    weights = np.arange(150.0)
+    model, plain = with_methods(GaussianMixture)[0]().fit(X), GaussianMixture().fit(X)
+    assert model.score(X, sample_weight=weights) == pytest.approx(
+        plain.score(X, sample_weight=weights) + 1.0, rel=1e-12
+    )
+    expected = plain.bic(X, sample_weight=weights) - 2 * weights.sum()
+    assert model.bic(X, sample_weight=weights) == pytest.approx(expected, rel=1e-12)
+
+
 # A good citizen of scikit-learn --------------------------------------------------------------------------------------
 
 

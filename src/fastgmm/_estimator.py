@@ -54,6 +54,7 @@ from fastgmm._validation import (
     check_covariance_type,
     check_draws_from,
     check_n_draws,
+    check_overrides,
     check_parameters,
     check_rows_behind,
     check_start_rows,
@@ -73,10 +74,18 @@ _MAY_CHANGE = {
 }
 
 
+# Steps of scikit-learn's mixtures that predict, predict_proba and score_samples take.
+_PREDICTION_STEPS = (
+    *("_estimate_log_prob", "_estimate_log_weights"),
+    *("_estimate_weighted_log_prob", "_estimate_log_prob_resp"),
+)
+
+
 class MixtureEstimator(BaseEstimator):
     """Base of the estimators, before the scikit-learn class in the order of inheritance."""
 
     _sklearn_class: type  # the class that the estimator stands in for
+    _steps_of_sklearn: dict[str, Callable]  # its private methods
     _doc_link_module = "fastgmm"  # the HTML representation links to the documentation of that class
 
     @abstractmethod
@@ -136,7 +145,8 @@ class MixtureEstimator(BaseEstimator):
         UserWarning
             If `reg_covar` hides the variance of a feature.
         """
-        self._fit(X, sample_weight)[1].warn(self)
+        if not self._fit_by_own_fit_predict(X, y, sample_weight):
+            self._fit(X, sample_weight)[1].warn(self)
         return self
 
     def fit_predict(self, X, y=None, sample_weight=None):
@@ -226,6 +236,17 @@ class MixtureEstimator(BaseEstimator):
         seen = total_weight(rows, weights)
         return X, self._fit_passes(passes, lambda: self._found_start(passes, random_state), seen)
 
+    def _fit_by_own_fit_predict(self, X, y, sample_weight) -> bool:
+        """Fit by the `fit_predict` of a subclass, which scikit-learn's `fit` calls; whether there is one."""
+        if not self._is_overridden("fit_predict") or hasattr(self, "_is_in_fit"):  # it may call fit itself
+            return False
+        self._is_in_fit = True
+        try:
+            self.fit_predict(X, y, **_unless_none(sample_weight=sample_weight))
+        finally:
+            del self._is_in_fit
+        return True
+
     @property
     def _continues(self) -> bool:
         """Whether `fit` goes on from the fitted parameters."""
@@ -233,6 +254,7 @@ class MixtureEstimator(BaseEstimator):
 
     def _check_before_fit(self, continues: bool) -> None:
         """What can be refused before rows are looked at."""
+        check_overrides(self, self._steps_of_sklearn, self._steps_of_sklearn)
         check_parameters(self, COVARIANCE_TYPES)
         if continues:
             check_covariance_type(self)
@@ -562,6 +584,9 @@ class MixtureEstimator(BaseEstimator):
         log_likelihood : float
             Sum of weighted log-densities, divided by the sum of the weights.
         """
+        if self._is_overridden("score_samples"):  # scikit-learn's score calls it
+            log_prob = self.score_samples(X)
+            return float(np.average(log_prob, weights=check_sample_weight(sample_weight, len(log_prob))))
         log_likelihood, n = self._log_likelihood(X, sample_weight)
         return log_likelihood / n
 
@@ -615,9 +640,25 @@ class MixtureEstimator(BaseEstimator):
         return out
 
     def _passes_of_fitted(self, rows: np.ndarray, weights: np.ndarray | None = None) -> tuple[DataPasses, Mixture]:
-        check_covariance_type(self, ("precisions_cholesky_",))
+        self._check_before_prediction()
         parameters = self._fitted_parameters(rows.shape[1])
         return self._passes(rows, weights, len(parameters.means)), parameters
+
+    def _check_before_prediction(self) -> None:
+        check_overrides(self, self._steps_of_sklearn, _PREDICTION_STEPS)
+        check_covariance_type(self, ("precisions_cholesky_",))
+
+    def _is_overridden(self, name: str) -> bool:
+        """Whether a subclass, or this object, has its own version of a public method of ours."""
+        return name in vars(self) or getattr(type(self), name) is not getattr(MixtureEstimator, name)
+
+    def _log_likelihood_by_score(self, X, sample_weight) -> tuple[float, float]:
+        """As `_log_likelihood`, by `score` if a subclass has changed it: scikit-learn's aic and bic call it."""
+        if not (self._is_overridden("score") or self._is_overridden("score_samples")):
+            return self._log_likelihood(X, sample_weight)
+        weights = check_sample_weight(sample_weight, len(X))
+        n = len(X) if weights is None else float(weights.sum())
+        return self.score(X, **_unless_none(sample_weight=sample_weight)) * n, n
 
     def _log_likelihood(self, X, sample_weight) -> tuple[float, float]:
         """Weighted sum of the log-densities, and the sum of the weights."""
@@ -691,6 +732,11 @@ class MixtureEstimator(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.array_api_support = False
         return tags
+
+
+def _unless_none(**arguments) -> dict[str, Any]:
+    """For methods of subclasses, which need not have all arguments."""
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def _as_fitted(name: str, value, dtype):

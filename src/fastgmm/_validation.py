@@ -7,8 +7,9 @@ names the value and the remedy.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
+from inspect import isfunction
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
@@ -402,6 +403,38 @@ def check_weight_for_covariance_prior(total_weight: float) -> None:
         raise ValueError(
             f"The sum of sample_weight is {total_weight}, but the covariance of X, which is the default of "
             "covariance_prior, needs more than 1: weights count rows. Scale them up, or pass covariance_prior."
+        )
+
+
+# Overrides -----------------------------------------------------------------------------------------------------------
+
+
+def private_methods(sklearn_class: type) -> dict[str, Callable]:
+    """The steps of scikit-learn's mixture that its public methods call, and ours do not; `_n_parameters` they do."""
+    return {
+        name: value
+        for base in reversed(sklearn_class.__mro__)
+        if base.__module__.startswith("sklearn.mixture")
+        for name, value in vars(base).items()
+        if isfunction(value) and name.startswith("_") and not name.endswith("__") and name != "_n_parameters"
+    }
+
+
+def check_overrides(estimator, methods: dict[str, Callable], names: Iterable[str]) -> None:
+    """Nobody's own version of a method of scikit-learn's may be ignored."""
+    kind, attributes = type(estimator), vars(estimator)
+    for name in names:
+        if name not in attributes and getattr(kind, name) is methods[name]:
+            continue
+        sklearn_name = estimator._sklearn_class.__name__
+        owner = next((base.__name__ for base in kind.__mro__ if name in vars(base)), kind.__name__)
+        what = f"The attribute {name} of this {kind.__name__}" if name in attributes else f"{owner}.{name}"
+        remedy = f"To have it called, inherit from sklearn.mixture.{sklearn_name}."
+        if "fixed" in estimator._parameter_constraints:
+            remedy += " To hold parameters fixed pass, for example, fixed=('means',) and means_init."
+        raise TypeError(
+            f"{what} would be ignored: it stands for a step of sklearn.mixture.{sklearn_name} that fastgmm takes in "
+            f"another way. {remedy}"
         )
 
 

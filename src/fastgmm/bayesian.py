@@ -15,6 +15,7 @@ from fastgmm._validation import (
     check_fitted_array,
     check_mean_prior,
     check_weight_for_covariance_prior,
+    private_methods,
 )
 from fastgmm._variational import WEIGHT_PRIORS, Priors, VariationalBayes, VariationalParameters
 
@@ -237,6 +238,7 @@ class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture)
         "n_threads": [*_SklearnBayesianGaussianMixture._parameter_constraints["n_components"], None],
     }
     _sklearn_class = _SklearnBayesianGaussianMixture
+    _steps_of_sklearn = private_methods(_SklearnBayesianGaussianMixture)
     _doc_link_template = (
         "https://scikit-learn.org/stable/modules/generated/sklearn.mixture.BayesianGaussianMixture.html"
     )

@@ -41,7 +41,7 @@ from fastgmm._data_validation import (
 )
 from fastgmm._estimator import START_ROWS, MixtureEstimator, copied
 from fastgmm._number_validation import Source, check_numbers
-from fastgmm._validation import check_checkpoint, check_covariance_type, check_start_rows
+from fastgmm._validation import check_checkpoint, check_start_rows
 from fastgmm._warnings import warn
 
 __all__ = ["BayesianGaussianMixture", "GaussianMixture"]
@@ -93,7 +93,9 @@ class _OnChunks(MixtureEstimator):
         ConvergenceWarning
             If the best run did not reach `tol` within `max_iter` iterations.
         """
-        self._fit(X, sample_weight, start_rows, checkpoint)[1].warn(self)
+        is_plain = start_rows == START_ROWS and checkpoint is None  # as scikit-learn's fit
+        if not (is_plain and self._fit_by_own_fit_predict(X, y, sample_weight)):
+            self._fit(X, sample_weight, start_rows, checkpoint)[1].warn(self)
         return self
 
     def _fit(self, X, sample_weight, start_rows=START_ROWS, checkpoint=None):
@@ -187,7 +189,7 @@ class _OnChunks(MixtureEstimator):
         )
 
     def _density(self, n_features: int) -> Density:
-        check_covariance_type(self, ("precisions_cholesky_",))
+        self._check_before_prediction()
         return Density.of(self._fitted_parameters(n_features), self.covariance_type)
 
     def _log_likelihood(self, X, sample_weight):

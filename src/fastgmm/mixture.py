@@ -16,6 +16,7 @@ from fastgmm._validation import (
     check_means_init,
     check_precisions_init,
     check_weights_init,
+    private_methods,
 )
 
 
@@ -218,6 +219,7 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
         "n_threads": [*_SklearnGaussianMixture._parameter_constraints["n_components"], None],
     }
     _sklearn_class = _SklearnGaussianMixture
+    _steps_of_sklearn = private_methods(_SklearnGaussianMixture)
     _doc_link_template = "https://scikit-learn.org/stable/modules/generated/sklearn.mixture.GaussianMixture.html"
 
     def __init__(
@@ -326,8 +328,8 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
         aic : float
             ``-2 * log_likelihood + 2 * n_parameters``.
         """
-        log_likelihood, _ = self._log_likelihood(X, sample_weight)
-        return -2.0 * log_likelihood + 2.0 * self._n_free_parameters()
+        log_likelihood, _ = self._log_likelihood_by_score(X, sample_weight)
+        return -2.0 * log_likelihood + 2.0 * self._n_parameters()
 
     def bic(self, X, sample_weight=None):
         """Bayesian information criterion of the fitted model on X: the lower the better.
@@ -346,8 +348,8 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
         bic : float
             ``-2 * log_likelihood + n_parameters * log(n)``, n being the number of rows or the sum of their weights.
         """
-        log_likelihood, n = self._log_likelihood(X, sample_weight)
-        return -2.0 * log_likelihood + self._n_free_parameters() * math.log(n)
+        log_likelihood, n = self._log_likelihood_by_score(X, sample_weight)
+        return -2.0 * log_likelihood + self._n_parameters() * math.log(n)
 
-    def _n_free_parameters(self) -> int:
+    def _n_parameters(self) -> int:
         return n_free_parameters(self.covariance_type, *self.means_.shape)
