@@ -659,3 +659,15 @@ def test_examples_run():
     results = doctest.testmod(fastgmm.dask)
     assert results.attempted
     assert not results.failed
+
+
+def test_without_dask_the_remedy_is_named(run_python):
+    source = """
+import sys
+sys.modules["dask"] = None
+try:
+    import fastgmm.dask
+except ImportError as error:
+    print(error)
+"""
+    assert run_python(source).startswith('fastgmm.dask needs dask: python -m pip install "dask[array,dataframe]"')

@@ -4,9 +4,12 @@ import argparse
 import dataclasses
 import importlib.util
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any, TextIO
 
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
@@ -20,8 +23,13 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m fastgmm", description="Gaussian mixtures on the CPU, fast.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    parser = argparse.ArgumentParser(
+        prog="python -m fastgmm",
+        description="Gaussian mixtures on the CPU, fast.",
+        epilog="Mixtures are fitted in Python: from fastgmm import GaussianMixture.",
+    )
+    parser.add_argument("--version", action="version", version=f"fastgmm {version('fastgmm')}")
+    commands = parser.add_subparsers(dest="command", metavar="command")
     commands.add_parser("info", help="print versions, the SIMD variant in use, and threads")
     benchmark = commands.add_parser(
         "benchmark",
@@ -36,18 +44,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
     benchmark.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args(arguments)
 
+    if options.command is None:
+        parser.print_help()
+        return 0
     if options.command == "info":
         show_versions()
         return 0
     missing = [name for name, module in (("rich", "rich"), ("pillow", "PIL")) if not importlib.util.find_spec(module)]
     if missing:
         print(
-            f'The benchmark needs {" and ".join(missing)}: python -m pip install "fastgmm[bench]" '
-            '(in a clone: python -m pip install ".[bench]")',
-            file=sys.stderr,
+            f"The benchmark needs {' and '.join(missing)}: python -m pip install {' '.join(missing)}", file=sys.stderr
         )
         return 2
-    return _run_benchmark(options.quick, options.threads, options.json)
+    try:
+        with _file_to_write(options.json) as file:
+            _run_benchmark(options.quick, options.threads, file)
+    except _CannotWriteError as error:
+        benchmark.error(f"argument --json: {error}")
+    return 0
+
+
+class _CannotWriteError(Exception):
+    """A file cannot be opened."""
+
+
+@contextmanager
+def _file_to_write(path: str | None) -> Iterator[TextIO | None]:
+    """Opened before minutes of work. It keeps what it holds until then; if they fail a new one is deleted."""
+    if path is None:
+        yield None
+        return
+    is_new = not os.path.exists(path)
+    try:
+        file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - in the next with
+    except OSError as error:
+        raise _CannotWriteError(f"cannot write to {path!r}: {error.strerror}") from error
+    try:
+        with file:
+            yield file
+    except BaseException:
+        if is_new:
+            os.unlink(path)
+        raise
 
 
 def _positive_int(text: str) -> int:
@@ -65,7 +103,7 @@ _TASKS = (
 )
 
 
-def _run_benchmark(quick: bool, n_threads: int | None, json_path: str | None) -> int:
+def _run_benchmark(quick: bool, n_threads: int | None, json_file: TextIO | None) -> None:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -105,10 +143,10 @@ def _run_benchmark(quick: bool, n_threads: int | None, json_path: str | None) ->
                 )
                 console.print(_table(title, fits))
                 results.append({"title": title, "fits": {n: dataclasses.asdict(fit) for n, fit in fits.items()}})
-    if json_path is not None:
-        with open(json_path, "w", encoding="utf-8") as file:
-            json.dump({"machine": machine, "max_iter": max_iter, "results": results}, file, indent=2)
-    return 0
+    if json_file is not None:
+        if json_file.seekable():
+            json_file.truncate(0)
+        json.dump({"machine": machine, "max_iter": max_iter, "results": results}, json_file, indent=2)
 
 
 def _print_header(console: Any, machine: Mapping[str, str], max_iter: int) -> None:

@@ -2,15 +2,21 @@
 
 They are those of the same names in :mod:`fastgmm`, fitted by the same EM, and run on the dask cluster or scheduler that
 is there. Each pass over the rows is one task for each chunk; only sums over rows travel. Needs dask:
-``pip install "fastgmm[dask]"``, on the workers too.
+``python -m pip install "dask[array,dataframe]" distributed``, on the workers too.
 """
 
 from __future__ import annotations
 
 from functools import partial
 
-import dask
-import dask.array as da
+try:
+    import dask
+    import dask.array as da
+except ImportError as error:
+    raise ImportError(
+        'fastgmm.dask needs dask: python -m pip install "dask[array,dataframe]" distributed, on the workers too'
+    ) from error
+
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state

@@ -68,7 +68,7 @@ def _load_sample_images() -> list[NDArray[np.uint8]]:
         import PIL  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            'The sample photographs are JPEG files, which need Pillow: python -m pip install "fastgmm[bench]"'
+            "The sample photographs are JPEG files, which need Pillow: python -m pip install pillow"
         ) from error
     from sklearn.datasets import load_sample_images
 
