@@ -661,6 +661,11 @@ def test_examples_run():
     assert not results.failed
 
 
+def test_one_chunk_is_told_in_the_singular(capsys):
+    fastgmm.dask.GaussianMixture(n_threads=1, verbose=1).fit(da.from_array(np.eye(3), chunks=-1))
+    assert "1 chunk, 3 rows, held in memory; 1 thread for each task\n" in capsys.readouterr().out
+
+
 def test_without_dask_the_remedy_is_named(run_python):
     source = """
 import sys

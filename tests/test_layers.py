@@ -32,13 +32,13 @@ LAYERS = (
     ("_skipping",),
     ("_cells",),
     ("_covariance",),
-    ("_containers", "_statistics", "_threads", "_memory", "_warnings", "_errors"),
+    ("_containers", "_statistics", "_threads", "_memory", "_warnings", "_words", "_errors"),
     ("_kernels",),
 )
 RANK = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in names}
 
 # What user input may be refused with: nothing that computes.
-ALLOWED_IN_VALIDATION = {"_threads", "_containers", "_number_validation"}
+ALLOWED_IN_VALIDATION = {"_threads", "_containers", "_number_validation", "_words"}
 
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 

@@ -10,6 +10,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.mixture import BayesianGaussianMixture as SklearnBayesianGaussianMixture
@@ -834,6 +835,16 @@ def test_from_sklearn_refuses_what_it_cannot_take(estimator):
         estimator.from_sklearn(SKLEARN[estimator]())
     with pytest.raises(NotFittedError):
         estimator().to_sklearn()
+
+
+def test_from_sklearn_says_what_to_do_with_k_means():
+    kmeans = KMeans(3, n_init=1, random_state=0).fit(blobs())
+    with pytest.raises(TypeError, match=r"got KMeans: fit a GaussianMixture .*means_init=estimator\.cluster_centers_"):
+        GaussianMixture.from_sklearn(kmeans)
+    with pytest.raises(TypeError, match=r"got KMeans: fit a BayesianGaussianMixture to the same rows instead\.$"):
+        BayesianGaussianMixture.from_sklearn(kmeans)
+    with pytest.raises(TypeError, match="got the class GaussianMixture"):
+        GaussianMixture.from_sklearn(SKLEARN[GaussianMixture])
 
 
 def test_from_sklearn_refuses_the_other_mixture():

@@ -12,8 +12,10 @@ from scipy.stats import multivariate_normal
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from fastgmm import GaussianMixture, plotting
+from fastgmm import GaussianMixture, GaussianMixtureIC, plotting
 from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm.datasets import load_old_faithful
 from fastgmm.plotting import plot_components, plot_criterion, plot_density, plot_pairs, plot_uncertainty
@@ -266,7 +268,7 @@ def test_pairs_share_scales_and_name_the_margins(iris):
 def test_pairs_of_many_features_must_be_chosen():
     X = np.random.default_rng(0).normal(size=(100, 9))
     mixture = GaussianMixture(2, covariance_type="spherical", random_state=0, max_iter=200).fit(X)
-    with pytest.raises(ValueError, match="1 to 8 different features, got 9: pass numbers from 0 to 8, or names"):
+    with pytest.raises(ValueError, match=r"X has 9 features, of which at most 8 can be drawn: .* features="):
         plot_pairs(mixture, X)
     assert plot_pairs(mixture, X, features=[8, 4]).shape == (2, 2)
 
@@ -424,6 +426,39 @@ def test_mixtures_that_cannot_be_drawn(plot):
     assert not plt.get_fignums()
 
 
+@pytest.mark.parametrize("plot", [plot_components, plot_density, plot_uncertainty, plot_pairs])
+def test_a_search_is_drawn_by_what_it_chose(plot):
+    X = load_old_faithful()
+    search = GaussianMixtureIC((1, 2), covariance_type="full", random_state=0)
+    with pytest.raises(NotFittedError):
+        plot(search, X)
+    search.fit(X)
+    drawn = [np.ravel(plot(mixture, X))[0].figure for mixture in (search, search.best_estimator_)]
+    pixels = []
+    for figure in drawn:
+        figure.canvas.draw()
+        pixels.append(np.asarray(figure.canvas.buffer_rgba()))
+    np.testing.assert_array_equal(*pixels)
+
+
+def test_a_pipeline_is_drawn_by_its_last_step():
+    X = load_old_faithful()
+    pipeline = make_pipeline(StandardScaler(), GaussianMixture(2, random_state=0)).fit(X)
+    with pytest.raises(TypeError, match=r"got a Pipeline: .* pipeline\[-1\] and pipeline\[:-1\]\.transform\(X\)"):
+        plot_components(pipeline, X)
+    assert plot_components(pipeline[-1], pipeline[:-1].transform(X)).patches
+
+
+@pytest.mark.parametrize("plot", [plot_components, plot_density, plot_uncertainty])
+def test_axes_that_are_none(faithful, plot):
+    figure, axes = plt.subplots(1, 2)
+    for ax in (figure, axes, 3):
+        with pytest.raises(TypeError, match="ax must be Axes of matplotlib or None, got"):
+            plot(*faithful, ax=ax)
+    with pytest.raises(TypeError, match="ax must be Axes"):
+        plot_criterion(GaussianMixtureIC((1, 2), random_state=0).fit(faithful[1]), ax=axes)
+
+
 @pytest.mark.parametrize("plot", [plot_components, plot_density, plot_uncertainty])
 @pytest.mark.parametrize("features", [(), (0, 0), (0, "feature 0"), 2, -1, "a", 1.0, (0, None), (0, True), (0, 1, 0)])
 def test_features_that_cannot_be_drawn(faithful, plot, features):
@@ -474,7 +509,7 @@ try:
 except ImportError as error:
     print(error)
 """
-    assert run_python(source).strip() == 'Plots need matplotlib: pip install "fastgmm[plot]"'
+    assert run_python(source).strip() == "Plots need matplotlib: python -m pip install matplotlib"
 
 
 def test_examples_run():

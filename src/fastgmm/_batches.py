@@ -20,6 +20,7 @@ from fastgmm._passes import DataPasses, row_flops
 from fastgmm._skipping import Screen, Screening
 from fastgmm._statistics import SufficientStatistics
 from fastgmm._threads import effective_n_threads
+from fastgmm._words import counted
 
 Batch = tuple[np.ndarray, np.ndarray | None]  # rows and their weights
 
@@ -167,9 +168,12 @@ class BatchMeter:
 
     def _print(self, now: float) -> None:
         self._last_line = now
-        of_all = "" if self._n_rows in (None, self._rows) else f" of {self._n_rows:,}"
+        if self._n_rows in (None, self._rows):
+            rows = counted(self._rows, "row")
+        else:
+            rows = f"{self._rows:,} of {counted(self._n_rows, 'row')}"
         rate = self._rows / max(now - self._began, 1e-9)
-        print(f"  Pass {self._n_pass}: {self._rows:,}{of_all} rows\t {rate:,.0f} rows/s")
+        print(f"  Pass {self._n_pass}: {rows}\t {rate:,.0f} rows/s")
 
 
 class Survey:

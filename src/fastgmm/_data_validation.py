@@ -24,6 +24,7 @@ from fastgmm._containers import (
     is_lazy_frame,
 )
 from fastgmm._number_validation import Source, check_holds_rows, check_numbers, is_numeric_array, located
+from fastgmm._words import counted, numbered_rows
 
 # Rows ----------------------------------------------------------------------------------------------------------------
 
@@ -151,8 +152,8 @@ def check_batch_again(first_row: int, rows: np.ndarray, log_likelihood: float) -
     """Rows that were finite in the first pass must be so each time; looked at closely only when the sum is lost."""
     if not math.isfinite(log_likelihood) and not np.isfinite(rows).all():
         raise ValueError(
-            f"Rows {first_row} to {first_row + len(rows) - 1} of the batches (those of weight 0 not counted) hold NaN "
-            "or infinity, which they did not at first: every iteration over them must give the same rows."
+            f"{numbered_rows(first_row, len(rows))} of the batches (those of weight 0 not counted) had no NaN or "
+            "infinity at first, and now some: every iteration over them must give the same rows."
         )
 
 
@@ -160,8 +161,8 @@ def check_all_batches_again(n_rows: int, n_rows_at_first: int) -> None:
     """Every pass must see as many rows."""
     if n_rows != n_rows_at_first:
         raise ValueError(
-            f"The batches held {n_rows_at_first} rows at first and {n_rows} now: every iteration over them must give "
-            "the same rows. Pass a list, or an object whose __iter__ starts anew."
+            f"The batches held {counted(n_rows_at_first, 'row')} at first and {n_rows} now: every iteration over them "
+            "must give the same rows. Pass a list, or an object whose __iter__ starts anew."
         )
 
 
@@ -263,7 +264,7 @@ def check_collection(X) -> None:
     n_dimensions = getattr(X, "ndim", None)
     known = isinstance(n_dimensions, int)  # what is delayed has attributes of any name
     if not known or n_dimensions != 2 or not is_dask_collection(X):
-        found = type(X).__name__ + (f" of {_counted(int(X.ndim), 'dimension')}" if known else "")
+        found = type(X).__name__ + (f" of {counted(int(X.ndim), 'dimension')}" if known else "")
         raise TypeError(
             f"X must be a dask array of 2 dimensions or a dask DataFrame, got {found}: pass "
             "dask.array.from_array(X, chunks=(100_000, -1)), or fit the estimator of the same name in fastgmm."
@@ -295,8 +296,9 @@ def check_weights_of_collection(shape: tuple[float, ...], n_chunks: tuple[int, .
     if math.isnan(n_rows) or math.isnan(shape[0]):
         if n_chunks[0] != len(row_chunks):
             raise ValueError(
-                f"sample_weight has {n_chunks[0]} chunks, X has {len(row_chunks)}, and not all of their sizes are "
-                "known: take both from the same collection, or call compute_chunk_sizes() on X and on sample_weight."
+                f"sample_weight has {counted(n_chunks[0], 'chunk')}, X has {len(row_chunks)}, and not all of their "
+                "sizes are known: take both from the same collection, or call compute_chunk_sizes() on X and on "
+                "sample_weight."
             )
     elif shape[0] != n_rows:
         raise ValueError(f"sample_weight.shape == {shape}, expected {(n_rows,)}: pass one weight for each row of X.")
@@ -325,8 +327,8 @@ def check_chunk_again(number: int, rows: np.ndarray, n_rows: int, log_likelihood
     """A chunk must hold the rows of the first pass each time it is read; looked at closely only when a sum is lost."""
     if len(rows) != n_rows:
         raise ValueError(
-            f"Chunk {number} held {n_rows} rows (of positive weight) at first and {len(rows)} now: reading the "
-            "collection must give the same rows each time. Pass persist=True, or write the data to files first."
+            f"Chunk {number} held {counted(n_rows, 'row')} (of positive weight) at first and {len(rows)} now: reading "
+            "the collection must give the same rows each time. Pass persist=True, or write the data to files first."
         )
     if not math.isfinite(log_likelihood) and not np.isfinite(rows).all():
         raise ValueError(
@@ -337,12 +339,8 @@ def check_chunk_again(number: int, rows: np.ndarray, n_rows: int, log_likelihood
 
 def in_chunk(error: Exception, number: int, first_row: int | None = None, n_rows: int = 0) -> Exception:
     """The same error, saying which chunk of a collection it is about."""
-    where = "" if first_row is None else f" ({_counted(n_rows, 'row')} from row {first_row})"
+    where = "" if first_row is None else f" ({counted(n_rows, 'row')} from row {first_row})"
     return _with_prefix(f"Chunk {number}{where}: ", error)
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _with_prefix(prefix: str, error: Exception) -> Exception:

@@ -723,8 +723,11 @@ class MixtureEstimator(BaseEstimator):
             If it is not fitted.
         """
         if not isinstance(estimator, cls._sklearn_class):
+            got = f"the class {estimator.__name__}" if isinstance(estimator, type) else type(estimator).__name__
+            start = ", with means_init=estimator.cluster_centers_" if hasattr(estimator, "cluster_centers_") else ""
             raise TypeError(
-                f"Expected a fitted sklearn.mixture.{cls._sklearn_class.__name__}, got {type(estimator).__name__}."
+                f"Expected a fitted sklearn.mixture.{cls._sklearn_class.__name__}, got {got}: fit a {cls.__name__} to "
+                f"the same rows instead{start if hasattr(cls(), 'means_init') else ''}."
             )
         return copied(estimator, cls())
 
@@ -747,9 +750,10 @@ def _as_fitted(name: str, value, dtype):
         return value
     value = value.astype(dtype, copy=False)
     if not np.isfinite(value).all():
+        or_wider = ", or pass float64 data" if dtype == np.float32 else ""
         raise OutOfRangeError(
             f"{name} exceeds the range of {np.dtype(dtype).name}: rescale the features, and sample_weight if it is "
-            "given, to comparable, moderate ranges, or pass float64 data."
+            f"given, to comparable, moderate ranges{or_wider}."
         )
     return value
 

@@ -143,15 +143,16 @@ class Updates(ABC, Generic[P]):
         """Statistics of the rows about the means; LostLikelihoodError if the densities overflow or underflow."""
         statistics = self.passes.em_step(parameters, with_entropy=self.with_entropy, screen=screen)
         if not math.isfinite(statistics.log_likelihood):
-            raise _likelihood_lost(statistics.log_likelihood)
+            raise _likelihood_lost(statistics.log_likelihood, self.dtype)
         return statistics
 
 
-def _likelihood_lost(value: float) -> LostLikelihoodError:
+def _likelihood_lost(value: float, dtype) -> LostLikelihoodError:
     what = "some row lies beyond the reach of every component" if value == -math.inf else "the densities overflowed"
+    or_wider = "; float64 data reach farther than float32" if dtype == np.float32 else ""
     return LostLikelihoodError(
         f"The log-likelihood became {value}: {what}. Rescale the features to comparable, moderate ranges, remove "
-        "extreme outliers, or increase reg_covar; float64 data reach farther than float32."
+        f"extreme outliers, or increase reg_covar{or_wider}."
     )
 
 

@@ -566,17 +566,43 @@ def check_statistics_fit(estimator, shape: tuple[int, ...], expected: tuple[int,
 # Plots ---------------------------------------------------------------------------------------------------------------
 
 
-def check_plotted_mixture(mixture, covariance_types) -> None:
-    """Anything with the parameters and fitted attributes of scikit-learn's mixtures can be drawn."""
-    if hasattr(mixture, "best_estimator_"):
-        raise TypeError(f"mixture must be a Gaussian mixture, got {mixture!r}: pass the search's best_estimator_.")
+def check_plotted_mixture(mixture, covariance_types):
+    """The mixture to draw: anything with the parameters and fitted attributes of scikit-learn's, or what a search
+    has found.
+    """
+    if getattr(mixture, "criterion", None) in CRITERIA:
+        check_is_fitted(mixture, "best_estimator_")
+    mixture = getattr(mixture, "best_estimator_", mixture)
+    if hasattr(mixture, "steps"):
+        raise TypeError(
+            f"mixture must be a Gaussian mixture, got a {type(mixture).__name__}: pass its last step, and the rows as "
+            "that sees them: pipeline[-1] and pipeline[:-1].transform(X)."
+        )
     if getattr(mixture, "covariance_type", None) not in tuple(covariance_types) or not hasattr(mixture, "fit"):
         raise TypeError(
             f"mixture must be a Gaussian mixture with one of the covariance types {', '.join(covariance_types)}. Got "
-            f"{mixture!r} instead. Pass the fitted mixture itself, such as the last step of a pipeline."
+            f"{mixture!r} instead. Pass the fitted mixture itself."
         )
     check_is_fitted(mixture, ("weights_", "means_", "precisions_cholesky_"))
     check_covariance_type(mixture, ("precisions_cholesky_",))
+    return mixture
+
+
+def check_axes(ax) -> None:
+    """Where to draw: one Axes."""
+    if ax is not None and not hasattr(ax, "get_xaxis_transform"):
+        remedy = "one of them" if np.ndim(ax) else "what matplotlib.pyplot.subplots returns second"
+        raise TypeError(f"ax must be Axes of matplotlib or None, got {type(ax).__name__}: pass {remedy}.")
+
+
+def all_plotted_features(names: list[str], at_most: int) -> range:
+    """Numbers of all features, if they are not too many."""
+    if len(names) > at_most:
+        raise ValueError(
+            f"X has {len(names)} features, of which at most {at_most} can be drawn: pass their numbers or names, such "
+            f"as features={list(range(at_most))}."
+        )
+    return range(len(names))
 
 
 def check_plotted_features(features, names: list[str], at_most: int) -> list[int]:

@@ -49,6 +49,7 @@ from fastgmm._estimator import START_ROWS, MixtureEstimator, copied
 from fastgmm._number_validation import Source, check_numbers
 from fastgmm._validation import check_checkpoint, check_start_rows
 from fastgmm._warnings import warn
+from fastgmm._words import counted
 
 __all__ = ["BayesianGaussianMixture", "GaussianMixture"]
 
@@ -125,7 +126,8 @@ class _OnChunks(MixtureEstimator):
             n_threads = self.n_threads or chunks.engine.n_threads_of_task(len(survey.counts))
             if self.verbose:
                 where = "held in memory" if persisted else "read anew in each iteration"
-                print(f"{len(chunks)} chunks, {survey.n_all_rows} rows, {where}; {n_threads} thread(s) for each task")
+                size = f"{counted(len(chunks), 'chunk')}, {counted(survey.n_all_rows, 'row')}"
+                print(f"{size}, {where}; {counted(n_threads, 'thread')} for each task")
             unit = self._weight_unit(survey.largest_weight)
             walk = Walk(chunks.dtype, unit, self.n_components, self.covariance_type, n_threads)
             passes = DaskPasses(chunks, survey, survey.choose(start_rows, random_state), walk)

@@ -1,4 +1,4 @@
-"""Pictures of a fitted mixture and of the search for one. Needs matplotlib: ``pip install "fastgmm[plot]"``.
+"""Pictures of a fitted mixture and of the search for one. Needs matplotlib: ``python -m pip install matplotlib``.
 
 Every function takes the fitted object first, then data, and returns the Axes it drew on. Where features are left out,
 the mixture is shown by its marginal. Legends stand to the right of the axes: in a figure of your own, constrained
@@ -15,7 +15,14 @@ from fastgmm._containers import column_names
 from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._data_validation import check_predict_data
 from fastgmm._marginals import marginal_of
-from fastgmm._validation import check_n_std, check_plotted_features, check_plotted_mixture, check_plotted_search
+from fastgmm._validation import (
+    all_plotted_features,
+    check_axes,
+    check_n_std,
+    check_plotted_features,
+    check_plotted_mixture,
+    check_plotted_search,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,19 +37,18 @@ def _drawing():
     try:
         from fastgmm import _drawing
     except ImportError as error:
-        raise ImportError('Plots need matplotlib: pip install "fastgmm[plot]"') from error
+        raise ImportError("Plots need matplotlib: python -m pip install matplotlib") from error
     return _drawing
 
 
 def _chosen(mixture, X, features, at_most: int = 2) -> tuple[list[int], list[str]]:
     """Numbers and names of the features to draw."""
-    check_plotted_mixture(mixture, COVARIANCE_TYPES)
     n_features = mixture.means_.shape[1]
     names = list(getattr(mixture, "feature_names_in_", column_names(X) or ()))
     if len(names) != n_features or not all(isinstance(name, str) for name in names):
         names = [f"feature {j}" for j in range(n_features)]
     if features is None:
-        features = range(min(n_features, 2))
+        features = range(min(n_features, 2)) if at_most == 2 else all_plotted_features(names, at_most)
     numbers = check_plotted_features(features, names, at_most)
     return numbers, [names[j] for j in numbers]
 
@@ -72,7 +78,8 @@ def plot_components(mixture, X=None, *, features=None, n_std=2.0, ax=None) -> Ax
     Parameters
     ----------
     mixture : GaussianMixture
-        A fitted mixture, fastgmm's or scikit-learn's, `BayesianGaussianMixture` included.
+        A fitted mixture, fastgmm's or scikit-learn's, `BayesianGaussianMixture` included; or a fitted search, which is
+        shown by its best estimator.
 
     X : array-like of shape (n_samples, n_features), default=None
         Data to draw, with all features that the mixture knows.
@@ -101,6 +108,8 @@ def plot_components(mixture, X=None, *, features=None, n_std=2.0, ax=None) -> Ax
     >>> ax = plot_components(gmm, X)
     """
     check_n_std(n_std)
+    check_axes(ax)
+    mixture = check_plotted_mixture(mixture, COVARIANCE_TYPES)
     numbers, names = _chosen(mixture, X, features)
     rows = None if X is None else check_predict_data(mixture, X)[:, numbers]
     marginal = marginal_of(mixture, numbers)
@@ -145,9 +154,8 @@ def plot_pairs(mixture, X, *, features=None, n_std=2.0) -> np.ndarray:
     (4, 4)
     """
     check_n_std(n_std)
-    check_plotted_mixture(mixture, COVARIANCE_TYPES)
-    everything = range(mixture.means_.shape[1])
-    numbers, names = _chosen(mixture, X, everything if features is None else features, _MAX_PANELS)
+    mixture = check_plotted_mixture(mixture, COVARIANCE_TYPES)
+    numbers, names = _chosen(mixture, X, features, _MAX_PANELS)
     rows = check_predict_data(mixture, X)[:, numbers]
     marginal = marginal_of(mixture, numbers)
     drawing = _drawing()
@@ -202,6 +210,8 @@ def plot_density(mixture, X=None, *, features=None, ax=None) -> Axes:
     >>> gmm = GaussianMixture(n_components=2, random_state=0).fit(X)
     >>> ax = plot_density(gmm, X)
     """
+    check_axes(ax)
+    mixture = check_plotted_mixture(mixture, COVARIANCE_TYPES)
     numbers, names = _chosen(mixture, X, features)
     rows = None if X is None else check_predict_data(mixture, X)[:, numbers]
     marginal = marginal_of(mixture, numbers)
@@ -266,6 +276,8 @@ def plot_uncertainty(mixture, X, *, features=None, ax=None) -> Axes:
     >>> gmm = GaussianMixture(n_components=2, random_state=0).fit(X)
     >>> ax = plot_uncertainty(gmm, X)
     """
+    check_axes(ax)
+    mixture = check_plotted_mixture(mixture, COVARIANCE_TYPES)
     numbers, names = _chosen(mixture, X, features)
     rows = check_predict_data(mixture, X)[:, numbers]
     uncertainty = 1.0 - mixture.predict_proba(X).max(axis=1)
@@ -313,6 +325,7 @@ def plot_criterion(search, *, ax=None) -> Axes:
     >>> search = GaussianMixtureIC(range(1, 7), random_state=0).fit(load_old_faithful())
     >>> ax = plot_criterion(search)
     """
+    check_axes(ax)
     check_plotted_search(search)
     drawing = _drawing()
     ax = drawing.axes_or_new(ax)

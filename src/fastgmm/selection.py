@@ -32,6 +32,7 @@ from fastgmm._threads import blas_beside_passes
 from fastgmm._updates import MaximumLikelihood
 from fastgmm._validation import check_folds, check_grid, check_parameters, check_weights_count_rows
 from fastgmm._warnings import each_topic_once, warn
+from fastgmm._words import counted
 from fastgmm.mixture import GaussianMixture
 
 _PASSED_ON = ("tol", "reg_covar", "max_iter", "n_init", "init_params", "stopping", "acceleration", "n_threads")
@@ -459,7 +460,10 @@ class _Fits:
         else:
             collapse = self._collapse(cell, result.parameters)
             log_likelihood = updates.passes.score_sum(result.parameters)
-            outcome = collapse or f"log-likelihood {log_likelihood:.8g} after {len(result.lower_bounds)} iterations"
+            outcome = (
+                collapse
+                or f"log-likelihood {log_likelihood:.8g} after {counted(len(result.lower_bounds), 'iteration')}"
+            )
             if cell.result is None or (not collapse, log_likelihood) > (not cell.warning, cell.log_likelihood):
                 cell.result, cell.start = result, name
                 cell.warning, cell.log_likelihood = collapse, log_likelihood
