@@ -332,6 +332,70 @@ print("ready", flush=True)
     assert errors.rstrip().endswith("KeyboardInterrupt")
 
 
+LONG = {
+    "fit": "model.fit(X)",
+    "predict": "model.predict(X)",
+    "random start": "GaussianMixture(16, init_params='random', max_iter=0).fit(np.tile(X.reshape(-1, 1024), (16, 1)))",
+}
+
+
+@needs_posix
+@pytest.mark.parametrize("what", LONG)
+def test_ctrl_c_ends_a_call_of_which_a_block_takes_long(what):
+    """The components times the square of the features: a block takes the plainest kernels some 10 seconds."""
+    source = f"""
+import numpy as np
+from fastgmm import GaussianMixture
+K, d = 4096, 256
+X = np.random.default_rng(0).normal(size=(K, d))
+model = GaussianMixture(K, covariance_type="tied", warm_start=True)
+model.weights_, model.means_, model.precisions_cholesky_ = np.full(K, 1 / K), X, np.eye(d)
+model.converged_, model.lower_bound_ = False, -np.inf
+print("ready", flush=True)
+{LONG[what]}
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "FASTGMM_SIMD": "baseline"},
+    )  # fmt: skip
+    try:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(2)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        _, errors = process.communicate(timeout=60)
+        seconds = time.monotonic() - began
+    finally:
+        process.kill()
+        process.wait()
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert seconds < 4
+
+
+@needs_posix
+def test_ctrl_c_does_not_wait_for_a_batch():
+    """Which another thread is fetching."""
+    X, is_there = clusters(), threading.Event()
+
+    class Slow:
+        def __iter__(self):
+            yield X
+            for _ in range(2):
+                is_there.wait(0.01)
+                yield X
+            is_there.wait(30)
+
+    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        GaussianMixture(2).fit_batches(Slow())
+    seconds = time.monotonic() - began
+    is_there.set()
+    assert seconds < 10
+
+
 # SIMD variants --------------------------------------------------------------------------------------------------------
 
 PRINT_FITS = """

@@ -6,7 +6,7 @@ Statistics of batches add up, so that EM over batches is EM over all rows; what 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from time import perf_counter
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from fastgmm._words import counted
 Batch = tuple[np.ndarray, np.ndarray | None]  # rows and their weights
 
 _WORTH_A_THREAD = 2e-3  # seconds that fetching a batch takes
+_PATIENCE = 0.5  # seconds that a walk which is given up waits for the batch that is being fetched
 _BLOCK_BYTES = 2**25  # of float64
 _LINE_SECONDS = 10.0  # between two printed lines of a pass
 
@@ -97,13 +98,17 @@ def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
             yield item
             item = next(iterator, None)
         return
-    with ThreadPoolExecutor(1) as thread:
+    thread, coming = ThreadPoolExecutor(1), None
+    try:
         while item is not None:
             rows, weights = item
             own = rows.copy(), None if weights is None else weights.copy()
             coming = thread.submit(next, iterator, None)
             yield own
             item = coming.result()
+    finally:  # after Ctrl-C nobody wants to wait for a batch that takes long
+        is_idle = coming is None or bool(wait([coming], _PATIENCE).done)
+        thread.shutdown(wait=is_idle)
 
 
 class BatchProgress(NamedTuple):

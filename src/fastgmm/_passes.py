@@ -1,7 +1,8 @@
 """Every walk over the rows of the data: kernels called chunk by chunk, with their workspace.
 
 Between two chunks Python gets to run, so that Ctrl-C stops a long pass within about a second. The chunks' statistics
-add up; where they end depends on the shapes alone, so results repeat bitwise for a given number of threads.
+add up; where they end depends on the shapes alone, so results repeat bitwise for a given number of threads. Where a
+chunk cannot be so short, another Python thread makes the pass.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -19,7 +20,9 @@ from fastgmm._covariance import COVARIANCE_TYPES, Components, kernel_parameters,
 from fastgmm._memory import aligned_empty, aligned_zeros
 from fastgmm._skipping import Goal, Screen, Screening
 from fastgmm._statistics import SufficientStatistics
-from fastgmm._threads import effective_n_threads
+from fastgmm._threads import effective_n_threads, run_interruptibly
+
+T = TypeVar("T")
 
 BLOCK_ROWS = _kernels.active.BLOCK
 
@@ -41,9 +44,14 @@ class _Walk:
         n_chunks = math.ceil(n_samples / (self.n_threads * max(BLOCK_ROWS, _CHUNK_FLOPS / row_flops)))
         self.chunk = -(-n_samples // (n_chunks * BLOCK_ROWS)) * BLOCK_ROWS
         self.n_samples = n_samples
+        self._is_long = BLOCK_ROWS * row_flops > _CHUNK_FLOPS
         work, sums = _kernels.active.workspace_sizes(n_components, n_features, *factors, self.n_threads)
         self.workspace = aligned_empty(work, X.dtype)
         self.sums = aligned_empty(sums, np.float64)
+
+    def run(self, kernel: Callable[..., T], *arguments) -> T:
+        """What a kernel returns for the rows of a slice, or fewer."""
+        return run_interruptibly(kernel, *arguments) if self._is_long else kernel(*arguments)
 
     def slices(self) -> Iterator[slice]:
         for start in range(0, self.n_samples, self.chunk):
@@ -122,8 +130,8 @@ class DataPasses:
             em_pass = screen.em_pass
             further = (*screen.arguments(), *self._screen_workspaces(screen), self.counts)
         for rows in self._walk.slices():
-            log_likelihood, entropy = em_pass(
-                self.X[rows], _part(self._weights, rows), means, centers, factors, log_const, statistics.nk,
+            log_likelihood, entropy = self._walk.run(
+                em_pass, self.X[rows], _part(self._weights, rows), means, centers, factors, log_const, statistics.nk,
                 statistics.sum_x, scatter, with_entropy, self._walk.workspace, self._walk.sums, self.n_threads,
                 *further,
             )  # fmt: skip
@@ -148,8 +156,10 @@ class DataPasses:
         def blocks():
             start = 0
             for resp in resp_blocks:
-                yield slice(start, start + len(resp)), None, resp
-                start += len(resp)
+                for first in range(0, len(resp), self._walk.chunk):
+                    part = resp[first : first + self._walk.chunk]
+                    yield slice(start, start + len(part)), None, part
+                    start += len(part)
 
         return self._given_statistics(blocks(), centers)
 
@@ -180,16 +190,17 @@ class DataPasses:
 
     def log_max_resp_sum(self, parameters: Components) -> float:
         """sum_i w_i log max_k resp_ik, without an array of n_samples."""
-        means, factors, log_const = self._kernel_parameters(parameters)
+        mixture, n_components = self._kernel_parameters(parameters), len(parameters.means)
         total = 0.0
-        step = max(1, _SCORE_ROWS // len(means))
+        step = max(1, _SCORE_ROWS // n_components)
         for rows in self._walk.slices():
             for start in range(rows.start, rows.stop, step):
                 part = slice(start, min(start + step, rows.stop))
-                resp = np.empty((part.stop - part.start, len(means)), self.X.dtype)
-                _kernels.active.density_pass(
-                    self.X[part], means, factors, log_const, None, None, resp, self._walk.workspace, self.n_threads
-                )
+                resp = np.empty((part.stop - part.start, n_components), self.X.dtype)
+                self._walk.run(
+                    _kernels.active.density_pass, self.X[part], *mixture, None, None, resp, self._walk.workspace,
+                    self.n_threads,
+                )  # fmt: skip
                 log_max = np.log(resp.max(axis=1), dtype=np.float64)
                 weights = _part(self.sample_weight, part)
                 total += float(log_max.sum() if weights is None else weights @ log_max)
@@ -208,9 +219,10 @@ class DataPasses:
         mixture = self._kernel_parameters(parameters)
         out = np.empty((len(self.X), len(parameters.means)), self.X.dtype)
         for rows in self._walk.slices():
-            _kernels.active.density_pass(
-                self.X[rows], *mixture, None, None, out[rows], self._walk.workspace, self.n_threads
-            )
+            self._walk.run(
+                _kernels.active.density_pass, self.X[rows], *mixture, None, None, out[rows], self._walk.workspace,
+                self.n_threads,
+            )  # fmt: skip
         return out
 
     def _densities(self, goal: Goal, parameters: Components) -> Callable[..., None]:
@@ -221,12 +233,12 @@ class DataPasses:
         workspace, n_threads = self._walk.workspace, self.n_threads
         if screen is None:
             density_pass: Callable[..., None] = _kernels.active.density_pass
-            return lambda rows, norm, labels: density_pass(
-                self.X[rows], *mixture, norm, labels, None, workspace, n_threads
+            return lambda rows, norm, labels: self._walk.run(
+                density_pass, self.X[rows], *mixture, norm, labels, None, workspace, n_threads
             )
         further = (*screen.arguments(), *self._screen_workspaces(screen), self.counts)
-        return lambda rows, norm, labels: screen.density_pass(
-            self.X[rows], *mixture, norm, labels, workspace, n_threads, *further
+        return lambda rows, norm, labels: self._walk.run(
+            screen.density_pass, self.X[rows], *mixture, norm, labels, workspace, n_threads, *further
         )
 
     def _kernel_parameters(self, parameters: Components) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -237,9 +249,10 @@ class DataPasses:
         centers = self._as_data(centers)
         statistics = self._zeros(centers)
         for rows, labels, resp in blocks:
-            _kernels.active.statistics_pass(
-                self.X[rows], _part(self._weights, rows), labels, resp, centers, statistics.nk, statistics.sum_x,
-                _as_3d(statistics.scatter), self._walk.workspace, self._walk.sums, self.n_threads,
+            self._walk.run(
+                _kernels.active.statistics_pass, self.X[rows], _part(self._weights, rows), labels, resp, centers,
+                statistics.nk, statistics.sum_x, _as_3d(statistics.scatter), self._walk.workspace, self._walk.sums,
+                self.n_threads,
             )  # fmt: skip
         return self._of_all_weights(statistics)
 
@@ -373,10 +386,10 @@ class KMeansPasses:
             _kernels.active.note_moves(centers, self._centers, self._moved, self._scale)
         n_changed = 0
         for rows in self.walk.slices():
-            n_changed += _kernels.active.kmeans_pass(
-                self.X[rows], _part(self.sample_weight, rows), self.shift, centers, self._moved, self._scale, fresh,
-                labels[rows], self._gaps[rows], self._counts, self._sums, self.walk.workspace, self.floats,
-                self.walk.sums, self.walk.n_threads,
+            n_changed += self.walk.run(
+                _kernels.active.kmeans_pass, self.X[rows], _part(self.sample_weight, rows), self.shift, centers,
+                self._moved, self._scale, fresh, labels[rows], self._gaps[rows], self._counts, self._sums,
+                self.walk.workspace, self.floats, self.walk.sums, self.walk.n_threads,
             )  # fmt: skip
         if self.sample_weight is not None:  # differences of weights need not end at 0 where a cluster lost all its rows
             self._counts[:] = np.bincount(labels, self.sample_weight, len(centers))
@@ -447,10 +460,10 @@ class SeedingPasses:
         scale = _scale(centers)
         for rows in p.walk.slices():
             blocks = slice(rows.start // BLOCK_ROWS, -(-rows.stop // BLOCK_ROWS))
-            _kernels.active.closest_pass(
-                p.X[rows], _part(p.sample_weight, rows), p.shift, centers, scale, len(self._waiting),
-                self.closest[rows], self._is_fresh, self._block_sums[:, blocks], potentials, p.walk.workspace, p.floats,
-                p.walk.sums, p.walk.n_threads,
+            p.walk.run(
+                _kernels.active.closest_pass, p.X[rows], _part(p.sample_weight, rows), p.shift, centers, scale,
+                len(self._waiting), self.closest[rows], self._is_fresh, self._block_sums[:, blocks], potentials,
+                p.walk.workspace, p.floats, p.walk.sums, p.walk.n_threads,
             )  # fmt: skip
         self._is_fresh &= not len(self._waiting)
         self._waiting = self._waiting[:0]

@@ -2,13 +2,18 @@
 
 import os
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
+from typing import TypeVar
 
 import joblib
 from threadpoolctl import ThreadpoolController
 
 from fastgmm import _kernels
+
+T = TypeVar("T")
 
 _BLAS_THREADS_FEATURES = 32
 
@@ -48,6 +53,29 @@ def _cpu_count(affinity: int | None, limit: str | None) -> int:
 def effective_n_threads(n_threads: int | None = None) -> int:
     """The number of threads for ``n_threads`` (None: what the machine grants)."""
     return explain_n_threads(n_threads)[0]
+
+
+def run_interruptibly(function: Callable[..., T], *arguments) -> T:
+    """What a function returns that takes longer than Ctrl-C should wait; it must not mind going on for nobody.
+
+    Python sees signals in its main thread, between two bytecodes: that thread waits here, and another one computes. If
+    it is not the main thread that calls, nothing has to be done.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return function(*arguments)
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.2)  # without a limit it could not be interrupted on Windows
+    return future.result()
 
 
 class _SingleThreadedBlas:
