@@ -510,6 +510,36 @@ def test_convergence_warnings_name_the_caller(method):
     assert warned[0].filename == __file__
 
 
+# The estimators in memory --------------------------------------------------------------------------------------------
+
+IN_BLOCKS = "block by block in this process, anew for each pass over the rows: use the estimators of"
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_predict", "partial_fit", "predict", "score", "score_samples", "bic"])
+@pytest.mark.parametrize(
+    ("collection", "name", "how"),
+    [
+        (in_chunks, "Array", IN_BLOCKS),
+        (lambda X: of_unknown_sizes(in_chunks(X)), "Array", "into memory"),
+        (in_frame, "DataFrame", "into memory"),
+    ],
+    ids=["array", "unknown sizes", "frame"],
+)
+def test_collections_in_memory_are_warned_of(collection, name, how, method):
+    X = rows_and_weights()[0]
+    model = fastgmm.GaussianMixture(2, random_state=0).fit(X)
+    how = "into memory" if method == "partial_fit" else how
+    with pytest.warns(UserWarning, match=rf"^X is a dask {name}, which is computed {how}.* fastgmm\.dask") as warned:
+        getattr(model, method)(collection(X))
+    assert [each.filename for each in warned] == [__file__]
+
+
+def test_searches_of_collections_are_warned_of():
+    with pytest.warns(UserWarning, match=r"computed into memory: use the estimators of fastgmm\.dask") as warned:
+        fastgmm.GaussianMixtureIC([1]).fit_predict(in_chunks(rows_and_weights()[0]))
+    assert len(warned) == 1
+
+
 # Errors --------------------------------------------------------------------------------------------------------------
 
 

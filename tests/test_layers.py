@@ -38,7 +38,7 @@ LAYERS = (
 RANK = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in names}
 
 # What user input may be refused with: nothing that computes.
-ALLOWED_IN_VALIDATION = {"_threads", "_containers", "_number_validation", "_words"}
+ALLOWED_IN_VALIDATION = {"_threads", "_containers", "_number_validation", "_warnings", "_words"}
 
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 

@@ -78,6 +78,7 @@ def assert_same_model(actual, expected):
     assert actual.n_features_in_ == expected.n_features_in_
 
 
+@pytest.mark.filterwarnings("ignore:X is a dask Array:UserWarning")
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_dataset_is_as_good_as_an_array(tmp_path, source, weighted):

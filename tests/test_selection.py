@@ -728,6 +728,7 @@ ESTIMATOR_CHECKS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:y is ignored, but looks like weights")  # some checks pass 0.0 and 1.0 as y
 @pytest.mark.parametrize(
     ("estimator", "check"), ESTIMATOR_CHECKS, ids=lambda value: value.func.__name__ if hasattr(value, "func") else ""
 )

@@ -226,6 +226,31 @@ def test_sample_weight_of_any_number_type(estimator, convert):
     )
 
 
+@pytest.mark.parametrize("method", ["fit", "fit_predict", "partial_fit", "score"])
+@pytest.mark.parametrize("estimator", [*SKLEARN, GaussianMixtureIC])
+def test_weights_given_as_y_are_warned_of(estimator, method):
+    if (estimator, method) == (GaussianMixtureIC, "partial_fit"):
+        return
+    model = estimator(n_components=1).fit(X)
+    use = getattr(model, method)
+    with pytest.warns(UserWarning, match=r"^y is ignored, but looks like weights: .*sample_weight=\.\.\.$") as warned:
+        use(X, np.abs(X[:, 0]))
+    assert len(warned) == 1
+    assert warned[0].filename == __file__
+    for y in (
+        None,
+        X[:, 0],
+        np.arange(len(X)),
+        np.ones(3),
+        ["a"] * len(X),
+        [[1], [2, 3]],
+        np.ones((len(X), 1)),
+        np.nan,
+    ):
+        use(X, y)
+    use(X, sample_weight=np.abs(X[:, 0]))
+
+
 # What is no number ---------------------------------------------------------------------------------------------------
 
 

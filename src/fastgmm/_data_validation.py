@@ -24,6 +24,7 @@ from fastgmm._containers import (
     is_lazy_frame,
 )
 from fastgmm._number_validation import Source, check_holds_rows, check_numbers, is_numeric_array, located
+from fastgmm._warnings import warn
 from fastgmm._words import counted, numbered_rows
 
 # Rows ----------------------------------------------------------------------------------------------------------------
@@ -52,6 +53,7 @@ def check_block(estimator, X, rows: slice) -> np.ndarray:
 
 def _checked_rows(estimator, X, dtype, source: Source | None = None, **options) -> np.ndarray:
     if not is_numeric_array(X):
+        warn_of_collection(X, in_blocks=False)
         check_holds_rows(X)
         source = source or Source("X", column_names(X))
         X = check_numbers(X, source)
@@ -59,6 +61,37 @@ def _checked_rows(estimator, X, dtype, source: Source | None = None, **options) 
         return _aligned(validate_data(estimator, X, dtype=dtype, order="C", **options))
     except ValueError as error:
         raise located(error, X, source or Source("X"), dtype) from None
+
+
+def warn_of_collection(X, in_blocks: bool) -> None:
+    """Rows of a dask collection are welcome to the estimators in memory, but there are others for them."""
+    if not is_dask_collection(X):
+        return
+    how = "block by block in this process, anew for each pass over the rows" if in_blocks else "into memory"
+    warn(
+        f"X is a dask {type(X).__name__}, which is computed {how}: use the estimators of fastgmm.dask, which leave the "
+        "rows where they are, or pass X.compute().",
+        topic="dask",
+    )
+
+
+def warn_if_weights(y, X) -> None:
+    """Weights that are given by position are y, which is ignored; integers may be labels of classes."""
+    if y is None:
+        return
+    try:
+        y = y if is_dask_collection(y) else np.asarray(y)
+        n_rows = X.shape[0] if has_shape(X) else len(X)
+    except (TypeError, ValueError):  # it is ignored, whatever it is
+        return
+    if y.ndim != 1 or y.dtype.kind != "f":
+        return
+    # Equal ones would change nothing as weights.
+    if is_dask_collection(y) or (len(y) == n_rows and bool((y >= 0.0).all()) and y.min() < y.max()):
+        warn(
+            "y is ignored, but looks like weights: it holds a number >= 0 for each row of X. Pass weights by name: "
+            "sample_weight=..."
+        )
 
 
 def _aligned(X):

@@ -38,6 +38,8 @@ from fastgmm._data_validation import (
     check_weight_of_each_row,
     check_weights_of_block,
     drop_unweighted_rows,
+    warn_if_weights,
+    warn_of_collection,
 )
 from fastgmm._em import EMResult, Progress, run_em
 from fastgmm._errors import OutOfRangeError
@@ -143,9 +145,11 @@ class MixtureEstimator(BaseEstimator):
             If the best run did not reach `tol` within `max_iter` iterations, if starts failed, or if a component has no
             rows.
         UserWarning
-            If `reg_covar` hides the variance of a feature.
+            If `reg_covar` hides the variance of a feature; if y looks like weights, which it ignores; if X is a dask
+            collection, for which there is `fastgmm.dask`.
         """
         if not self._fit_by_own_fit_predict(X, y, sample_weight):
+            warn_if_weights(y, X)
             self._fit(X, sample_weight)[1].warn(self)
         return self
 
@@ -170,9 +174,11 @@ class MixtureEstimator(BaseEstimator):
         labels : ndarray of shape (n_samples,)
             A label for each row, those of weight 0 included.
         """
-        X, findings = self._fit(X, sample_weight)
-        findings.warn(self)
-        return self._for_rows(DataPasses.predict, X, (), np.int64, None)
+        warn_if_weights(y, X)
+        with each_topic_once():
+            X, findings = self._fit(X, sample_weight)
+            findings.warn(self)
+            return self._for_rows(DataPasses.predict, X, (), np.int64, None)
 
     def fit_batches(self, batches, *, start_rows=START_ROWS, callback=None, checkpoint=None):
         """Estimate the parameters from rows that come in batches, of which two at a time are in memory.
@@ -225,6 +231,7 @@ class MixtureEstimator(BaseEstimator):
     def _fit(self, X, sample_weight) -> tuple[object, Findings]:
         """Fit and set the attributes; returned are all rows of X, validated unless they are read in blocks."""
         if is_read_in_blocks(X):
+            warn_of_collection(X, in_blocks=True)
             sample_weight = check_weight_of_each_row(sample_weight, X)
             return X, self._fit_batches(ArrayBatches(X, sample_weight))
         self._check_before_fit(self._continues)
@@ -436,6 +443,7 @@ class MixtureEstimator(BaseEstimator):
         >>> np.sort(gmm.weights_).round(2)
         array([0.3, 0.7])
         """
+        warn_if_weights(y, X)
         is_first = not hasattr(self, "means_")
         self._check_before_fit(continues=not is_first)
         reader = clone(self) if is_first else self  # is told the features, as in fit_batches
@@ -584,6 +592,7 @@ class MixtureEstimator(BaseEstimator):
         log_likelihood : float
             Sum of weighted log-densities, divided by the sum of the weights.
         """
+        warn_if_weights(y, X)
         if self._is_overridden("score_samples"):  # scikit-learn's score calls it
             log_prob = self.score_samples(X)
             return float(np.average(log_prob, weights=check_sample_weight(sample_weight, len(log_prob))))
@@ -624,7 +633,9 @@ class MixtureEstimator(BaseEstimator):
         """What passes find out for each row of X, of shape (n_samples, *columns); in blocks if not all is in memory."""
         check_is_fitted(self)
         in_blocks = is_read_in_blocks(X)
-        if not in_blocks:
+        if in_blocks:
+            warn_of_collection(X, in_blocks=True)
+        else:
             X = check_predict_data(self, X)
             if out is None:
                 return of_passes(*self._passes_of_fitted(X))
@@ -666,6 +677,7 @@ class MixtureEstimator(BaseEstimator):
         if not is_read_in_blocks(X):
             X = check_predict_data(self, X)
             return self._log_likelihood_of_rows(X, check_sample_weight(sample_weight, X.shape[0]))
+        warn_of_collection(X, in_blocks=True)
         sample_weight = check_weight_of_each_row(sample_weight, X)
         log_likelihood = n = 0.0
         for rows in block_slices(X):

@@ -44,6 +44,7 @@ from fastgmm._data_validation import (
     check_no_out,
     check_some_weight,
     check_weights_of_collection,
+    warn_if_weights,
 )
 from fastgmm._estimator import START_ROWS, MixtureEstimator, copied
 from fastgmm._number_validation import Source, check_numbers
@@ -100,6 +101,7 @@ class _OnChunks(MixtureEstimator):
         ConvergenceWarning
             If the best run did not reach `tol` within `max_iter` iterations.
         """
+        warn_if_weights(y, X)
         is_plain = start_rows == START_ROWS and checkpoint is None  # as scikit-learn's fit
         if not (is_plain and self._fit_by_own_fit_predict(X, y, sample_weight)):
             self._fit(X, sample_weight, start_rows, checkpoint)[1].warn(self)

@@ -22,7 +22,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, estimate_moments, n_free_parameters
-from fastgmm._data_validation import check_fit_data, check_n_rows, check_sample_weight, drop_unweighted_rows
+from fastgmm._data_validation import (
+    check_fit_data,
+    check_n_rows,
+    check_sample_weight,
+    drop_unweighted_rows,
+    warn_if_weights,
+)
 from fastgmm._em import EMResult, Progress, run_em
 from fastgmm._errors import FitError, OutOfRangeError
 from fastgmm._initialization import find_start
@@ -210,6 +216,7 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         ConvergenceWarning
             If the chosen fit did not reach `tol` within `max_iter` iterations.
         """
+        warn_if_weights(y, X)
         check_parameters(self, COVARIANCE_TYPES)
         numbers, covariance_types = check_grid(self, COVARIANCE_TYPES)
         X = check_fit_data(self, X)
@@ -328,7 +335,9 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
 
     def fit_predict(self, X, y=None, sample_weight=None):
         """Search, and return the most probable component of each row under the chosen mixture."""
-        return self.fit(X, sample_weight=sample_weight).predict(X)
+        warn_if_weights(y, X)
+        with each_topic_once():
+            return self.fit(X, sample_weight=sample_weight).predict(X)
 
     def predict_proba(self, X):
         """Responsibilities under the chosen mixture: `GaussianMixture.predict_proba`."""
@@ -340,7 +349,7 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
 
     def score(self, X, y=None, sample_weight=None):
         """Mean log-density of a row under the chosen mixture: `GaussianMixture.score`."""
-        return self._best.score(X, sample_weight=sample_weight)
+        return self._best.score(X, y, sample_weight=sample_weight)
 
     def bic(self, X, sample_weight=None):
         """Bayesian information criterion of the chosen mixture: `GaussianMixture.bic`."""
