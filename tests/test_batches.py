@@ -810,6 +810,7 @@ BAD_FILES = {
     "empty.parquet": (lambda path, good: path.write_bytes(b""), "cannot be read: Parquet file size is 0 bytes"),
     "text.parquet": (lambda path, good: path.write_text("a,b\n1,2\n" * 9), "cannot be read: Parquet magic bytes"),
     "empty.csv": (lambda path, good: path.write_bytes(b""), "cannot be read: CSV parse error: Empty CSV file"),
+    "latin.csv": (lambda path, good: path.write_text("größe,b\n1,2\n", "latin1"), "Save it in UTF-8"),
     "ragged.csv": (lambda path, good: path.write_text("a,b\n1,2\n3\n"), "Row #3: Expected 2 columns, got 1"),
     "semicolons.csv": (lambda path, good: path.write_text("a;b\n1;2\n"), "There is no column 'a'; there are a;b in"),
     "late.csv": (
@@ -869,6 +870,11 @@ def test_integers_first_in_a_csv_file(tmp_path):
     path.write_text("a;b\n1;2\n")
     with pytest.raises(ValueError, match=r"Column 'a;b' of .* strings .* another separator than the comma"):
         batches.from_csv(path)
+    path.write_text("a,b\n1,2\n2,3\n4,?\n")
+    with pytest.raises(ValueError, match=r"Column 'b' of .* strings \(the first is '\?', in row 2\).* columns=\['a'\]"):
+        batches.from_csv(path)
+    path.write_text("a,b\n1,True\n2,False\n")
+    np.testing.assert_array_equal(concatenated(batches.from_csv(path)), [[1.0, 1.0], [2.0, 0.0]])
 
 
 def test_folders_with_other_files(tmp_path):

@@ -91,9 +91,10 @@ class TableReader(Reader):
                 )
             kind = _kind(schema.field(name).type)
             if kind is not None:
+                is_text = kind == "strings" and self._format == "csv" and not _is_dataset(source)
+                which = _first_string(source, name) if is_text else schema.field(name).type
                 raise ValueError(
-                    f"Column {name!r} of {_name(source)} holds {kind} ({schema.field(name).type}), not numbers: "
-                    f"{self._remedy(schema)}."
+                    f"Column {name!r} of {_name(source)} holds {kind} ({which}), not numbers: {self._remedy(schema)}."
                 )
 
     def _remedy(self, schema) -> str:
@@ -116,10 +117,32 @@ def _opened(source, file_format: str):
         return source
     with _told_with_name(source):
         opened = dataset.dataset(str(source), format=file_format)
-    if file_format != "csv":
-        return opened
-    as_numbers = [field.with_type(pyarrow.float64()) if _kind(field.type) is None else field for field in opened.schema]
-    return dataset.dataset(str(source), schema=pyarrow.schema(as_numbers), format=file_format)
+        if file_format != "csv":
+            return opened
+        types = {field.name: _type_in_csv(field.type) for field in opened.schema}
+    return dataset.dataset(str(source), pyarrow.schema(types), format=file_format)
+
+
+def _type_in_csv(column_type):
+    is_number = _kind(column_type) is None and not pyarrow.types.is_boolean(column_type)
+    return pyarrow.float64() if is_number else column_type
+
+
+def _first_string(source, column: str) -> str:
+    """What the first value is, and where, in a column of a CSV file that is no number."""
+    as_numbers = dataset.dataset(str(source), pyarrow.schema([(column, pyarrow.float64())]), format="csv")
+    try:
+        for _ in as_numbers.to_batches(use_threads=False):
+            pass
+    except pyarrow.ArrowException as error:
+        if (found := _BAD_VALUE.search(str(error))) and found[2]:
+            return f"the first is {found[3]!r}, in row {_row(found[2])}"
+    return "from some row on"
+
+
+def _row(line: str) -> int:
+    """Of a line of a CSV file, as Arrow counts them: the header is line 1."""
+    return int(line) - 2
 
 
 @contextmanager
@@ -131,12 +154,14 @@ def _told_with_name(source, names: Sequence[str] = ()) -> Iterator[None]:
         if str(source) in str(error):
             raise
         raise OSError(f"{_name(source)} cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{_name(source)} cannot be read: {error}. Save it in UTF-8.") from error
     except pyarrow.ArrowException as error:
         bad_value = _BAD_VALUE.search(str(error))
         if bad_value is None or int(bad_value[1]) >= len(names):
             raise ValueError(f"{_name(source)} cannot be read: {_ITS_SOURCE.sub('', str(error))}") from error
         column, line, value = bad_value.groups()
-        row = f"row {int(line) - 2}, " if line else ""  # the header is line 1
+        row = f"row {_row(line)}, " if line else ""
         raise ValueError(
             f"could not convert string to float: {value!r}, in {row}column {names[int(column)]!r} of {_name(source)}. "
             "Leave strings out, or encode them as numbers."
@@ -200,8 +225,7 @@ def _kind(column_type) -> str | None:
         return None
     if types.is_temporal(column_type):
         return "times"
-    is_text = types.is_string(column_type) or types.is_large_string(column_type) or types.is_string_view(column_type)
-    return "strings" if is_text else "values"
+    return "strings" if str(column_type) in ("string", "large_string", "string_view") else "values"
 
 
 # Sources -------------------------------------------------------------------------------------------------------------
