@@ -510,6 +510,12 @@ def test_convergence_warnings_name_the_caller(method):
     assert warned[0].filename == __file__
 
 
+@pytest.mark.parametrize("name", ["GaussianMixture", "BayesianGaussianMixture"])
+def test_constructors_say_what_to_use_instead(name):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'n_jobs': use n_threads"):
+        getattr(fastgmm.dask, name)(n_jobs=2)
+
+
 # The estimators in memory --------------------------------------------------------------------------------------------
 
 IN_BLOCKS = "block by block in this process, anew for each pass over the rows: use the estimators of"

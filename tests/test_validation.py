@@ -95,6 +95,37 @@ def test_bad_parameter(estimator, name, value):
     assert messages[0].startswith(messages[1])
 
 
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ({"covariance_type": "diagonal"}, "Did you mean 'diag'?"),
+        ({"covariance_type": "Full"}, "Did you mean 'full'?"),
+        ({"covariance_type": "VVV"}, "What mclust calls 'VVV' is 'full' here."),
+        ({"covariance_type": ["full", "EEE"]}, "What mclust calls 'EEE' is 'tied' here."),
+        ({"init_params": "k-means"}, "Did you mean 'kmeans'?"),
+        ({"criterion": "BIC"}, "Did you mean 'bic'?"),
+    ],
+)
+def test_names_that_are_nearly_right(given, advice):
+    estimators = [GaussianMixture, BayesianGaussianMixture, GaussianMixtureIC]
+    for estimator in estimators[2 if "criterion" in given or "EEE" in str(given) else 0 :]:
+        with pytest.raises(ValueError, match=re.escape(advice) + "$"):
+            estimator(**given).fit(X)
+
+
+@pytest.mark.parametrize("estimator", [*SKLEARN, GaussianMixtureIC])
+def test_arguments_of_constructors_that_are_not_there(estimator):
+    name = estimator.__name__
+    with pytest.raises(TypeError, match=rf"^{name}.* unexpected keyword argument 'n_jobs': use n_threads\.$"):
+        estimator(n_jobs=2)
+    with pytest.raises(TypeError, match=rf"^{name}.* unexpected keyword argument 'n_inits': use n_init\.$"):
+        estimator(n_inits=2)
+    with pytest.raises(TypeError, match=rf"^{name}.* unexpected keyword argument 'x': there are n_components, "):
+        estimator(x=2)
+    with pytest.raises(TypeError, match=rf"^{name}.*given: pass parameters by name, such as n_components=2\.$"):
+        estimator(2, "full")
+
+
 @pytest.mark.parametrize("n_threads", [0, -1, 1.0, "all"])
 @both_estimators
 def test_bad_n_threads(estimator, n_threads):

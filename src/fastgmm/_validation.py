@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
-from inspect import isfunction
+from difflib import get_close_matches
+from functools import lru_cache, wraps
+from inspect import isfunction, signature
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
+from typing import ParamSpec
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
@@ -163,6 +165,55 @@ def _parameter_rules(covariance_types):
     }
 
 
+_NAMES = {
+    "init_params": INIT_PARAMS,
+    "weight_concentration_prior_type": WEIGHT_CONCENTRATION_PRIOR_TYPES,
+    "fixed": FIXABLE,
+    "criterion": CRITERIA,
+    "on_interrupt": ON_INTERRUPT,
+    "stopping": STOPPING,
+    "acceleration": ACCELERATION,
+}
+_OF_MCLUST = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
+
+
+def _meant(value, names) -> str:
+    """Which of the names was probably meant; '' if that is not clear."""
+    if not isinstance(value, str) or value in names:
+        return ""
+    if _OF_MCLUST.get(value) in names:
+        return f"What mclust calls {value!r} is {_OF_MCLUST[value]!r} here."
+    near = get_close_matches(value.lower(), names, n=1)
+    return f"Did you mean {near[0]!r}?" if near else ""
+
+
+_OTHER_NAMES = {"n_jobs": "n_threads", "n_clusters": "n_components", "n_iter": "max_iter", "min_covar": "reg_covar"}
+
+P = ParamSpec("P")
+
+
+def with_advice(constructor: Callable[P, None]) -> Callable[P, None]:
+    """A constructor that says what to do about arguments which it does not take; Python says what is wrong."""
+    names = list(signature(constructor).parameters)[1:]
+
+    @wraps(constructor)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            constructor(*args, **kwargs)
+        except TypeError as error:
+            unknown = next((name for name in kwargs if name not in names), None)
+            if unknown is not None:
+                near = _OTHER_NAMES.get(unknown) or next(iter(get_close_matches(unknown, names, n=1)), None)
+                advice = f"use {near}" if near in names else f"there are {', '.join(names)}"
+            elif len(args) > 1:
+                advice = "pass parameters by name, such as n_components=2"
+            else:
+                raise
+            raise TypeError(f"{str(error).partition('. Did you mean')[0]}: {advice}.") from None
+
+    return checked
+
+
 def check_parameters(estimator, covariance_types) -> None:
     """Raise scikit-learn's InvalidParameterError if a constructor parameter of the estimator is not usable."""
     rules = _parameter_rules(tuple(covariance_types))
@@ -170,9 +221,10 @@ def check_parameters(estimator, covariance_types) -> None:
         accepts, expected, remedy = rules[name]
         value = getattr(estimator, name)
         if not accepts(value):
+            names = covariance_types if name == "covariance_type" else _NAMES.get(name, ())
             raise _invalid_parameter_error()(
                 f"The {name!r} parameter of {type(estimator).__name__} must be {expected}. "
-                f"Got {value!r} instead. {remedy}"
+                f"Got {value!r} instead. {_meant(value, names) or remedy}"
             )
 
 
@@ -194,10 +246,11 @@ def check_grid(estimator, covariance_types) -> tuple[list[int], list[str]]:
     types = [types] if isinstance(types, str) else types
     types = list(types) if np.iterable(types) else []
     if not types or not all(_is_one_of(covariance_types)(name) for name in types):
+        meant = (_meant(name, covariance_types) for name in types)
         raise _invalid_parameter_error()(
             f"The 'covariance_type' parameter of {type(estimator).__name__} must be 'all', "
-            f"{_options(covariance_types)} or a list of these. Got {estimator.covariance_type!r} instead. Pass some of "
-            "these names."
+            f"{_options(covariance_types)} or a list of these. Got {estimator.covariance_type!r} instead. "
+            f"{next(filter(None, meant), 'Pass some of these names.')}"
         )
     return [int(number) for number in numbers], list(dict.fromkeys(types))
 

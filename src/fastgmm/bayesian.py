@@ -16,6 +16,7 @@ from fastgmm._validation import (
     check_mean_prior,
     check_weight_for_covariance_prior,
     private_methods,
+    with_advice,
 )
 from fastgmm._variational import WEIGHT_PRIORS, Priors, VariationalBayes, VariationalParameters
 
@@ -243,6 +244,7 @@ class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture)
         "https://scikit-learn.org/stable/modules/generated/sklearn.mixture.BayesianGaussianMixture.html"
     )
 
+    @with_advice
     def __init__(
         self,
         *,

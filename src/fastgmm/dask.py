@@ -48,7 +48,7 @@ from fastgmm._data_validation import (
 )
 from fastgmm._estimator import START_ROWS, MixtureEstimator, copied
 from fastgmm._number_validation import Source, check_numbers
-from fastgmm._validation import check_checkpoint, check_start_rows
+from fastgmm._validation import check_checkpoint, check_start_rows, with_advice
 from fastgmm._warnings import warn
 from fastgmm._words import counted
 
@@ -337,6 +337,7 @@ lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
     }
     _local_class = mixture.GaussianMixture
 
+    @with_advice
     def __init__(
         self,
         n_components=1,
@@ -440,6 +441,7 @@ random_state, warm_start, verbose, verbose_interval, stopping, acceleration, ste
     }
     _local_class = bayesian.BayesianGaussianMixture
 
+    @with_advice
     def __init__(
         self,
         *,

@@ -17,6 +17,7 @@ from fastgmm._validation import (
     check_precisions_init,
     check_weights_init,
     private_methods,
+    with_advice,
 )
 
 
@@ -222,6 +223,7 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
     _steps_of_sklearn = private_methods(_SklearnGaussianMixture)
     _doc_link_template = "https://scikit-learn.org/stable/modules/generated/sklearn.mixture.GaussianMixture.html"
 
+    @with_advice
     def __init__(
         self,
         n_components=1,

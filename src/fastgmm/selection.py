@@ -36,7 +36,7 @@ from fastgmm._notices import Findings
 from fastgmm._passes import mean_of_all, total_weight
 from fastgmm._threads import blas_beside_passes
 from fastgmm._updates import MaximumLikelihood
-from fastgmm._validation import check_folds, check_grid, check_parameters, check_weights_count_rows
+from fastgmm._validation import check_folds, check_grid, check_parameters, check_weights_count_rows, with_advice
 from fastgmm._warnings import each_topic_once, warn
 from fastgmm._words import counted
 from fastgmm.mixture import GaussianMixture
@@ -151,6 +151,7 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         ("criterion", "cv", *_PASSED_ON, "random_state", "verbose", "on_interrupt"), "no_validation"
     )
 
+    @with_advice
     def __init__(
         self,
         n_components=(1, 2, 3, 4, 5, 6, 7, 8, 9),
