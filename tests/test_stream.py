@@ -311,7 +311,7 @@ def test_degenerate_first_batch_is_overcome(estimator, covariance_type, batch_ro
 def test_components_with_enough_rows_borrow_nothing():
     nk = np.array([0.9, 0.1])
     covariances = np.array([np.eye(3), np.zeros((3, 3))])
-    moments = Moments(nk, np.zeros((2, 3)), covariances, np.zeros((2, 3)), np.ones(2, bool))
+    moments = Moments(nk, np.zeros((2, 3)), covariances, np.zeros((2, 3)), np.zeros(2, bool))
     full = COVARIANCE_TYPES["full"]
     assert with_loans(moments, full, 100.0) is moments
     lent = with_loans(moments, full, 40.0).covariances

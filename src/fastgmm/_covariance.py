@@ -35,6 +35,9 @@ from fastgmm._statistics import SufficientStatistics
 # A squared move of the mean that exceeds the variance by more than this factor costs too many digits of the scatter.
 _MAX_SQUARED_SHIFT = {np.dtype(np.float64): 1e3, np.dtype(np.float32): 10.0}
 
+# What rounding is, for each type of data.
+_EPS = {np.dtype(dtype): float(np.finfo(dtype).eps) for dtype in (np.float64, np.float32)}
+
 # Units of rounding in a difference of sums of squares, of terms as large as the squared move of the mean.
 _SQUARES_ROUNDING = 8.0
 
@@ -80,15 +83,15 @@ class MixtureParameters:
         Shape (K, d, d) for 'full', (d, d) for 'tied', (K, d) for 'diag' and (K,) for 'spherical'.
     precisions_cholesky : ndarray
         Upper-triangular factors (inverse standard deviations for 'diag' and 'spherical'), shaped like `covariances`.
-    has_rows : ndarray of bool of shape (n_components,), or None
-        Which components had rows when the parameters were estimated; None if they were not estimated from rows.
+    is_empty : ndarray of bool of shape (n_components,), or None
+        Which components had no rows when the parameters were estimated; None if they were not estimated from rows.
     """
 
     weights: np.ndarray
     means: np.ndarray
     covariances: np.ndarray
     precisions_cholesky: np.ndarray
-    has_rows: np.ndarray | None = None
+    is_empty: np.ndarray | None = None
 
     def log_weights(self) -> np.ndarray:
         """Shape (n_components,)."""
@@ -105,15 +108,15 @@ class MixtureParameters:
 class Moments(NamedTuple):
     """What statistics say of each component: its mass, not normalized, its mean and its covariance.
 
-    `nk` is enlarged by ten units of rounding; `has_rows` says where it was more than that before. `shifts` is how much
-    of the mean squares about the statistics' centers is due to the means' distance from these.
+    `nk` is enlarged by ten units of rounding; `is_empty` says where it was no more than that before. `shifts` is how
+    much of the mean squares about the statistics' centers is due to the means' distance from these.
     """
 
     nk: np.ndarray
     means: np.ndarray
     covariances: np.ndarray
     shifts: np.ndarray
-    has_rows: np.ndarray
+    is_empty: np.ndarray
 
 
 class CovarianceType(Protocol):
@@ -258,23 +261,33 @@ def _covariances_of_cholesky(matrices: np.ndarray) -> np.ndarray:
     return inverses.swapaxes(-1, -2) @ inverses
 
 
-def _add_to_diagonals(matrices: np.ndarray, value: float | np.ndarray) -> None:
-    """Add `value`, or one for each matrix, to the diagonals of a stack, in place."""
-    diagonals = np.einsum("...jj->...j", matrices)  # a view that can be written to, whatever the memory order
-    diagonals += np.asarray(value)[..., np.newaxis]
+def _diagonals(matrices: np.ndarray) -> np.ndarray:
+    """Diagonals of a C-contiguous stack of matrices, as a view that can be written to."""
+    n = matrices.shape[-1]
+    return matrices.reshape(*matrices.shape[:-2], n * n)[..., :: n + 1]
 
 
-def _clear_noise(matrices: np.ndarray, noise: np.ndarray) -> None:
-    """Set rows and columns of a stack of covariances to 0, in place, whose variances are not greater than `noise`."""
-    is_noise = matrices.diagonal(axis1=1, axis2=2) <= noise
-    if is_noise.any():
-        matrices[is_noise[:, :, np.newaxis] | is_noise[:, np.newaxis]] = 0.0
+def _regularize(covariances: np.ndarray, reg_covar: float, noise: np.ndarray) -> np.ndarray:
+    """Add `reg_covar` to the variances of a stack, in place; those that are not greater than `noise` count as 0."""
+    variances = _diagonals(covariances)
+    is_noise = variances <= noise
+    if _any(is_noise):
+        is_noise &= np.isfinite(variances)  # an infinite one is an error
+        covariances[is_noise[:, :, np.newaxis] | is_noise[:, np.newaxis]] = 0.0
+    variances += reg_covar
+    return covariances
+
+
+def _any(mask: np.ndarray) -> bool:
+    """As `mask.any()`, without what that costs for a few numbers."""
+    return bool(np.logical_or.reduce(mask, axis=None))
 
 
 def _are_positive_definite(matrices: np.ndarray, floor: float) -> bool:
     """Whether all eigenvalues of a stack of matrices are greater than `floor`."""
     reduced = matrices.copy()
-    _add_to_diagonals(reduced, -floor)
+    diagonals = _diagonals(reduced)
+    diagonals -= floor
     try:
         factors = np.linalg.cholesky(reduced)
     except np.linalg.LinAlgError:
@@ -318,13 +331,12 @@ class _Full:
     def covariances(self, statistics, delta, nk, reg_covar, noise):
         covariances = statistics.scatter_about(delta)
         covariances /= nk[:, np.newaxis, np.newaxis]
-        _clear_noise(covariances, noise)
-        _add_to_diagonals(covariances, reg_covar)
-        return covariances
+        return _regularize(covariances, reg_covar, noise)
 
     def scatter(self, sums, nk, reg_covar, n_features):
         scatter = sums.copy()
-        _add_to_diagonals(scatter, -reg_covar * nk)
+        diagonals = _diagonals(scatter)
+        diagonals -= reg_covar * nk[:, np.newaxis]
         return scatter
 
     def keep(self, covariances, before, components):
@@ -409,13 +421,12 @@ class _Tied:
     def covariances(self, statistics, delta, nk, reg_covar, noise):
         covariance = statistics.scatter_about(delta)
         covariance /= nk.sum()
-        _clear_noise(covariance, self.averaged(noise, nk)[np.newaxis])
-        _add_to_diagonals(covariance, reg_covar)
-        return covariance[0]
+        return _regularize(covariance, reg_covar, self.averaged(noise, nk))[0]
 
     def scatter(self, sums, nk, reg_covar, n_features):
         scatter = len(nk) * sums[np.newaxis]
-        _add_to_diagonals(scatter, -reg_covar * nk.sum())
+        diagonals = _diagonals(scatter)
+        diagonals -= reg_covar * nk.sum()
         return scatter
 
     def keep(self, covariances, before, components):
@@ -496,7 +507,11 @@ class _Diag:
 
     def covariances(self, statistics, delta, nk, reg_covar, noise):
         variances = statistics.scatter_about(delta) / nk[:, np.newaxis]
-        return np.where(variances <= noise, 0.0, variances) + reg_covar
+        is_noise = variances <= noise
+        if _any(is_noise):
+            variances[is_noise & np.isfinite(variances)] = 0.0
+        variances += reg_covar
+        return variances
 
     def scatter(self, sums, nk, reg_covar, n_features):
         return sums - reg_covar * nk[:, np.newaxis]
@@ -648,43 +663,38 @@ def estimate_moments(
     """
     covariance = COVARIANCE_TYPES[covariance_type]
     nk, centers = statistics.nk, statistics.centers
-    floor = least_mass(dtype)
-    has_rows = nk > floor
-    everywhere = has_rows.all()
-    divisors = nk if everywhere else np.where(has_rows, nk, 1.0)
+    floor = 10.0 * _EPS[np.dtype(dtype)]
+    is_empty = nk <= floor
+    some_are_empty = _any(is_empty)
+    divisors = np.where(is_empty, 1.0, nk) if some_are_empty else nk
     if means is None:
         delta = statistics.sum_x / divisors[:, np.newaxis]
-        if not everywhere:
-            delta[~has_rows] = 0.0
+        if some_are_empty:
+            delta[is_empty] = 0.0
         means = centers + delta
     else:
         delta = means - centers
-    noise = variance_noise(means, delta, dtype)
+    squares = delta * delta
+    noise = variance_noise(means, squares, dtype)
     covariances = covariance.covariances(statistics, delta, divisors, reg_covar, noise)
-    if not everywhere and covariances_before is not None:
-        covariance.keep(covariances, covariances_before, ~has_rows)
-    return Moments(nk + floor, means, covariances, covariance.averaged(delta * delta, divisors), has_rows)
+    if some_are_empty and covariances_before is not None:
+        covariance.keep(covariances, covariances_before, is_empty)
+    return Moments(nk + floor, means, covariances, covariance.averaged(squares, divisors), is_empty)
 
 
-def least_mass(dtype) -> float:
-    """The mass up to which a component has no rows: what is left of one row in rounding."""
-    return 10.0 * float(np.finfo(dtype).eps)
-
-
-def variance_noise(means: np.ndarray, delta: np.ndarray, dtype) -> np.ndarray:
+def variance_noise(means: np.ndarray, squared_shifts: np.ndarray, dtype) -> np.ndarray:
     """The variance that rounding gives to a feature that has none, shape (n_components, n_features).
 
     Parameters
     ----------
     means : ndarray of shape (n_components, n_features)
-    delta : ndarray of shape (n_components, n_features)
-        How far they are from the centers of the sums.
+    squared_shifts : ndarray of shape (n_components, n_features)
+        Squared distances of the means from the centers of the sums.
     dtype : dtype
         Of the data, and of their differences from the centers.
     """
-    eps = float(np.finfo(dtype).eps)
-    noise = np.square(eps * means) + _SQUARES_ROUNDING * eps * np.square(delta)
-    return np.minimum(noise, np.finfo(np.float64).max)  # an infinite variance is an error, not noise
+    eps = _EPS[np.dtype(dtype)]
+    return np.square(eps * means) + _SQUARES_ROUNDING * eps * squared_shifts
 
 
 def is_accurate(moments: Moments, covariances: np.ndarray, covariance_type: str, dtype=np.float64) -> bool:

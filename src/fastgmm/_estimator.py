@@ -513,7 +513,7 @@ class MixtureEstimator(BaseEstimator):
         n_effective = effective_rows(passes.sample_weight, len(passes.X))
         n_counted = counted_rows(seen, self.half_life)
         parameters, stream, _ = take_step(updates, parameters, before, step, n_effective, n_counted)
-        return parameters, stream, Findings.of_batch(updates, parameters, before.has_rows)
+        return parameters, stream, Findings.of_batch(updates, parameters, before.is_empty)
 
     # The fitted model ------------------------------------------------------------------------------------------------
 

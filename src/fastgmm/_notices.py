@@ -47,11 +47,11 @@ class Findings:
         return cls(converged, result.failures, without_rows, *updates.hidden_features(result.parameters))
 
     @classmethod
-    def of_batch(cls, updates: Updates, parameters, had_rows: np.ndarray | None) -> Findings:
+    def of_batch(cls, updates: Updates, parameters, was_empty: np.ndarray | None) -> Findings:
         """Of a further batch of a stream: components that had rows before it and have none any longer."""
         lost = updates.without_rows(parameters)
-        if had_rows is not None:
-            lost = lost[had_rows[lost]]
+        if was_empty is not None:
+            lost = lost[~was_empty[lost]]
         return cls(True, (), lost, np.empty(0, np.intp), np.empty(0))
 
     def warn(self, estimator) -> None:

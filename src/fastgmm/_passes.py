@@ -333,7 +333,7 @@ def covariance_of_all(passes: AllRows, mean: np.ndarray, covariance_type: str) -
     """Unbiased (weighted) covariance of the rows as one component has it, float64; weights count rows."""
     statistics = passes.of_one_component(covariance_type).statistics_of_all(mean[np.newaxis])
     delta = statistics.sum_x / statistics.nk[0]
-    noise = variance_noise(statistics.centers + delta, delta, passes.dtype)
+    noise = variance_noise(statistics.centers + delta, delta * delta, passes.dtype)
     return COVARIANCE_TYPES[covariance_type].covariances(statistics, delta, statistics.nk - 1.0, 0.0, noise)
 
 

@@ -43,15 +43,15 @@ class Stream:
     n_batches : int
     log_density : float
         Mean log-density of the rows of the last batch under the parameters before it.
-    has_rows : ndarray of bool of shape (n_components,), or None
-        Which components have rows that still count; None if no batch has come yet.
+    is_empty : ndarray of bool of shape (n_components,), or None
+        Which components have no rows that still count; None if no batch has come yet.
     """
 
     statistics: SufficientStatistics
     n_effective: float
     n_batches: int
     log_density: float
-    has_rows: np.ndarray | None = None
+    is_empty: np.ndarray | None = None
 
 
 def step_size(weight: float, seen: float, step_decay: float, half_life: float | None) -> float:
@@ -112,7 +112,7 @@ def take_step(updates: Updates, parameters, before: Stream | None, step: float, 
     lower_bound = updates.lower_bound(total, parameters)
     total.scale(1.0 / n_rows)
     n_batches = 1 if before is None else before.n_batches + 1
-    return parameters, Stream(total, n_effective, n_batches, log_density, moments.has_rows), lower_bound
+    return parameters, Stream(total, n_effective, n_batches, log_density, moments.is_empty), lower_bound
 
 
 def _blended(batch: SufficientStatistics, before: Stream | None, step: float, n_rows: float) -> SufficientStatistics:

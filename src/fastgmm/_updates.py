@@ -209,7 +209,7 @@ class MaximumLikelihood(Updates[MixtureParameters]):
     def held(self, parameters: MixtureParameters) -> MixtureParameters:
         if not self.given.fixed:
             return parameters
-        return self._assembled(parameters.weights, parameters.means, parameters.covariances, parameters.has_rows)
+        return self._assembled(parameters.weights, parameters.means, parameters.covariances, parameters.is_empty)
 
     def shapes(self, n_components: int) -> dict[str, tuple[int, ...]]:
         n_features = self.passes.n_features
@@ -235,11 +235,11 @@ class MaximumLikelihood(Updates[MixtureParameters]):
         return estimate_moments(statistics, self.covariance_type, self.reg_covar, self.dtype, means, kept)
 
     def m_step(self, moments: Moments) -> MixtureParameters:
-        return self._assembled(moments.nk / moments.nk.sum(), moments.means, moments.covariances, moments.has_rows)
+        return self._assembled(moments.nk / moments.nk.sum(), moments.means, moments.covariances, moments.is_empty)
 
     def without_rows(self, parameters: MixtureParameters) -> np.ndarray:
-        has_rows = parameters.has_rows
-        return np.empty(0, np.intp) if has_rows is None else np.flatnonzero(~has_rows)
+        is_empty = parameters.is_empty
+        return np.empty(0, np.intp) if is_empty is None else np.flatnonzero(is_empty)
 
     def masses(self, parameters: MixtureParameters) -> np.ndarray:
         return np.maximum(parameters.weights, LEAST_MASS)
@@ -247,14 +247,14 @@ class MaximumLikelihood(Updates[MixtureParameters]):
     def assembled(self, masses: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> MixtureParameters:
         return self._assembled(masses / masses.sum(), means, covariances, None)
 
-    def _assembled(self, weights, means, covariances, has_rows) -> MixtureParameters:
+    def _assembled(self, weights, means, covariances, is_empty) -> MixtureParameters:
         """Parameters, with what is fixed in place of what is not to be."""
         weights = weights if self._fixed_weights is None else self._fixed_weights
         means = means if self._fixed_means is None else self._fixed_means
         if self.covariances_are_fixed:
-            return MixtureParameters(weights, means, self._given_covariances, self._given_factors, has_rows)
+            return MixtureParameters(weights, means, self._given_covariances, self._given_factors, is_empty)
         factors = self.covariance.precisions_cholesky(covariances)
-        return MixtureParameters(weights, means, covariances, factors, has_rows)
+        return MixtureParameters(weights, means, covariances, factors, is_empty)
 
     def lower_bound(self, statistics: SufficientStatistics, parameters: MixtureParameters) -> float:
         """Weighted mean log-density under the parameters BEFORE the M step; the new `parameters` do not enter."""
