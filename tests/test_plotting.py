@@ -441,10 +441,17 @@ def test_a_search_is_drawn_by_what_it_chose(plot):
     np.testing.assert_array_equal(*pixels)
 
 
+def test_names_of_features_are_proposed():
+    frame = pd.DataFrame(load_old_faithful(), columns=["duration", "waiting"])
+    gmm = GaussianMixture(2, random_state=0).fit(frame)
+    with pytest.raises(ValueError, match=r"'wait', .* numbers from 0 to 1, or names, such as 'duration', 'waiting'\."):
+        plot_components(gmm, frame, features="wait")
+
+
 def test_a_pipeline_is_drawn_by_its_last_step():
     X = load_old_faithful()
     pipeline = make_pipeline(StandardScaler(), GaussianMixture(2, random_state=0)).fit(X)
-    with pytest.raises(TypeError, match=r"got a Pipeline: .* pipeline\[-1\] and pipeline\[:-1\]\.transform\(X\)"):
+    with pytest.raises(TypeError, match=r"got Pipeline: .* pipeline\[-1\] and pipeline\[:-1\]\.transform\(X\)"):
         plot_components(pipeline, X)
     assert plot_components(pipeline[-1], pipeline[:-1].transform(X)).patches
 

@@ -63,6 +63,7 @@ from fastgmm._validation import (
     check_statistics_fit,
 )
 from fastgmm._warnings import each_topic_once
+from fastgmm._words import named_kind
 
 START_ROWS = 100_000  # on which the start is found, if there are more rows than memory may hold
 
@@ -735,12 +736,8 @@ class MixtureEstimator(BaseEstimator):
             If it is not fitted.
         """
         if not isinstance(estimator, cls._sklearn_class):
-            got = f"the class {estimator.__name__}" if isinstance(estimator, type) else type(estimator).__name__
-            start = ", with means_init=estimator.cluster_centers_" if hasattr(estimator, "cluster_centers_") else ""
-            raise TypeError(
-                f"Expected a fitted sklearn.mixture.{cls._sklearn_class.__name__}, got {got}: fit a {cls.__name__} to "
-                f"the same rows instead{start if hasattr(cls(), 'means_init') else ''}."
-            )
+            expected = f"a fitted sklearn.mixture.{cls._sklearn_class.__name__}"
+            raise TypeError(f"Expected {expected}, got {named_kind(estimator)}: {_remedy(estimator, cls)}.")
         return copied(estimator, cls())
 
     def __sklearn_tags__(self):
@@ -768,6 +765,14 @@ def _as_fitted(name: str, value, dtype):
             f"given, to comparable, moderate ranges{or_wider}."
         )
     return value
+
+
+def _remedy(estimator, cls: type[MixtureEstimator]) -> str:
+    """What to do with an estimator that cannot become one of ours."""
+    if estimator is cls._sklearn_class:
+        return "pass what its fit returns"
+    start = hasattr(estimator, "cluster_centers_") and hasattr(cls(), "means_init")
+    return f"fit a {cls.__name__} to the same rows" + (", with means_init=estimator.cluster_centers_" if start else "")
 
 
 def copied(source, target):

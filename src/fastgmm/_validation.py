@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from fastgmm._containers import FLOAT_DTYPES
 from fastgmm._number_validation import Source, check_numbers, located
+from fastgmm._words import named_kind
 
 INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data", "sample")
 WEIGHT_CONCENTRATION_PRIOR_TYPES = ("dirichlet_process", "dirichlet_distribution")
@@ -628,13 +629,13 @@ def check_plotted_mixture(mixture, covariance_types):
     mixture = getattr(mixture, "best_estimator_", mixture)
     if hasattr(mixture, "steps"):
         raise TypeError(
-            f"mixture must be a Gaussian mixture, got a {type(mixture).__name__}: pass its last step, and the rows as "
-            "that sees them: pipeline[-1] and pipeline[:-1].transform(X)."
+            f"mixture must be a Gaussian mixture, got {named_kind(mixture)}: pass its last step, and the rows as that "
+            "sees them: pipeline[-1] and pipeline[:-1].transform(X)."
         )
     if getattr(mixture, "covariance_type", None) not in tuple(covariance_types) or not hasattr(mixture, "fit"):
         raise TypeError(
             f"mixture must be a Gaussian mixture with one of the covariance types {', '.join(covariance_types)}. Got "
-            f"{mixture!r} instead. Pass the fitted mixture itself."
+            f"{named_kind(mixture)} instead. Pass the fitted mixture itself first, then the data."
         )
     check_is_fitted(mixture, ("weights_", "means_", "precisions_cholesky_"))
     check_covariance_type(mixture, ("precisions_cholesky_",))
@@ -663,7 +664,8 @@ def check_plotted_features(features, names: list[str], at_most: int) -> list[int
     several = isinstance(features, Iterable) and not isinstance(features, str)
     given = list(features) if several else [features]
     numbers = [names.index(feature) if feature in names else feature for feature in given]
-    choice = f"pass numbers from 0 to {len(names) - 1}, or names"
+    shown = "" if names[0] == "feature 0" else f", such as {', '.join(map(repr, names[:at_most]))}"
+    choice = f"pass numbers from 0 to {len(names) - 1}, or names{shown}"
     for number in numbers:
         if _is_boolean(number) or not _is_integer_from(0)(number) or number >= len(names):
             raise ValueError(f"features holds {number!r}, which is no feature of the mixture: {choice}.")
@@ -682,6 +684,7 @@ def check_n_std(n_std) -> None:
 def check_plotted_search(search) -> None:
     """A fitted search over numbers of components and covariance types."""
     if not hasattr(search, "criterion"):
-        raise TypeError(f"search must be a fitted GaussianMixtureIC, got {search!r}: pass what its fit returns.")
+        remedy = "pass pipeline[-1]" if hasattr(search, "steps") else "pass what its fit returns"
+        raise TypeError(f"search must be a fitted GaussianMixtureIC, got {named_kind(search)}: {remedy}.")
     if not hasattr(search, "criterion_"):
         raise NotFittedError(f"This {type(search).__name__} has no criterion_, it is not fitted yet: call fit first.")
