@@ -540,6 +540,12 @@ def test_collections_in_memory_are_warned_of(collection, name, how, method):
     assert [each.filename for each in warned] == [__file__]
 
 
+def test_what_is_delayed_must_be_computed():
+    for X in (dask.delayed(np.ones((5, 2))), pytest.importorskip("dask.bag").from_sequence([[1.0], [2.0]])):
+        with pytest.raises(TypeError, match="X must be an array or a frame, got .*: call its compute method first"):
+            fastgmm.GaussianMixture().fit(X)
+
+
 def test_searches_of_collections_are_warned_of():
     with pytest.warns(UserWarning, match=r"computed into memory: use the estimators of fastgmm\.dask") as warned:
         fastgmm.GaussianMixtureIC([1]).fit_predict(in_chunks(rows_and_weights()[0]))

@@ -216,7 +216,7 @@ def test_fewer_rows_than_components(estimator):
 
 ONES = np.ones(len(X))
 BAD_WEIGHTS = [
-    (-ONES, "Negative values"),
+    (-ONES, "Negative values .*: the least is -1.0, in entry 0. "),
     (0 * ONES, "zero"),
     (ONES[1:], "expected .40,."),
     (ONES[:, np.newaxis], "1D"),

@@ -53,8 +53,8 @@ def check_block(estimator, X, rows: slice) -> np.ndarray:
 
 def _checked_rows(estimator, X, dtype, source: Source | None = None, **options) -> np.ndarray:
     if not is_numeric_array(X):
-        warn_of_collection(X, in_blocks=False)
         check_holds_rows(X)
+        warn_of_collection(X, in_blocks=False)
         source = source or Source("X", column_names(X))
         X = check_numbers(X, source)
     try:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array
 
-from fastgmm._containers import column_names, doubtful_columns, is_frame, is_lazy_frame
+from fastgmm._containers import column_names, doubtful_columns, is_dask_collection, is_frame, is_lazy_frame
 
 _READERS = {".parquet": "from_parquet", ".pq": "from_parquet", ".csv": "from_csv", ".npy": "from_npy"}
 _TIMES = (np.datetime64, np.timedelta64)
@@ -223,13 +223,15 @@ def check_holds_rows(X) -> None:
     found = f"X must be an array or a frame, got {type(X).__name__}"
     if is_lazy_frame(X):
         raise TypeError(f"{found}: call its collect method first.")
+    if is_dask_collection(X) and not isinstance(getattr(X, "shape", None), tuple):
+        raise TypeError(f"{found}: call its compute method first.")
     if isinstance(X, Mapping) and not issparse(X):  # some sparse formats are dicts
         raise TypeError(f"{found}: pass pandas.DataFrame(X).")
     has_rows = any(hasattr(X, name) for name in ("__array__", "__array_interface__", "__len__", "shape"))
     if hasattr(X, "__iter__") and not has_rows:
         raise TypeError(
-            f"{found}, which can only be iterated over: pass batches to fit_batches, and one after the other to "
-            "predict or score, or put all rows into one array."
+            f"{found}, which can only be iterated over: pass batches to fit_batches, or one after the other to "
+            "partial_fit, predict or score."
         )
     if isinstance(X, list | tuple) and any(getattr(part, "ndim", 0) == 2 for part in X):
         raise ValueError(

@@ -485,7 +485,10 @@ def check_overrides(estimator, methods: dict[str, Callable], names: Iterable[str
         what = f"The attribute {name} of this {kind.__name__}" if name in attributes else f"{owner}.{name}"
         remedy = f"To have it called, inherit from sklearn.mixture.{sklearn_name}."
         if "fixed" in estimator._parameter_constraints:
-            remedy += " To hold parameters fixed pass, for example, fixed=('means',) and means_init."
+            remedy += (
+                " To start from parameters of your own pass weights_init, means_init and precisions_init; to hold some "
+                "of them, add for example fixed=('means',)."
+            )
         raise TypeError(
             f"{what} would be ignored: it stands for a step of sklearn.mixture.{sklearn_name} that fastgmm takes in "
             f"another way. {remedy}"
