@@ -542,7 +542,7 @@ def test_collections_in_memory_are_warned_of(collection, name, how, method):
 
 def test_what_is_delayed_must_be_computed():
     for X in (dask.delayed(np.ones((5, 2))), pytest.importorskip("dask.bag").from_sequence([[1.0], [2.0]])):
-        with pytest.raises(TypeError, match="X must be an array or a frame, got .*: call its compute method first"):
+        with pytest.raises(TypeError, match=r"X must be an array or a frame, got .*: call its compute method first"):
             fastgmm.GaussianMixture().fit(X)
 
 
