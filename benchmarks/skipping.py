@@ -146,10 +146,10 @@ def measure(name, n_features, covariance_type, make, K, n_threads) -> tuple[int,
     left = "dense"
     screen = screening.screen(mixture)
     if isinstance(screen, Cells):
-        counts = passes.counts.sum(axis=0)
+        counts = passes.walk.counts.sum(axis=0)
         left = f"cells, {counts[0] / counts[2]:.1f} {counts[3] / counts[2]:.1f}, {counts[2] / counts[1]:.0f}"
     elif screen is not None:
-        counts = passes.counts.sum(axis=0) / max(1, passes.counts[:, 3].sum())
+        counts = passes.walk.counts.sum(axis=0) / max(1, passes.walk.counts[:, 3].sum())
         left = f"{screen.workspace_shape()[3:5]}, {counts[0]:.1f} {counts[1]:.1f} {counts[2]:.1f}"
     print(
         f"{name:<28}{K:>6}{len(X):>9}{1e3 * floor:>9.2f}{1e3 * slow:>9.2f}{slow / floor:>7.2f}"

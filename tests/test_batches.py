@@ -12,7 +12,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, _batches, batches
+from fastgmm import BayesianGaussianMixture, GaussianMixture, _batches, _passes, batches
 from fastgmm._batches import BatchMeter, Survey, read_ahead
 from fastgmm._checkpoint import Checkpoint
 
@@ -122,6 +122,30 @@ def test_warm_start_goes_on():
     model.fit_batches(source).fit_batches(source)
     expected = GaussianMixture(n_components=3, random_state=0, max_iter=8, tol=0.0).fit(X)
     np.testing.assert_allclose(model.means_, expected.means_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_batches_share_a_workspace(estimator, monkeypatch):
+    """No bit of the result depends on it, whatever their lengths."""
+    X, weights = rows_and_weights(np.float32)
+    source = batches.from_array(X, weights, batch_rows=100)
+    walks, init = [], _passes.Walk.__init__
+
+    def fit(shared):
+        walks.clear()
+
+        def noted(self, *given):
+            init(self, *(given if shared else given[:5]))
+            walks.append(self)
+
+        monkeypatch.setattr(_passes.Walk, "__init__", noted)
+        model = estimator(n_components=3, random_state=0, max_iter=6, tol=0.0).fit_batches(source)
+        return model, len({id(walk.workspace) for walk in walks})
+
+    (together, few), (alone, many) = fit(True), fit(False)
+    assert few < 42 < many  # iterations times batches
+    np.testing.assert_array_equal(together.covariances_, alone.covariances_)
+    assert together.lower_bounds_ == alone.lower_bounds_
 
 
 def test_repeats_bitwise():

@@ -43,7 +43,7 @@ def em_steps(X, sample_weight, mixture, covariance_type, n_threads=2, tree=None)
     passes = DataPasses(X, sample_weight, len(mixture.means), covariance_type, n_threads)
     cells = Cells.for_statistics(mixture, covariance_type, tree or tree_of(X))
     statistics = passes.em_step(mixture, with_entropy=True, screen=cells)
-    return statistics, passes.em_step(mixture, with_entropy=True), passes.counts.sum(axis=0)
+    return statistics, passes.em_step(mixture, with_entropy=True), passes.walk.counts.sum(axis=0)
 
 
 @cache
@@ -114,8 +114,8 @@ def densities(X, mixture, covariance_type, n_threads=2):
     cells = Cells.for_densities(mixture, covariance_type, tree_of(X[:400]))
     norm, labels = np.empty(len(X), X.dtype), np.empty(len(X), np.int64)
     cells.density_pass(
-        X, *kernel_parameters(mixture, covariance_type, X.dtype), norm, labels, passes._walk.workspace,
-        passes.n_threads, *cells.arguments(), *cells.workspaces(X.dtype, passes.n_threads), passes.counts,
+        X, *kernel_parameters(mixture, covariance_type, X.dtype), norm, labels, passes.walk.workspace,
+        passes.n_threads, *cells.arguments(), *cells.workspaces(X.dtype, passes.n_threads), passes.walk.counts,
     )  # fmt: skip
     return norm, labels
 

@@ -627,9 +627,9 @@ def test_threads_begin_on_cache_lines(K, d, simd):
 def test_threads_count_on_cache_lines_of_their_own():
     X = np.zeros((1000, 2))
     passes = [DataPasses(X, None, 1, "full", n_threads) for n_threads in range(1, 9)]
-    assert [each.counts.ctypes.data % 64 for each in passes] == [0] * len(passes)
-    assert {each.counts.strides for each in passes} == {(64, 8)}
-    assert not any(each.counts.any() for each in passes)
+    assert [each.walk.counts.ctypes.data % 64 for each in passes] == [0] * len(passes)
+    assert {each.walk.counts.strides for each in passes} == {(64, 8)}
+    assert not any(each.walk.counts.any() for each in passes)
 
 
 # Weights beyond float32 -----------------------------------------------------------------------------------------------
@@ -678,7 +678,7 @@ def test_many_chunks(covariance_type, n_threads, n_rows, simd, monkeypatch):
     p = problem(n_rows, 3, 2, covariance_type, np.float64, weighted=True)
     passes = data_passes(p, covariance_type, n_threads)
     used = passes.n_threads
-    assert len(list(passes._walk.slices())) == -(-n_rows // (used * BLOCK_ROWS))
+    assert len(list(passes.walk.slices())) == -(-n_rows // (used * BLOCK_ROWS))
     actual = passes.em_step(p.mixture, with_entropy=True)
     assert_statistics(actual, p.X, p.sample_weight, p.resp, covariance_type, TOLERANCE[np.float64])
     entropy = p.sample_weight @ oracle.entropies(p.resp)

@@ -67,7 +67,7 @@ def em_steps(X, sample_weight, mixture, covariance_type, n_first, n_all, n_threa
     passes = DataPasses(X, sample_weight, len(mixture.means), covariance_type, n_threads)
     looked_through = screen(mixture, covariance_type, X.dtype, n_first, n_all)
     screened = passes.em_step(mixture, with_entropy=True, screen=looked_through)
-    return screened, passes.em_step(mixture, with_entropy=True), passes.counts.sum(axis=0)
+    return screened, passes.em_step(mixture, with_entropy=True), passes.walk.counts.sum(axis=0)
 
 
 def assert_close(actual, expected, tolerance):
@@ -233,7 +233,7 @@ def predictions(X, mixture, covariance_type, n_first, n_all, n_threads=2):
     dense = passes.predict(mixture), passes.log_prob_norm(mixture)
     passes.screening.screen_for = screen_for
     screened = passes.predict(mixture), passes.log_prob_norm(mixture)
-    return screened, dense, passes.counts.sum(axis=0)
+    return screened, dense, passes.walk.counts.sum(axis=0)
 
 
 @pytest.mark.parametrize("n_threads", N_THREADS)

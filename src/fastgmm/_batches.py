@@ -16,7 +16,7 @@ from fastgmm._cells import Cells
 from fastgmm._containers import Place, Reader, chunk_rows, frame_rows, is_frame
 from fastgmm._covariance import Mixture
 from fastgmm._data_validation import check_all_batches_again, check_batch_again
-from fastgmm._passes import DataPasses, row_flops
+from fastgmm._passes import DataPasses, Walk, row_flops
 from fastgmm._skipping import Screen, Screening
 from fastgmm._statistics import SufficientStatistics
 from fastgmm._threads import effective_n_threads
@@ -276,6 +276,7 @@ class BatchPasses:
         self._n_components = n_components
         self._n_threads = n_threads
         self._meter = meter
+        self._walk: Walk | None = None  # that of the last batch: memory that has been used is quicker than new one
         flops = row_flops(covariance_type, n_components, self.n_features)
         self.screening = Screening(
             survey.sample, survey.n_rows, n_components, covariance_type, flops, effective_n_threads(n_threads)
@@ -318,7 +319,9 @@ class BatchPasses:
         total, n_rows = None, 0
         self._meter.begin_pass()
         for rows, weights in read_ahead(self._batches):
-            part = statistics_of(self._passes(rows, weights))
+            passes = self._passes(rows, weights, self._walk)
+            self._walk = passes.walk
+            part = statistics_of(passes)
             check_batch_again(n_rows, rows, part.log_likelihood)
             if total is None:
                 total = part
@@ -331,7 +334,7 @@ class BatchPasses:
         assert total is not None
         return total
 
-    def _passes(self, rows, weights) -> DataPasses:
+    def _passes(self, rows, weights, before: Walk | None = None) -> DataPasses:
         if weights is not None and self._weight_unit != 1.0:
             weights = weights / self._weight_unit
-        return DataPasses(rows, weights, self._n_components, self.covariance_type, self._n_threads)
+        return DataPasses(rows, weights, self._n_components, self.covariance_type, self._n_threads, before)

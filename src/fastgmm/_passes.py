@@ -32,22 +32,50 @@ _SCORE_ROWS = 2**16  # log-densities held at a time when only their sum is wante
 _LEAST_WEIGHT = 2.0**-60  # of the largest, next to which products of float32 are far from underflow
 
 
-class _Walk:
-    """Chunks, threads and workspace of passes over (n_samples, n_features) data with n_components components."""
+class Walk:
+    """Chunks, threads and workspace of passes over (n_samples, n_features) data with n_components components.
+
+    It may take over the workspace of a walk for the same shape of mixture, which is then not to be used any more.
+    """
+
+    workspace: np.ndarray
+    sums: np.ndarray
 
     def __init__(
-        self, X: np.ndarray, n_components: int, factors: tuple[int, int], row_flops: float, n_threads: int | None
+        self,
+        X: np.ndarray,
+        n_components: int,
+        factors: tuple[int, int],
+        row_flops: float,
+        n_threads: int | None,
+        before: Walk | None = None,
     ):
         n_samples, n_features = X.shape
         useful = max(1, min(-(-n_samples // BLOCK_ROWS), int(n_samples * row_flops / _THREAD_FLOPS)))
         self.n_threads = min(effective_n_threads(n_threads), useful)
         n_chunks = math.ceil(n_samples / (self.n_threads * max(BLOCK_ROWS, _CHUNK_FLOPS / row_flops)))
         self.chunk = -(-n_samples // (n_chunks * BLOCK_ROWS)) * BLOCK_ROWS
-        self.n_samples = n_samples
+        self.n_samples, self._dtype = n_samples, X.dtype
         self._is_long = BLOCK_ROWS * row_flops > _CHUNK_FLOPS
-        work, sums = _kernels.active.workspace_sizes(n_components, n_features, *factors, self.n_threads)
-        self.workspace = aligned_empty(work, X.dtype)
-        self.sums = aligned_empty(sums, np.float64)
+        self._of_screens: dict[tuple[int, ...], tuple[np.ndarray, ...]] = {}
+        if before is not None and (before.n_threads, before._dtype) == (self.n_threads, X.dtype):
+            self.workspace, self.sums, self._of_screens = before.workspace, before.sums, before._of_screens
+        else:
+            work, sums = _kernels.active.workspace_sizes(n_components, n_features, *factors, self.n_threads)
+            self.workspace, self.sums = aligned_empty(work, X.dtype), aligned_empty(sums, np.float64)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Of pairs that screened passes looked at; a cache line for each thread, since all write at the same time."""
+        return aligned_zeros((self.n_threads, 8), np.int64)
+
+    def screen_workspaces(self, screen: Screen | Cells) -> tuple[np.ndarray, ...]:
+        """Kept for the next pass: to get so much memory anew each time would cost some percent."""
+        shape = screen.workspace_shape()
+        if shape not in self._of_screens:
+            self._of_screens.clear()
+            self._of_screens[shape] = screen.workspaces(self._dtype, self.n_threads)
+        return self._of_screens[shape]
 
     def run(self, kernel: Callable[..., T], *arguments) -> T:
         """What a kernel returns for the rows of a slice, or fewer."""
@@ -75,9 +103,19 @@ class DataPasses:
     n_components : int
     covariance_type : str
     n_threads : int or None
+    before : Walk, default=None
+        That of passes for the same shape of mixture, which are not needed any more, for its workspace.
     """
 
-    def __init__(self, X, sample_weight, n_components: int, covariance_type: str, n_threads: int | None):
+    def __init__(
+        self,
+        X,
+        sample_weight,
+        n_components: int,
+        covariance_type: str,
+        n_threads: int | None,
+        before: Walk | None = None,
+    ):
         self.X = np.asarray(X)
         self.dtype = self.X.dtype
         if _differ_too_much(sample_weight, self.dtype):
@@ -88,19 +126,17 @@ class DataPasses:
         self.total_weight = total_weight(X, sample_weight)
         self.covariance_type = covariance_type
         self._type = COVARIANCE_TYPES[covariance_type]
-        n_features = self.n_features
-        n_factors = self._type.scatter_shape(n_components, n_features)[0]
-        factors = (n_factors, n_features if self._type.structure == "full" else 1)
-        flops = row_flops(covariance_type, n_components, n_features)
-        self._walk = _Walk(self.X, n_components, factors, flops, n_threads)
-        self.n_threads = self._walk.n_threads
-        self.screening = Screening(self.X, len(self.X), n_components, covariance_type, flops, self.n_threads)
-        self._screen_shape: tuple[int, ...] = ()
+        self._n_components = n_components
+        self._row_flops = row_flops(covariance_type, n_components, self.n_features)
+        n_factors = self._type.scatter_shape(n_components, self.n_features)[0]
+        factors = (n_factors, self.n_features if self._type.structure == "full" else 1)
+        self.walk = Walk(self.X, n_components, factors, self._row_flops, n_threads, before)
+        self.n_threads = self.walk.n_threads
 
     @cached_property
-    def counts(self) -> np.ndarray:
-        """Of pairs that screened passes looked at; a cache line for each thread, since all write at the same time."""
-        return aligned_zeros((self.n_threads, 8), np.int64)
+    def screening(self) -> Screening:
+        """What these rows say about what to skip; those of a batch are not asked."""
+        return Screening(self.X, len(self.X), self._n_components, self.covariance_type, self._row_flops, self.n_threads)
 
     def of_one_component(self, covariance_type: str) -> DataPasses:
         """Passes over the same rows for a mixture of one component."""
@@ -128,27 +164,20 @@ class DataPasses:
         further: tuple = ()
         if screen is not None:
             em_pass = screen.em_pass
-            further = (*screen.arguments(), *self._screen_workspaces(screen), self.counts)
-        for rows in self._walk.slices():
-            log_likelihood, entropy = self._walk.run(
+            further = (*screen.arguments(), *self.walk.screen_workspaces(screen), self.walk.counts)
+        for rows in self.walk.slices():
+            log_likelihood, entropy = self.walk.run(
                 em_pass, self.X[rows], _part(self._weights, rows), means, centers, factors, log_const, statistics.nk,
-                statistics.sum_x, scatter, with_entropy, self._walk.workspace, self._walk.sums, self.n_threads,
+                statistics.sum_x, scatter, with_entropy, self.walk.workspace, self.walk.sums, self.n_threads,
                 *further,
             )  # fmt: skip
             statistics.log_likelihood += log_likelihood
             statistics.entropy += entropy
         return self._of_all_weights(statistics)
 
-    def _screen_workspaces(self, screen: Screen | Cells) -> tuple[np.ndarray, ...]:
-        """Kept for the next pass: to get so much memory anew each time would cost some percent."""
-        if screen.workspace_shape() != self._screen_shape:
-            self._screen_shape = screen.workspace_shape()
-            self._workspaces = screen.workspaces(self.X.dtype, self.n_threads)
-        return self._workspaces
-
     def statistics_from_labels(self, labels: np.ndarray, centers: np.ndarray) -> SufficientStatistics:
         """Statistics about ``centers`` with responsibility 1 for each row's label (int32)."""
-        return self._given_statistics(((rows, labels[rows], None) for rows in self._walk.slices()), centers)
+        return self._given_statistics(((rows, labels[rows], None) for rows in self.walk.slices()), centers)
 
     def statistics_from_resp(self, resp_blocks: Iterable[np.ndarray], centers: np.ndarray) -> SufficientStatistics:
         """Statistics about ``centers`` with given responsibilities; the blocks cover the rows in order."""
@@ -156,8 +185,8 @@ class DataPasses:
         def blocks():
             start = 0
             for resp in resp_blocks:
-                for first in range(0, len(resp), self._walk.chunk):
-                    part = resp[first : first + self._walk.chunk]
+                for first in range(0, len(resp), self.walk.chunk):
+                    part = resp[first : first + self.walk.chunk]
                     yield slice(start, start + len(part)), None, part
                     start += len(part)
 
@@ -165,13 +194,13 @@ class DataPasses:
 
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
         """Statistics about ``centers`` where every row belongs to every component."""
-        return self._given_statistics(((rows, None, None) for rows in self._walk.slices()), centers)
+        return self._given_statistics(((rows, None, None) for rows in self.walk.slices()), centers)
 
     def log_prob_norm(self, parameters: Components) -> np.ndarray:
         """log p(x_i), shape (n_samples,)."""
         fill = self._densities(Goal.DENSITIES, parameters)
         out = np.empty(len(self.X), self.X.dtype)
-        for rows in self._walk.slices():
+        for rows in self.walk.slices():
             fill(rows, out[rows], None)
         return out
 
@@ -179,7 +208,7 @@ class DataPasses:
         """sum_i w_i log p(x_i), without an array of n_samples."""
         fill = self._densities(Goal.DENSITIES, parameters)
         total = 0.0
-        for rows in self._walk.slices():
+        for rows in self.walk.slices():
             for start in range(rows.start, rows.stop, _SCORE_ROWS):
                 part = slice(start, min(start + _SCORE_ROWS, rows.stop))
                 norm = np.empty(part.stop - part.start, self.X.dtype)
@@ -193,12 +222,12 @@ class DataPasses:
         mixture, n_components = self._kernel_parameters(parameters), len(parameters.means)
         total = 0.0
         step = max(1, _SCORE_ROWS // n_components)
-        for rows in self._walk.slices():
+        for rows in self.walk.slices():
             for start in range(rows.start, rows.stop, step):
                 part = slice(start, min(start + step, rows.stop))
                 resp = np.empty((part.stop - part.start, n_components), self.X.dtype)
-                self._walk.run(
-                    _kernels.active.density_pass, self.X[part], *mixture, None, None, resp, self._walk.workspace,
+                self.walk.run(
+                    _kernels.active.density_pass, self.X[part], *mixture, None, None, resp, self.walk.workspace,
                     self.n_threads,
                 )  # fmt: skip
                 log_max = np.log(resp.max(axis=1), dtype=np.float64)
@@ -210,7 +239,7 @@ class DataPasses:
         """The most probable component of each row, shape (n_samples,), int64."""
         fill = self._densities(Goal.LABELS, parameters)
         out = np.empty(len(self.X), np.int64)
-        for rows in self._walk.slices():
+        for rows in self.walk.slices():
             fill(rows, None, out[rows])
         return out
 
@@ -218,9 +247,9 @@ class DataPasses:
         """Responsibilities, shape (n_samples, n_components)."""
         mixture = self._kernel_parameters(parameters)
         out = np.empty((len(self.X), len(parameters.means)), self.X.dtype)
-        for rows in self._walk.slices():
-            self._walk.run(
-                _kernels.active.density_pass, self.X[rows], *mixture, None, None, out[rows], self._walk.workspace,
+        for rows in self.walk.slices():
+            self.walk.run(
+                _kernels.active.density_pass, self.X[rows], *mixture, None, None, out[rows], self.walk.workspace,
                 self.n_threads,
             )  # fmt: skip
         return out
@@ -230,14 +259,14 @@ class DataPasses:
         it may be skipped."""
         screen = self.screening.screen_for(goal, parameters)
         mixture = self._kernel_parameters(parameters)
-        workspace, n_threads = self._walk.workspace, self.n_threads
+        workspace, n_threads = self.walk.workspace, self.n_threads
         if screen is None:
             density_pass: Callable[..., None] = _kernels.active.density_pass
-            return lambda rows, norm, labels: self._walk.run(
+            return lambda rows, norm, labels: self.walk.run(
                 density_pass, self.X[rows], *mixture, norm, labels, None, workspace, n_threads
             )
-        further = (*screen.arguments(), *self._screen_workspaces(screen), self.counts)
-        return lambda rows, norm, labels: self._walk.run(
+        further = (*screen.arguments(), *self.walk.screen_workspaces(screen), self.walk.counts)
+        return lambda rows, norm, labels: self.walk.run(
             screen.density_pass, self.X[rows], *mixture, norm, labels, workspace, n_threads, *further
         )
 
@@ -249,9 +278,9 @@ class DataPasses:
         centers = self._as_data(centers)
         statistics = self._zeros(centers)
         for rows, labels, resp in blocks:
-            self._walk.run(
+            self.walk.run(
                 _kernels.active.statistics_pass, self.X[rows], _part(self._weights, rows), labels, resp, centers,
-                statistics.nk, statistics.sum_x, _as_3d(statistics.scatter), self._walk.workspace, self._walk.sums,
+                statistics.nk, statistics.sum_x, _as_3d(statistics.scatter), self.walk.workspace, self.walk.sums,
                 self.n_threads,
             )  # fmt: skip
         return self._of_all_weights(statistics)
@@ -367,7 +396,7 @@ class KMeansPasses:
         n_features = self.X.shape[1]
         self._centers: np.ndarray | None = None  # those of the last assignment
         most = n_clusters + 1  # centers that a pass sees: k-means++ takes one while it weighs others
-        self.walk = _Walk(self.X, most, (most, 1), 4.0 * n_clusters * n_features + 100, n_threads)
+        self.walk = Walk(self.X, most, (most, 1), 4.0 * n_clusters * n_features + 100, n_threads)
         self.floats = aligned_empty(_kernels.active.kmeans_floats(most, n_features, self.walk.n_threads), np.float32)
 
     def assign(self, centers: np.ndarray, labels: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
