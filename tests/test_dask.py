@@ -703,6 +703,15 @@ def test_examples_run():
     assert not results.failed
 
 
+@pytest.mark.filterwarnings("ignore:Dask currently has limited support:UserWarning")
+@pytest.mark.parametrize("dtype", ["Int64", "Float64", "boolean"])
+def test_a_missing_value_of_a_nullable_column_is_named(dtype):
+    frame = pd.DataFrame({"a": np.arange(30.0), "n": pd.array([1, 0, 1] * 10, dtype=dtype)})
+    frame.loc[17, "n"] = pd.NA
+    with pytest.raises(ValueError, match=r"Chunk 1 \(10 rows from row 10\): .* in row 7 of the chunk, column 'n'\."):
+        fastgmm.dask.GaussianMixture().fit(dd.from_pandas(frame, npartitions=3))
+
+
 def test_one_chunk_is_told_in_the_singular(capsys):
     fastgmm.dask.GaussianMixture(n_threads=1, verbose=1).fit(da.from_array(np.eye(3), chunks=-1))
     assert "1 chunk, 3 rows, held in memory; 1 thread for each task\n" in capsys.readouterr().out
