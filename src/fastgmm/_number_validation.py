@@ -230,8 +230,8 @@ def check_holds_rows(X) -> None:
     has_rows = any(hasattr(X, name) for name in ("__array__", "__array_interface__", "__len__", "shape"))
     if hasattr(X, "__iter__") and not has_rows:
         raise TypeError(
-            f"{found}, which can only be iterated over: pass batches to fit_batches, or one after the other to "
-            "partial_fit, predict or score."
+            f"{found}, which can only be iterated over: pass batches to fit_batches of a mixture, or one "
+            "after the other to partial_fit, predict or score."
         )
     if isinstance(X, list | tuple) and any(getattr(part, "ndim", 0) == 2 for part in X):
         raise ValueError(
