@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, _batches
+from fastgmm.batches import from_array
 
 TYPES = ["full", "tied", "diag", "spherical"]
 METHODS = ["predict", "predict_proba", "score_samples"]
@@ -34,6 +35,9 @@ class Sliceable:
         part = self._X[rows]
         assert len(part) <= 100
         return part
+
+    def __len__(self):
+        return len(self._X)
 
 
 def h5py_dataset(X, folder):
@@ -250,6 +254,38 @@ def test_bad_weights(method, weights, message):
     model = GaussianMixture(n_components=2, random_state=0).fit(X)
     with pytest.raises(ValueError, match=message):
         getattr(model, method)(Sliceable(X), sample_weight=weights)
+
+
+MASKED_USES = {
+    "fit": lambda model, X, weights: model.fit(X, sample_weight=weights),
+    "predict": lambda model, X, weights: model.predict(X),
+    "score": lambda model, X, weights: model.score(X, sample_weight=weights),
+    "from_array": lambda model, X, weights: model.fit_batches(from_array(X, weights)),
+}
+
+
+@pytest.mark.parametrize(
+    ("which", "use"),
+    [
+        (which, use)
+        for which in ("X", "sample_weight")
+        for use in MASKED_USES
+        if (which, use) != ("sample_weight", "predict")
+    ],
+)
+@pytest.mark.parametrize("convert", [Sliceable, "dask"])
+@pytest.mark.filterwarnings("ignore:X is a dask Array")
+def test_masks_of_blocks_are_not_lost(convert, which, use):
+    if convert == "dask":
+        convert = pytest.importorskip("dask.array").from_array
+    X, weights = rows_and_weights()
+    model = GaussianMixture(n_components=2, random_state=0).fit(X)
+    if which == "X":
+        data = convert(np.ma.masked_array(X, np.arange(X.size).reshape(X.shape) == 3 * 250 + 1)), weights
+    else:
+        data = convert(X), convert(np.ma.masked_array(weights, np.arange(len(X)) == 250))
+    with pytest.raises(ValueError, match=f"Input {which} contains masked entries. 1 value is masked, in .* 250"):
+        MASKED_USES[use](model, *data)
 
 
 @pytest.mark.parametrize("method", [*METHODS, "score"])

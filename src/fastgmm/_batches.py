@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm._cells import Cells
-from fastgmm._containers import Place, Reader, chunk_rows, frame_rows, is_frame
+from fastgmm._containers import Place, Reader, chunk_rows, rows_of
 from fastgmm._covariance import Mixture
 from fastgmm._data_validation import check_all_batches_again, check_batch_again
 from fastgmm._passes import DataPasses, Walk, row_flops
@@ -74,8 +74,8 @@ class ArrayBatches(Reader):
 
     def batches_with_places(self):
         for rows in block_slices(self._X, self._batch_rows):
-            X = frame_rows(self._X, rows) if is_frame(self._X) else np.asarray(self._X[rows])
-            batch = X if self._sample_weight is None else (X, np.asarray(self._sample_weight[rows]))
+            X = rows_of(self._X, rows)
+            batch = X if self._sample_weight is None else (X, rows_of(self._sample_weight, rows))
             yield batch, Place(rows.start, self._holder)
 
 

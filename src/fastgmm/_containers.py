@@ -57,9 +57,17 @@ def doubtful_columns(X) -> Iterator[tuple[int, np.ndarray]]:
             yield j, np.asarray(X.column(j) if arrow else X[X.columns[j]])
 
 
-def frame_rows(X, rows: slice):
-    """The rows of a frame by their numbers."""
-    return X.iloc[rows] if hasattr(type(X), "iloc") else X[rows]
+def rows_of(X, rows: slice):
+    """Rows of a frame by their numbers, or of anything else that can be sliced; these as an array, masked or not."""
+    if is_frame(X):
+        return X.iloc[rows] if hasattr(type(X), "iloc") else X[rows]
+    return in_memory(X[rows])
+
+
+def in_memory(values) -> np.ndarray:
+    """An array, masked if the values are: NumPy's conversions forget the mask, and dask's do."""
+    values = np.asanyarray(values.compute() if is_dask_collection(values) else values)
+    return values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
 
 
 def is_dask_collection(X) -> bool:

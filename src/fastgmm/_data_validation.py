@@ -22,6 +22,7 @@ from fastgmm._containers import (
     is_dask_collection,
     is_frame,
     is_lazy_frame,
+    rows_of,
 )
 from fastgmm._number_validation import Source, check_holds_rows, check_numbers, is_numeric_array, located
 from fastgmm._warnings import warn
@@ -47,8 +48,7 @@ def check_further_data(estimator, X, dtype) -> np.ndarray:
 
 def check_block(estimator, X, rows: slice) -> np.ndarray:
     """Rows of X for an estimator that knows its features, as `check_predict_data`; messages count the rows of X."""
-    block = np.asarray(X[rows])
-    return _checked_rows(estimator, block, FLOAT_DTYPES, Source("X", first_row=rows.start), reset=False)
+    return _checked_rows(estimator, rows_of(X, rows), FLOAT_DTYPES, Source("X", first_row=rows.start), reset=False)
 
 
 def _checked_rows(estimator, X, dtype, source: Source | None = None, **options) -> np.ndarray:
@@ -100,8 +100,11 @@ def _aligned(X):
 
 def check_weight_of_each_row(sample_weight, X):
     """As many weights as rows, both of which may be datasets on disk; returned as they can be sliced by row."""
-    if sample_weight is not None and (np.ndim(sample_weight) == 0 or len(sample_weight) != X.shape[0]):
-        n_weights = 0 if np.ndim(sample_weight) == 0 else len(sample_weight)
+    if sample_weight is None:
+        return None
+    shape = sample_weight.shape if has_shape(sample_weight) else np.shape(sample_weight)
+    if shape[:1] != X.shape[:1]:
+        n_weights = shape[0] if shape else 0
         entries = "1 entry" if n_weights == 1 else f"{n_weights or 'no'} entries"
         raise ValueError(f"sample_weight has {entries} for {X.shape[0]} rows of X: pass one for each.")
     return np.asarray(sample_weight) if hasattr(type(sample_weight), "iloc") else sample_weight  # by number, not label
@@ -112,7 +115,7 @@ def check_weights_of_block(sample_weight, rows: slice) -> np.ndarray | None:
     if sample_weight is None:
         return None
     source = Source("sample_weight", first_row=rows.start)
-    return check_sample_weight(sample_weight[rows], rows.stop - rows.start, True, source)
+    return check_sample_weight(rows_of(sample_weight, rows), rows.stop - rows.start, True, source)
 
 
 def check_out(out, shape: tuple[int, ...], dtype, largest: int) -> None:

@@ -12,7 +12,14 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array
 
-from fastgmm._containers import column_names, doubtful_columns, is_dask_collection, is_frame, is_lazy_frame
+from fastgmm._containers import (
+    column_names,
+    doubtful_columns,
+    in_memory,
+    is_dask_collection,
+    is_frame,
+    is_lazy_frame,
+)
 
 _READERS = {".parquet": "from_parquet", ".pq": "from_parquet", ".csv": "from_csv", ".npy": "from_npy"}
 _TIMES = (np.datetime64, np.timedelta64)
@@ -82,9 +89,17 @@ def check_numbers(X, source: Source):
         _check_frame(X, source)
     elif isinstance(X, list | tuple):
         return _checked_list(X, source)
-    elif not issparse(X) and hasattr(X, "__array__") and getattr(getattr(X, "dtype", None), "kind", "O") not in "biuf":
-        _check_array(np.asarray(X), source)
+    elif not issparse(X) and hasattr(X, "__array__") and not _is_numeric_series(X):
+        values = in_memory(X)
+        _check_array(values, source)
+        return values if is_numeric_array(values) else X
     return X
+
+
+def _is_numeric_series(X) -> bool:
+    """Whether X is of pandas, whose dtype promises numbers; those that are missing are reported as NaN."""
+    kind = getattr(getattr(X, "dtype", None), "kind", "O")
+    return hasattr(type(X), "iloc") and kind in "biuf"
 
 
 def _checked_list(X, source: Source):
