@@ -392,6 +392,10 @@ FRAMES = {
     "pandas": lambda columns: pd.DataFrame(columns),
     "polars": lambda columns: pytest.importorskip("polars").DataFrame(columns),
     "Arrow": lambda columns: pytest.importorskip("pyarrow").table(columns),
+    "batch of Arrow": lambda columns: pytest.importorskip("pyarrow").RecordBatch.from_pydict(columns),
+    "narwhals of pandas": lambda columns: pytest.importorskip("narwhals").from_native(pd.DataFrame(columns)),
+    "narwhals of polars": lambda columns: pytest.importorskip("narwhals").from_native(FRAMES["polars"](columns)),
+    "narwhals of Arrow": lambda columns: pytest.importorskip("narwhals").from_native(FRAMES["Arrow"](columns)),
 }
 with_frames = pytest.mark.parametrize("library", FRAMES)
 
@@ -403,7 +407,7 @@ def test_columns_may_have_any_name(library, name):
     columns = {name: ROWS[:, 0], "dtype " if name == "dtype" else "dtype": ROWS[:, 1]}
     frame = FRAMES[library](columns)
     exchanged = FRAMES[library](dict(reversed(columns.items())))
-    if not hasattr(StandardScaler().fit(frame), "feature_names_in_"):
+    if "polars" in library and not hasattr(StandardScaler().fit(FRAMES["polars"](columns)), "feature_names_in_"):
         pytest.skip("scikit-learn before 1.9 does not know the names of columns of polars 2")
     gmm = GaussianMixture(2, random_state=0).fit(frame)
     assert gmm.feature_names_in_.tolist() == list(columns)

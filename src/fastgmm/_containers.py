@@ -44,6 +44,17 @@ def column_names(X) -> list | None:
     return list(getattr(X, names, ())) or None
 
 
+def with_known_names(X):
+    """A frame as scikit-learn knows the names of its columns: of narwhals' own what they wrap, of Arrow's a table."""
+    if not is_frame(X):
+        return X
+    if hasattr(type(X), "to_native"):
+        X = X.to_native()
+    if hasattr(type(X), "column_names") and hasattr(type(X), "__arrow_c_array__"):  # a RecordBatch
+        X = sys.modules["pyarrow"].Table.from_batches([X])
+    return X
+
+
 def doubtful_columns(X) -> Iterator[tuple[int, np.ndarray]]:
     """Number and values of the columns of a frame whose dtype does not promise numbers."""
     arrow = hasattr(type(X), "column_names")

@@ -23,6 +23,7 @@ from fastgmm._containers import (
     is_frame,
     is_lazy_frame,
     rows_of,
+    with_known_names,
 )
 from fastgmm._number_validation import Source, check_holds_rows, check_numbers, is_numeric_array, located
 from fastgmm._warnings import warn
@@ -55,6 +56,7 @@ def _checked_rows(estimator, X, dtype, source: Source | None = None, **options) 
     if not is_numeric_array(X):
         check_holds_rows(X)
         warn_of_collection(X, in_blocks=False)
+        X = with_known_names(X)
         source = source or Source("X", column_names(X))
         X = check_numbers(X, source)
     try:
