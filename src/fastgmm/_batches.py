@@ -106,9 +106,10 @@ def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
             coming = thread.submit(next, iterator, None)
             yield own
             item = coming.result()
-    finally:  # after Ctrl-C nobody wants to wait for a batch that takes long
-        is_idle = coming is None or bool(wait([coming], _PATIENCE).done)
-        thread.shutdown(wait=is_idle)
+    finally:  # after Ctrl-C nobody wants to wait for a batch that takes long, be it noted in `coming` or not yet
+        thread.shutdown(wait=False, cancel_futures=True)
+        if coming is not None:
+            wait([coming], _PATIENCE)
 
 
 class BatchProgress(NamedTuple):
