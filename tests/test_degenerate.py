@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import BayesianGaussianMixture as SklearnBayesianGaussianMixture
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC
@@ -56,6 +57,27 @@ def test_a_component_without_rows_keeps_its_mean_and_covariance(covariance_type,
     rtol = 1e-8 if dtype == np.float64 else 1e-5
     np.testing.assert_allclose(gmm.means_[:2], theirs.means_[:2], rtol=rtol)
     np.testing.assert_allclose(gmm.weights_[:2], theirs.weights_[:2], rtol=rtol)
+
+
+@pytest.mark.parametrize("n_empty", [1, 5])
+def test_components_without_rows_have_no_share_in_a_shared_covariance(n_empty):
+    X, parameters = two_blobs(10), {"covariance_type": "tied", "precisions_init": np.eye(2)}
+    alone = GaussianMixture(2, means_init=X[[0, -1]], weights_init=[0.5, 0.5], **parameters).fit(X)
+    means, weights = [*X[[0, -1]], *[[500, 500]] * n_empty], np.r_[0.5, 0.5, np.zeros(n_empty)]
+    beside = GaussianMixture(2 + n_empty, means_init=means, weights_init=weights, **parameters)
+    with pytest.warns(ConvergenceWarning, match="no rows"):
+        beside.fit(X)
+    np.testing.assert_allclose(beside.covariances_, alone.covariances_, rtol=1e-13)
+
+
+@all_types
+def test_components_that_a_prior_empties_are_scikit_learns(covariance_type):
+    X = np.concatenate([two_blobs(), two_blobs() + np.array([0, 60])])
+    parameters = {"n_components": 10, "covariance_type": covariance_type, "random_state": 0, "max_iter": 300}
+    ours, theirs = (cls(**parameters).fit(X) for cls in (BayesianGaussianMixture, SklearnBayesianGaussianMixture))
+    assert ours.weights_.min() < 1e-3
+    np.testing.assert_allclose(ours.covariances_, theirs.covariances_, rtol=1e-8, atol=1e-8)
+    assert ours.lower_bound_ == pytest.approx(np.squeeze(theirs.lower_bound_), rel=1e-9)
 
 
 @both_dtypes
@@ -154,6 +176,18 @@ def test_a_constant_column_is_refused_without_reg_covar(covariance_type, dtype, 
     for fit in (model.fit, model.partial_fit, lambda X: model.fit_batches([X[:70], X[70:]])):
         with pytest.raises(ValueError, match="ill-defined empirical covariance"):
             fit(X)
+
+
+@constants
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
+def test_rows_that_are_all_alike_have_the_variance_reg_covar_in_a_stream(covariance_type, dtype, constant):
+    """The second cluster is empty."""
+    gmm = GaussianMixture(2, covariance_type=covariance_type, random_state=0)
+    for _ in range(3):
+        with warnings.catch_warnings(action="ignore"):
+            gmm.partial_fit(np.full((90, 2), constant, dtype))
+        variances = {"full": lambda c: c.diagonal(axis1=1, axis2=2), "tied": np.diagonal, "diag": np.asarray}
+        np.testing.assert_array_equal(variances[covariance_type](gmm.covariances_), dtype(1e-6))
 
 
 @both_dtypes

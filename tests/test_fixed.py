@@ -146,3 +146,13 @@ def test_a_component_without_rows_is_named_though_its_weight_is_fixed():
     with pytest.warns(match="Component 2 has no rows"):
         gmm = GaussianMixture(3, fixed="weights", random_state=0, **given).fit(X)
     np.testing.assert_array_equal(gmm.weights_, given["weights_init"])
+
+
+@all_fixed
+@all_types
+def test_what_is_fixed_is_no_free_parameter(covariance_type, fixed):
+    gmm = GaussianMixture(2, covariance_type=covariance_type, **start(covariance_type)).fit(X)
+    n_free = (gmm.aic(X) + 2 * len(X) * gmm.score(X)) / 2
+    of = {"weights": 1, "means": 4, "covariances": {"full": 6, "tied": 3, "diag": 4, "spherical": 2}[covariance_type]}
+    gmm.fixed = fixed
+    assert (gmm.aic(X) + 2 * len(X) * gmm.score(X)) / 2 == pytest.approx(n_free - sum(of[name] for name in fixed))

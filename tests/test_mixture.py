@@ -6,8 +6,11 @@ import copy
 import pickle
 import re
 import tracemalloc
+import warnings
+from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -892,3 +895,27 @@ def test_html_links_to_documentation(estimator):
 @both_estimators
 def test_tags(estimator):
     assert not estimator(init_params="random").__sklearn_tags__().array_api_support
+
+
+@both_estimators
+def test_a_subclass_may_have_parameters_of_its_own(estimator):
+    class Named(estimator):
+        _parameter_constraints: ClassVar = {**estimator._parameter_constraints, "name": [str]}
+
+        def __init__(self, *, n_components=1, name="mixture"):
+            super().__init__(n_components=n_components)
+            self.name = name
+
+    assert Named(n_components=2).fit(blobs()).means_.shape == (2, 3)
+    with pytest.raises(ValueError, match="The 'name' parameter of Named must be an instance of 'str'"):
+        Named(name=3).fit(blobs())
+
+
+@both_estimators
+def test_fit_predict_knows_the_names_of_features(estimator):
+    frame = pd.DataFrame(blobs(), columns=["a", "b", "c"])
+    with warnings.catch_warnings(action="error"):
+        labels = estimator(n_components=3, random_state=0, max_iter=1000).fit_predict(frame)
+    np.testing.assert_array_equal(
+        labels, estimator(n_components=3, random_state=0, max_iter=1000).fit(frame).predict(frame)
+    )

@@ -25,6 +25,7 @@ from fastgmm._words import counted
 Batch = tuple[np.ndarray, np.ndarray | None]  # rows and their weights
 
 _WORTH_A_THREAD = 2e-3  # seconds that fetching a batch takes
+_SIGNAL_SECONDS = 0.2  # at least so often this thread looks for signals, such as that of Ctrl-C
 _PATIENCE = 0.5  # seconds that a walk which is given up waits for the batch that is being fetched
 _BLOCK_BYTES = 2**25  # of float64
 _LINE_SECONDS = 10.0  # between two printed lines of a pass
@@ -105,6 +106,8 @@ def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
             own = rows.copy(), None if weights is None else weights.copy()
             coming = thread.submit(next, iterator, None)
             yield own
+            while not wait([coming], _SIGNAL_SECONDS).done:  # the system may give a signal to another thread
+                pass
             item = coming.result()
     finally:  # after Ctrl-C nobody wants to wait for a batch that takes long, be it noted in `coming` or not yet
         thread.shutdown(wait=False, cancel_futures=True)

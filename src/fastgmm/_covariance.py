@@ -209,11 +209,13 @@ class CovarianceType(Protocol):
         """Whether all variances in all directions are greater than `floor`."""
 
 
-def _ill_defined(which: str) -> IllDefinedCovarianceError:
+def _ill_defined(which: str, covariances: np.ndarray) -> IllDefinedCovarianceError:
+    """The error about a covariance of a component, or of all."""
+    what = "not positive-definite" if np.isfinite(covariances).all() else "not finite: values are too large"
     return IllDefinedCovarianceError(
         "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
         "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or "
-        f"scale the input data. In floating point {which} is not positive-definite."
+        f"scale the input data. In floating point {which} is {what}."
     )
 
 
@@ -372,7 +374,7 @@ class _Full:
             component = next(
                 k for k, matrix in enumerate(covariances) if _factors_of_inverses(matrix[np.newaxis]) is None
             )
-            raise _ill_defined(f"the covariance of component {component}")
+            raise _ill_defined(f"the covariance of component {component}", covariances[component])
         return factors
 
     def precisions_cholesky_from_precisions(self, precisions):
@@ -459,7 +461,7 @@ class _Tied:
     def precisions_cholesky(self, covariances):
         factors = _factors_of_inverses(covariances[np.newaxis])
         if factors is None:
-            raise _ill_defined("the covariance that all components share")
+            raise _ill_defined("the covariance that all components share", covariances)
         return factors[0]
 
     def precisions_cholesky_from_precisions(self, precisions):
@@ -547,7 +549,7 @@ class _Diag:
     def precisions_cholesky(self, covariances):
         if not _are_positive(covariances):
             component = next(k for k, variances in enumerate(covariances) if not _are_positive(variances))
-            raise _ill_defined(f"the covariance of component {component}")
+            raise _ill_defined(f"the covariance of component {component}", covariances[component])
         return 1.0 / np.sqrt(covariances)
 
     def precisions_cholesky_from_precisions(self, precisions):
@@ -666,7 +668,7 @@ def estimate_moments(
     floor = 10.0 * _EPS[np.dtype(dtype)]
     is_empty = nk <= floor
     some_are_empty = _any(is_empty)
-    divisors = np.where(is_empty, 1.0, nk) if some_are_empty else nk
+    divisors = np.maximum(nk, floor) if some_are_empty else nk
     if means is None:
         delta = statistics.sum_x / divisors[:, np.newaxis]
         if some_are_empty:
@@ -726,7 +728,11 @@ def kernel_parameters(mixture: Components, covariance_type: str, dtype) -> tuple
     )
 
 
-def n_free_parameters(covariance_type: str, n_components: int, n_features: int) -> int:
-    """Number of free parameters of a mixture: covariances, means, and weights that sum to 1."""
-    in_covariances = COVARIANCE_TYPES[covariance_type].n_parameters(n_components, n_features)
-    return in_covariances + n_components * n_features + n_components - 1
+def n_free_parameters(covariance_type: str, n_components: int, n_features: int, fixed: frozenset = frozenset()) -> int:
+    """Number of free parameters of a mixture: covariances, means, and weights that sum to 1, but for what is fixed."""
+    counts = {
+        "covariances": COVARIANCE_TYPES[covariance_type].n_parameters(n_components, n_features),
+        "means": n_components * n_features,
+        "weights": n_components - 1,
+    }
+    return sum(count for name, count in counts.items() if name not in fixed)

@@ -61,6 +61,7 @@ from fastgmm._validation import (
     check_rows_behind,
     check_start_rows,
     check_statistics_fit,
+    fixed_names,
 )
 from fastgmm._warnings import each_topic_once
 from fastgmm._words import named_kind
@@ -179,7 +180,7 @@ class MixtureEstimator(BaseEstimator):
         with each_topic_once():
             X, findings = self._fit(X, sample_weight)
             findings.warn(self)
-            return self._for_rows(DataPasses.predict, X, (), np.int64, None)
+            return self._for_rows(DataPasses.predict, X, (), np.int64, None, is_checked=True)
 
     def fit_batches(self, batches, *, start_rows=START_ROWS, callback=None, checkpoint=None):
         """Estimate the parameters from rows that come in batches, of which two at a time are in memory.
@@ -370,6 +371,8 @@ class MixtureEstimator(BaseEstimator):
     def _fingerprint(self, survey, dtype) -> str:
         """Tells a fit over many rows from others, by what its result depends on."""
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in _MAY_CHANGE}
+        if parameters.get("fixed") is not None:
+            parameters["fixed"] = sorted(fixed_names(parameters["fixed"]))  # however they are given
         data = (survey.n_rows, survey.total_weight, survey.first_row, survey.column_sums, str(dtype))
         return joblib.hash((type(self).__name__, parameters, data))
 
@@ -630,14 +633,24 @@ class MixtureEstimator(BaseEstimator):
     def _passes(self, X, sample_weight, n_components: int) -> DataPasses:
         return DataPasses(X, sample_weight, n_components, self.covariance_type, effective_n_threads(self.n_threads))
 
-    def _for_rows(self, of_passes: Callable[[DataPasses, Mixture], np.ndarray], X, columns: tuple, dtype, out):
-        """What passes find out for each row of X, of shape (n_samples, *columns); in blocks if not all is in memory."""
+    def _for_rows(
+        self,
+        of_passes: Callable[[DataPasses, Mixture], np.ndarray],
+        X,
+        columns: tuple,
+        dtype,
+        out,
+        is_checked: bool = False,
+    ):
+        """What passes find out for each row of X, of shape (n_samples, *columns); in blocks if not all is in memory.
+
+        With `is_checked` rows in memory are those that a fit has checked."""
         check_is_fitted(self)
         in_blocks = is_read_in_blocks(X)
         if in_blocks:
             warn_of_collection(X, in_blocks=True)
         else:
-            X = check_predict_data(self, X)
+            X = X if is_checked else check_predict_data(self, X)
             if out is None:
                 return of_passes(*self._passes_of_fitted(X))
         shape = (X.shape[0], *columns)

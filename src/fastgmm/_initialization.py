@@ -222,7 +222,8 @@ def _single_rows(indices: np.ndarray) -> Start:
             # ten units of rounding in its divisor, next to reg_covar no trifle.
             nk = statistics.nk.astype(rows.dtype)[:, np.newaxis]
             divisor = nk + 10 * np.finfo(rows.dtype).eps
-            statistics.scatter[:] = nk * (nk * (rows * rows) / divisor - (nk * rows / divisor) ** 2)
+            squares = nk * (nk * (rows * rows) / divisor - (nk * rows / divisor) ** 2)
+            statistics.scatter[:] = np.where(np.isfinite(squares), squares, 0.0)  # rows may exceed what has a square
         return statistics
 
     return start

@@ -118,7 +118,7 @@ def kmeans_labels(
             ConvergenceWarning,
             topic="clusters",
         )
-    return labels, _means(sums, counts, shift)
+    return labels, _means(sums, counts, shift, means)
 
 
 def refined_labels(
@@ -146,12 +146,13 @@ def refined_labels(
     shift = centers.mean(axis=0).astype(X.dtype)  # keeps the digits of float32 where the data lie far from the origin
     passes = _passes(X, shift, len(centers), sample_weight, n_threads)
     labels, sums, counts = lloyd(passes, (centers - shift).astype(X.dtype), 0.0, max_iter)
-    return labels, _means(sums, counts, shift)
+    return labels, _means(sums, counts, shift, centers)
 
 
-def _means(sums: np.ndarray, counts: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Of the clusters' rows; the shift for a cluster without rows."""
-    return sums / np.where(counts > 0, counts, 1.0)[:, np.newaxis] + shift
+def _means(sums: np.ndarray, counts: np.ndarray, shift: np.ndarray, without_rows: np.ndarray) -> np.ndarray:
+    """Of the clusters' rows, float64; what is given for clusters without rows."""
+    means = sums / np.where(counts > 0, counts, 1.0)[:, np.newaxis] + shift
+    return np.where(counts[:, np.newaxis] > 0, means, without_rows)
 
 
 def lloyd(

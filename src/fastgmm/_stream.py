@@ -148,12 +148,14 @@ def with_loans(
     else:
         lender = covariance.spread(before, K, n_features)
     share = (lent / (rows + lent)).reshape(-1, *[1] * (spread.ndim - 1))
-    return moments._replace(covariances=covariance.from_spread(spread + share * (lender - spread), weights))
+    loans = covariance.from_spread(share * (lender - spread), weights)
+    return moments._replace(covariances=moments.covariances + loans)
 
 
 def _typical_covariance(means: np.ndarray, weights: np.ndarray, spread: np.ndarray, share: float) -> np.ndarray:
     """The mean covariance within components, and a share of that between them."""
-    differences = means - weights @ means
+    differences = means - means[0]  # so that those of equal means are 0, however large they are
+    differences -= weights @ differences
     within = np.tensordot(weights, spread, 1)
     if spread.ndim == 3:
         return within + share * ((weights[:, np.newaxis] * differences).T @ differences)

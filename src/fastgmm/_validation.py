@@ -218,7 +218,10 @@ def with_advice(constructor: Callable[P, None]) -> Callable[P, None]:
 def check_parameters(estimator, covariance_types) -> None:
     """Raise scikit-learn's InvalidParameterError if a constructor parameter of the estimator is not usable."""
     rules = _parameter_rules(tuple(covariance_types))
-    for name in estimator._parameter_constraints:
+    for name, constraints in estimator._parameter_constraints.items():
+        if name not in rules:
+            _check_as_sklearn_does(estimator, name, constraints)
+            continue
         accepts, expected, remedy = rules[name]
         value = getattr(estimator, name)
         if not accepts(value):
@@ -227,6 +230,14 @@ def check_parameters(estimator, covariance_types) -> None:
                 f"The {name!r} parameter of {type(estimator).__name__} must be {expected}. "
                 f"Got {value!r} instead. {_meant(value, names) or remedy}"
             )
+
+
+def _check_as_sklearn_does(estimator, name: str, constraints) -> None:
+    """A parameter that a subclass has added, with scikit-learn's constraints."""
+    from sklearn.utils._param_validation import validate_parameter_constraints
+
+    parameters = {name: getattr(estimator, name)}
+    validate_parameter_constraints({name: constraints}, parameters, caller_name=type(estimator).__name__)
 
 
 def check_grid(estimator, covariance_types) -> tuple[list[int], list[str]]:
@@ -334,9 +345,14 @@ def _check_initial_array(value, name: str, shape: tuple[int, ...], sklearn_name:
     return array
 
 
+def fixed_names(fixed) -> frozenset[str]:
+    """Names of the parameters that are held fixed, from a valid `fixed`."""
+    return frozenset() if fixed is None else frozenset(_fixed_names(fixed))
+
+
 def check_fixed(fixed, given: Mapping[str, object]) -> frozenset[str]:
     """Names of the parameters that are held fixed, each of which has an initial value among those given."""
-    names = frozenset() if fixed is None else frozenset(_fixed_names(fixed))
+    names = fixed_names(fixed)
     for name in FIXABLE:
         initial = "precisions_init" if name == "covariances" else f"{name}_init"
         if name in names and given[initial] is None:
@@ -538,10 +554,11 @@ def check_covariance_type(estimator, names: Iterable[str] = ("precisions_cholesk
         if len(may_be) > 1:
             may_be = _alike(np.asarray(array), name)
         if may_be and given not in may_be:
+            types = " or ".join(f"covariance_type={name!r}" for name in may_be)
             raise ValueError(
-                f"{name} has the shape {shape} and values of covariance_type={may_be[0]!r}, but the estimator has "
-                f"covariance_type={given!r}: the parameter was changed after the fit, or attributes were set by hand. "
-                f"Call fit again (with warm_start=False), or set covariance_type={may_be[0]!r}."
+                f"{name} has the shape {shape} and values of {types}, but the estimator has covariance_type={given!r}: "
+                "the parameter was changed after the fit, or attributes were set by hand. Call fit again (with "
+                f"warm_start=False), or set {types}."
             )
 
 

@@ -31,7 +31,7 @@ import numpy as np
 from scipy.special import betaln, digamma, gammaln
 
 from fastgmm._covariance import Moments, is_accurate, log_gaussian_normalizer
-from fastgmm._errors import LostLikelihoodError
+from fastgmm._errors import IllDefinedCovarianceError, LostLikelihoodError
 from fastgmm._statistics import SufficientStatistics
 from fastgmm._updates import LEAST_MASS, Updates
 
@@ -248,6 +248,13 @@ class VariationalBayes(Updates[VariationalParameters]):
 
     def assembled(self, masses: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> VariationalParameters:
         priors = self.priors
+        try:
+            factors = self.covariance.precisions_cholesky(covariances)
+        except IllDefinedCovarianceError as error:
+            raise IllDefinedCovarianceError(
+                f"{error} Components with few rows have covariance_prior, by default the covariance of X, which is "
+                "singular where features are collinear or constant: pass another one."
+            ) from None
         return VariationalParameters(
             self.weight_prior,
             self.weight_prior.posterior(priors.weight_concentration, masses),
@@ -255,7 +262,7 @@ class VariationalBayes(Updates[VariationalParameters]):
             means,
             priors.degrees_of_freedom + self.covariance.masses(masses),
             covariances,
-            self.covariance.precisions_cholesky(covariances),
+            factors,
         )
 
     def lower_bound(self, statistics: SufficientStatistics, parameters: VariationalParameters) -> float:

@@ -174,9 +174,9 @@ class _OnChunks(MixtureEstimator):
         """
         return copied(self, self._local_class())
 
-    def _for_rows(self, of_passes, X, columns, dtype, out):
+    def _for_rows(self, of_passes, X, columns, dtype, out, is_checked=False):
         if not dask.is_dask_collection(X):
-            return super()._for_rows(of_passes, X, columns, dtype, out)
+            return super()._for_rows(of_passes, X, columns, dtype, out, is_checked)
         check_is_fitted(self)
         check_no_out(out)
         rows = _whole_rows(X)

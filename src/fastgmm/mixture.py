@@ -16,6 +16,7 @@ from fastgmm._validation import (
     check_means_init,
     check_precisions_init,
     check_weights_init,
+    fixed_names,
     private_methods,
     with_advice,
 )
@@ -80,7 +81,8 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
 
     fixed : {'weights', 'means', 'covariances'}, sequence of these or None, default=None
         Parameters that `fit` and `partial_fit` hold at their initial values: `weights_init`, `means_init` and
-        `precisions_init`. The others are estimated given these. Fixed covariances are not regularized.
+        `precisions_init`. The others are estimated given these. Fixed covariances are not regularized; `aic` and
+        `bic` do not count what is fixed as free.
 
     random_state : int, RandomState instance or None, default=None
         Random numbers for the start and for `sample`; an int makes both repeatable. The draws are scikit-learn's.
@@ -354,4 +356,5 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
         return -2.0 * log_likelihood + self._n_parameters() * math.log(n)
 
     def _n_parameters(self) -> int:
-        return n_free_parameters(self.covariance_type, *self.means_.shape)
+        n_components, n_features = self.means_.shape
+        return n_free_parameters(self.covariance_type, n_components, n_features, fixed_names(self.fixed))
