@@ -2,6 +2,7 @@
 
 import gc
 import math
+import re
 import threading
 import tracemalloc
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -673,6 +675,66 @@ def test_from_array_reads_slices_only():
     np.testing.assert_array_equal(
         concatenated(batches.from_array(Sliceable(), batch_rows=100)), rows_and_weights()[0][:250]
     )
+
+
+def dask_array_of_unknown_length():
+    array = pytest.importorskip("dask.array").from_array(np.ones((6, 2)), chunks=2)
+    return array[array[:, 0] > 0]
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (
+            lambda: "a.npy",
+            ValueError,
+            r"X is a path, not data: read the file, or pass fastgmm.batches.from_npy('a.npy')",
+        ),
+        (
+            lambda: Path("a.parquet"),
+            TypeError,
+            "X is a path, not data: read the file, or pass fastgmm.batches.from_parq",
+        ),
+        (lambda: None, ValueError, "Expected 2D array, got scalar array instead: X is None. "),
+        (lambda: [[1.0, 2.0], [3.0, 4.0]], TypeError, "got list: pass numpy.asarray(X), or "),
+        (lambda: {"a": np.ones(3)}, TypeError, "X must be an array or a frame, got dict: pass pandas.DataFrame(X)."),
+        (lambda: np.ones(3), ValueError, "Expected 2D array, got 1D array instead: X has the shape (3,). "),
+        (lambda: pd.Series(np.ones(3)), ValueError, "Expected 2D array, got 1D array instead: X has the shape (3,). "),
+        (lambda: np.array(3.0), ValueError, "Expected 2D array, got scalar array instead: X has the shape (). "),
+        (lambda: np.ones((3, 2, 2)), ValueError, "Found array with dim 3, while dim <= 2 is required: X has the shape"),
+        (lambda: np.ones(3, [("a", float)]), TypeError, "X is a structured array. Pass numpy.lib.recfunctions.stru"),
+        (lambda: scipy.sparse.eye_array(3), TypeError, "Sparse data was passed for X, but dense data is required. Use"),
+        (
+            lambda: pytest.importorskip("polars").LazyFrame({"a": [1.0]}),
+            TypeError,
+            "LazyFrame: call its collect method",
+        ),
+        (
+            dask_array_of_unknown_length,
+            TypeError,
+            "of dask, with an unknown number of rows: fit the estimator of the sa",
+        ),
+    ],
+)
+def test_what_from_array_cannot_cut(make, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        batches.from_array(make())
+
+
+@pytest.mark.parametrize("library", ["h5py", "zarr"])
+def test_files_of_datasets(library, tmp_path):
+    """A file or group has datasets by name, and advice names one of them that has rows of features."""
+    module = pytest.importorskip(library)
+    group = module.File(tmp_path / "rows.h5", "w") if library == "h5py" else module.group(str(tmp_path / "rows.zarr"))
+    gmm = GaussianMixture().fit(np.eye(3))
+    for use in (GaussianMixture().fit, gmm.predict, batches.from_array):
+        with pytest.raises(TypeError, match="pass one of its arrays, which must have rows of features"):
+            use(group)
+    group.require_group("a group").require_group("of groups")
+    group["rows"] = np.eye(3)
+    for use in (GaussianMixture().fit, gmm.predict, batches.from_array):
+        with pytest.raises(TypeError, match=r"^X must be an array or a frame, got .*: pass X\['rows'\]\.$"):
+            use(group)
 
 
 def test_from_npy(tmp_path):

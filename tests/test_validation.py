@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
+from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.mixture import BayesianGaussianMixture as SklearnBayesianGaussianMixture
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
@@ -372,6 +373,8 @@ NO_NUMBERS = {
         "X is a list of tables. Pass numpy.concatenate(X), or the list to fit_batches.",
     ),
     "a dict": ({"a": X[:, 0]}, "X must be an array or a frame, got dict: pass pandas.DataFrame(X)."),
+    "a dict of rows": ({"w": X[:, 0], "rows": X}, "X must be an array or a frame, got dict: pass X['rows']."),
+    "a Bunch": (load_iris(), "X must be an array or a frame, got Bunch: pass X.data."),
     "ragged": ([[1.0, 2.0], [3.0]], "Pass X with equally many numbers in each row."),
     "None": (None, "Expected 2D array, got scalar array instead: X is None. "),
 }

@@ -81,6 +81,13 @@ def in_memory(values) -> np.ndarray:
     return values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
 
 
+def is_mapping_of_arrays(X) -> bool:
+    """Whether X has arrays by name: a dict, or what h5py, numpy.savez and zarr have in place of one."""
+    if issparse(X) or is_frame(X):  # some sparse formats are dicts
+        return False
+    return isinstance(X, Mapping) or hasattr(type(X), "require_group")
+
+
 def is_dask_collection(X) -> bool:
     """Whether X is dask's, or holds what is; dask is imported by those who have some."""
     dask = sys.modules.get("dask")
@@ -99,7 +106,7 @@ def is_read_in_blocks(X) -> bool:
     Datasets of h5py and zarr, arrays of dask with known chunks, and memory maps of other dtypes or orders."""
     if isinstance(X, np.memmap):
         return X.ndim == 2 and not (X.dtype in FLOAT_DTYPES and X.flags.c_contiguous and X.flags.aligned)
-    if isinstance(X, np.ndarray) or issparse(X) or is_frame(X) or isinstance(X, Mapping):
+    if isinstance(X, np.ndarray) or issparse(X) or is_frame(X) or is_mapping_of_arrays(X):
         return False
     if hasattr(X, "__array_interface__") or hasattr(X, "__dlpack__"):  # in memory, if not in that of the CPU
         return False

@@ -6,11 +6,12 @@ Exception types and the core of each message are scikit-learn's, as in `_validat
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
 from fastgmm._containers import (
@@ -22,6 +23,7 @@ from fastgmm._containers import (
     is_dask_collection,
     is_frame,
     is_lazy_frame,
+    is_mapping_of_arrays,
     rows_of,
     with_known_names,
 )
@@ -98,6 +100,36 @@ def warn_if_weights(y, X) -> None:
 
 def _aligned(X):
     return np.require(X, requirements=["C", "ALIGNED"])
+
+
+def check_sliceable(X) -> None:
+    """X must have two dimensions, and slices of rows; these are looked at when they are read."""
+    check_holds_rows(X)
+    found = f"X must be an array whose rows can be sliced, got {type(X).__name__}"
+    if issparse(X):
+        raise TypeError(
+            "Sparse data was passed for X, but dense data is required. Use '.toarray()' to convert to a dense numpy "
+            "array."
+        )
+    if is_dask_collection(X) and not has_shape(X):
+        raise TypeError(
+            f"{found} of dask, with an unknown number of rows: fit the estimator of the same name in fastgmm.dask, or "
+            "pass X.compute()."
+        )
+    if is_frame(X):
+        return
+    if not has_shape(X) or not hasattr(type(X), "__getitem__"):
+        raise TypeError(f"{found}: pass numpy.asarray(X), or an object that has a shape and slices of rows.")
+    dtype = getattr(X, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in "cV":
+        check_numbers(np.empty(0, dtype), Source("X"))
+    if len(X.shape) > 2:
+        raise ValueError(f"Found array with dim {len(X.shape)}, while dim <= 2 is required: X has the shape {X.shape}.")
+    if len(X.shape) < 2:
+        what = "1D" if X.shape else "scalar"
+        raise ValueError(
+            f"Expected 2D array, got {what} array instead: X has the shape {X.shape}. Pass rows of features."
+        )
 
 
 def check_weight_of_each_row(sample_weight, X):
@@ -284,7 +316,7 @@ def _check_batches(batches) -> None:
         raise TypeError(f"{found}: pass what from_parquet, from_csv or from_npy of fastgmm.batches makes of the path.")
     if is_dask_collection(batches):
         raise TypeError(f"{found}: fit the estimator of the same name in fastgmm.dask, whose batches are the chunks.")
-    is_table = isinstance(batches, Mapping) or has_shape(batches) or is_frame(batches) or is_lazy_frame(batches)
+    is_table = is_mapping_of_arrays(batches) or has_shape(batches) or is_frame(batches) or is_lazy_frame(batches)
     if not isinstance(batches, Iterable) or is_table:
         raise TypeError(f"{found}: pass a list of batches, or an array to fastgmm.batches.from_array.")
     if isinstance(batches, Iterator):

@@ -10,15 +10,18 @@ from os import PathLike
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils import Bunch
 from sklearn.utils.validation import check_array
 
 from fastgmm._containers import (
     column_names,
     doubtful_columns,
+    has_shape,
     in_memory,
     is_dask_collection,
     is_frame,
     is_lazy_frame,
+    is_mapping_of_arrays,
 )
 
 _READERS = {".parquet": "from_parquet", ".pq": "from_parquet", ".csv": "from_csv", ".npy": "from_npy"}
@@ -240,8 +243,8 @@ def check_holds_rows(X) -> None:
         raise TypeError(f"{found}: call its collect method first.")
     if is_dask_collection(X) and not isinstance(getattr(X, "shape", None), tuple):
         raise TypeError(f"{found}: call its compute method first.")
-    if isinstance(X, Mapping) and not issparse(X):  # some sparse formats are dicts
-        raise TypeError(f"{found}: pass pandas.DataFrame(X).")
+    if is_mapping_of_arrays(X):
+        raise TypeError(f"{found}: pass {_rows_of_mapping(X)}.")
     has_rows = any(hasattr(X, name) for name in ("__array__", "__array_interface__", "__len__", "shape"))
     if hasattr(X, "__iter__") and not has_rows:
         raise TypeError(
@@ -253,6 +256,16 @@ def check_holds_rows(X) -> None:
             f"Found array with dim 3, while dim <= 2 is required: X is a {type(X).__name__} of tables. Pass "
             "numpy.concatenate(X), or the list to fit_batches."
         )
+
+
+def _rows_of_mapping(X) -> str:
+    """What to pass in place of a dict, a file of h5py or numpy.savez, a group of zarr or a Bunch of scikit-learn."""
+    name = next((name for name in X if has_shape(X[name]) and len(X[name].shape) == 2), None)
+    if name is not None:
+        return f"X.{name}" if isinstance(X, Bunch) else f"X[{name!r}]"
+    if isinstance(X, dict):
+        return "pandas.DataFrame(X)"
+    return "one of its arrays, which must have rows of features"
 
 
 def _is_path(X: str | PathLike) -> Exception:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastgmm._batches import ArrayBatches, BatchProgress
-from fastgmm._data_validation import check_weight_of_each_row
+from fastgmm._data_validation import check_sliceable, check_weight_of_each_row
 from fastgmm._files import NpyReader
 from fastgmm._validation import check_batch_rows
 
@@ -26,7 +26,7 @@ def from_array(X, sample_weight=None, *, batch_rows: int | None = None):
     Parameters
     ----------
     X : array of shape (n_samples, n_features)
-        Only ``X.shape`` and ``X[start:stop]`` are used.
+        Only ``X.shape``, ``X[start:stop]`` and, if there are such, ``X.dtype`` and ``X.chunks`` are used.
     sample_weight : array of shape (n_samples,), default=None
         How often each row counts; sliced as X is.
     batch_rows : int, default=None
@@ -48,6 +48,7 @@ def from_array(X, sample_weight=None, *, batch_rows: int | None = None):
     """
     if batch_rows is not None:
         check_batch_rows(batch_rows)
+    check_sliceable(X)
     return ArrayBatches(X, check_weight_of_each_row(sample_weight, X), batch_rows, holder="array")
 
 
