@@ -591,6 +591,15 @@ def test_read_ahead_leaves_no_thread_behind():
     assert threading.active_count() == before
 
 
+def test_a_callback_that_cannot_be_called_is_refused_before_anything_is_read():
+    class Unread:
+        def __iter__(self):
+            raise AssertionError
+
+    with pytest.raises(TypeError, match=r"^callback must be callable or None, got 3: "):
+        GaussianMixture().fit_batches(Unread(), callback=3)
+
+
 def test_callback_counts_rows_and_passes():
     X, _ = rows_and_weights()
     seen = []
@@ -979,10 +988,17 @@ def test_folders_with_other_files(tmp_path):
         batches.from_csv(tmp_path)
 
 
-@pytest.mark.parametrize("paths", [3, None, [3], b"rows.npy"])
-def test_what_are_no_paths(paths):
-    with pytest.raises(TypeError, match="paths must be a path or a sequence of paths, got"):
-        batches.from_npy(paths)
+@pytest.mark.parametrize("read", [batches.from_npy, batches.from_parquet, batches.from_csv])
+@pytest.mark.parametrize(
+    "paths",
+    [3, None, [3], b"rows.npy", pd.DataFrame({"a": [1.0]}), {"a": [1.0]}, np.eye(2), batches.from_array(np.eye(2))],
+)
+def test_what_are_no_paths(read, paths):
+    pytest.importorskip("pyarrow")
+    with pytest.raises(TypeError, match="paths must be a path or a sequence of paths, got") as caught:
+        read(paths)
+    if not isinstance(paths, int | list | bytes | None):
+        assert "what is in memory is passed to fit, and batches to fit_batches" in str(caught.value)
 
 
 def test_datasets_of_pyarrow(tmp_path):

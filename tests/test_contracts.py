@@ -464,6 +464,21 @@ def test_columns_of_pandas_that_are_no_numbers(values, message):
         GaussianMixture().fit(pd.DataFrame({"a": ROWS[:, 0], "c": values}))
 
 
+@pytest.mark.parametrize("kind", ["Array", "List", "Struct", "Struct of two types"])
+def test_columns_of_polars_whose_entries_are_several_numbers(kind):
+    polars = pytest.importorskip("polars")
+    entry, dtype = {
+        "Array": ([1.0, 2.0], polars.Array(polars.Float64, 2)),
+        "List": ([1.0, 2.0], polars.List(polars.Float64)),
+        "Struct": ({"x": 1.0, "y": 2.0}, polars.Struct({"x": polars.Float64, "y": polars.Float64})),
+        "Struct of two types": ({"x": 1.0, "y": 2}, polars.Struct({"x": polars.Float64, "y": polars.Int8})),
+    }[kind]
+    frame = polars.DataFrame({"a": ROWS[:, 0], "c": polars.Series([entry] * len(ROWS), dtype=dtype)})
+    message = r"^setting an array element with a sequence: row 0, column 'c' of X holds .*\. Pass numbers\.$"
+    with pytest.raises(ValueError, match=message):
+        GaussianMixture().fit(frame)
+
+
 def test_columns_of_pandas_that_are_numbers():
     columns = {
         "a": pd.Categorical([1, 2] * (len(ROWS) // 2)),

@@ -344,6 +344,7 @@ NO_NUMBERS = {
         "Pass numpy.lib.recfunctions.structured_to_unstructured(X).",
     ),
     "complex": (X * 1j, "Complex data not supported: X has the dtype complex128. "),
+    "void": (np.zeros((3, 2), "V8"), "setting an array element with a sequence: X has the dtype |V8, bytes without a"),
     "NaN": (with_value(np.nan), "Input X contains NaN. 1 value is NaN, in row 3, column 1. Drop such rows, or fill in"),
     "NaN in lists": (with_value(np.nan).tolist(), "Input X contains NaN. 1 value is NaN, in row 3, column 1. "),
     "NaNs": (np.where(SOME, np.nan, X), "Input X contains NaN. 3 values are NaN, the first in row 4, column 1. "),

@@ -52,6 +52,7 @@ from fastgmm._stream import Stream, counted_rows, effective_rows, step_size, tak
 from fastgmm._threads import blas_beside_passes, effective_n_threads
 from fastgmm._updates import Updates
 from fastgmm._validation import (
+    check_callback,
     check_checkpoint,
     check_covariance_type,
     check_draws_from,
@@ -272,6 +273,7 @@ class MixtureEstimator(BaseEstimator):
         """Fit and set the attributes."""
         self._check_before_fit(self._continues)
         check_start_rows(start_rows, self.n_components)
+        check_callback(callback)
         check_checkpoint(checkpoint)
         random_state = check_random_state(self.random_state)
         file = None if checkpoint is None else Checkpoint(checkpoint, random_state)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from fastgmm._batches import block_slices
-from fastgmm._containers import Place, Reader
+from fastgmm._containers import Place, Reader, is_frame
 
 # What files of a format are called, in a folder.
 _PATTERNS = {"npy": ("*.npy",), "parquet": ("**/*.parquet", "**/*.pq", "**/*.parq"), "csv": ("**/*.csv",)}
@@ -71,6 +72,8 @@ def local_files(paths, file_format: str) -> list[Path]:
 
 def _listed_paths(paths) -> list:
     wrong = f"paths must be a path or a sequence of paths, got {type(paths).__name__}"
+    if is_frame(paths) or isinstance(paths, Mapping | Reader) or getattr(paths, "ndim", 1) != 1:
+        raise TypeError(f"{wrong}: what is in memory is passed to fit, and batches to fit_batches.")
     try:
         given = list(paths)
     except TypeError as error:

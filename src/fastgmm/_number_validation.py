@@ -127,7 +127,17 @@ def _check_frame(X, source: Source) -> None:
             f"required: {source.name} is a {type(X).__name__} without columns."
         )
     for j, values in doubtful_columns(X):
-        _check_array(values.reshape(-1, 1), source.of_column(names[j]))
+        _check_array(_entries(values).reshape(-1, 1), source.of_column(names[j]))
+
+
+def _entries(values: np.ndarray) -> np.ndarray:
+    """One object for each entry of a column whose entries are arrays or structs; others as they are."""
+    if values.ndim == 1 and values.dtype.names is None:
+        return values
+    entries = np.empty(len(values), object)
+    for i, entry in enumerate(values.tolist()):  # assigned as a whole, they would be taken apart
+        entries[i] = entry
+    return entries
 
 
 def _check_array(values: np.ndarray, source: Source) -> None:
@@ -146,6 +156,11 @@ def _check_array(values: np.ndarray, source: Source) -> None:
         raise TypeError(
             f"Cannot cast array data from {dtype!r} to {np.dtype(np.float64)!r}: {source.name} is a structured array. "
             f"Pass numpy.lib.recfunctions.structured_to_unstructured({source.name})."
+        )
+    if dtype.kind == "V":
+        raise ValueError(
+            f"setting an array element with a sequence: {source.name} has the dtype {dtype}, bytes without a type. If "
+            f"they are numbers, pass for example {source.name}.view(numpy.float64)."
         )
     if dtype.kind in "USTMm" and values.size == 0:
         where = f"column {source.columns[0]!r} of {source.name}" if source.columns else source.name

@@ -312,6 +312,12 @@ def check_start_rows(start_rows, n_components: int) -> None:
         )
 
 
+def check_callback(callback) -> None:
+    """What is called after each batch."""
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable or None, got {callback!r}: pass a function of a BatchProgress.")
+
+
 def check_checkpoint(checkpoint) -> None:
     """A file that can be written, which a long fit must know before its first iteration is over."""
     if checkpoint is None:
