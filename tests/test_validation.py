@@ -15,6 +15,7 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.mixture import BayesianGaussianMixture as SklearnBayesianGaussianMixture
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
+from sklearn.pipeline import make_pipeline
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC
 from fastgmm.batches import from_array
@@ -125,6 +126,20 @@ def test_arguments_of_constructors_that_are_not_there(estimator):
         estimator(x=2)
     with pytest.raises(TypeError, match=rf"^{name}.*given: pass parameters by name, such as n_components=2\.$"):
         estimator(2, "full")
+
+
+@pytest.mark.parametrize("estimator", [*SKLEARN, GaussianMixtureIC])
+def test_set_params_of_what_is_not_there(estimator):
+    message = rf"^Invalid parameter '%s' for estimator {estimator.__name__}\(\)\. Valid parameters are: \[.*\]\.%s$"
+    for given, advice in (("n_jobs", r" Use n_threads\."), ("n_inits", r" Use n_init\."), ("x", "")):
+        model = estimator()
+        with pytest.raises(ValueError, match=message % (given, advice)):
+            model.set_params(max_iter=3, **{given: 2})
+        assert model.max_iter == 100
+    pipeline = make_pipeline(estimator())
+    with pytest.raises(ValueError, match=r" Use n_threads\.$"):
+        pipeline.set_params(**{f"{estimator.__name__.lower()}__n_jobs": 2})
+    assert pipeline.set_params(**{f"{estimator.__name__.lower()}__max_iter": 7})[-1].max_iter == 7
 
 
 @pytest.mark.parametrize("n_threads", [0, -1, 1.0, "all"])

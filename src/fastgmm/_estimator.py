@@ -57,6 +57,7 @@ from fastgmm._validation import (
     check_covariance_type,
     check_draws_from,
     check_n_draws,
+    check_names_of_parameters,
     check_overrides,
     check_parameters,
     check_rows_behind,
@@ -112,6 +113,26 @@ class MixtureEstimator(BaseEstimator):
     @abstractmethod
     def _fitted_parameters(self, n_features: int, n_components: int | None = None) -> Mixture:
         """The fitted attributes as the passes use them; they may have been set by hand, so their shapes are checked."""
+
+    def set_params(self, **params):
+        """Set parameters by name.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of the constructor.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter; then none is set.
+        """
+        check_names_of_parameters(self, params)
+        return super().set_params(**params)
 
     # Fitting ---------------------------------------------------------------------------------------------------------
 

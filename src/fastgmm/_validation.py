@@ -190,6 +190,14 @@ def _meant(value, names) -> str:
 
 _OTHER_NAMES = {"n_jobs": "n_threads", "n_clusters": "n_components", "n_iter": "max_iter", "min_covar": "reg_covar"}
 
+
+def _near(unknown: str, names: Iterable[str]) -> str:
+    """Which of the parameters was probably meant; '' if that is not clear."""
+    names = list(names)
+    near = _OTHER_NAMES.get(unknown) or next(iter(get_close_matches(unknown, names, n=1)), "")
+    return near if near in names else ""
+
+
 P = ParamSpec("P")
 
 
@@ -204,8 +212,8 @@ def with_advice(constructor: Callable[P, None]) -> Callable[P, None]:
         except TypeError as error:
             unknown = next((name for name in kwargs if name not in names), None)
             if unknown is not None:
-                near = _OTHER_NAMES.get(unknown) or next(iter(get_close_matches(unknown, names, n=1)), None)
-                advice = f"use {near}" if near in names else f"there are {', '.join(names)}"
+                near = _near(unknown, names)
+                advice = f"use {near}" if near else f"there are {', '.join(names)}"
             elif len(args) > 1:
                 advice = "pass parameters by name, such as n_components=2"
             else:
@@ -213,6 +221,18 @@ def with_advice(constructor: Callable[P, None]) -> Callable[P, None]:
             raise TypeError(f"{str(error).partition('. Did you mean')[0]}: {advice}.") from None
 
     return checked
+
+
+def check_names_of_parameters(estimator, given: Iterable[str]) -> None:
+    """Raise the error of scikit-learn's `set_params`, with advice, if the estimator has no such parameter."""
+    names = sorted(estimator.get_params(deep=False))
+    for name in given:
+        name = name.partition("__")[0]
+        if name not in names:
+            advice = f" Use {near}." if (near := _near(name, names)) else ""
+            raise ValueError(
+                f"Invalid parameter {name!r} for estimator {estimator}. Valid parameters are: {names!r}.{advice}"
+            )
 
 
 def check_parameters(estimator, covariance_types) -> None:

@@ -36,7 +36,14 @@ from fastgmm._notices import Findings
 from fastgmm._passes import mean_of_all, total_weight
 from fastgmm._threads import blas_beside_passes
 from fastgmm._updates import MaximumLikelihood
-from fastgmm._validation import check_folds, check_grid, check_parameters, check_weights_count_rows, with_advice
+from fastgmm._validation import (
+    check_folds,
+    check_grid,
+    check_names_of_parameters,
+    check_parameters,
+    check_weights_count_rows,
+    with_advice,
+)
 from fastgmm._warnings import each_topic_once, warn
 from fastgmm._words import counted
 from fastgmm.mixture import GaussianMixture
@@ -186,6 +193,26 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         self.n_threads = n_threads
         self.verbose = verbose
         self.on_interrupt = on_interrupt
+
+    def set_params(self, **params):
+        """Set parameters by name.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of the constructor.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter; then none is set.
+        """
+        check_names_of_parameters(self, params)
+        return super().set_params(**params)
 
     def fit(self, X, y=None, sample_weight=None):
         """Fit all cells of the grid, and choose the best.
