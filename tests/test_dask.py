@@ -533,10 +533,32 @@ IN_BLOCKS = "block by block in this process, anew for each pass over the rows: u
 )
 def test_collections_in_memory_are_warned_of(collection, name, how, method):
     X = rows_and_weights()[0]
-    model = fastgmm.GaussianMixture(2, random_state=0).fit(X)
+    model = fastgmm.GaussianMixture(2, random_state=0).fit(collection(X).compute())
     how = "into memory" if method == "partial_fit" else how
     with pytest.warns(UserWarning, match=rf"^X is a dask {name}, which is computed {how}.* fastgmm\.dask") as warned:
         getattr(model, method)(collection(X))
+    assert [each.filename for each in warned] == [__file__]
+
+
+@pytest.mark.filterwarnings("ignore:X is a dask DataFrame")
+def test_frames_in_memory_keep_their_names():
+    frame = in_frame(rows_and_weights()[0])
+    names = list(frame.columns)
+    exchanged = frame[names[::-1]]
+    gmm = fastgmm.GaussianMixture(2, random_state=0).fit(frame)
+    assert gmm.feature_names_in_.tolist() == names
+    for method in ("predict", "score", "partial_fit"):
+        with pytest.raises(ValueError, match="The feature names should match"):
+            getattr(gmm, method)(exchanged)
+    assert clone(gmm).fit_batches([frame, frame]).feature_names_in_.tolist() == names
+    with pytest.raises(ValueError, match="Batch 1: The feature names should match"):
+        gmm.fit_batches([frame, exchanged])
+
+
+def test_batches_of_collections_are_warned_of_once():
+    X = rows_and_weights()[0]
+    with pytest.warns(UserWarning, match=r"computed into memory: use the estimators of fastgmm\.dask") as warned:
+        fastgmm.GaussianMixture().fit_batches([in_chunks(X), of_unknown_sizes(in_chunks(X))])
     assert [each.filename for each in warned] == [__file__]
 
 

@@ -45,9 +45,12 @@ def column_names(X) -> list | None:
 
 
 def with_known_names(X):
-    """A frame as scikit-learn knows the names of its columns: of narwhals' own what they wrap, of Arrow's a table."""
+    """A frame as scikit-learn knows the names of its columns: what narwhals wraps, a table of a batch of Arrow's, and
+    what a DataFrame of dask is computed to."""
     if not is_frame(X):
         return X
+    if is_dask_collection(X):
+        X = X.compute()
     if hasattr(type(X), "to_native"):
         X = X.to_native()
     if hasattr(type(X), "column_names") and hasattr(type(X), "__arrow_c_array__"):  # a RecordBatch

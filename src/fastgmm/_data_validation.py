@@ -263,7 +263,7 @@ class CheckedBatches:
                 "sample_weight", [place.weights] if place.weights else None, place.first_row, place.holder
             )
             try:
-                if (X.shape if has_shape(X) else np.shape(X))[:1] == (0,):
+                if _has_no_rows(X):
                     continue
                 if is_first_pass or not self._is_ready(X):
                     X = self._checked(X, is_first_pass, source)
@@ -292,6 +292,13 @@ class CheckedBatches:
             and X.flags.c_contiguous
             and X.flags.aligned
         )
+
+
+def _has_no_rows(X) -> bool:
+    """Whether a batch is empty, as far as that can be seen before it is checked."""
+    if not has_shape(X) and is_dask_collection(X):  # a number of rows that is not known yet
+        return False
+    return (X.shape if has_shape(X) else np.shape(X))[:1] == (0,)
 
 
 def _with_places(batches) -> Iterator[tuple[Any, Place]]:

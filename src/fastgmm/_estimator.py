@@ -249,7 +249,8 @@ class MixtureEstimator(BaseEstimator):
         UserWarning
             If `reg_covar` hides the variance of a feature.
         """
-        self._fit_batches(batches, start_rows, callback, checkpoint).warn(self)
+        with each_topic_once():
+            self._fit_batches(batches, start_rows, callback, checkpoint).warn(self)
         return self
 
     def _fit(self, X, sample_weight) -> tuple[object, Findings]:
