@@ -423,6 +423,13 @@ def test_columns_may_have_any_name(library, name):
         gmm.predict(frame, out=frame)
 
 
+@with_frames
+def test_a_list_of_frames_is_batches(library):
+    frame = FRAMES[library]({"a": ROWS[:, 0], "b": ROWS[:, 1]})
+    with pytest.raises(ValueError, match=r"X is a list of tables\. Pass .*, or the list to fit_batches\.$"):
+        GaussianMixture().fit([frame, frame])
+
+
 def text(word):
     return np.array([word] * len(ROWS), dtype=object)
 

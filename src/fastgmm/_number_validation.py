@@ -266,7 +266,7 @@ def check_holds_rows(X) -> None:
             f"{found}, which can only be iterated over: pass batches to fit_batches of a mixture, or one "
             "after the other to partial_fit, predict or score."
         )
-    if isinstance(X, list | tuple) and any(getattr(part, "ndim", 0) == 2 for part in X):
+    if isinstance(X, list | tuple) and any(has_shape(part) and len(part.shape) == 2 for part in X):
         raise ValueError(
             f"Found array with dim 3, while dim <= 2 is required: X is a {type(X).__name__} of tables. Pass "
             "numpy.concatenate(X), or the list to fit_batches."
