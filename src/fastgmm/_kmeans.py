@@ -146,7 +146,7 @@ def refined_labels(
     shift = centers.mean(axis=0).astype(X.dtype)  # keeps the digits of float32 where the data lie far from the origin
     passes = _passes(X, shift, len(centers), sample_weight, n_threads)
     labels, sums, counts = lloyd(passes, (centers - shift).astype(X.dtype), 0.0, max_iter)
-    return labels, _means(sums, counts, shift, centers)
+    return labels, _means(sums, counts, shift, shift)
 
 
 def _means(sums: np.ndarray, counts: np.ndarray, shift: np.ndarray, without_rows: np.ndarray) -> np.ndarray:
