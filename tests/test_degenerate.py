@@ -167,6 +167,20 @@ def test_a_constant_column_has_the_variance_reg_covar(covariance_type, dtype, co
         np.testing.assert_array_equal(variances[covariance_type](gmm.covariances_), dtype(1e-6))
 
 
+@pytest.mark.parametrize("init_params", ["k-means++", "random_from_data"])
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_a_start_from_single_rows_has_no_variance_of_its_own_for_a_constant_column(covariance_type, init_params):
+    """A component may lose its row at once, and keep what it had."""
+    X = with_constant(np.float64, 1e6 + 0.1)
+    weights = 10.0 ** np.random.default_rng(1).uniform(-12, 12, len(X))
+    gmm = GaussianMixture(3, covariance_type=covariance_type, init_params=init_params, random_state=1)
+    for max_iter in (0, 1, 30):
+        with warnings.catch_warnings(action="ignore"):
+            gmm.set_params(max_iter=max_iter).fit(X, sample_weight=weights)
+        variances = gmm.covariances_[:, 1, 1] if covariance_type == "full" else gmm.covariances_[:, 1]
+        np.testing.assert_array_equal(variances, 1e-6)
+
+
 @both_estimators
 @constants
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])

@@ -7,6 +7,7 @@ import pickle
 import re
 import tracemalloc
 import warnings
+from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
@@ -919,3 +921,33 @@ def test_fit_predict_knows_the_names_of_features(estimator):
     np.testing.assert_array_equal(
         labels, estimator(n_components=3, random_state=0, max_iter=1000).fit(frame).predict(frame)
     )
+
+
+@both_estimators
+def test_a_subclass_may_constrain_parameters_otherwise(estimator):
+    class Several(estimator):
+        _parameter_constraints: ClassVar = {
+            **estimator._parameter_constraints,
+            "n_components": [Interval(Integral, 2, None, closed="left")],
+        }
+
+    with pytest.raises(ValueError, match="The 'n_components' parameter of Several must be an int in the range"):
+        Several(n_components=1).fit(blobs())
+
+
+def test_to_sklearn_and_back_of_a_subclass_with_fewer_parameters():
+    class Wide(GaussianMixture):
+        def __init__(self, n_components=2):
+            super().__init__(n_components, reg_covar=0.01)
+
+    assert Wide().fit(blobs()).to_sklearn().reg_covar == 0.01
+    back = Wide.from_sklearn(SklearnGaussianMixture(3).fit(blobs()))
+    assert (back.n_components, back.means_.shape) == (3, (3, 3))
+
+
+def test_models_that_were_pickled_before_there_was_a_parameter():
+    gmm = GaussianMixture(3, random_state=0).partial_fit(blobs())
+    del gmm.__dict__["fixed"]
+    old = pickle.loads(pickle.dumps(gmm))
+    assert clone(old).fixed is None
+    assert old.partial_fit(blobs()).fit(blobs()).bic(blobs()) == pytest.approx(gmm.fit(blobs()).bic(blobs()))

@@ -541,7 +541,7 @@ class MixtureEstimator(BaseEstimator):
         n_effective = effective_rows(passes.sample_weight, len(passes.X))
         n_counted = counted_rows(seen, self.half_life)
         parameters, stream, _ = take_step(updates, parameters, before, step, n_effective, n_counted)
-        return parameters, stream, Findings.of_batch(updates, parameters, before.is_empty)
+        return parameters, stream, Findings.of_batch(updates, parameters, getattr(before, "is_empty", None))
 
     # The fitted model ------------------------------------------------------------------------------------------------
 
@@ -816,8 +816,8 @@ def copied(source, target):
     """`target` with copies of scikit-learn's parameters and of all fitted attributes of `source`."""
     check_is_fitted(source)
     check_covariance_type(source)
-    parameters = source.get_params(deep=False)
-    target.set_params(**{name: deepcopy(value) for name, value in parameters.items() if hasattr(target, name)})
+    names = [name for name in target.get_params(deep=False) if hasattr(source, name)]
+    target.set_params(**{name: deepcopy(getattr(source, name)) for name in names})
     fitted = {name: value for name, value in vars(source).items() if name.endswith("_") and not name.startswith("_")}
     vars(target).update(deepcopy(fitted))
     return target

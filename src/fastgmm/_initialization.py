@@ -220,10 +220,11 @@ def _single_rows(indices: np.ndarray) -> Start:
         elif covariance.structure == "diag":
             # scikit-learn's variances are E[x^2] - mu^2 in the dtype of X. For a single row what is left of them is the
             # ten units of rounding in its divisor, next to reg_covar no trifle.
-            nk = statistics.nk.astype(rows.dtype)[:, np.newaxis]
-            divisor = nk + 10 * np.finfo(rows.dtype).eps
-            squares = nk * (nk * (rows * rows) / divisor - (nk * rows / divisor) ** 2)
-            statistics.scatter[:] = np.where(np.isfinite(squares), squares, 0.0)  # rows may exceed what has a square
+            divisor = rows.dtype.type(1.0 + 10 * np.finfo(rows.dtype).eps)
+            variances = rows * rows / divisor - (rows / divisor) ** 2
+            is_constant = (rows == rows[0]).all(axis=0)  # for all that is seen of it: then it has reg_covar alone
+            variances[is_constant | ~np.isfinite(variances)] = 0.0  # rows may exceed what has a square
+            statistics.scatter[:] = statistics.nk[:, np.newaxis] * variances
         return statistics
 
     return start

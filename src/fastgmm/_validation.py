@@ -14,7 +14,7 @@ from inspect import isfunction, signature
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
@@ -238,8 +238,9 @@ def check_names_of_parameters(estimator, given: Iterable[str]) -> None:
 def check_parameters(estimator, covariance_types) -> None:
     """Raise scikit-learn's InvalidParameterError if a constructor parameter of the estimator is not usable."""
     rules = _parameter_rules(tuple(covariance_types))
+    ours: Any = next(kind for kind in type(estimator).__mro__ if kind.__module__.startswith("fastgmm."))
     for name, constraints in estimator._parameter_constraints.items():
-        if name not in rules:
+        if constraints is not ours._parameter_constraints.get(name):  # a subclass has its own
             _check_as_sklearn_does(estimator, name, constraints)
             continue
         accepts, expected, remedy = rules[name]
@@ -253,7 +254,7 @@ def check_parameters(estimator, covariance_types) -> None:
 
 
 def _check_as_sklearn_does(estimator, name: str, constraints) -> None:
-    """A parameter that a subclass has added, with scikit-learn's constraints."""
+    """A parameter that a subclass has added, or constrains otherwise, by the rules of scikit-learn."""
     from sklearn.utils._param_validation import validate_parameter_constraints
 
     parameters = {name: getattr(estimator, name)}

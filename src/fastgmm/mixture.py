@@ -222,6 +222,7 @@ class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
         "n_threads": [*_SklearnGaussianMixture._parameter_constraints["n_components"], None],
     }
     _sklearn_class = _SklearnGaussianMixture
+    fixed = None  # of models that were pickled before there was this parameter
     _steps_of_sklearn = private_methods(_SklearnGaussianMixture)
     _doc_link_template = "https://scikit-learn.org/stable/modules/generated/sklearn.mixture.GaussianMixture.html"
 
