@@ -367,6 +367,15 @@ def test_resuming_a_converged_run_needs_no_iteration(tmp_path, monkeypatch):
     assert more.fit_batches([X], checkpoint=tmp_path / "fit.npz").n_iter_ == fits[0].n_iter_ + 2
 
 
+def test_checkpoint_of_another_covariance_type_is_refused_by_name(tmp_path):
+    X, path = rows_and_weights()[0], tmp_path / "fit.npz"
+    model = GaussianMixture(n_components=X.shape[1], covariance_type="tied", random_state=0, max_iter=5, tol=0.0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit_batches(Interrupted(X, 4), checkpoint=path)
+    with pytest.raises(ValueError, match="with covariance_type='tied', but the estimator has covariance_type='diag'"):
+        model.set_params(covariance_type="diag").fit_batches([X], checkpoint=path)
+
+
 @pytest.mark.parametrize("change", ["n_components", "means_init", "a row"])
 def test_checkpoint_of_another_fit_is_refused(change, tmp_path):
     X, _ = rows_and_weights()

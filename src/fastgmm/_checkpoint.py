@@ -38,6 +38,8 @@ class Checkpoint:
     ----------
     fingerprint : str
         Says what fit the file belongs to: parameters and data. To be set before `load` and `save`.
+    covariance_type : str
+        The one of these parameters that a message names. To be set before, too.
     random_state : RandomState
         What the starts that are still to come draw from; its state is in the file. After `load` it is as in the file.
         NumPy's global generator is never set to that: a copy is, since the rest of the program draws from it, too.
@@ -45,7 +47,7 @@ class Checkpoint:
 
     def __init__(self, path, random_state: np.random.RandomState):
         self.path = Path(path)
-        self.fingerprint = ""
+        self.fingerprint = self.covariance_type = ""
         self.random_state = random_state
         self._state_before = random_state.get_state(legacy=False)
         self._contents = self._read()
@@ -53,6 +55,7 @@ class Checkpoint:
     def save(self, state: LoopState) -> None:
         contents: dict[str, Any] = {
             "fingerprint": self.fingerprint,
+            "covariance_type": self.covariance_type,
             "run": state.run,
             "lower_bounds": state.lower_bounds,
             "random_state": json.dumps(self.random_state.get_state(legacy=False), default=np.ndarray.tolist),
@@ -108,7 +111,14 @@ class Checkpoint:
 
     def _checked(self, contents: Contents, *arguments) -> tuple[LoopState, np.random.RandomState]:
         try:
-            if contents.text("fingerprint") != self.fingerprint:
+            fingerprint, covariance_type = contents.text("fingerprint"), contents.text("covariance_type")
+            if covariance_type != self.covariance_type:
+                raise ValueError(
+                    f"checkpoint={str(self.path)!r} holds another fit, with covariance_type={covariance_type!r}, but "
+                    f"the estimator has covariance_type={self.covariance_type!r}. Set the same one to go on with it, "
+                    "or delete the file, or give another name."
+                )
+            if fingerprint != self.fingerprint:
                 raise ValueError(
                     f"checkpoint={str(self.path)!r} holds another fit: its parameters or its data were others. Pass "
                     "the same ones to go on with it, or delete the file, or give another name."

@@ -332,6 +332,7 @@ class MixtureEstimator(BaseEstimator):
 
         if checkpoint is not None:
             checkpoint.fingerprint = self._fingerprint(survey, passes.dtype)
+            checkpoint.covariance_type = self.covariance_type
         findings = self._fit_passes(passes, statistics, survey.total_weight, checkpoint)
         self._take_features(reader)
         if checkpoint is not None:
