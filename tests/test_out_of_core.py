@@ -293,3 +293,13 @@ def test_not_fitted(method):
     X, _ = rows_and_weights()
     with pytest.raises(NotFittedError):
         getattr(GaussianMixture(), method)(Sliceable(X))
+
+
+def test_fewer_rows_than_the_shape_promises_are_refused():
+    X, _ = rows_and_weights()
+    short = Sliceable(X[:60])
+    short.shape = (90, 3)
+    gmm = GaussianMixture(2, random_state=0).fit(X)
+    for use in (gmm.predict, gmm.score, clone(gmm).fit, lambda rows: clone(gmm).fit_batches(from_array(rows))):
+        with pytest.raises(ValueError, match=r"X\[0:90\] has 60 rows, but the shape of X is \(90, 3\)"):
+            use(short)

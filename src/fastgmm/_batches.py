@@ -15,7 +15,7 @@ import numpy as np
 from fastgmm._cells import Cells
 from fastgmm._containers import Place, Reader, chunk_rows, rows_of
 from fastgmm._covariance import Mixture
-from fastgmm._data_validation import check_all_batches_again, check_batch_again
+from fastgmm._data_validation import check_all_batches_again, check_batch_again, rows_as_promised
 from fastgmm._passes import DataPasses, Walk, row_flops
 from fastgmm._skipping import Screen, Screening
 from fastgmm._statistics import SufficientStatistics
@@ -75,7 +75,7 @@ class ArrayBatches(Reader):
 
     def batches_with_places(self):
         for rows in block_slices(self._X, self._batch_rows):
-            X = rows_of(self._X, rows)
+            X = rows_as_promised(self._X, rows)
             batch = X if self._sample_weight is None else (X, rows_of(self._sample_weight, rows))
             yield batch, Place(rows.start, self._holder)
 

@@ -51,7 +51,20 @@ def check_further_data(estimator, X, dtype) -> np.ndarray:
 
 def check_block(estimator, X, rows: slice) -> np.ndarray:
     """Rows of X for an estimator that knows its features, as `check_predict_data`; messages count the rows of X."""
-    return _checked_rows(estimator, rows_of(X, rows), FLOAT_DTYPES, Source("X", first_row=rows.start), reset=False)
+    block = rows_as_promised(X, rows)
+    return _checked_rows(estimator, block, FLOAT_DTYPES, Source("X", first_row=rows.start), reset=False)
+
+
+def rows_as_promised(X, rows: slice):
+    """As `rows_of`, of which there must be as many as the shape of X says."""
+    values = rows_of(X, rows)
+    n_rows = np.shape(values)[0] if np.ndim(values) else 0
+    if n_rows != rows.stop - rows.start:
+        raise ValueError(
+            f"X[{rows.start}:{rows.stop}] has {counted(n_rows, 'row')}, but the shape of X is {tuple(X.shape)}: X, a "
+            f"{type(X).__name__}, must give the rows that its shape promises."
+        )
+    return values
 
 
 def _checked_rows(estimator, X, dtype, source: Source | None = None, **options) -> np.ndarray:
