@@ -6,7 +6,6 @@ Statistics of batches add up, so that EM over batches is EM over all rows; what 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from time import perf_counter
 from typing import NamedTuple
 
@@ -19,13 +18,12 @@ from fastgmm._data_validation import check_all_batches_again, check_batch_again,
 from fastgmm._passes import DataPasses, Walk, row_flops
 from fastgmm._skipping import Screen, Screening
 from fastgmm._statistics import SufficientStatistics
-from fastgmm._threads import effective_n_threads
+from fastgmm._threads import Background, effective_n_threads
 from fastgmm._words import counted
 
 Batch = tuple[np.ndarray, np.ndarray | None]  # rows and their weights
 
 _WORTH_A_THREAD = 2e-3  # seconds that fetching a batch takes
-_SIGNAL_SECONDS = 0.2  # at least so often this thread looks for signals, such as that of Ctrl-C
 _PATIENCE = 0.5  # seconds that a walk which is given up waits for the batch that is being fetched
 _BLOCK_BYTES = 2**25  # of float64
 _LINE_SECONDS = 10.0  # between two printed lines of a pass
@@ -99,20 +97,18 @@ def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
             yield item
             item = next(iterator, None)
         return
-    thread, coming = ThreadPoolExecutor(1), None
+    coming = None
     try:
         while item is not None:
             rows, weights = item
             own = rows.copy(), None if weights is None else weights.copy()
-            coming = thread.submit(next, iterator, None)
+            coming = Background(next, iterator, None)
+            coming.start()
             yield own
-            while not wait([coming], _SIGNAL_SECONDS).done:  # the system may give a signal to another thread
-                pass
             item = coming.result()
-    finally:  # after Ctrl-C nobody wants to wait for a batch that takes long, be it noted in `coming` or not yet
-        thread.shutdown(wait=False, cancel_futures=True)
+    finally:  # after Ctrl-C nobody wants to wait for a batch that takes long
         if coming is not None:
-            wait([coming], _PATIENCE)
+            coming.join(_PATIENCE)
 
 
 class BatchProgress(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import joblib
 from threadpoolctl import ThreadpoolController
@@ -16,6 +16,7 @@ from fastgmm import _kernels
 T = TypeVar("T")
 
 _BLAS_THREADS_FEATURES = 32
+_SIGNAL_SECONDS = 0.2  # so often a waiting thread looks for signals: the system may give them to another one
 
 # GNU's OpenMP runtime deadlocks in a forked child whose parent has run a parallel region: children keep to one thread,
 # which enters no parallel region at all.
@@ -63,19 +64,43 @@ def run_interruptibly(function: Callable[..., T], *arguments) -> T:
     """
     if threading.current_thread() is not threading.main_thread():
         return function(*arguments)
-    future: Future[T] = Future()
+    background = Background(function, *arguments)
+    background.start()
+    return background.result()
 
-    def run() -> None:
+
+class Background(Generic[T]):
+    """A call in a thread of its own, which Ctrl-C in this one does not wait for.
+
+    Parameters
+    ----------
+    function : callable
+    *arguments
+    """
+
+    def __init__(self, function: Callable[..., T], *arguments):
+        self._future: Future[T] = Future()
+        self._thread = threading.Thread(target=self._run, args=(function, *arguments), daemon=True)
+
+    def _run(self, function: Callable[..., T], *arguments) -> None:
         try:
-            future.set_result(function(*arguments))
+            self._future.set_result(function(*arguments))
         except BaseException as error:
-            future.set_exception(error)
+            self._future.set_exception(error)
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(0.2)  # without a limit it could not be interrupted on Windows
-    return future.result()
+    def start(self) -> None:
+        self._thread.start()
+
+    def result(self) -> T:
+        """What the function returned, or the exception that it raised."""
+        while self._thread.is_alive():
+            self._thread.join(_SIGNAL_SECONDS)
+        return self._future.result()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the end, but no longer than that; not at all if it was never started."""
+        if self._thread.is_alive():
+            self._thread.join(seconds)
 
 
 class _SingleThreadedBlas:
