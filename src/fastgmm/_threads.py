@@ -1,5 +1,6 @@
 """How many threads a call may use: the one place that decides."""
 
+import _thread
 import os
 import threading
 from collections.abc import Callable
@@ -80,27 +81,34 @@ class Background(Generic[T]):
 
     def __init__(self, function: Callable[..., T], *arguments):
         self._future: Future[T] = Future()
-        self._thread = threading.Thread(target=self._run, args=(function, *arguments), daemon=True)
+        self._call = function, arguments
+        self._running = _thread.allocate_lock()  # held while the function runs
 
-    def _run(self, function: Callable[..., T], *arguments) -> None:
+    def _run(self) -> None:
+        function, arguments = self._call
         try:
             self._future.set_result(function(*arguments))
         except BaseException as error:
             self._future.set_exception(error)
+        finally:
+            self._running.release()
 
     def start(self) -> None:
-        self._thread.start()
+        self._running.acquire()
+        # Not threading.Thread: a Ctrl-C that arrives while one of these is cleared away is lost.
+        _thread.start_new_thread(self._run, ())
 
     def result(self) -> T:
         """What the function returned, or the exception that it raised."""
-        while self._thread.is_alive():
-            self._thread.join(_SIGNAL_SECONDS)
+        while not self._running.acquire(timeout=_SIGNAL_SECONDS):
+            pass
+        self._running.release()
         return self._future.result()
 
     def join(self, seconds: float) -> None:
         """Wait for the end, but no longer than that; not at all if it was never started."""
-        if self._thread.is_alive():
-            self._thread.join(seconds)
+        if self._running.acquire(timeout=seconds):
+            self._running.release()
 
 
 class _SingleThreadedBlas:
