@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
-from fastgmm._benchmark import describe_machine, limited_threads
+from fastgmm._command_line.timing import describe_machine, limited_threads
 
 N_SAMPLES = 2_000
 # Features, components, and the spread of the centers in units of the components': all overlap.

@@ -14,7 +14,7 @@ import json
 import math
 from collections.abc import Mapping
 
-from fastgmm._benchmark import (
+from fastgmm._command_line.timing import (
     Case,
     Rates,
     Timing,

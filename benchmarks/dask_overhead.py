@@ -18,8 +18,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 import fastgmm
 import fastgmm.dask
-from fastgmm._benchmark import describe_machine, limited_threads
-from fastgmm._statistics import SufficientStatistics
+from fastgmm._command_line.timing import describe_machine, limited_threads
+from fastgmm._model.statistics import SufficientStatistics
 
 N_FEATURES, N_COMPONENTS = 8, 16
 FEW, MANY = 2, 7  # iterations of the two fits of which the difference is taken

@@ -22,7 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 from fastgmm import GaussianMixture
-from fastgmm._benchmark import Case, Start, describe_machine, limited_threads, make_case
+from fastgmm._command_line.timing import Case, Start, describe_machine, limited_threads, make_case
 from fastgmm.batches import from_npy
 
 N_FEATURES, N_COMPONENTS = 8, 16

@@ -9,7 +9,7 @@ How to read the output: benchmarks/README.md. The picture needs matplotlib.
 import argparse
 import dataclasses
 
-from fastgmm._benchmark import (
+from fastgmm._command_line.timing import (
     Case,
     contestants,
     describe_machine,

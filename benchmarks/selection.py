@@ -21,7 +21,7 @@ from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.model_selection import GridSearchCV
 
 from fastgmm import GaussianMixtureIC
-from fastgmm._benchmark import Case, describe_machine, limited_threads, make_case
+from fastgmm._command_line.timing import Case, describe_machine, limited_threads, make_case
 from fastgmm.datasets import load_old_faithful, load_sample_pixels
 
 NUMBERS = range(1, 9)

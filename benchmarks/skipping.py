@@ -17,11 +17,12 @@ from functools import partial
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastgmm import GaussianMixture, _skipping, datasets
-from fastgmm._benchmark import Case, describe_machine, limited_threads, measure_rates
-from fastgmm._cells import Cells
-from fastgmm._covariance import MixtureParameters
-from fastgmm._passes import DataPasses
+from fastgmm import GaussianMixture, datasets
+from fastgmm._command_line.timing import Case, describe_machine, limited_threads, measure_rates
+from fastgmm._model.covariance import MixtureParameters
+from fastgmm._rows.array import DataPasses
+from fastgmm._skipping import screens as _skipping
+from fastgmm._skipping.cells import Cells
 
 COMPONENTS = (16, 64, 256, 1024)
 MOST_FLOPS = 2e10  # of a dense pass: it decides how many rows are looked at

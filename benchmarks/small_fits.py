@@ -18,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import fastgmm
 from fastgmm import _kernels
-from fastgmm._benchmark import Case, describe_machine, limited_threads, make_case
+from fastgmm._command_line.timing import Case, describe_machine, limited_threads, make_case
 
 KERNELS = ("closest_pass", "rows_at", "kmeans_pass", "note_moves", "statistics_pass", "em_pass")
 ESTIMATORS = ("GaussianMixture", "BayesianGaussianMixture")

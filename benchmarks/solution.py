@@ -21,7 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 from fastgmm import GaussianMixture
-from fastgmm._benchmark import Case, describe_machine, geometric_mean, limited_threads, make_case
+from fastgmm._command_line.timing import Case, describe_machine, geometric_mean, limited_threads, make_case
 from fastgmm.datasets import load_sample_patches, load_sample_pixels
 
 OPT_INS = {"init_params": "sample", "acceleration": "lbfgs"}

@@ -19,8 +19,9 @@ import numpy as np
 from compare import CASES
 from sklearn.exceptions import ConvergenceWarning
 
-from fastgmm import GaussianMixture, _kmeans
-from fastgmm._benchmark import Case, describe_machine, limited_threads, make_case
+from fastgmm import GaussianMixture
+from fastgmm._command_line.timing import Case, describe_machine, limited_threads, make_case
+from fastgmm._start import kmeans as _kmeans
 from fastgmm.datasets import load_sample_patches, load_sample_pixels
 
 LEAST_ROWS = 50_000  # fits of fewer rows spend their time elsewhere

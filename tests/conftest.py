@@ -8,7 +8,8 @@ from importlib import import_module
 import hypothesis
 import pytest
 
-from fastgmm import _kernels, _passes
+from fastgmm import _kernels
+from fastgmm._rows import array as _passes
 
 # The same examples each time: a suite that fails should fail for everyone.
 hypothesis.settings.register_profile("fastgmm", deadline=None, derandomize=True, max_examples=40)

@@ -13,10 +13,10 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
-from fastgmm._acceleration import LBFGS, Coordinates, Memory, lbfgs_step
-from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters
-from fastgmm._em import Progress, run_em
-from fastgmm._passes import DataPasses
+from fastgmm._em.lbfgs import LBFGS, Coordinates, Memory, lbfgs_step
+from fastgmm._em.loop import Progress, run_em
+from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters
+from fastgmm._rows.array import DataPasses
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -243,7 +243,7 @@ def test_float32(estimator, covariance_type):
 def test_without_acceleration_nothing_changes(estimator, monkeypatch):
     """Neither the accelerator nor the estimate is asked."""
     monkeypatch.setattr(LBFGS, "iterate", None)
-    monkeypatch.setattr("fastgmm._em._remaining_gain", None)
+    monkeypatch.setattr("fastgmm._em.loop._remaining_gain", None)
     X = overlapping()
     model, theirs = (cls(n_components=3, random_state=0, max_iter=20) for cls in (estimator, estimator._sklearn_class))
     np.testing.assert_allclose(model.fit(X).lower_bound_, theirs.fit(X).lower_bound_, rtol=1e-10)

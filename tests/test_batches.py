@@ -14,9 +14,11 @@ import scipy.sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, _batches, _passes, batches
-from fastgmm._batches import BatchMeter, Survey, read_ahead
-from fastgmm._checkpoint import Checkpoint
+from fastgmm import BayesianGaussianMixture, GaussianMixture, batches
+from fastgmm._em.checkpoint import Checkpoint
+from fastgmm._rows import array as _passes
+from fastgmm._rows import batches as _batches
+from fastgmm._rows.batches import BatchMeter, Survey, read_ahead
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -9,11 +9,12 @@ import pytest
 from test_kernels import DTYPES, N_THREADS, TOLERANCE, TYPES, assert_bitwise_equal
 from test_skipping import HARD, assert_close, assert_statistics_of, fits, noted_screens, separated
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, _skipping
-from fastgmm._cells import Cells, CellTrials, Tree
-from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, kernel_parameters
-from fastgmm._passes import BLOCK_ROWS, DataPasses, row_flops
-from fastgmm._skipping import Screening
+from fastgmm import BayesianGaussianMixture, GaussianMixture
+from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters, kernel_parameters
+from fastgmm._rows.array import BLOCK_ROWS, DataPasses, row_flops
+from fastgmm._skipping import screens as _skipping
+from fastgmm._skipping.cells import Cells, CellTrials, Tree
+from fastgmm._skipping.screens import Screening
 
 pytestmark = pytest.mark.usefixtures("threads_on_tiny_data")
 
@@ -254,7 +255,7 @@ def eager(monkeypatch):
     """Cells on small data too; counts how often."""
     monkeypatch.setattr(CellTrials, "LEAST_FLOPS", 0.0)
     monkeypatch.setattr(_skipping, "_TRIAL_SHARE", 1e9)
-    monkeypatch.setattr("fastgmm._cells._WORTH", 100.0)
+    monkeypatch.setattr("fastgmm._skipping.cells._WORTH", 100.0)
     return noted_screens(monkeypatch)
 
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import fastgmm
-from fastgmm import _benchmark, _kernels, cli
-from fastgmm._benchmark import Case, Rates, Timing
+from fastgmm import _kernels
+from fastgmm._command_line import cli
+from fastgmm._command_line import timing as _benchmark
+from fastgmm._command_line.timing import Case, Rates, Timing
 
 
 def test_info_runs_as_a_module():

@@ -11,7 +11,7 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC, _kernels
-from fastgmm._covariance import COVARIANCE_TYPES
+from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm.batches import from_array
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

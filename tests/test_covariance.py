@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from fastgmm._covariance import COVARIANCE_TYPES, estimate_moments, is_accurate
-from fastgmm._statistics import SufficientStatistics
-from fastgmm._updates import MaximumLikelihood
+from fastgmm._em.iteration import MaximumLikelihood
+from fastgmm._model.covariance import COVARIANCE_TYPES, estimate_moments, is_accurate
+from fastgmm._model.statistics import SufficientStatistics
 
 TYPES = list(COVARIANCE_TYPES)
 N_COMPONENTS, N_FEATURES = 3, 4

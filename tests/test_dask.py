@@ -20,8 +20,8 @@ pd = pytest.importorskip("pandas")
 
 import fastgmm  # noqa: E402
 import fastgmm.dask  # noqa: E402
-from fastgmm import _dask  # noqa: E402
-from fastgmm._statistics import SufficientStatistics  # noqa: E402
+from fastgmm._model.statistics import SufficientStatistics  # noqa: E402
+from fastgmm._rows import chunks as _dask  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from fastgmm import GaussianMixture, GaussianMixtureIC, _initialization, _skipping, _updates, selection
+from fastgmm import GaussianMixture, GaussianMixtureIC, selection
+from fastgmm._em import iteration as _updates
+from fastgmm._skipping import screens as _skipping
+from fastgmm._start import find as _initialization
 
 rng = np.random.default_rng(0)
 MANY_ROWS = rng.normal(size=(41_000, 2)) + rng.integers(0, 3, (41_000, 1))

@@ -11,10 +11,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.utils.fixes import parse_version
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC, _initialization
-from fastgmm._errors import PoorSampleError
-from fastgmm._kmeans import kmeans_labels, kmeans_plusplus_indices, lloyd, refined_labels
-from fastgmm._passes import DataPasses, KMeansPasses
+from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC
+from fastgmm._rows.array import DataPasses, KMeansPasses
+from fastgmm._start import find as _initialization
+from fastgmm._start.kmeans import kmeans_labels, kmeans_plusplus_indices, lloyd, refined_labels
+from fastgmm._utils.errors import PoorSampleError
 
 COVARIANCE_TYPES = ["full", "tied", "diag", "spherical"]
 INIT_PARAMS = ["kmeans", "k-means++", "random", "random_from_data"]
@@ -206,7 +207,7 @@ def test_random_responsibilities_do_not_depend_on_blocks(monkeypatch, dtype):
     X = DATA["skewed"].astype(dtype)
     gmm = GaussianMixture(3, init_params="random", max_iter=0, random_state=0)
     means = gmm.fit(X).means_
-    monkeypatch.setattr("fastgmm._initialization._BLOCK_ELEMENTS", 3 * 111)
+    monkeypatch.setattr("fastgmm._start.find._BLOCK_ELEMENTS", 3 * 111)
     np.testing.assert_allclose(gmm.fit(X).means_, means, rtol=1e-12 if dtype == np.float64 else 1e-5)
 
 

@@ -13,9 +13,10 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastgmm import _kernels, _passes
-from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters
-from fastgmm._passes import (
+from fastgmm import _kernels
+from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters
+from fastgmm._rows import array as _passes
+from fastgmm._rows.array import (
     BLOCK_ROWS,
     DataPasses,
     KMeansPasses,

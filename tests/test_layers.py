@@ -1,4 +1,7 @@
-"""Imports point downwards only: read from the sources, so that no import hides in a function."""
+"""The folders of the package and the one direction of imports between them; the picture in docs/design.md is made here.
+
+``python tests/test_layers.py`` prints that picture.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -8,77 +11,97 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(find_spec("fastgmm").origin).parent
+DESIGN = Path(__file__).parent.parent / "docs/design.md"
 
-# From the top down. A module may import from lines below its own, never from its own line or above.
+# From the top down. A folder, or a module beside the folders, may import from lines below its own only. Within a folder
+# modules may import each other, but not in a circle.
 LAYERS = (
     ("__main__",),
-    ("__init__", "cli"),
-    ("_benchmark",),
-    ("datasets", "_show_versions", "plotting", "batches", "dask"),
-    ("_tables",),
-    ("_files",),
-    ("_drawing",),
-    ("selection",),
-    ("mixture", "bayesian", "_marginals"),
-    ("_estimator", "_variational", "_dask"),
-    ("_checkpoint", "_stream", "_sampling"),
-    ("_acceleration", "_batches", "_fitted", "_notices"),
-    ("_validation", "_initialization"),
-    ("_data_validation",),
-    ("_number_validation",),
-    ("_em", "_updates"),
-    ("_kmeans",),
-    ("_passes",),
+    ("__init__",),
+    ("_command_line",),
+    ("dask", "plotting", "selection", "batches", "datasets"),
+    ("mixture", "bayesian"),
+    ("_plots",),
+    ("_estimator",),
+    ("_start",),
+    ("_em",),
+    ("_rows",),
     ("_skipping",),
-    ("_cells",),
-    ("_covariance",),
-    ("_containers", "_statistics", "_threads", "_memory", "_warnings", "_words", "_errors"),
+    ("_input",),
+    ("_model",),
+    ("_utils",),
     ("_kernels",),
 )
 RANK = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in names}
 
-# What user input may be refused with: nothing that computes.
-ALLOWED_IN_VALIDATION = {"_threads", "_containers", "_number_validation", "_warnings", "_words"}
-
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+MODULES = {path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in PACKAGE.rglob("*.py")}
 
 
-def internal_imports(path: Path, package: str = "fastgmm") -> Iterator[str]:
-    """Modules of fastgmm that a file imports, anywhere in it; "__init__" stands for the package itself."""
+def imported_modules(path: Path) -> Iterator[str]:
+    """Modules of fastgmm that a file imports, anywhere in it, as paths below the package without a suffix."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*parents, *([node.module] if node.module else [])])
-            names = [f"{base}.{alias.name}" if base == "fastgmm" else base for alias in node.names]
+            assert node.level == 0, "imports are absolute"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             continue
         for name in names:
-            parts = name.split(".")
-            if parts[0] == "fastgmm":
-                yield parts[1] if len(parts) > 1 and parts[1] in RANK else "__init__"
+            if name.split(".")[0] == "fastgmm":
+                yield _module_of(name.split(".")[1:])
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_every_module_has_a_layer(module):
-    assert module in RANK, f"enter {module} in LAYERS"
+def _module_of(parts: list[str]) -> str:
+    """The longest beginning of a dotted name that is a module."""
+    for end in range(len(parts), 0, -1):
+        for path in ("/".join(parts[:end]), "/".join([*parts[:end], "__init__"])):
+            if path in MODULES or (PACKAGE / path).with_suffix(".pyx").exists():
+                return path
+    return "__init__"
 
 
-@pytest.mark.parametrize("module", MODULES)
+def layer_of(module: str) -> str:
+    return module.split("/")[0]
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
 def test_imports_point_downwards(module):
-    upwards = {name for name in internal_imports(PACKAGE / f"{module}.py") if RANK[name] >= RANK[module]}
-    assert not upwards
+    own = layer_of(module)
+    assert own in RANK, f"enter {own} in LAYERS"
+    imported = {layer_of(name) for name in imported_modules(MODULES[module])} - {own}
+    assert not {name for name in imported if RANK[name] >= RANK[own]}
 
 
-@pytest.mark.parametrize("module", ["_validation", "_data_validation", "_number_validation"])
-def test_validation_computes_nothing(module):
-    assert set(internal_imports(PACKAGE / f"{module}.py")) <= ALLOWED_IN_VALIDATION
+@pytest.mark.parametrize("folder", sorted({layer_of(module) for module in MODULES if "/" in module}))
+def test_no_circle_in_a_folder(folder):
+    imports = {
+        module: {name for name in imported_modules(path) if layer_of(name) == folder and name != module}
+        for module, path in MODULES.items()
+        if layer_of(module) == folder
+    }
+    while imports:
+        leaves = {module for module, imported in imports.items() if not imported & imports.keys()}
+        assert leaves, f"a circle among {sorted(imports)}"
+        imports = {module: imported for module, imported in imports.items() if module not in leaves}
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "_kernels").glob("*.py")), ids=lambda path: path.name)
-def test_kernels_know_nobody(path):
-    assert set(internal_imports(path, "fastgmm._kernels")) <= {"_kernels"}
+def picture() -> str:
+    """The layers with the first sentence of each docstring, as docs/design.md has it."""
+    names = [name for layer in LAYERS for name in layer]
+    width = max(map(len, names)) + 4
+    return "".join(f"    {name:{width}}{_purpose(name)}\n" for name in names)
+
+
+def _purpose(name: str) -> str:
+    path = PACKAGE / name / "__init__.py"
+    source = (path if path.exists() else PACKAGE / f"{name}.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(source)) or "").split("\n\n")[0].replace("\n", " ").rstrip(".")
+
+
+@pytest.mark.skipif(not DESIGN.exists(), reason="not in a checkout")
+def test_the_docs_show_these_layers():
+    assert picture() in DESIGN.read_text(encoding="utf-8"), f"put this into {DESIGN.name}:\n{picture()}"
 
 
 @pytest.mark.parametrize(
@@ -86,10 +109,9 @@ def test_kernels_know_nobody(path):
     [
         ("import fastgmm", {"__init__"}),
         ("from fastgmm import GaussianMixture", {"__init__"}),
-        ("from fastgmm import _kernels", {"_kernels"}),
-        ("from fastgmm._em import fit", {"_em"}),
-        ("from . import cli", {"cli"}),
-        ("from ._kernels import active", {"_kernels"}),
+        ("from fastgmm import _kernels", {"_kernels/__init__"}),
+        ("from fastgmm._em.loop import run_em", {"_em/loop"}),
+        ("from fastgmm._em import loop", {"_em/loop"}),
         ("def f():\n    import fastgmm.mixture", {"mixture"}),
         ("import numpy", set()),
     ],
@@ -97,4 +119,8 @@ def test_kernels_know_nobody(path):
 def test_the_reader_of_imports(source, imported, tmp_path):
     path = tmp_path / "module.py"
     path.write_text(source, encoding="utf-8")
-    assert set(internal_imports(path)) == imported
+    assert set(imported_modules(path)) == imported
+
+
+if __name__ == "__main__":
+    print(picture(), end="")

@@ -14,7 +14,8 @@ import pytest
 from hard_data import COVARIANCE_TYPES, HARD_CASES
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
-from fastgmm import GaussianMixture, _updates
+from fastgmm import GaussianMixture
+from fastgmm._em import iteration as _updates
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),

@@ -7,7 +7,8 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, _batches
+from fastgmm import BayesianGaussianMixture, GaussianMixture
+from fastgmm._rows import batches as _batches
 from fastgmm.batches import from_array
 
 TYPES = ["full", "tied", "diag", "spherical"]

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastgmm import GaussianMixture, GaussianMixtureIC, plotting
-from fastgmm._covariance import COVARIANCE_TYPES
+from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm.datasets import load_old_faithful
 from fastgmm.plotting import plot_components, plot_criterion, plot_density, plot_pairs, plot_uncertainty
 

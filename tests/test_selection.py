@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from fastgmm import GaussianMixture, GaussianMixtureIC, selection
-from fastgmm._acceleration import LBFGS
+from fastgmm._em.lbfgs import LBFGS
 from fastgmm.datasets import load_old_faithful
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -8,10 +8,11 @@ import oracle
 import pytest
 from test_kernels import DTYPES, N_THREADS, TOLERANCE, TYPES, assert_bitwise_equal, assert_statistics, rounded
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, _skipping
-from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters
-from fastgmm._passes import BLOCK_ROWS, DataPasses, row_flops
-from fastgmm._skipping import AsFactors, Directions, Goal, Projections, Screening, best_plan, units_lost
+from fastgmm import BayesianGaussianMixture, GaussianMixture
+from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters
+from fastgmm._rows.array import BLOCK_ROWS, DataPasses, row_flops
+from fastgmm._skipping import screens as _skipping
+from fastgmm._skipping.screens import AsFactors, Directions, Goal, Projections, Screening, best_plan, units_lost
 
 pytestmark = pytest.mark.usefixtures("threads_on_tiny_data")
 

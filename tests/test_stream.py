@@ -9,10 +9,11 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, _estimator, batches
-from fastgmm._covariance import COVARIANCE_TYPES, Moments
-from fastgmm._statistics import SufficientStatistics
-from fastgmm._stream import counted_rows, effective_rows, step_size, with_loans
+from fastgmm import BayesianGaussianMixture, GaussianMixture, batches
+from fastgmm._em.stepwise import counted_rows, effective_rows, step_size, with_loans
+from fastgmm._estimator import base as _estimator
+from fastgmm._model.covariance import COVARIANCE_TYPES, Moments
+from fastgmm._model.statistics import SufficientStatistics
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

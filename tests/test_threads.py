@@ -17,10 +17,10 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, _kernels
-from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._kernels import _cpu
-from fastgmm._passes import KMeansPasses, SeedingPasses
-from fastgmm._threads import effective_n_threads, explain_n_threads
+from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._rows.array import KMeansPasses, SeedingPasses
+from fastgmm._utils.threads import effective_n_threads, explain_n_threads
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -178,7 +178,7 @@ def test_passes_release_the_gil(n_threads, monkeypatch):
 
 # How many threads -----------------------------------------------------------------------------------------------------
 
-PRINT_N_THREADS = "from fastgmm._threads import explain_n_threads; print(*explain_n_threads(), sep='|')"
+PRINT_N_THREADS = "from fastgmm._utils.threads import explain_n_threads; print(*explain_n_threads(), sep='|')"
 
 
 @needs_openmp
@@ -195,7 +195,7 @@ def test_threadpool_limits(limit, run_python):
     """Set, and gone afterwards. In a fresh process, which no other limit has reached."""
     source = f"""
 from threadpoolctl import threadpool_info, threadpool_limits
-from fastgmm._threads import effective_n_threads
+from fastgmm._utils.threads import effective_n_threads
 with threadpool_limits({limit}):
     print(effective_n_threads())
 print(effective_n_threads())
@@ -219,7 +219,7 @@ def test_threadpool_limits_reach_a_fit(monkeypatch):
 @pytest.mark.parametrize("when", ["before the import", "after a call"])
 def test_affinity(when, run_python):
     pin = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])"
-    call = "from fastgmm._threads import effective_n_threads; effective_n_threads()"
+    call = "from fastgmm._utils.threads import effective_n_threads; effective_n_threads()"
     source = [pin, PRINT_N_THREADS] if when == "before the import" else [call, pin, PRINT_N_THREADS]
     assert run_python("\n".join(source), OMP_NUM_THREADS=None).startswith("1|")
 
@@ -242,8 +242,9 @@ def test_more_threads_than_cores_and_blocks():
 FIT_IN_CHILD = """
 import multiprocessing, sys, warnings
 import numpy as np
-from fastgmm import GaussianMixture, _passes
-from fastgmm._threads import explain_n_threads
+from fastgmm import GaussianMixture
+from fastgmm._rows import array as _passes
+from fastgmm._utils.threads import explain_n_threads
 
 warnings.simplefilter("ignore")
 _passes._THREAD_FLOPS = 1e-9
@@ -599,7 +600,7 @@ def test_a_fork_during_a_fit(when, run_python):
     """The child can fit, and has the BLAS threads that were there before the fit."""
     source = f"""{BLAS_THREADS}
 import os, warnings
-from fastgmm import _threads
+from fastgmm._utils import threads as _threads
 warnings.simplefilter("ignore")  # Python's about forks beside threads
 before = blas_threads()
 is_child = False

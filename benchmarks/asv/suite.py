@@ -5,7 +5,7 @@ import warnings
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import GaussianMixture
-from fastgmm._benchmark import Case, make_case, peak_memory
+from fastgmm._command_line.timing import Case, make_case, peak_memory
 
 CASES = {
     str(case): case

@@ -2,7 +2,7 @@
 
 from importlib.metadata import version as _version
 
-from fastgmm._show_versions import show_versions
+from fastgmm._command_line.versions import show_versions
 from fastgmm.bayesian import BayesianGaussianMixture
 from fastgmm.mixture import GaussianMixture
 from fastgmm.selection import GaussianMixtureIC

@@ -2,7 +2,7 @@
 
 import sys
 
-from fastgmm.cli import main
+from fastgmm._command_line.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

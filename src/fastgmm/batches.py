@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastgmm._batches import ArrayBatches, BatchProgress
-from fastgmm._data_validation import check_sliceable, check_weight_of_each_row
-from fastgmm._files import NpyReader
-from fastgmm._validation import check_batch_rows
+from fastgmm._estimator.parameters import check_batch_rows
+from fastgmm._input.blocks import ArrayBatches
+from fastgmm._input.files import NpyReader
+from fastgmm._input.rows import check_sliceable, check_weight_of_each_row
+from fastgmm._rows.batches import BatchProgress
 
 __all__ = ["BatchProgress", "from_array", "from_csv", "from_npy", "from_parquet"]
 
@@ -147,7 +148,7 @@ def from_csv(
 def _from_tables(paths, file_format: str, columns, sample_weight, batch_rows):
     check_batch_rows(batch_rows)
     try:
-        from fastgmm._tables import TableReader
+        from fastgmm._input.tables import TableReader
     except ImportError as error:
         raise ImportError(
             "Reading Parquet and CSV files needs pyarrow and pandas: python -m pip install pyarrow pandas"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from sklearn.mixture import BayesianGaussianMixture as _SklearnBayesianGaussianMixture
 
-from fastgmm._covariance import COVARIANCE_TYPES
-from fastgmm._estimator import MixtureEstimator
-from fastgmm._fitted import fitted_factors
-from fastgmm._passes import covariance_of_all, mean_of_all
-from fastgmm._validation import (
+from fastgmm._em.variational import WEIGHT_PRIORS, Priors, VariationalBayes, VariationalParameters
+from fastgmm._estimator.base import MixtureEstimator
+from fastgmm._estimator.fitted import fitted_factors
+from fastgmm._estimator.parameters import (
     check_covariance_prior,
     check_degrees_of_freedom_prior,
     check_fitted_array,
@@ -18,7 +17,8 @@ from fastgmm._validation import (
     private_methods,
     with_advice,
 )
-from fastgmm._variational import WEIGHT_PRIORS, Priors, VariationalBayes, VariationalParameters
+from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._rows.array import covariance_of_all, mean_of_all
 
 
 class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture):

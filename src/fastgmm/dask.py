@@ -23,9 +23,21 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm import bayesian, mixture
-from fastgmm._checkpoint import Checkpoint
-from fastgmm._containers import column_names
-from fastgmm._dask import (
+from fastgmm._em.checkpoint import Checkpoint
+from fastgmm._estimator.base import START_ROWS, MixtureEstimator, copied
+from fastgmm._estimator.parameters import check_checkpoint, check_start_rows, with_advice
+from fastgmm._input.containers import column_names
+from fastgmm._input.numbers import Source, check_numbers
+from fastgmm._input.rows import (
+    check_collection,
+    check_features,
+    check_n_rows,
+    check_no_out,
+    check_some_weight,
+    check_weights_of_collection,
+    warn_if_weights,
+)
+from fastgmm._rows.chunks import (
     Chunks,
     ChunkSurvey,
     DaskPasses,
@@ -37,20 +49,8 @@ from fastgmm._dask import (
     of_block,
     read_as,
 )
-from fastgmm._data_validation import (
-    check_collection,
-    check_features,
-    check_n_rows,
-    check_no_out,
-    check_some_weight,
-    check_weights_of_collection,
-    warn_if_weights,
-)
-from fastgmm._estimator import START_ROWS, MixtureEstimator, copied
-from fastgmm._number_validation import Source, check_numbers
-from fastgmm._validation import check_checkpoint, check_start_rows, with_advice
-from fastgmm._warnings import warn
-from fastgmm._words import counted
+from fastgmm._utils.warnings import warn
+from fastgmm._utils.words import counted
 
 __all__ = ["BayesianGaussianMixture", "GaussianMixture"]
 

@@ -6,11 +6,10 @@ import math
 
 from sklearn.mixture import GaussianMixture as _SklearnGaussianMixture
 
-from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, n_free_parameters
-from fastgmm._estimator import MixtureEstimator
-from fastgmm._fitted import fitted_factors
-from fastgmm._updates import InitialValues, MaximumLikelihood
-from fastgmm._validation import (
+from fastgmm._em.iteration import InitialValues, MaximumLikelihood
+from fastgmm._estimator.base import MixtureEstimator
+from fastgmm._estimator.fitted import fitted_factors
+from fastgmm._estimator.parameters import (
     check_fitted_array,
     check_fixed,
     check_means_init,
@@ -20,6 +19,7 @@ from fastgmm._validation import (
     private_methods,
     with_advice,
 )
+from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters, n_free_parameters
 
 
 class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):

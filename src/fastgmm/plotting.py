@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastgmm._containers import column_names
-from fastgmm._covariance import COVARIANCE_TYPES
-from fastgmm._data_validation import check_predict_data
-from fastgmm._marginals import marginal_of
-from fastgmm._validation import (
+from fastgmm._estimator.parameters import (
     all_plotted_features,
     check_axes,
     check_n_std,
@@ -23,6 +19,10 @@ from fastgmm._validation import (
     check_plotted_mixture,
     check_plotted_search,
 )
+from fastgmm._input.containers import column_names
+from fastgmm._input.rows import check_predict_data
+from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._plots.marginals import marginal_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ _SHARES = np.array([0.99, 0.95, 0.9, 0.75, 0.5])  # of the mass within contours
 
 def _drawing():
     try:
-        from fastgmm import _drawing
+        from fastgmm._plots import drawing as _drawing
     except ImportError as error:
         raise ImportError("Plots need matplotlib: python -m pip install matplotlib") from error
     return _drawing

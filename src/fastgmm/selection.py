@@ -21,22 +21,10 @@ from sklearn.model_selection import KFold
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from fastgmm._covariance import COVARIANCE_TYPES, MixtureParameters, estimate_moments, n_free_parameters
-from fastgmm._data_validation import (
-    check_fit_data,
-    check_n_rows,
-    check_sample_weight,
-    drop_unweighted_rows,
-    warn_if_weights,
-)
-from fastgmm._em import EMResult, Progress, run_em
-from fastgmm._errors import FitError, OutOfRangeError
-from fastgmm._initialization import find_start
-from fastgmm._notices import Findings
-from fastgmm._passes import mean_of_all, total_weight
-from fastgmm._threads import blas_beside_passes
-from fastgmm._updates import MaximumLikelihood
-from fastgmm._validation import (
+from fastgmm._em.iteration import MaximumLikelihood
+from fastgmm._em.loop import EMResult, Progress, run_em
+from fastgmm._estimator.findings import Findings
+from fastgmm._estimator.parameters import (
     check_folds,
     check_grid,
     check_names_of_parameters,
@@ -44,8 +32,20 @@ from fastgmm._validation import (
     check_weights_count_rows,
     with_advice,
 )
-from fastgmm._warnings import each_topic_once, warn
-from fastgmm._words import counted
+from fastgmm._input.rows import (
+    check_fit_data,
+    check_n_rows,
+    check_sample_weight,
+    drop_unweighted_rows,
+    warn_if_weights,
+)
+from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters, estimate_moments, n_free_parameters
+from fastgmm._rows.array import mean_of_all, total_weight
+from fastgmm._start.find import find_start
+from fastgmm._utils.errors import FitError, OutOfRangeError
+from fastgmm._utils.threads import blas_beside_passes
+from fastgmm._utils.warnings import each_topic_once, warn
+from fastgmm._utils.words import counted
 from fastgmm.mixture import GaussianMixture
 
 _PASSED_ON = ("tol", "reg_covar", "max_iter", "n_init", "init_params", "stopping", "acceleration", "n_threads")

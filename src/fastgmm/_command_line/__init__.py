@@ -1,0 +1,1 @@
+"""``python -m fastgmm``: versions, and a benchmark beside scikit-learn."""

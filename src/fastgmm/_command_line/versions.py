@@ -1,0 +1,71 @@
+"""What is installed and what it runs on: the first thing to paste into a bug report."""
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from threadpoolctl import threadpool_info
+
+from fastgmm import _kernels
+from fastgmm._utils.threads import explain_n_threads
+
+__all__ = ["cpu_name", "package_versions", "show_versions", "simd_variant"]
+
+
+def show_versions() -> None:
+    """Print the version of fastgmm, how it was built, what it runs on and the versions of what it builds upon."""
+    n_threads, reason = explain_n_threads()
+    rows = [
+        ("fastgmm", _version("fastgmm")),
+        ("SIMD built", ", ".join(_kernels.BUILT)),
+        ("SIMD supported", ", ".join(_kernels.SUPPORTED)),
+        ("SIMD active", simd_variant()),
+        ("OpenMP", _describe_openmp()),
+        ("threads", f"{n_threads} ({reason})"),
+        ("Python", sys.version.replace("\n", " ")),
+        *package_versions("numpy", "scipy", "scikit-learn", "threadpoolctl").items(),
+        ("platform", platform.platform()),
+        ("CPU", cpu_name()),
+    ]
+    width = max(len(label) for label, _ in rows)
+    for label, value in rows:
+        print(f"{label:>{width}}: {value}")
+
+
+def simd_variant() -> str:
+    """Name of the variant of the kernels in use."""
+    return _kernels.ACTIVE
+
+
+def cpu_name() -> str:
+    """The processor's own name, as far as the operating system tells."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        fields: dict[str, str] = {}
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            label, _, value = line.partition(":")
+            fields.setdefault(label.strip(), value.strip())
+        if "model name" in fields:
+            family, model = fields.get("cpu family", "?"), fields.get("model", "?")
+            return f"{fields['model name']} (family {family}, model {model})"
+    return platform.processor() or platform.machine()
+
+
+def package_versions(*names: str) -> dict[str, str]:
+    """Installed versions of the named distributions."""
+    return {name: _version(name) for name in names}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _describe_openmp() -> str:
+    if not _kernels.active.OPENMP:
+        return "built without: single-threaded"
+    runtimes = {f"{info['prefix']} {info['filepath']}" for info in threadpool_info() if info["user_api"] == "openmp"}
+    return "; ".join(sorted(runtimes)) or "yes, runtime unknown to threadpoolctl"

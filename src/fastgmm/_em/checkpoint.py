@@ -1,0 +1,272 @@
+"""A fit on disk: written after each iteration, so that one that was interrupted can go on where it stood.
+
+A file may have been cut off or edited. All that is in it is checked before any of it is used: kernels trust the shapes
+of what they are given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from fastgmm._em.iteration import Updates
+from fastgmm._em.lbfgs import Memory
+from fastgmm._em.loop import EMResult, LoopState
+from fastgmm._utils.errors import CheckpointError
+
+_PARAMETERS_IN_MEMORY = ("point", "found")
+
+
+class Checkpoint:
+    """One file, replaced as a whole each time. It is read at once: a long fit should know early that it is damaged.
+
+    Parameters
+    ----------
+    path : path
+    random_state : RandomState
+        What the fit draws from.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Says what fit the file belongs to: parameters and data. To be set before `load` and `save`.
+    covariance_type : str
+        The one of these parameters that a message names. To be set before, too.
+    random_state : RandomState
+        What the starts that are still to come draw from; its state is in the file. After `load` it is as in the file.
+        NumPy's global generator is never set to that: a copy is, since the rest of the program draws from it, too.
+    """
+
+    def __init__(self, path, random_state: np.random.RandomState):
+        self.path = Path(path)
+        self.fingerprint = self.covariance_type = ""
+        self.random_state = random_state
+        self._state_before = random_state.get_state(legacy=False)
+        self._contents = self._read()
+
+    def save(self, state: LoopState) -> None:
+        contents: dict[str, Any] = {
+            "fingerprint": self.fingerprint,
+            "covariance_type": self.covariance_type,
+            "run": state.run,
+            "lower_bounds": state.lower_bounds,
+            "random_state": json.dumps(self.random_state.get_state(legacy=False), default=np.ndarray.tolist),
+            **_arrays(state.parameters, "now_"),
+        }
+        if state.memory is not None:
+            contents |= _memory_contents(state.memory)
+        if state.best is not None:
+            contents |= {"best_lower_bounds": state.best.lower_bounds, "best_converged": state.best.converged}
+            contents |= _arrays(state.best.parameters, "best_")
+        unfinished = self.path.with_name(self.path.name + ".part")
+        with open(unfinished, "wb") as file:
+            np.savez(file, **contents)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, self.path)
+
+    def _read(self) -> Contents | None:
+        """What is in the file, None if there is no file."""
+        if not self.path.exists():
+            return None
+        with open(self.path, "rb") as file:
+            try:
+                with np.load(file) as contents:
+                    return Contents({name: contents[name] for name in contents.files})
+            except Exception as error:  # NumPy and zipfile have many for a file that they do not understand
+                raise self._is_no_checkpoint("it cannot be read as .npz") from error
+
+    def load(self, updates: Updates, n_components: int, n_init: int, accelerated: bool) -> LoopState | None:
+        """The state in the file, None if there is no file; `random_state` is set. If it is refused nothing changes.
+
+        Parameters
+        ----------
+        updates : Updates
+            The iteration, which knows the parameters.
+        n_components, n_init : int
+        accelerated : bool
+            Whether there is an accelerator, which has a memory.
+        """
+        contents, self._contents = self._contents, None
+        if contents is None:
+            return None
+        try:
+            state, generator = self._checked(contents, updates, n_components, n_init, accelerated)
+        except ValueError:
+            self.random_state.set_state(self._state_before)  # a sample of the rows may have been drawn
+            raise
+        if self.random_state is check_random_state(None):
+            self.random_state = generator
+        else:
+            self.random_state.set_state(generator.get_state(legacy=False))
+        return state
+
+    def _checked(self, contents: Contents, *arguments) -> tuple[LoopState, np.random.RandomState]:
+        try:
+            fingerprint, covariance_type = contents.text("fingerprint"), contents.text("covariance_type")
+            if covariance_type != self.covariance_type:
+                raise ValueError(
+                    f"checkpoint={str(self.path)!r} holds another fit, with covariance_type={covariance_type!r}, but "
+                    f"the estimator has covariance_type={self.covariance_type!r}. Set the same one to go on with it, "
+                    "or delete the file, or give another name."
+                )
+            if fingerprint != self.fingerprint:
+                raise ValueError(
+                    f"checkpoint={str(self.path)!r} holds another fit: its parameters or its data were others. Pass "
+                    "the same ones to go on with it, or delete the file, or give another name."
+                )
+            state = _loop_state(contents, *arguments)
+            generator = _generator(contents.text("random_state"), self.random_state)
+            contents.check_nothing_left()
+        except CheckpointError as error:
+            raise self._is_no_checkpoint(str(error)) from None
+        return state, generator
+
+    def _is_no_checkpoint(self, reason: str) -> ValueError:
+        return ValueError(
+            f"checkpoint={str(self.path)!r} is another file, or damaged ({reason}): delete it or give another name."
+        )
+
+    def delete(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+class Contents:
+    """What is in a file, taken out piece by piece; CheckpointError if a piece is not what it should be."""
+
+    def __init__(self, arrays: dict[str, np.ndarray]):
+        self._left = dict(arrays)
+
+    def has(self, prefix: str) -> bool:
+        return any(name.startswith(prefix) for name in self._left)
+
+    def text(self, name: str) -> str:
+        return str(self._take(name, "U", ()))
+
+    def scalar(self, name: str, like: bool | int | float) -> Any:
+        """A Python number of the same kind."""
+        return self._take(name, np.asarray(like).dtype.kind, ()).item()
+
+    def floats(self, name: str, shape: tuple[int | None, ...], finite: bool = True) -> np.ndarray:
+        """An array of float64; None stands for any length."""
+        array = self._take(name, "f", shape)
+        if array.dtype != np.float64:
+            raise CheckpointError(f"{name} has the dtype {array.dtype}")
+        if finite and not np.isfinite(array).all():
+            raise CheckpointError(f"{name} contains NaN or infinity")
+        return np.asarray(array, order="C")
+
+    def bounds(self, name: str) -> list[float]:
+        array = self.floats(name, (None,))
+        if len(array) == 0:
+            raise CheckpointError(f"{name} is empty")
+        return array.tolist()
+
+    def check_nothing_left(self) -> None:
+        if self._left:
+            raise CheckpointError(f"it also holds {', '.join(sorted(self._left))}")
+
+    def _take(self, name: str, kind: str, shape: tuple[int | None, ...]) -> np.ndarray:
+        if name not in self._left:
+            raise CheckpointError(f"{name} is missing")
+        array = self._left.pop(name)
+        if array.dtype.kind != kind:
+            raise CheckpointError(f"{name} has the dtype {array.dtype}")
+        fits = [want in (None, found) for want, found in zip(shape, array.shape, strict=False)]
+        if array.ndim != len(shape) or not all(fits):
+            raise CheckpointError(f"{name} has the shape {array.shape}")
+        return array
+
+
+def _loop_state(contents: Contents, updates: Updates, n_components: int, n_init: int, accelerated: bool) -> LoopState:
+    run = contents.scalar("run", 0)
+    if not 0 <= run < n_init:
+        raise CheckpointError(f"run is {run}")
+    lower_bounds = contents.bounds("lower_bounds")
+    now = _parameters(contents, "now_", updates, n_components)
+    best = None
+    if contents.has("best_"):
+        bounds = contents.bounds("best_lower_bounds")
+        parameters = _parameters(contents, "best_", updates, n_components)
+        best = EMResult(parameters, bounds[-1], bounds, contents.scalar("best_converged", True))
+    memory = _memory(contents, updates, n_components) if accelerated else None
+    return LoopState(run, now, lower_bounds, best, memory)
+
+
+def _parameters(contents: Contents, prefix: str, updates: Updates, n_components: int):
+    shapes = updates.shapes(n_components)
+    arrays = {name: contents.floats(f"{prefix}p_{name}", shape) for name, shape in shapes.items()}
+    parameters = updates.restored(arrays)
+    if np.isnan(parameters.log_normalizer(updates.covariance_type)).any():
+        raise CheckpointError(f"{prefix}p_... are not the parameters of a mixture")
+    return parameters
+
+
+def _memory(contents: Contents, updates: Updates, n_components: int) -> Memory:
+    """What an accelerator remembers: numbers, arrays, and parameters if it has them."""
+    n_coordinates = sum(math.prod(updates.shapes(n_components)[name]) for name in ("means", "covariances"))
+    n_coordinates += n_components
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(Memory):
+        name, default = f"memory_{field.name}", getattr(Memory(), field.name)
+        if field.name in _PARAMETERS_IN_MEMORY:
+            is_there = contents.has(f"{field.name}_p_")
+            values[field.name] = _parameters(contents, f"{field.name}_", updates, n_components) if is_there else None
+        elif isinstance(default, np.ndarray):
+            values[field.name] = contents.floats(name, (None,) * default.ndim, finite=False)
+        else:
+            values[field.name] = contents.scalar(name, default)
+    memory: Memory = Memory(**values)
+    pairs = len(memory.steps), n_coordinates
+    shapes = {
+        "gradient": (0 if memory.point is None else n_coordinates,),
+        "steps": pairs if len(memory.steps) else memory.steps.shape,
+        "drops": pairs if len(memory.steps) else memory.steps.shape,
+        "remaining_gains": Memory().remaining_gains.shape,
+    }
+    for name, shape in shapes.items():
+        if getattr(memory, name).shape != shape:
+            raise CheckpointError(f"memory_{name} has the shape {getattr(memory, name).shape}")
+    if memory.found is None or (memory.is_extrapolated and memory.point is None):
+        raise CheckpointError("found_p_... or point_p_... are missing")
+    return memory
+
+
+def _memory_contents(memory: Memory) -> dict[str, Any]:
+    """As `_memory` reads them."""
+    contents: dict[str, Any] = {}
+    for field in dataclasses.fields(memory):
+        value = getattr(memory, field.name)
+        if field.name not in _PARAMETERS_IN_MEMORY:
+            contents[f"memory_{field.name}"] = value
+        elif value is not None:
+            contents |= _arrays(value, f"{field.name}_")
+    return contents
+
+
+def _arrays(parameters, prefix: str) -> dict[str, Any]:
+    """The fields of parameters that are numbers; which components have rows is left to the next iteration."""
+    values = {field.name: np.asarray(getattr(parameters, field.name)) for field in dataclasses.fields(parameters)}
+    return {f"{prefix}p_{name}": value for name, value in values.items() if value.dtype == np.float64}
+
+
+def _generator(text: str, like: np.random.RandomState) -> np.random.RandomState:
+    """A generator of the same kind, in the state that was saved."""
+    generator = deepcopy(like)
+    try:
+        state = json.loads(text)
+        generator.set_state(state)
+        position = state["state"].get("pos", 0)  # of Mersenne Twister among its 624 numbers: NumPy does not look
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
+        raise CheckpointError("random_state is not a state of its generator") from None
+    if not 0 <= position <= 624:
+        raise CheckpointError("random_state is not a state of its generator")
+    return generator

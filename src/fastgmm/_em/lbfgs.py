@@ -1,0 +1,388 @@
+r"""Fewer iterations: L-BFGS with the EM step as its gradient.
+
+Where clusters overlap an EM step goes in the right direction, but only a small part of the way. The step
+:math:`f = F(x) - x` from the parameters :math:`x` is the gradient :math:`g` of the log-likelihood times the inverse of
+:math:`G(x)`, the Fisher information of rows whose components are known, to first order in the step (Jamshidian and
+Jennrich, J. R. Stat. Soc. B 59, 1997: their QN2). So a pass gives the gradient :math:`g = G f`, its changes from one
+point to the next show the curvature, and L-BFGS (Nocedal and Wright, Numerical Optimization, 2006, algorithm 7.4) has
+all that it needs:
+
+.. math::
+    s_n = x_n - x_{n-1}, \qquad y_n = g_{n-1} - g_n, \qquad \text{next point } x_n + H_n g_n .
+
+With nothing remembered :math:`H = G^{-1}`, and the next point is that of EM. A step is at most a radius times as long
+as EM's; the radius grows when it was in the way of a good step, and shrinks after a bad one. The pass that evaluates
+the new point is at the same time its E step, so that only points at which the bound turns out to be lower cost a pass:
+EM then goes on from the last good one. After a point that has gained less than EM is sure to, lower ones included, EM
+goes on alone, for longer each time. So it does while it needs no help, that is to say shrinks its own gains fast, and
+where the bound is not concave along the last step: no quadratic model holds there, and what was remembered is
+forgotten. Components with next to no rows always take EM's steps.
+
+The coordinates are :math:`\log n_k, \mu_k, \Sigma_k`, with the mass :math:`n_k` of component k, in which
+
+.. math::
+    G f = \big(n_k f_k^n, \; n_k \Sigma_k^{-1} f_k^\mu, \; \tfrac12 n_k \Sigma_k^{-1} f_k^\Sigma \Sigma_k^{-1}\big) .
+
+Products of steps with gradients do not depend on the units of the features, nor on any other affine change of the rows,
+so that the path of the parameters does not either. The variational mixture has the same coordinates: its posterior is
+a function of :math:`n_k`, :math:`\mu_k` and :math:`\Sigma_k`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+from scipy.linalg.lapack import dtrtrs
+
+from fastgmm._em.iteration import Updates
+from fastgmm._model.covariance import Mixture
+from fastgmm._utils.errors import FitError, IllDefinedCovarianceError
+
+P = TypeVar("P", bound=Mixture)
+
+_N_PAIRS = 5  # more remember what no longer holds: 10 need as many passes
+_FIRST_RADIUS = 2.0
+_LEAST_RADIUS = 1.5
+_LEAST_CURVATURE = 1e-4  # cosine between a step and the drop of the gradient along it
+_LARGEST_SCALE = 2.0  # of the inverse information that H is built on
+_SURE_GAIN = 0.5  # of what EM gains to first order: no less is left where the bound is concave
+_FAST = 0.3  # ratio of two of EM's gains below which it needs no help
+_LONGEST_WAIT = 64
+_FIRST_WAIT = 3  # EM's own steps settle which optimum it is: with none more fits end in another one
+_REG_LEFT = 0.999  # of reg_covar, to be had in every direction
+_STARVED = 1e-6  # share of all rows below which a component takes EM's steps
+
+
+@dataclass(slots=True)
+class Memory(Generic[P]):
+    """What the accelerator knows between two passes.
+
+    Attributes
+    ----------
+    point : P or None
+        The last point that was kept. None before the second pass: the start says nothing of the model, since its
+        weights may not add up to 1 and its variances may be nil.
+    found : P or None
+        What the EM step made of it.
+    gradient : ndarray of shape (n_coordinates,)
+        At `point`.
+    steps, drops : ndarray of shape (n_pairs, n_coordinates)
+        The pairs s and y, oldest first; the last one ends at `point`.
+    scale : float
+        Of the inverse information that H is built on.
+    bound : float
+        The bound of `point`.
+    gain : float
+        How much higher it is than that of the point before.
+    em_gain, em_gain_before : float
+        What the EM steps from `point` and from the point before gain, to first order: their squared lengths.
+    remaining_gains : ndarray of shape (3,)
+        How far the bound was below the maximum in the last passes, by the curvature; infinite where nothing is known of
+        it.
+    is_extrapolated : bool
+        Whether the next pass is at a point that is not `found`.
+    is_limited : bool
+        Whether the radius has shortened the step to that point.
+    length : float
+        Of the step to the next point, in units of EM's.
+    radius : float
+        The largest such length.
+    wait : int
+        How many of EM's steps to take before the next extrapolation.
+    next_wait : int
+        The same, should the next extrapolation fail.
+    """
+
+    point: P | None = None
+    found: P | None = None
+    gradient: np.ndarray = field(default_factory=lambda: np.empty(0))
+    steps: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    drops: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    scale: float = 1.0
+    bound: float = -math.inf
+    gain: float = math.inf
+    em_gain: float = math.inf
+    em_gain_before: float = math.inf
+    remaining_gains: np.ndarray = field(default_factory=lambda: np.full(3, math.inf))
+    is_extrapolated: bool = False
+    is_limited: bool = False
+    length: float = 1.0
+    radius: float = _FIRST_RADIUS
+    wait: int = _FIRST_WAIT
+    next_wait: int = 0
+
+
+class LBFGS(Generic[P]):
+    """Iterations of a mixture, each from a better point than EM would start it from.
+
+    Parameters
+    ----------
+    updates : Updates
+        The EM iteration.
+    rounding : float
+        Error of the bound, relative to it.
+    """
+
+    def __init__(self, updates: Updates[P], rounding: float):
+        self._updates = updates
+        self._rounding = rounding
+        self.memory: Memory[P] = Memory()
+
+    def begin(self, memory: Memory[P] | None) -> None:
+        """A new run, or one that goes on with what it had in memory."""
+        self.memory = Memory() if memory is None else memory
+
+    @property
+    def found(self) -> P:
+        """What the EM step from the best point so far has found."""
+        assert self.memory.found is not None  # there was a pass
+        return self.memory.found
+
+    @property
+    def change(self) -> float:
+        """What an EM step from the best point so far gains, to first order.
+
+        A single point may happen to lie in a valley of it: what has led there must have gained as little, or the EM
+        step from the point before.
+        """
+        memory = self.memory
+        return max(memory.em_gain, min(memory.gain, memory.em_gain_before))
+
+    @property
+    def remaining_gain(self) -> float:
+        """What is left to be gained, by the most pessimistic of the last passes: each may know too few pairs."""
+        return float(self.memory.remaining_gains.max())
+
+    def iterate(self, parameters: P) -> tuple[P, float]:
+        """One pass: the point at which the next one is to be, and the bound of the best point so far."""
+        memory = self.memory
+        try:
+            found, bound = self._updates.iterate(parameters)
+        except FitError:
+            if not memory.is_extrapolated:
+                raise
+            bound = -math.inf
+        if memory.is_extrapolated:
+            drop = memory.bound - bound
+            if drop > self._rounding * abs(memory.bound) and not drop <= self._regularization_gain(parameters):
+                self._reject()
+                return self.found, memory.bound
+            if -drop < _SURE_GAIN * memory.em_gain:
+                self._back_off()
+            else:
+                memory.next_wait //= 2
+                memory.radius *= 2.0 if memory.is_limited else 1.0
+        memory.gain = bound - memory.bound
+        memory.bound, memory.is_extrapolated = bound, False
+        if memory.found is None:
+            memory.found = found
+            return found, bound
+        return self._accept(parameters, found), bound
+
+    def _regularization_gain(self, parameters: P) -> float:
+        """What is gained, since the last good point, in the other part of what EM climbs if `reg_covar` is not 0.
+
+        The M step then maximizes the expected log-likelihood minus 1/2 reg_covar sum_k n_k tr(Sigma_k^-1), so that EM
+        itself lowers the bound where that is no longer small.
+        """
+        updates, point = self._updates, self.memory.point
+        assert point is not None  # without one nothing is extrapolated
+        covariance, n_features = updates.covariance, parameters.means.shape[1]
+        factors = (
+            covariance.kernel_precisions_cholesky(mixture.precisions_cholesky, n_features)
+            for mixture in (point, parameters)
+        )
+        before, after = ((factor**2).reshape(len(factor), -1).sum(axis=1) for factor in factors)
+        return 0.5 * updates.reg_covar * float((updates.masses(point) * (before - after)).sum())
+
+    def _reject(self) -> None:
+        memory = self.memory
+        self._expect(math.inf)
+        self._back_off()
+        memory.is_extrapolated, memory.length = False, 1.0
+
+    def _back_off(self) -> None:
+        memory = self.memory
+        memory.radius = max(_LEAST_RADIUS, memory.length / 4.0)
+        memory.wait = memory.next_wait
+        memory.next_wait = min(2 * memory.next_wait + 1, _LONGEST_WAIT)
+
+    def _accept(self, point: P, found: P) -> P:
+        """The point for the next pass, now that the one at `point` is good."""
+        memory, coordinates = self.memory, Coordinates(self._updates, point)
+        em_step = coordinates.difference(point, found)
+        gradient = coordinates.gradient(em_step)
+        if memory.point is not None:
+            self._remember(coordinates, coordinates.difference(memory.point, point), memory.gradient - gradient)
+        memory.point, memory.found, memory.gradient = point, found, gradient
+        memory.em_gain_before, memory.em_gain = memory.em_gain, float(em_step @ gradient)
+        step = em_step
+        if len(memory.steps):
+            step = lbfgs_step(gradient, memory.steps, memory.drops, memory.scale, coordinates.step)
+        is_still = memory.em_gain <= self._rounding * abs(memory.bound)
+        self._expect(0.5 * float(step @ gradient) if is_still or len(memory.steps) else math.inf)
+        return self._extrapolated(coordinates, step)
+
+    def _expect(self, remaining_gain: float) -> None:
+        self.memory.remaining_gains = np.array([*self.memory.remaining_gains[1:], remaining_gain])
+
+    def _remember(self, coordinates: Coordinates, step: np.ndarray, drop: np.ndarray) -> None:
+        """Keep a pair; forget all where the bound is not concave along the step, or hardly."""
+        memory = self.memory
+        curvature, of_information = float(step @ drop), float(drop @ coordinates.step(drop))
+        squared_lengths = memory.length**2 * memory.em_gain * of_information
+        # Not so in rounding, where rows are all but collinear, or at the very end.
+        if squared_lengths > 0.0 and curvature > _LEAST_CURVATURE * math.sqrt(squared_lengths):
+            memory.scale = min(max(curvature / of_information, 1.0), _LARGEST_SCALE)
+            memory.steps, memory.drops = _with_row(memory.steps, step), _with_row(memory.drops, drop)
+        else:
+            memory.steps, memory.drops = memory.steps[:0], memory.drops[:0]
+
+    def _extrapolated(self, coordinates: Coordinates, step: np.ndarray) -> P:
+        """The point that the step leads to, or what EM has found where that is no mixture, or EM is to go on alone."""
+        memory = self.memory
+        waits, memory.wait = memory.wait > 0, max(0, memory.wait - 1)
+        memory.length = 1.0
+        if waits or not len(memory.steps) or memory.em_gain < _FAST * memory.em_gain_before:
+            return self.found
+        squared = float(step @ coordinates.gradient(step))
+        if not (memory.em_gain > 0.0 and 0.0 < squared < math.inf):
+            return self.found
+        length = math.sqrt(squared / memory.em_gain)
+        memory.is_limited = length > memory.radius
+        shorter = min(length, memory.radius)
+        point = coordinates.point(step * (shorter / length), self.found)
+        if point is None:
+            return self.found
+        memory.is_extrapolated, memory.length = True, shorter
+        return point
+
+
+def lbfgs_step(
+    gradient: np.ndarray,
+    steps: np.ndarray,
+    drops: np.ndarray,
+    scale: float,
+    em_step: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """H g by L-BFGS, the two loops over the pairs written as two triangular systems of equations.
+
+    With the steps and drops as rows of S and Y, R the upper triangle of S Y^T and D its diagonal, the first loop
+    solves R a = S g, and the second R^T b = D a - Y h for h = H_0 (g - Y^T a); the step is h + S^T b.
+
+    H is built on a multiple of the inverse of the information, as usual (eq. 7.20), but of 1 to 2 only: EM steps are
+    scaled already.
+
+    Parameters
+    ----------
+    gradient : ndarray of shape (n_coordinates,)
+    steps, drops : ndarray of shape (n_pairs, n_coordinates)
+        Oldest pair first; the products of their rows are positive.
+    scale : float
+        That multiple.
+    em_step : callable
+        Gives the inverse of the information times a gradient.
+
+    Returns
+    -------
+    step : ndarray of shape (n_coordinates,)
+    """
+    products = steps @ drops.T  # only the upper triangle is read
+    first = dtrtrs(products, steps @ gradient)[0]
+    step = scale * em_step(gradient - first @ drops)
+    second = dtrtrs(products, products.diagonal() * first - drops @ step, trans=1)[0]
+    return step + second @ steps
+
+
+class Coordinates(Generic[P]):
+    """Steps and gradients at a mixture: log-masses, means and covariances, one after the other.
+
+    Parameters
+    ----------
+    updates : Updates
+    origin : P
+    """
+
+    def __init__(self, updates: Updates[P], origin: P):
+        self._updates = updates
+        self._origin = origin
+        self._covariance = updates.covariance
+        self._precisions = self._covariance.precisions(origin.precisions_cholesky)
+        masses = updates.masses(origin)
+        # A starved component carries no information: it has no gradient, and no step but that of EM.
+        self._alive = masses > _STARVED * masses.sum()
+        self._masses = masses * self._alive
+        self._information = np.asarray(self._covariance.information(self._masses, origin.means.shape[1]))
+        self._per_mass, self._per_information = self._alive / masses, _inverse(self._information)
+
+    def difference(self, begin: P, end: P) -> np.ndarray:
+        """The step from one mixture to another, shape (n_coordinates,)."""
+        log_masses = np.log(self._updates.masses(end) / self._updates.masses(begin))
+        return _joined(log_masses, end.means - begin.means, end.covariances - begin.covariances)
+
+    def gradient(self, step: np.ndarray) -> np.ndarray:
+        """The information at the origin, times a step."""
+        log_masses, means, covariances = self._parts(step)
+        return _joined(
+            self._masses * log_masses,
+            self._masses[:, np.newaxis] * self._covariance.times(means, self._precisions),
+            self._information * self._covariance.congruent(covariances, self._precisions),
+        )
+
+    def step(self, gradient: np.ndarray) -> np.ndarray:
+        """The inverse of `gradient`."""
+        of_masses, of_means, of_covariances = self._parts(gradient)
+        covariances = self._origin.covariances
+        return _joined(
+            self._per_mass * of_masses,
+            self._per_mass[:, np.newaxis] * self._covariance.times(of_means, covariances),
+            self._per_information * self._covariance.congruent(of_covariances, covariances),
+        )
+
+    def point(self, step: np.ndarray, found: P) -> P | None:
+        """The mixture at the end of a step from the origin, with starved components as in `found`.
+
+        None where it would not be a mixture, or one with less variance than `reg_covar` leaves: no M step leads there,
+        and the bound may be higher.
+        """
+        origin, updates = self._origin, self._updates
+        log_masses, means, covariances = self._parts(step)
+        masses = np.where(self._alive, updates.masses(origin) * np.exp(log_masses), updates.masses(found))
+        means = np.where(self._alive[:, np.newaxis], origin.means + means, found.means)
+        covariances = np.where(self._information > 0.0, origin.covariances + covariances, found.covariances)
+        if not (np.isfinite(masses).all() and np.isfinite(means).all()):
+            return None
+        if not self._covariance.exceed(covariances, _REG_LEFT * updates.reg_covar):
+            return None
+        try:
+            return updates.assembled(masses, means, covariances)
+        except IllDefinedCovarianceError:
+            return None
+
+    def _parts(self, joined: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        n_components, n_features = self._origin.means.shape
+        end = n_components * (n_features + 1)
+        means, covariances = joined[n_components:end], joined[end:]
+        return (
+            joined[:n_components],
+            means.reshape(n_components, n_features),
+            covariances.reshape(self._origin.covariances.shape),
+        )
+
+
+def _joined(*parts: np.ndarray) -> np.ndarray:
+    return np.concatenate([part.ravel() for part in parts])
+
+
+def _with_row(rows: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """The last rows and one more, `_N_PAIRS` of them."""
+    return np.concatenate([rows.reshape(-1, last.size)[1 - _N_PAIRS :], last[np.newaxis]])
+
+
+def _inverse(values: np.ndarray) -> np.ndarray:
+    """1 / values, and 0 for 0."""
+    return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0.0)

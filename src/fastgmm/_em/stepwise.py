@@ -1,0 +1,162 @@
+r"""Stepwise EM: a mixture that learns from one batch of rows after another (Cappé and Moulines, JRSS B 71, 2009).
+
+What the rows so far have taught are their sufficient statistics :math:`S`, per unit of weight. A batch, whose
+statistics per unit are :math:`s` under the parameters so far, moves them by a step :math:`\gamma`,
+
+.. math::
+    S \leftarrow (1 - \gamma) S + \gamma s, \qquad
+    \gamma = \max\big((b / W)^{\alpha},\; 1 - 2^{-b / h}\big) ,
+
+and an M step gives the parameters. Here b is the batch's weight, W that of all rows up to its end, :math:`\alpha` the
+step decay and h the half-life. Any choice is a weighted average over rows, in which those of batch t have
+
+.. math::
+    n_t^{-1} = (1 - \gamma_t)^2 n_{t-1}^{-1} + \gamma_t^2 b_t^{-1}
+
+effective rows behind them (Kish's formula).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastgmm._em.iteration import Updates
+from fastgmm._model.covariance import CovarianceType, Moments
+from fastgmm._model.statistics import SufficientStatistics
+
+_ROWS_A_PARAMETER = 2.0  # a component with fewer effective rows for each number in a row of its factor borrows some
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What the rows so far have left behind.
+
+    Attributes
+    ----------
+    statistics : SufficientStatistics
+        Per unit of weight, about any centers.
+    n_effective : float
+        Number of equally weighted rows of which the average would be as precise.
+    n_batches : int
+    log_density : float
+        Mean log-density of the rows of the last batch under the parameters before it.
+    is_empty : ndarray of bool of shape (n_components,), or None
+        Which components have no rows that still count; None if no batch has come yet.
+    """
+
+    statistics: SufficientStatistics
+    n_effective: float
+    n_batches: int
+    log_density: float
+    is_empty: np.ndarray | None = None
+
+
+def step_size(weight: float, seen: float, step_decay: float, half_life: float | None) -> float:
+    """How far a batch of the given weight moves the statistics; `seen` includes it."""
+    step = (weight / seen) ** step_decay
+    return step if half_life is None else max(step, -math.expm1(-math.log(2.0) * weight / half_life))
+
+
+def counted_rows(seen: float, half_life: float | None) -> float:
+    """Rows that the statistics stand for, beside priors: those seen, or all that a half-life lets count."""
+    return seen if half_life is None else min(seen, half_life / math.log(2.0))
+
+
+def effective_rows(sample_weight: np.ndarray | None, n_rows: int) -> float:
+    """Kish's effective number of rows."""
+    if sample_weight is None:
+        return float(n_rows)
+    shares = sample_weight / sample_weight.max()  # squares of weights may overflow
+    return float(shares.sum() ** 2 / (shares @ shares))
+
+
+def take_step(updates: Updates, parameters, before: Stream | None, step: float, n_effective: float, n_counted: float):
+    """Learn from a batch: a pass over its rows, or two if the means move too far for accurate sums.
+
+    Parameters
+    ----------
+    updates : Updates
+        Its passes are those over the batch.
+    parameters : Mixture
+    before : Stream or None
+        None for the first batch.
+    step : float
+    n_effective : float
+        Effective rows of the batch.
+    n_counted : float
+        Rows that all statistics stand for, beside priors.
+
+    Returns
+    -------
+    parameters : Mixture
+    stream : Stream
+    lower_bound : float
+        As an iteration of EM reports it; of interest for the first batch.
+    """
+    batch = updates.e_step(parameters)
+    log_density = batch.log_likelihood / batch.total_weight
+    if before is not None:
+        n_effective = 1.0 / (step**2 / n_effective + (1.0 - step) ** 2 / before.n_effective)
+    # Maximum likelihood knows no number of rows but in rounding; priors do.
+    n_rows = n_counted if updates.has_priors else n_effective
+    total = _blended(batch, before, step, n_rows)
+    moments = updates.moments(total, parameters)
+    if not updates.are_accurate(moments):
+        total = _blended(updates.passes.em_step(parameters, moments.means, updates.with_entropy), before, step, n_rows)
+        moments = updates.moments(total, parameters)
+    lender = None if before is None or updates.has_priors else parameters.covariances
+    parameters = updates.m_step(with_loans(moments, updates.covariance, n_effective, lender))
+    lower_bound = updates.lower_bound(total, parameters)
+    total.scale(1.0 / n_rows)
+    n_batches = 1 if before is None else before.n_batches + 1
+    return parameters, Stream(total, n_effective, n_batches, log_density, moments.is_empty), lower_bound
+
+
+def _blended(batch: SufficientStatistics, before: Stream | None, step: float, n_rows: float) -> SufficientStatistics:
+    """Both averages as one, about the centers of the batch, for so many rows; `batch` is used up."""
+    batch.scale((n_rows if before is None else n_rows * step) / batch.total_weight)
+    if before is not None:
+        moved = before.statistics.moved_to(batch.centers)
+        moved.scale(n_rows * (1.0 - step))
+        batch.merge(moved)
+    return batch
+
+
+def with_loans(
+    moments: Moments, covariance: CovarianceType, n_effective: float, before: np.ndarray | None = None
+) -> Moments:
+    """Covariances of components that have too few rows for one of their own, eked out by rows of another covariance.
+
+    Without it a component that starts on a row or two would be a spike which no later row ever falls into. What is
+    lent is the component's covariance `before` the batch, so that one which loses its rows keeps its shape. Where there
+    is none it is the mean covariance within components, itself eked out by the covariance of all rows. With more rows
+    the debt goes to zero.
+    """
+    K, n_features = moments.means.shape
+    needed = _ROWS_A_PARAMETER * (n_features + 1 if covariance.structure == "full" else 2)
+    weights = moments.nk / moments.nk.sum()
+    rows = n_effective * weights
+    lent = np.maximum(0.0, needed - rows)
+    if not lent.any():
+        return moments
+    spread = covariance.spread(moments.covariances, K, n_features)
+    if before is None:
+        lender = _typical_covariance(moments.means, weights, spread, needed / (n_effective + needed))
+    else:
+        lender = covariance.spread(before, K, n_features)
+    share = (lent / (rows + lent)).reshape(-1, *[1] * (spread.ndim - 1))
+    loans = covariance.from_spread(share * (lender - spread), weights)
+    return moments._replace(covariances=moments.covariances + loans)
+
+
+def _typical_covariance(means: np.ndarray, weights: np.ndarray, spread: np.ndarray, share: float) -> np.ndarray:
+    """The mean covariance within components, and a share of that between them."""
+    differences = means - means[0]  # so that those of equal means are 0, however large they are
+    differences -= weights @ differences
+    within = np.tensordot(weights, spread, 1)
+    if spread.ndim == 3:
+        return within + share * ((weights[:, np.newaxis] * differences).T @ differences)
+    return within + share * (weights @ (differences * differences))

@@ -1,0 +1,293 @@
+r"""The variational mixture: priors, the posterior that one iteration finds, and its bound (Bishop 2006, section 10.2).
+
+Each component has a Gaussian-Wishart posterior with mean :math:`m_k`, mean precision :math:`\beta_k`, degrees of
+freedom :math:`\nu_k` and scale :math:`W_k`, and the weights a Dirichlet or, by stick-breaking, a Dirichlet-process one
+(Blei & Jordan, Bayesian Analysis 1, 2006). What is kept as "covariance" is :math:`C_k = W_k^{-1} / \nu_k`: the E step
+is that of a Gaussian mixture with other constants (eqs. 10.46, 10.64-10.67):
+
+.. math::
+    \log \rho_{ik} = E[\log \pi_k] + \log \mathcal{N}(x_i \mid m_k, C_k)
+        + \tfrac12 \Big( \sum_{j=1}^{d} \psi\big(\tfrac{\nu_k + 1 - j}{2}\big)
+        + d \log 2 - d \log \nu_k - d / \beta_k \Big)
+
+M step, with mass :math:`n_k`, mean :math:`\bar x_k` and covariance :math:`S_k` of the rows, and priors
+:math:`\beta_0, m_0, \nu_0, C_0` (eqs. 10.58-10.63):
+
+.. math::
+    \beta_k &= \beta_0 + n_k, \qquad m_k = (\beta_0 m_0 + n_k \bar x_k) / \beta_k, \qquad \nu_k = \nu_0 + n_k \\
+    \nu_k C_k &= C_0 + n_k S_k + \frac{\beta_0 n_k}{\beta_k} (\bar x_k - m_0)(\bar x_k - m_0)^T
+
+For a shared covariance :math:`n_k` and the sums over rows are replaced by their means over the components.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from scipy.special import betaln, digamma, gammaln
+
+from fastgmm._em.iteration import LEAST_MASS, Updates
+from fastgmm._model.covariance import Moments, is_accurate, log_gaussian_normalizer
+from fastgmm._model.statistics import SufficientStatistics
+from fastgmm._utils.errors import IllDefinedCovarianceError, LostLikelihoodError
+
+
+class WeightPrior(Protocol):
+    """A prior of the weights; `concentration` are the parameters of its posterior."""
+
+    def shape(self, n_components: int) -> tuple[int, ...]:
+        """Shape of the concentration."""
+
+    def posterior(self, prior: float, nk: np.ndarray) -> np.ndarray:
+        """Concentration, given the masses of the components."""
+
+    def expected_log_weights(self, concentration: np.ndarray) -> np.ndarray:
+        """E[log pi_k]."""
+
+    def log_normalizer(self, concentration: np.ndarray) -> float:
+        """Log of what makes the posterior's density integrate to 1."""
+
+    def weights(self, concentration: np.ndarray) -> np.ndarray:
+        """E[pi_k], summing to 1."""
+
+
+class _DirichletDistribution:
+    def shape(self, n_components):
+        return (n_components,)
+
+    def posterior(self, prior, nk):
+        return prior + nk
+
+    def expected_log_weights(self, concentration):
+        return digamma(concentration) - digamma(concentration.sum())
+
+    def log_normalizer(self, concentration):
+        return float(gammaln(concentration.sum()) - gammaln(concentration).sum())
+
+    def weights(self, concentration):
+        return concentration / concentration.sum()
+
+
+class _DirichletProcess:
+    """Stick-breaking: component k takes a Beta(a_k, b_k)-distributed share of what the ones before it have left."""
+
+    def shape(self, n_components):
+        return (2, n_components)
+
+    def posterior(self, prior, nk):
+        concentration = np.empty((2, len(nk)))
+        concentration[0] = 1.0 + nk
+        concentration[1, :-1] = prior + nk[:0:-1].cumsum()[::-1]
+        concentration[1, -1] = prior
+        return concentration
+
+    def expected_log_weights(self, concentration):
+        log_taken, log_left = digamma(concentration) - digamma(concentration[0] + concentration[1])
+        log_taken[1:] += log_left[:-1].cumsum()
+        return log_taken
+
+    def log_normalizer(self, concentration):
+        return -float(betaln(*concentration).sum())
+
+    def weights(self, concentration):
+        taken, left = concentration / concentration.sum(axis=0)
+        taken[1:] *= left[:-1].cumprod()
+        return taken / taken.sum()
+
+
+WEIGHT_PRIORS: dict[str, WeightPrior] = {
+    "dirichlet_process": _DirichletProcess(),
+    "dirichlet_distribution": _DirichletDistribution(),
+}
+
+
+class Priors(NamedTuple):
+    """Parameters of the prior distributions, float64; `covariance` as one component has it, or the shared one."""
+
+    weight_concentration: float
+    mean_precision: float
+    mean: np.ndarray
+    degrees_of_freedom: float
+    covariance: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class VariationalParameters:
+    """Parameters of the posterior, all float64.
+
+    Attributes
+    ----------
+    weight_prior : WeightPrior
+        What `weight_concentration` belongs to.
+    weight_concentration : ndarray of shape (n_components,) or (2, n_components)
+    mean_precision : ndarray of shape (n_components,)
+    means : ndarray of shape (n_components, n_features)
+    degrees_of_freedom : ndarray of shape (n_components,), or () for 'tied'
+    covariances, precisions_cholesky : ndarray
+        In the shape of the covariance type.
+    """
+
+    weight_prior: WeightPrior
+    weight_concentration: np.ndarray
+    mean_precision: np.ndarray
+    means: np.ndarray
+    degrees_of_freedom: np.ndarray
+    covariances: np.ndarray
+    precisions_cholesky: np.ndarray
+
+    def log_weights(self) -> np.ndarray:
+        """E[log pi_k]."""
+        return self.weight_prior.expected_log_weights(self.weight_concentration)
+
+    def log_normalizer(self, covariance_type: str) -> np.ndarray:
+        """What E[log pi_k] and the expectations over means and precisions add to the quadratic form."""
+        n_features = self.means.shape[1]
+        nu = self.degrees_of_freedom
+        expected_log_det = digamma(_halves(nu, n_features)).sum(axis=0) + n_features * (math.log(2.0) - np.log(nu))
+        return (
+            self.log_weights()
+            + log_gaussian_normalizer(self.precisions_cholesky, covariance_type, n_features)
+            + 0.5 * (expected_log_det - n_features / self.mean_precision)
+        )
+
+    def weights(self) -> np.ndarray:
+        return self.weight_prior.weights(self.weight_concentration)
+
+
+def _halves(degrees_of_freedom: np.ndarray, n_features: int) -> np.ndarray:
+    """(nu - j) / 2 for j = 0 .. d - 1 along the first axis."""
+    return 0.5 * np.subtract.outer(degrees_of_freedom, np.arange(n_features)).T
+
+
+class VariationalBayes(Updates[VariationalParameters]):
+    """The variational mixture.
+
+    Parameters
+    ----------
+    passes : DataPasses or BatchPasses
+    reg_covar : float
+    priors : Priors
+    weight_prior : WeightPrior
+    """
+
+    with_entropy = has_priors = True
+
+    def __init__(self, passes, reg_covar: float, priors: Priors, weight_prior: WeightPrior):
+        super().__init__(passes, reg_covar)
+        self.priors = priors
+        self.weight_prior = weight_prior
+
+    def start(self, statistics: Callable[[], SufficientStatistics]) -> VariationalParameters:
+        return self.m_step(self.moments(statistics()))
+
+    def shapes(self, n_components: int) -> dict[str, tuple[int, ...]]:
+        n_features = self.passes.n_features
+        of_covariances = self.covariance.shape(n_components, n_features)
+        return {
+            "weight_concentration": self.weight_prior.shape(n_components),
+            "mean_precision": (n_components,),
+            "means": (n_components, n_features),
+            "degrees_of_freedom": self.covariance.masses(np.ones(n_components)).shape,
+            "covariances": of_covariances,
+            "precisions_cholesky": of_covariances,
+        }
+
+    def restored(self, arrays: dict[str, np.ndarray]) -> VariationalParameters:
+        return VariationalParameters(weight_prior=self.weight_prior, **arrays)
+
+    def statistics_behind(self, parameters: VariationalParameters) -> SufficientStatistics:
+        """The M step backwards: nothing is divided by, so that components without rows do no harm."""
+        priors, covariance, means = self.priors, self.covariance, parameters.means
+        nk = np.maximum(parameters.mean_precision - priors.mean_precision, 0.0)
+        differences = means - priors.mean
+        sum_x = priors.mean_precision * differences
+        sums = (
+            covariance.per_covariance(parameters.degrees_of_freedom) * parameters.covariances
+            - priors.covariance
+            - covariance.outer_products(np.full(len(nk), priors.mean_precision), differences)
+        )
+        scatter = covariance.scatter(sums, nk, self.reg_covar, means.shape[1])
+        statistics = SufficientStatistics(means, nk, sum_x, scatter, 0.0, 0.0, float(nk.sum()))
+        statistics.scale(1.0 / statistics.total_weight)
+        return statistics
+
+    def are_accurate(self, moments: Moments) -> bool:
+        if super().are_accurate(moments):  # all the more with what the prior adds
+            return True
+        return is_accurate(moments, self._with_prior(moments), self.covariance_type, self.dtype)
+
+    def units_lost(self, parameters, statistics, moments: Moments) -> float:
+        priors = self.priors
+        mass = min(priors.weight_concentration, priors.mean_precision, priors.degrees_of_freedom)
+        return self._units_lost(parameters, statistics, moments, mass, self._with_prior(moments))
+
+    def _with_prior(self, moments: Moments) -> np.ndarray:
+        """The covariances with what the prior adds to each."""
+        prior_share = self.priors.covariance / self.covariance.per_covariance(self.covariance.masses(moments.nk))
+        return moments.covariances + prior_share
+
+    def m_step(self, moments: Moments) -> VariationalParameters:
+        priors, covariance = self.priors, self.covariance
+        nk = moments.nk
+        mean_precision = priors.mean_precision + nk
+        means = (priors.mean_precision * priors.mean + nk[:, np.newaxis] * moments.means) / mean_precision[
+            :, np.newaxis
+        ]
+        masses = covariance.masses(nk)
+        degrees_of_freedom = priors.degrees_of_freedom + masses
+        from_means = covariance.outer_products(priors.mean_precision * nk / mean_precision, moments.means - priors.mean)
+        scatter = priors.covariance + covariance.per_covariance(masses) * moments.covariances + from_means
+        return self.assembled(nk, means, scatter / covariance.per_covariance(degrees_of_freedom))
+
+    def masses(self, parameters: VariationalParameters) -> np.ndarray:
+        return np.maximum(parameters.mean_precision - self.priors.mean_precision, LEAST_MASS)
+
+    def assembled(self, masses: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> VariationalParameters:
+        priors = self.priors
+        try:
+            factors = self.covariance.precisions_cholesky(covariances)
+        except IllDefinedCovarianceError as error:
+            raise IllDefinedCovarianceError(
+                f"{error} Components with few rows have covariance_prior, by default the covariance of X, which is "
+                "singular where features are collinear or constant: pass another one."
+            ) from None
+        return VariationalParameters(
+            self.weight_prior,
+            self.weight_prior.posterior(priors.weight_concentration, masses),
+            priors.mean_precision + masses,
+            means,
+            priors.degrees_of_freedom + self.covariance.masses(masses),
+            covariances,
+            factors,
+        )
+
+    def lower_bound(self, statistics: SufficientStatistics, parameters: VariationalParameters) -> float:
+        """The evidence lower bound of all rows after the M step, without the terms that never change (eq. 10.70).
+
+        Most terms cancel there; what is left is the entropy of the responsibilities, and the normalizers of the
+        posteriors of weights, precisions and means.
+        """
+        K, n_features = parameters.means.shape
+        nu = parameters.degrees_of_freedom
+        log_det = self.covariance.log_det(parameters.precisions_cholesky, n_features)
+        log_wishart = -(
+            nu * (log_det + 0.5 * n_features * (math.log(2.0) - np.log(nu)))
+            + gammaln(_halves(nu, n_features)).sum(axis=0)
+        )
+        bound = (
+            statistics.entropy
+            - float(log_wishart.sum()) * (1 if log_wishart.ndim else K)
+            - self.weight_prior.log_normalizer(parameters.weight_concentration)
+            - 0.5 * n_features * float(np.log(parameters.mean_precision).sum())
+        )
+        if not math.isfinite(bound):
+            raise LostLikelihoodError(
+                f"The variational bound became {bound}: a prior is out of range. Choose moderate values of "
+                f"weight_concentration_prior (now {self.priors.weight_concentration:g}), mean_precision_prior "
+                f"({self.priors.mean_precision:g}) and degrees_of_freedom_prior ({self.priors.degrees_of_freedom:g})."
+            )
+        return bound

@@ -1,0 +1,99 @@
+"""What a fit has found beside its parameters, and the warnings about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from fastgmm._em.iteration import Updates
+from fastgmm._em.loop import EMResult
+from fastgmm._utils.errors import FitError
+from fastgmm._utils.warnings import warn
+
+_MOST_NAMED = 10  # components or features
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the caller of a fit is to be told.
+
+    Attributes
+    ----------
+    converged : bool
+    failures : tuple of FitError
+        Of starts that came to nothing.
+    without_rows : ndarray of shape (n,)
+        Numbers of the components that have no rows.
+    hidden : ndarray of shape (n,)
+        Numbers of the features whose variance `reg_covar` hides.
+    variances : ndarray of shape (n,)
+        Their variances.
+    """
+
+    converged: bool
+    failures: tuple[FitError, ...]
+    without_rows: np.ndarray
+    hidden: np.ndarray
+    variances: np.ndarray
+
+    @classmethod
+    def of_fit(cls, result: EMResult, updates: Updates) -> Findings:
+        """Of the best run of EM; looks at the rows once more if some component has no variance but `reg_covar`."""
+        converged = result.converged or not result.lower_bounds  # no iteration was asked for
+        without_rows = updates.without_rows(result.parameters)
+        return cls(converged, result.failures, without_rows, *updates.hidden_features(result.parameters))
+
+    @classmethod
+    def of_batch(cls, updates: Updates, parameters, was_empty: np.ndarray | None) -> Findings:
+        """Of a further batch of a stream: components that had rows before it and have none any longer."""
+        lost = updates.without_rows(parameters)
+        if was_empty is not None:
+            lost = lost[~was_empty[lost]]
+        return cls(True, (), lost, np.empty(0, np.intp), np.empty(0))
+
+    def warn(self, estimator) -> None:
+        """Give the warnings, which quote the parameters of the estimator and the names of its features."""
+        if not self.converged:
+            gain = "its last gain was" if estimator.stopping == "change" else "what it has still to gain was estimated"
+            warn(
+                "Best performing initialization did not converge. Try different init parameters, or increase max_iter, "
+                "tol, or check for degenerate data. "
+                f"At max_iter={estimator.max_iter} {gain} not below tol={estimator.tol}.",
+                ConvergenceWarning,
+            )
+        if self.failures:
+            warn(
+                f"{len(self.failures)} of n_init={estimator.n_init} starts failed. The others were kept. The first "
+                f"failure: {self.failures[0]}",
+                ConvergenceWarning,
+            )
+        if len(self.without_rows):
+            one = len(self.without_rows) == 1
+            warn(
+                f"{_named('Component', self.without_rows)} {'has' if one else 'have'} no rows. "
+                f"{'It keeps its mean and covariance' if one else 'They keep their means and covariances'}, with "
+                f"{'a weight' if one else 'weights'} of nearly 0. Use fewer components or another start, unless rows "
+                "are to return.",
+                ConvergenceWarning,
+            )
+        if len(self.hidden):
+            names = [repr(name) for name in getattr(estimator, "feature_names_in_", ())]
+            named = _named("feature", [names[j] for j in self.hidden] if names else self.hidden)
+            least, largest = self.variances.min(), self.variances.max()
+            found = f"{least:.3g}" if len(self.hidden) == 1 else f"{least:.3g} to {largest:.3g}"
+            warn(
+                f"reg_covar={estimator.reg_covar:g} is far above the variance of {named} ({found}): it hides how the "
+                "rows differ there. Rescale the features, for example with StandardScaler, or choose a smaller "
+                "reg_covar."
+            )
+
+
+def _named(noun: str, items: Sequence | np.ndarray) -> str:
+    """'component 3', or 'components 1, 3 and 5'."""
+    shown = [str(item) for item in items[:_MOST_NAMED]]
+    if len(items) > _MOST_NAMED:
+        shown.append(f"{len(items) - _MOST_NAMED} more")
+    return f"{noun} {shown[0]}" if len(shown) == 1 else f"{noun}s {', '.join(shown[:-1])} and {shown[-1]}"

@@ -1,0 +1,57 @@
+"""Random rows from a fitted mixture, by the same random numbers as scikit-learn's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastgmm._estimator.fitted import fitted_factors
+from fastgmm._estimator.parameters import check_fitted_array
+from fastgmm._model.covariance import COVARIANCE_TYPES
+
+_SHOWS = 1e-4  # a share of the largest variance below which rounding to float32 changes a variance visibly
+
+
+def draw_rows(mixture, n_samples: int, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+    """Rows as float64, those of a component together, and their components."""
+    n_components, n_features = np.shape(mixture.means_)
+    means = check_fitted_array(mixture, "means_", (n_components, n_features))
+    covariance = COVARIANCE_TYPES[mixture.covariance_type]
+    spread = covariance.spread(_covariances(mixture, n_components, n_features), n_components, n_features)
+    counts = random.multinomial(n_samples, _weights(mixture, n_components))
+    parts = [_of_component(random, means[k], spread[k], counts[k]) for k in np.flatnonzero(counts)]
+    return np.concatenate(parts), np.repeat(np.arange(n_components), counts)
+
+
+def _weights(mixture, n_components: int) -> np.ndarray:
+    """With the sum 1, which they may have lost by rounding to float32."""
+    weights = check_fitted_array(mixture, "weights_", (n_components,))
+    total = weights.sum()
+    return weights if abs(total - 1.0) < 1e-12 else weights / total
+
+
+def _covariances(mixture, n_components: int, n_features: int) -> np.ndarray:
+    """As they are, for scikit-learn's draws to the bit, unless rounding to float32 may have left no positive-definite
+    ones, or there are none: then from the factors of their inverses.
+    """
+    covariance = COVARIANCE_TYPES[mixture.covariance_type]
+    shape = covariance.shape(n_components, n_features)
+    if hasattr(mixture, "covariances_"):
+        covariances = check_fitted_array(mixture, "covariances_", shape)
+        as_they_are = np.asarray(mixture.covariances_)
+        is_rounded = as_they_are.dtype == np.float32 and hasattr(mixture, "precisions_cholesky_")
+        if not is_rounded or covariance.structure == "diag" or not _has_small_variances(covariances):
+            return as_they_are
+    return covariance.covariances_from_cholesky(fitted_factors(mixture, shape))
+
+
+def _has_small_variances(matrices: np.ndarray) -> bool:
+    """In some direction, beside those in others."""
+    variances = np.linalg.eigvalsh(matrices)
+    return bool((variances[..., 0] < _SHOWS * variances[..., -1]).any())
+
+
+def _of_component(random, mean: np.ndarray, covariance: np.ndarray, n_samples: int) -> np.ndarray:
+    """From a vector of variances or a matrix."""
+    if covariance.ndim == 1:
+        return mean + random.standard_normal((n_samples, len(mean))) * np.sqrt(covariance)
+    return random.multivariate_normal(mean, covariance, n_samples, check_valid="ignore")

@@ -1,0 +1,1 @@
+"""Data as users give them: what they are, whether they are valid, and readers of files."""

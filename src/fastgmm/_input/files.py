@@ -1,0 +1,98 @@
+"""Rows of .npy files, and which files there are, for all readers of files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from fastgmm._input.blocks import block_slices
+from fastgmm._input.containers import Place, Reader, is_frame
+
+# What files of a format are called, in a folder.
+_PATTERNS = {"npy": ("*.npy",), "parquet": ("**/*.parquet", "**/*.pq", "**/*.parq"), "csv": ("**/*.csv",)}
+
+
+class NpyReader(Reader):
+    """Slices of .npy files, which are memory-mapped.
+
+    Parameters
+    ----------
+    paths : path, or sequence of paths
+    batch_rows : int or None
+    """
+
+    def __init__(self, paths, batch_rows: int | None):
+        self._files = local_files(paths, "npy")
+        self._batch_rows = batch_rows
+
+    def __repr__(self):
+        return f"from_npy: {in_words(self._files)}"
+
+    def batches_with_places(self):
+        for file in self._files:
+            array = _mapped(file)
+            for rows in block_slices(array, self._batch_rows):
+                yield np.asarray(array[rows]), Place(rows.start, "file", repr(str(file)))
+
+
+def _mapped(file: Path) -> np.ndarray:
+    try:
+        array = np.lib.format.open_memmap(file, mode="r")
+    except ValueError as error:
+        raise ValueError(f"{str(file)!r} cannot be read as a .npy file of numbers: {error}") from error
+    if array.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got {array.ndim}D array instead: {str(file)!r} holds one of shape {array.shape}. Save "
+            "rows of features."
+        )
+    return array
+
+
+# Files ---------------------------------------------------------------------------------------------------------------
+
+
+def in_words(files: list) -> str:
+    """Which files they are."""
+    if len(files) == 1:
+        return repr(str(files[0]))
+    return f"{len(files)} files from {str(files[0])!r} to {str(files[-1])!r}"
+
+
+def local_files(paths, file_format: str) -> list[Path]:
+    """Files, those in a folder in the order of their names."""
+    given = [paths] if isinstance(paths, str | PathLike) else _listed_paths(paths)
+    files = [file for path in given for file in _files_of(Path(path), file_format)]
+    if not files:
+        raise ValueError(f"There is no *.{file_format} in {paths}: pass files, or a folder that has some.")
+    return files
+
+
+def _listed_paths(paths) -> list:
+    wrong = f"paths must be a path or a sequence of paths, got {type(paths).__name__}"
+    if is_frame(paths) or isinstance(paths, Mapping | Reader) or getattr(paths, "ndim", 1) != 1:
+        raise TypeError(f"{wrong}: what is in memory is passed to fit, and batches to fit_batches.")
+    try:
+        given = list(paths)
+    except TypeError as error:
+        raise TypeError(f"{wrong}.") from error
+    for path in given:
+        if not isinstance(path, str | PathLike):
+            raise TypeError(f"{wrong} that holds {path!r}.")
+    return given
+
+
+def _files_of(path: Path, file_format: str) -> list[Path]:
+    if not path.is_dir():
+        if not path.exists():
+            raise FileNotFoundError(f"There is no file {str(path)!r}: pass the path of a file, or of a folder of some.")
+        return [path]
+    found = (file for pattern in _PATTERNS[file_format] for file in path.glob(pattern) if file.is_file())
+    return sorted(file for file in found if not _is_hidden(file.relative_to(path)))
+
+
+def _is_hidden(file: Path) -> bool:
+    """As Arrow does, leave out what programs put beside the data."""
+    return any(part.startswith((".", "_")) for part in file.parts)

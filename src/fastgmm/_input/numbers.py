@@ -1,0 +1,292 @@
+"""Where values are rejected that are no finite numbers: by their kind, with the place of the first of them.
+
+scikit-learn converts some to numbers without a word: strings of digits, bytes, dates, what is masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import Bunch
+from sklearn.utils.validation import check_array
+
+from fastgmm._input.containers import (
+    column_names,
+    doubtful_columns,
+    has_shape,
+    in_memory,
+    is_dask_collection,
+    is_frame,
+    is_lazy_frame,
+    is_mapping_of_arrays,
+)
+
+_READERS = {".parquet": "from_parquet", ".pq": "from_parquet", ".csv": "from_csv", ".npy": "from_npy"}
+_TIMES = (np.datetime64, np.timedelta64)
+_NO_NUMBERS = (*_TIMES, str, bytes, complex, np.complexfloating, np.ndarray)  # though NumPy's have the method __float__
+_MISSING = "Drop such rows, or fill in what is missing."
+
+
+class Source:
+    """Where values come from, for messages that name a place.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    columns : list, default=None
+        Names of the columns.
+    first_row : int, default=0
+        Number of the first of the rows.
+    part : str, default=""
+        What the rows are numbered in if not in the parameter: "batch" or "chunk".
+    """
+
+    def __init__(self, name: str, columns: Sequence | None = None, first_row: int = 0, part: str = ""):
+        self.name = name
+        self.columns = columns
+        self.first_row = first_row
+        self.part = part
+
+    def of_column(self, name) -> Source:
+        """One column of a frame."""
+        return Source(self.name, [name], self.first_row, self.part)
+
+    def place(self, index: tuple[int, ...]) -> str:
+        """Of one value, in words."""
+        part = f" of the {self.part}" if self.part else ""
+        if len(index) == 1:
+            column = f", column {self.columns[0]!r}" if self.columns else ""
+            return f"entry {index[0] + self.first_row}{part}{column}"
+        if len(index) != 2:
+            return f"entry {index}"
+        row, j = index
+        name = j if self.columns is None or j >= len(self.columns) else repr(self.columns[j])
+        return f"row {row + self.first_row}{part}, column {name}"
+
+    def first_of(self, mask: np.ndarray, what: str) -> str:
+        """How many values the mask marks, and where the first one is."""
+        count = int(np.count_nonzero(mask))
+        place = self.place(tuple(int(i) for i in np.unravel_index(np.argmax(mask), mask.shape)))
+        return f"1 value is {what}, in {place}" if count == 1 else f"{count} values are {what}, the first in {place}"
+
+
+def is_numeric_array(X) -> bool:
+    """Whether X is a NumPy array, of no subclass, whose dtype promises numbers."""
+    return type(X) is np.ndarray and X.dtype.kind in "biuf"
+
+
+def check_numbers(X, source: Source):
+    """Raise ValueError or TypeError, naming the place, if X holds values that are no numbers.
+
+    Returned is X or, for a list, an array of it: rows may be masked arrays, whose masks would else be lost.
+    """
+    if is_numeric_array(X):
+        return X
+    if isinstance(X, np.ndarray):
+        _check_array(X, source)
+    elif is_frame(X):
+        _check_frame(X, source)
+    elif isinstance(X, list | tuple):
+        return _checked_list(X, source)
+    elif not issparse(X) and hasattr(X, "__array__") and not _is_numeric_series(X):
+        values = in_memory(X)
+        _check_array(values, source)
+        return values if is_numeric_array(values) else X
+    return X
+
+
+def _is_numeric_series(X) -> bool:
+    """Whether X is of pandas, whose dtype promises numbers; those that are missing are reported as NaN."""
+    kind = getattr(getattr(X, "dtype", None), "kind", "O")
+    return hasattr(type(X), "iloc") and kind in "biuf"
+
+
+def _checked_list(X, source: Source):
+    try:
+        masked = any(isinstance(row, np.ma.MaskedArray) for row in X)
+        values = np.ma.stack(X) if masked else np.asarray(X)
+    except TypeError:  # numbers and dates, which have no dtype in common
+        values = np.asarray(X, dtype=object)
+    except ValueError as error:
+        raise ValueError(f"{error} Pass {source.name} with equally many numbers in each row.") from error
+    if values.dtype.kind in "USMm":  # numbers among strings have become strings
+        values = np.asarray(X, dtype=object)
+    _check_array(values, source)
+    return values if values.dtype.kind == "O" else values.astype(np.float64, copy=False)
+
+
+def _check_frame(X, source: Source) -> None:
+    names = column_names(X)
+    if not names:
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={tuple(getattr(X, 'shape', (0, 0)))}) while a minimum of 1 is "
+            f"required: {source.name} is a {type(X).__name__} without columns."
+        )
+    for j, values in doubtful_columns(X):
+        _check_array(_entries(values).reshape(-1, 1), source.of_column(names[j]))
+
+
+def _entries(values: np.ndarray) -> np.ndarray:
+    """One object for each entry of a column whose entries are arrays or structs; others as they are."""
+    if values.ndim == 1 and values.dtype.names is None:
+        return values
+    entries = np.empty(len(values), object)
+    for i, entry in enumerate(values.tolist()):  # assigned as a whole, they would be taken apart
+        entries[i] = entry
+    return entries
+
+
+def _check_array(values: np.ndarray, source: Source) -> None:
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(
+            f"Input {source.name} contains masked entries. "
+            f"{source.first_of(np.ma.getmaskarray(values), 'masked')}. Drop what is masked, or fill it in."
+        )
+    dtype = values.dtype
+    if dtype.kind == "c":
+        raise ValueError(
+            f"Complex data not supported: {source.name} has the dtype {dtype}. Pass real and imaginary parts as "
+            "columns of their own."
+        )
+    if dtype.names is not None:
+        raise TypeError(
+            f"Cannot cast array data from {dtype!r} to {np.dtype(np.float64)!r}: {source.name} is a structured array. "
+            f"Pass numpy.lib.recfunctions.structured_to_unstructured({source.name})."
+        )
+    if dtype.kind == "V":
+        raise ValueError(
+            f"setting an array element with a sequence: {source.name} has the dtype {dtype}, bytes without a type. If "
+            f"they are numbers, pass for example {source.name}.view(numpy.float64)."
+        )
+    if dtype.kind in "USTMm" and values.size == 0:
+        where = f"column {source.columns[0]!r} of {source.name}" if source.columns else source.name
+        raise ValueError(f"The dtype of {where} is {dtype}: pass numbers.")
+    if dtype.kind in "OUSTMm":
+        _check_objects(np.asarray(values), source)
+
+
+def _check_objects(values: np.ndarray, source: Source) -> None:
+    kinds = {values.dtype.type} if values.dtype.kind != "O" else set(map(type, values.flat))
+    refused = {kind for kind in kinds if not _is_number(kind)}
+    if refused:
+        places = [index for index in np.ndindex(values.shape) if type(values[index]) in refused]
+        worse = (index for index in places if not _reads_as_number(values[index]))  # than a string of digits
+        index = next(worse, places[0])
+        raise _no_number(values[index], source.place(index), source.name)
+    missing = {kind for kind in kinds if kind.__name__ == "NAType"}  # of pandas, which NumPy cannot convert
+    if missing:
+        mask = np.array([type(value) in missing for value in values.flat]).reshape(values.shape)
+        raise ValueError(f"Input {source.name} contains NaN. {source.first_of(mask, 'NaN')}. {_MISSING}")
+
+
+def _is_number(kind: type) -> bool:
+    """Whether objects of a type are numbers, or missing ones, which are reported as NaN."""
+    if issubclass(kind, _NO_NUMBERS):
+        return False
+    return kind is type(None) or kind.__name__ == "NAType" or hasattr(kind, "__float__") or hasattr(kind, "__index__")
+
+
+def _reads_as_number(value) -> bool:
+    return isinstance(value, str | bytes) and _is_float(value)
+
+
+def _is_float(text) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _no_number(value, place: str, name: str) -> Exception:
+    """The error, which begins with scikit-learn's words where it refuses such values, too."""
+    if isinstance(value, str | bytes):
+        what, shown = ("bytes", bytes(value)) if isinstance(value, bytes) else ("strings", str(value))
+        if _is_float(value):
+            return ValueError(
+                f"Input {name} contains {what}. The first is {shown!r}, in {place}. Convert {what} to numbers first."
+            )
+        return ValueError(
+            f"could not convert string to float: {shown!r}, in {place} of {name}. Leave {what} out, or encode them as "
+            "numbers."
+        )
+    if isinstance(value, np.ma.core.MaskedConstant):
+        return ValueError(f"Input {name} contains masked entries, the first in {place}. Drop them, or fill them in.")
+    if hasattr(value, "__len__") and not isinstance(value, Mapping):
+        return ValueError(f"setting an array element with a sequence: {place} of {name} holds {value!r}. Pass numbers.")
+    is_time = isinstance(value, _TIMES) or hasattr(type(value), "strftime") or hasattr(type(value), "total_seconds")
+    remedy = "Pass times as numbers, such as days since a date." if is_time else "Pass numbers."
+    return TypeError(
+        f"float() argument must be a string or a real number, not {type(value).__name__!r}: {place} of {name} holds "
+        f"{value!r}. {remedy}"
+    )
+
+
+# Missing and infinite values -----------------------------------------------------------------------------------------
+
+
+def located(error: ValueError, X, source: Source, dtype, remedy: str = "") -> ValueError:
+    """scikit-learn's error about NaN or infinity with the number of them, and the first one's place; others as is."""
+    first_line = str(error).partition("\n")[0]
+    if not (first_line.startswith("Input ") and "contains " in first_line):
+        return error
+    missing = "NaN" in first_line
+    values = check_array(X, dtype=dtype, ensure_all_finite=False, ensure_2d=False, allow_nd=True, ensure_min_samples=0)
+    mask = np.isnan(values) if missing else np.isinf(values)
+    if not mask.any():
+        return error
+    what = "NaN" if missing else "infinite or too large"
+    remedy = remedy or (_MISSING if missing else "Drop such rows, or rescale the columns.")
+    return ValueError(f"{first_line} {source.first_of(mask, what)}. {remedy}")
+
+
+# What holds no rows --------------------------------------------------------------------------------------------------
+
+
+def check_holds_rows(X) -> None:
+    """Raise an error that says what to do instead if X is not rows, but what they can be had from."""
+    if isinstance(X, str | PathLike):
+        raise _is_path(X)
+    if X is None:
+        raise ValueError("Expected 2D array, got scalar array instead: X is None. Pass rows and columns of numbers.")
+    found = f"X must be an array or a frame, got {type(X).__name__}"
+    if is_lazy_frame(X):
+        raise TypeError(f"{found}: call its collect method first.")
+    if is_dask_collection(X) and not isinstance(getattr(X, "shape", None), tuple):
+        raise TypeError(f"{found}: call its compute method first.")
+    if is_mapping_of_arrays(X):
+        raise TypeError(f"{found}: pass {_rows_of_mapping(X)}.")
+    has_rows = any(hasattr(X, name) for name in ("__array__", "__array_interface__", "__len__", "shape"))
+    if hasattr(X, "__iter__") and not has_rows:
+        raise TypeError(
+            f"{found}, which can only be iterated over: pass batches to fit_batches of a mixture, or one "
+            "after the other to partial_fit, predict or score."
+        )
+    if isinstance(X, list | tuple) and any(has_shape(part) and len(part.shape) == 2 for part in X):
+        raise ValueError(
+            f"Found array with dim 3, while dim <= 2 is required: X is a {type(X).__name__} of tables. Pass "
+            "numpy.concatenate(X), or the list to fit_batches."
+        )
+
+
+def _rows_of_mapping(X) -> str:
+    """What to pass in place of a dict, a file of h5py or numpy.savez, a group of zarr or a Bunch of scikit-learn."""
+    name = next((name for name in X if has_shape(X[name]) and len(X[name].shape) == 2), None)
+    if name is not None:
+        return f"X.{name}" if isinstance(X, Bunch) else f"X[{name!r}]"
+    if isinstance(X, dict):
+        return "pandas.DataFrame(X)"
+    return "one of its arrays, which must have rows of features"
+
+
+def _is_path(X: str | PathLike) -> Exception:
+    reader = next((name for end, name in _READERS.items() if str(X).endswith(end)), None)
+    readers = f"fastgmm.batches.{reader}({str(X)!r})" if reader else "a reader of fastgmm.batches"
+    remedy = f"X is a path, not data: read the file, or pass {readers} to fit_batches."
+    if isinstance(X, str):
+        return ValueError(f"could not convert string to float: {X!r}. {remedy}")
+    return TypeError(f"float() argument must be a string or a real number, not {type(X).__name__!r}. {remedy}")

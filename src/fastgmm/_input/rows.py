@@ -1,0 +1,459 @@
+"""Where rows and their weights are rejected: arrays and frames, batches of them, and chunks of dask collections.
+
+Exception types and the core of each message are scikit-learn's, as in `_validation`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils.validation import check_array, validate_data
+
+from fastgmm._input.containers import (
+    FLOAT_DTYPES,
+    Place,
+    Reader,
+    column_names,
+    has_shape,
+    is_dask_collection,
+    is_frame,
+    is_lazy_frame,
+    is_mapping_of_arrays,
+    rows_of,
+    with_known_names,
+)
+from fastgmm._input.numbers import Source, check_holds_rows, check_numbers, is_numeric_array, located
+from fastgmm._utils.warnings import warn
+from fastgmm._utils.words import counted, numbered_rows
+
+# Rows ----------------------------------------------------------------------------------------------------------------
+
+
+def check_fit_data(estimator, X) -> np.ndarray:
+    """X as a C-contiguous float array that the kernels can read; a C-order float array or memmap is not copied."""
+    return _checked_rows(estimator, X, FLOAT_DTYPES, ensure_min_samples=2)
+
+
+def check_predict_data(estimator, X) -> np.ndarray:
+    """As `check_fit_data`, for an estimator that knows its features."""
+    return _checked_rows(estimator, X, FLOAT_DTYPES, reset=False)
+
+
+def check_further_data(estimator, X, dtype) -> np.ndarray:
+    """Further rows, one or more, for an estimator that knows its features: in the dtype of the first ones."""
+    return _checked_rows(estimator, X, dtype, reset=False)
+
+
+def check_block(estimator, X, rows: slice) -> np.ndarray:
+    """Rows of X for an estimator that knows its features, as `check_predict_data`; messages count the rows of X."""
+    block = rows_as_promised(X, rows)
+    return _checked_rows(estimator, block, FLOAT_DTYPES, Source("X", first_row=rows.start), reset=False)
+
+
+def rows_as_promised(X, rows: slice):
+    """As `rows_of`, of which there must be as many as the shape of X says."""
+    values = rows_of(X, rows)
+    n_rows = np.shape(values)[0] if np.ndim(values) else 0
+    if n_rows != rows.stop - rows.start:
+        raise ValueError(
+            f"X[{rows.start}:{rows.stop}] has {counted(n_rows, 'row')}, but the shape of X is {tuple(X.shape)}: X, a "
+            f"{type(X).__name__}, must give the rows that its shape promises."
+        )
+    return values
+
+
+def _checked_rows(estimator, X, dtype, source: Source | None = None, **options) -> np.ndarray:
+    if not is_numeric_array(X):
+        check_holds_rows(X)
+        warn_of_collection(X, in_blocks=False)
+        X = with_known_names(X)
+        source = source or Source("X", column_names(X))
+        X = check_numbers(X, source)
+    try:
+        return _aligned(validate_data(estimator, X, dtype=dtype, order="C", **options))
+    except ValueError as error:
+        raise located(error, X, source or Source("X"), dtype) from None
+
+
+def warn_of_collection(X, in_blocks: bool) -> None:
+    """Rows of a dask collection are welcome to the estimators in memory, but there are others for them."""
+    if not is_dask_collection(X):
+        return
+    how = "block by block in this process, anew for each pass over the rows" if in_blocks else "into memory"
+    warn(
+        f"X is a dask {type(X).__name__}, which is computed {how}: use the estimators of fastgmm.dask, which leave the "
+        "rows where they are, or pass X.compute().",
+        topic="dask",
+    )
+
+
+def warn_if_weights(y, X) -> None:
+    """Weights that are given by position are y, which is ignored; integers may be labels of classes."""
+    if y is None:
+        return
+    try:
+        y = y if is_dask_collection(y) else np.asarray(y)
+        n_rows = X.shape[0] if has_shape(X) else len(X)
+    except (TypeError, ValueError):  # it is ignored, whatever it is
+        return
+    if y.ndim != 1 or y.dtype.kind != "f":
+        return
+    # Equal ones would change nothing as weights.
+    if is_dask_collection(y) or (len(y) == n_rows and bool((y >= 0.0).all()) and y.min() < y.max()):
+        warn(
+            "y is ignored, but looks like weights: it holds a number >= 0 for each row of X. Pass weights by name: "
+            "sample_weight=..."
+        )
+
+
+def _aligned(X):
+    return np.require(X, requirements=["C", "ALIGNED"])
+
+
+def check_sliceable(X) -> None:
+    """X must have two dimensions, and slices of rows; these are looked at when they are read."""
+    check_holds_rows(X)
+    found = f"X must be an array whose rows can be sliced, got {type(X).__name__}"
+    if issparse(X):
+        raise TypeError(
+            "Sparse data was passed for X, but dense data is required. Use '.toarray()' to convert to a dense numpy "
+            "array."
+        )
+    if is_dask_collection(X) and not has_shape(X):
+        raise TypeError(
+            f"{found} of dask, with an unknown number of rows: fit the estimator of the same name in fastgmm.dask, or "
+            "pass X.compute()."
+        )
+    if is_frame(X):
+        return
+    if not has_shape(X) or not hasattr(type(X), "__getitem__"):
+        raise TypeError(f"{found}: pass numpy.asarray(X), or an object that has a shape and slices of rows.")
+    dtype = getattr(X, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in "cV":
+        check_numbers(np.empty(0, dtype), Source("X"))
+    if len(X.shape) > 2:
+        raise ValueError(f"Found array with dim {len(X.shape)}, while dim <= 2 is required: X has the shape {X.shape}.")
+    if len(X.shape) < 2:
+        what = "1D" if X.shape else "scalar"
+        raise ValueError(
+            f"Expected 2D array, got {what} array instead: X has the shape {X.shape}. Pass rows of features."
+        )
+
+
+def check_weight_of_each_row(sample_weight, X):
+    """As many weights as rows, both of which may be datasets on disk; returned as they can be sliced by row."""
+    if sample_weight is None:
+        return None
+    shape = sample_weight.shape if has_shape(sample_weight) else np.shape(sample_weight)
+    if shape[:1] != X.shape[:1]:
+        n_weights = shape[0] if shape else 0
+        entries = "1 entry" if n_weights == 1 else f"{n_weights or 'no'} entries"
+        raise ValueError(f"sample_weight has {entries} for {X.shape[0]} rows of X: pass one for each.")
+    return np.asarray(sample_weight) if hasattr(type(sample_weight), "iloc") else sample_weight  # by number, not label
+
+
+def check_weights_of_block(sample_weight, rows: slice) -> np.ndarray | None:
+    """The weights of some rows, of which all may be zero."""
+    if sample_weight is None:
+        return None
+    source = Source("sample_weight", first_row=rows.start)
+    return check_sample_weight(rows_of(sample_weight, rows), rows.stop - rows.start, True, source)
+
+
+def check_out(out, shape: tuple[int, ...], dtype, largest: int) -> None:
+    """An array that can take results of the given dtype or, if they are integers, up to the largest one."""
+    is_array = hasattr(out, "__setitem__") and hasattr(out, "dtype") and has_shape(out)
+    if is_frame(out) or not is_array:
+        raise TypeError(
+            f"out must be an array that can be written to, got {type(out).__name__}: pass np.empty({shape})."
+        )
+    if tuple(out.shape) != shape:
+        raise ValueError(f"out has the shape {tuple(out.shape)}, but the result has {shape}: pass np.empty({shape}).")
+    if np.issubdtype(out.dtype, np.integer) and np.issubdtype(dtype, np.integer):
+        fits = np.iinfo(out.dtype).max >= largest
+    else:
+        fits = np.can_cast(dtype, out.dtype, "same_kind")
+    if not fits:
+        raise ValueError(f"out has the dtype {out.dtype}, which cannot hold the result: use {np.dtype(dtype)}.")
+    if isinstance(out, np.ndarray) and not out.flags.writeable:
+        raise ValueError("out is read-only: pass an array that can be written to, such as a memory map in mode 'r+'.")
+
+
+def check_sample_weight(
+    sample_weight, n_samples: int, all_zero: bool = False, source: Source | None = None
+) -> np.ndarray | None:
+    """Weights as a float64 array of shape (n_samples,), or None; with `all_zero` none needs to be positive."""
+    if sample_weight is None:
+        return None
+    if np.isscalar(sample_weight):
+        raise ValueError(f"Sample weights must be 1D: got sample_weight={sample_weight!r}, pass one for each row of X.")
+    source = source or Source("sample_weight")
+    weights = check_numbers(sample_weight, source)
+    try:
+        weights = check_array(weights, dtype=np.float64, order="C", ensure_2d=False, input_name="sample_weight")
+    except ValueError as error:
+        raise located(error, weights, source, np.float64, "Pass finite numbers.") from None
+    if weights.ndim != 1:
+        raise ValueError(f"Sample weights must be 1D: got sample_weight of shape {weights.shape}, not {(n_samples,)}.")
+    if weights.shape[0] != n_samples:
+        raise ValueError(
+            f"sample_weight.shape == {weights.shape}, expected {(n_samples,)}: pass one weight for each row of X."
+        )
+    if weights.min() < 0.0:
+        raise ValueError(
+            f"Negative values in data passed to `sample_weight`: the least is {weights.min()}, in "
+            f"{source.place((int(weights.argmin()),))}. Weights count how often a row occurs; pass 0 to leave a row "
+            "out."
+        )
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not math.isfinite(total):
+        raise ValueError(
+            f"The sum of sample_weight overflows (the largest is {weights.max()}): divide all weights by their maximum."
+        )
+    if not all_zero:
+        check_some_weight(total)
+    return _aligned(weights)
+
+
+def check_some_weight(total: float) -> None:
+    """Some row counts, and all together not for more than can be said."""
+    if not math.isfinite(total):
+        raise ValueError("The sum of sample_weight overflows: divide all weights by their maximum.")
+    if total == 0.0:
+        raise ValueError(
+            "All entries of sample_weight are zero, or X is empty, so no row is left: give some row a positive weight."
+        )
+
+
+def check_batch_again(first_row: int, rows: np.ndarray, log_likelihood: float) -> None:
+    """Rows that were finite in the first pass must be so each time; looked at closely only when the sum is lost."""
+    if not math.isfinite(log_likelihood) and not np.isfinite(rows).all():
+        raise ValueError(
+            f"{numbered_rows(first_row, len(rows))} of the batches (those of weight 0 not counted) had no NaN or "
+            "infinity at first, and now some: every iteration over them must give the same rows."
+        )
+
+
+def check_all_batches_again(n_rows: int, n_rows_at_first: int) -> None:
+    """Every pass must see as many rows."""
+    if n_rows != n_rows_at_first:
+        raise ValueError(
+            f"The batches held {counted(n_rows_at_first, 'row')} at first and {n_rows} now: every iteration over them "
+            "must give the same rows. Pass a list, or an object whose __iter__ starts anew."
+        )
+
+
+class CheckedBatches:
+    """Batches of rows as they come from the user, validated one by one at each iteration.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Is told the features of the first batch.
+    batches : iterable of X or (X, sample_weight)
+        Must start anew at each iteration.
+    """
+
+    def __init__(self, estimator, batches):
+        _check_batches(batches)
+        self._estimator = estimator
+        self._batches = batches
+        self._dtype = None
+
+    def __iter__(self):
+        """Rows as C-contiguous arrays of the dtype of the first batch, with their weights or None; no empty batches."""
+        is_first_pass = self._dtype is None
+        for number, (batch, place) in enumerate(_with_places(self._batches)):
+            X, weights = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
+            source = Source("X", column_names(X), place.first_row, place.holder)
+            of_weights = Source(
+                "sample_weight", [place.weights] if place.weights else None, place.first_row, place.holder
+            )
+            try:
+                if _has_no_rows(X):
+                    continue
+                if is_first_pass or not self._is_ready(X):
+                    X = self._checked(X, is_first_pass, source)
+                weights = check_sample_weight(weights, len(X), True, of_weights)
+            except (ValueError, TypeError) as error:
+                raise _with_prefix(_batch_in_words(number, place), error) from error
+            rows, weights = drop_unweighted_rows(X, weights)
+            if len(rows):
+                yield rows, weights
+
+    def _checked(self, X, is_first_pass: bool, source: Source) -> np.ndarray:
+        dtype = self._dtype or FLOAT_DTYPES
+        options = {"ensure_all_finite": is_first_pass, "reset": self._dtype is None}
+        X = _checked_rows(self._estimator, X, dtype, source, **options)
+        self._dtype = X.dtype
+        return X
+
+    def _is_ready(self, X) -> bool:
+        """Whether X, seen before, is what kernels can read."""
+        return (
+            isinstance(X, np.ndarray)
+            and not isinstance(X, np.ma.MaskedArray)
+            and X.dtype == self._dtype
+            and X.ndim == 2
+            and X.shape[1] == self._estimator.n_features_in_
+            and X.flags.c_contiguous
+            and X.flags.aligned
+        )
+
+
+def _has_no_rows(X) -> bool:
+    """Whether a batch is empty, as far as that can be seen before it is checked."""
+    if not has_shape(X) and is_dask_collection(X):  # a number of rows that is not known yet
+        return False
+    return (X.shape if has_shape(X) else np.shape(X))[:1] == (0,)
+
+
+def _with_places(batches) -> Iterator[tuple[Any, Place]]:
+    if isinstance(batches, Reader):
+        return batches.batches_with_places()
+    return ((batch, Place(0, "batch")) for batch in batches)
+
+
+def _batch_in_words(number: int, place: Place) -> str:
+    """What a message begins with."""
+    if not place.holder:
+        return ""
+    if place.holder == "batch":
+        return f"Batch {number}: "
+    return f"Batch {number}, from row {place.first_row} of {place.name or 'the ' + place.holder}: "
+
+
+def _check_batches(batches) -> None:
+    """Something to iterate over, again and again."""
+    found = f"batches must be an iterable of 2-D arrays, got {type(batches).__name__}"
+    if isinstance(batches, str | bytes | PathLike):
+        raise TypeError(f"{found}: pass what from_parquet, from_csv or from_npy of fastgmm.batches makes of the path.")
+    if is_dask_collection(batches):
+        raise TypeError(f"{found}: fit the estimator of the same name in fastgmm.dask, whose batches are the chunks.")
+    is_table = is_mapping_of_arrays(batches) or has_shape(batches) or is_frame(batches) or is_lazy_frame(batches)
+    if not isinstance(batches, Iterable) or is_table:
+        raise TypeError(f"{found}: pass a list of batches, or an array to fastgmm.batches.from_array.")
+    if isinstance(batches, Iterator):
+        raise TypeError(
+            f"batches must start anew at each iteration, but a {type(batches).__name__} can be read only once: "
+            "pass a list, or an object whose __iter__ makes a new iterator."
+        )
+
+
+# Dask collections ----------------------------------------------------------------------------------------------------
+
+
+def check_collection(X) -> None:
+    """X must be a dask array or DataFrame, whose number of columns is known."""
+    n_dimensions = getattr(X, "ndim", None)
+    known = isinstance(n_dimensions, int)  # what is delayed has attributes of any name
+    if not known or n_dimensions != 2 or not is_dask_collection(X):
+        found = type(X).__name__ + (f" of {counted(int(X.ndim), 'dimension')}" if known else "")
+        raise TypeError(
+            f"X must be a dask array of 2 dimensions or a dask DataFrame, got {found}: pass "
+            "dask.array.from_array(X, chunks=(100_000, -1)), or fit the estimator of the same name in fastgmm."
+        )
+    if math.isnan(X.shape[1]):
+        raise ValueError("X has an unknown number of columns: call X.compute_chunk_sizes() first.")
+
+
+def check_no_out(out) -> None:
+    """Results for collections are collections."""
+    if out is not None:
+        raise TypeError(
+            f"out must be None for a dask collection, got {type(out).__name__}: the result is a dask array, which its "
+            "store method, or dask.array.to_zarr, writes chunk by chunk."
+        )
+
+
+def check_features(estimator, outline, reset: bool) -> None:
+    """`outline` has the columns of X and no rows; with `reset` the estimator is told them, else it must know them."""
+    check_numbers(outline, Source("X", column_names(outline)))
+    validate_data(estimator, outline, dtype=None, ensure_min_samples=0, reset=reset)
+
+
+def check_weights_of_collection(shape: tuple[float, ...], n_chunks: tuple[int, ...], row_chunks: tuple) -> None:
+    """Weights as a dask array must have one dimension, and chunks that are those of X or can be made so."""
+    if len(shape) != 1:
+        raise ValueError(f"Sample weights must be 1D: got sample_weight of shape {shape}, pass one for each row of X.")
+    n_rows = sum(row_chunks)
+    if math.isnan(n_rows) or math.isnan(shape[0]):
+        if n_chunks[0] != len(row_chunks):
+            raise ValueError(
+                f"sample_weight has {counted(n_chunks[0], 'chunk')}, X has {len(row_chunks)}, and not all of their "
+                "sizes are known: take both from the same collection, or call compute_chunk_sizes() on X and on "
+                "sample_weight."
+            )
+    elif shape[0] != n_rows:
+        raise ValueError(f"sample_weight.shape == {shape}, expected {(n_rows,)}: pass one weight for each row of X.")
+
+
+def check_chunk(
+    rows, weights, n_features: int, dtype, columns: Sequence | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """A chunk of a collection as kernels can read it, which may be empty, and its weights."""
+    source = Source("X", columns, part="chunk")
+    rows = check_numbers(rows, source)
+    try:
+        rows = check_array(rows, dtype=dtype, order="C", ensure_min_samples=0, ensure_min_features=0, input_name="X")
+    except ValueError as error:
+        raise located(error, rows, source, dtype) from None
+    if rows.shape[1] != n_features:
+        raise ValueError(f"X has {rows.shape[1]} features, but {n_features} are expected: all chunks must have these.")
+    if weights is not None and len(rows) == len(weights) == 0:
+        weights = np.empty(0)
+    else:
+        weights = check_sample_weight(weights, len(rows), True, Source("sample_weight", part="chunk"))
+    return _aligned(rows), weights
+
+
+def check_chunk_again(number: int, rows: np.ndarray, n_rows: int, log_likelihood: float) -> None:
+    """A chunk must hold the rows of the first pass each time it is read; looked at closely only when a sum is lost."""
+    if len(rows) != n_rows:
+        raise ValueError(
+            f"Chunk {number} held {counted(n_rows, 'row')} (of positive weight) at first and {len(rows)} now: reading "
+            "the collection must give the same rows each time. Pass persist=True, or write the data to files first."
+        )
+    if not math.isfinite(log_likelihood) and not np.isfinite(rows).all():
+        raise ValueError(
+            f"Chunk {number} contains NaN or infinity, which it did not at first: reading the collection must give the "
+            "same rows each time. Pass persist=True, or write the data to files first."
+        )
+
+
+def in_chunk(error: Exception, number: int, first_row: int | None = None, n_rows: int = 0) -> Exception:
+    """The same error, saying which chunk of a collection it is about."""
+    where = "" if first_row is None else f" ({counted(n_rows, 'row')} from row {first_row})"
+    return _with_prefix(f"Chunk {number}{where}: ", error)
+
+
+def _with_prefix(prefix: str, error: Exception) -> Exception:
+    kind = ValueError if isinstance(error, ValueError) else TypeError  # NumPy's own may not be made of a text
+    return kind(f"{prefix}{error}")
+
+
+def drop_unweighted_rows(X: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """The rows of positive weight, so that weight 0 equals absence; X itself if that is all of them."""
+    if weights is None or weights.all():
+        return X, weights
+    kept = weights > 0.0
+    return X[kept], weights[kept]
+
+
+def check_n_rows(n_rows: int, n_components: int) -> None:
+    """There must be at least two rows (of positive weight), and one for each component."""
+    if n_rows < 2:
+        raise ValueError(
+            f"Found array with {n_rows} sample(s) of positive weight while a minimum of 2 is required: add data."
+        )
+    if n_rows < n_components:
+        raise ValueError(
+            f"Expected n_samples >= n_components but got n_components = {n_components}, n_samples = {n_rows} (rows of "
+            "positive weight): use fewer components or more data."
+        )

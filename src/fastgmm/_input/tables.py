@@ -1,0 +1,244 @@
+"""Rows of Parquet and CSV files, read by pyarrow. What is wrong with a file is said with its name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import pandas  # noqa: F401 - batches come as its frames
+import pyarrow
+from pyarrow import dataset
+
+from fastgmm._input.containers import Place, Reader
+from fastgmm._input.files import in_words, local_files
+
+_INDEX_OF_PANDAS = re.compile(r"__index_level_\d+__")
+_BAD_VALUE = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to \w+: invalid value '(.*)'")
+_ITS_SOURCE = re.compile(r"^.* input source '[^']*': (Invalid: )?")  # how Arrow's messages begin
+_SHOWN = 5  # columns that a message or representation lists
+
+
+class TableReader(Reader):
+    """Batches of columns of Parquet or CSV files, or of a dataset of pyarrow.
+
+    Parameters
+    ----------
+    paths : path, sequence of paths, or pyarrow.dataset.Dataset
+    file_format : {'parquet', 'csv'}
+    columns : str, sequence of str, or None
+        The features.
+    sample_weight : str or None
+        The column of weights.
+    batch_rows : int
+    """
+
+    def __init__(self, paths, file_format: str, columns, sample_weight, batch_rows: int):
+        self._format = file_format
+        self._batch_rows = batch_rows
+        self._sources = [paths] if _is_dataset(paths) else _files_or_urls(paths, file_format)
+        first = _opened(self._sources[0], file_format)
+        names, labels = _columns_of(first.schema)
+        given = names if columns is None else _listed(columns)
+        self._weights = None if sample_weight is None else _name_of(sample_weight, names, labels, first.schema)
+        features = [_name_of(column, names, labels, first.schema) for column in given]
+        if columns is None and self._weights in features:
+            features.remove(self._weights)
+        _check_features(features, self._sources[0])
+        self._features = features
+        self._labels = [dict(zip(names, labels, strict=True)).get(name, name) for name in features]
+        self._check_schema(first.schema, self._sources[0])
+
+    def __repr__(self):
+        shown = ", ".join(str(label) for label in self._labels[:_SHOWN])
+        rest = len(self._labels) - _SHOWN
+        columns = shown + (f" and {rest} more" if rest > 0 else "")
+        weights = "" if self._weights is None else f"; weights {self._weights}"
+        return f"from_{self._format}: {_sources_in_words(self._sources)}; columns {columns}{weights}"
+
+    def batches_with_places(self):
+        # Left to itself Arrow reads many batches ahead: more than all the data, in a folder of small files.
+        options = {"batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
+        if self._format == "parquet":
+            options["fragment_scan_options"] = dataset.ParquetFragmentScanOptions(pre_buffer=False)
+        wanted = list(dict.fromkeys([*self._features, *([] if self._weights is None else [self._weights])]))
+        for source in self._sources:
+            opened = _opened(source, self._format)
+            self._check_schema(opened.schema, source)
+            first_row = 0
+            with _told_with_name(source, opened.schema.names):
+                for batch in opened.to_batches(columns=wanted, batch_size=self._batch_rows, **options):
+                    yield self._split(batch.to_pandas(ignore_metadata=True)), self._place(source, first_row)
+                    first_row += batch.num_rows
+
+    def _place(self, source, first_row: int) -> Place:
+        holder, name = ("dataset", "") if _is_dataset(source) else ("file", _name(source))
+        return Place(first_row, holder, name, self._weights or "")
+
+    def _split(self, frame):
+        """The features, with the names that pandas gave them, and the weights."""
+        X = frame[self._features].set_axis(self._labels, axis=1)
+        return X if self._weights is None else (X, frame[self._weights].to_numpy())
+
+    def _check_schema(self, schema, source) -> None:
+        """All columns must be there, and hold numbers."""
+        for name in [*self._features, *([] if self._weights is None else [self._weights])]:
+            if name not in schema.names:
+                raise ValueError(
+                    f"There is no column {name!r}; there are {', '.join(schema.names)} in {_name(source)}. All files "
+                    f"must have the columns of {_name(self._sources[0])}."
+                )
+            kind = _kind(schema.field(name).type)
+            if kind is not None:
+                is_text = kind == "strings" and self._format == "csv" and not _is_dataset(source)
+                which = _first_string(source, name) if is_text else schema.field(name).type
+                raise ValueError(
+                    f"Column {name!r} of {_name(source)} holds {kind} ({which}), not numbers: {self._remedy(schema)}."
+                )
+
+    def _remedy(self, schema) -> str:
+        """What to do about a column that holds no numbers."""
+        numbers = [name for name in _columns_of(schema)[0] if _kind(schema.field(name).type) is None]
+        if numbers:
+            return f"name the columns to be read, such as columns={numbers[:_SHOWN]}"
+        if self._format == "csv" and len(schema.names) == 1:
+            return "if another separator than the comma is meant, open the file as the docstring of from_csv says"
+        return "no column does"
+
+
+def _is_dataset(paths) -> bool:
+    return isinstance(paths, dataset.Dataset)
+
+
+def _opened(source, file_format: str):
+    """A dataset of pyarrow's; all columns of numbers of a CSV file are float64, whatever its first lines look like."""
+    if _is_dataset(source):
+        return source
+    with _told_with_name(source):
+        opened = dataset.dataset(str(source), format=file_format)
+        if file_format != "csv":
+            return opened
+        types = {field.name: _type_in_csv(field.type) for field in opened.schema}
+    return dataset.dataset(str(source), pyarrow.schema(types), format=file_format)
+
+
+def _type_in_csv(column_type):
+    is_number = _kind(column_type) is None and not pyarrow.types.is_boolean(column_type)
+    return pyarrow.float64() if is_number else column_type
+
+
+def _first_string(source, column: str) -> str:
+    """What the first value is, and where, in a column of a CSV file that is no number."""
+    as_numbers = dataset.dataset(str(source), pyarrow.schema([(column, pyarrow.float64())]), format="csv")
+    try:
+        for _ in as_numbers.to_batches(use_threads=False):
+            pass
+    except pyarrow.ArrowException as error:
+        if (found := _BAD_VALUE.search(str(error))) and found[2]:
+            return f"the first is {found[3]!r}, in row {_row(found[2])}"
+    return "from some row on"
+
+
+def _row(line: str) -> int:
+    """Of a line of a CSV file, as Arrow counts them: the header is line 1."""
+    return int(line) - 2
+
+
+@contextmanager
+def _told_with_name(source, names: Sequence[str] = ()) -> Iterator[None]:
+    """Errors of Arrow about a file become ValueErrors or OSErrors that name it."""
+    try:
+        yield
+    except OSError as error:
+        if str(source) in str(error):
+            raise
+        raise OSError(f"{_name(source)} cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{_name(source)} cannot be read: {error}. Save it in UTF-8.") from error
+    except pyarrow.ArrowException as error:
+        bad_value = _BAD_VALUE.search(str(error))
+        if bad_value is None or int(bad_value[1]) >= len(names):
+            raise ValueError(f"{_name(source)} cannot be read: {_ITS_SOURCE.sub('', str(error))}") from error
+        column, line, value = bad_value.groups()
+        row = f"row {_row(line)}, " if line else ""
+        raise ValueError(
+            f"could not convert string to float: {value!r}, in {row}column {names[int(column)]!r} of {_name(source)}. "
+            "Leave strings out, or encode them as numbers."
+        ) from error
+
+
+# Columns -------------------------------------------------------------------------------------------------------------
+
+
+def _columns_of(schema) -> tuple[list[str], list]:
+    """Names of the columns that are no index of pandas, and what pandas called them, which may be numbers."""
+    metadata = schema.pandas_metadata or {}
+    index = {name for name in metadata.get("index_columns", ()) if isinstance(name, str)}
+    names = [name for name in schema.names if name not in index and not _INDEX_OF_PANDAS.fullmatch(name)]
+    if names and names[0] == "" and not metadata:  # how to_csv writes an index that has no name
+        names = names[1:]
+    if not metadata:
+        return names, names
+    labels = list(schema.empty_table().to_pandas().columns)
+    return names, labels if len(labels) == len(names) else names
+
+
+def _listed(columns) -> list:
+    """One column, or several."""
+    if isinstance(columns, str):
+        return [columns]
+    try:
+        return list(columns)
+    except TypeError as error:
+        raise TypeError(f"columns must be a name or a sequence of names, got {columns!r}.") from error
+
+
+def _name_of(column, names: list[str], labels: list, schema) -> str:
+    """The name in the file of a column that may be called by what pandas called it."""
+    if isinstance(column, str) and column in schema.names:
+        return column
+    if not isinstance(column, str) and np.isscalar(column) and column in labels:
+        return names[labels.index(column)]
+    if not isinstance(column, str) and not np.isscalar(column):
+        raise TypeError(
+            f"A column must be given by its name, got {type(column).__name__}; there are {', '.join(schema.names)}."
+        )
+    raise ValueError(f"There is no column {column!r}; there are {', '.join(schema.names)}.")
+
+
+def _check_features(features: list[str], source) -> None:
+    if not features:
+        raise ValueError(f"No column of {_name(source)} is left as a feature: pass columns, the names of one or more.")
+    twice = {name for name in features if features.count(name) > 1}
+    if twice:
+        raise ValueError(f"columns holds {', '.join(sorted(map(repr, twice)))} twice: name each feature once.")
+
+
+def _kind(column_type) -> str | None:
+    """What a column holds, in words; None for numbers, and for nothing but missing values."""
+    types = pyarrow.types
+    if types.is_dictionary(column_type):
+        return None if _kind(column_type.value_type) is None else "categories"
+    numbers = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
+    if any(is_number(column_type) for is_number in numbers):
+        return None
+    if types.is_temporal(column_type):
+        return "times"
+    return "strings" if str(column_type) in ("string", "large_string", "string_view") else "values"
+
+
+# Sources -------------------------------------------------------------------------------------------------------------
+
+
+def _files_or_urls(paths, file_format: str) -> list:
+    """Files that are here, or a single URL of what pyarrow reads over the network."""
+    return [paths] if isinstance(paths, str) and "://" in paths else local_files(paths, file_format)
+
+
+def _name(source) -> str:
+    return "the dataset" if _is_dataset(source) else repr(str(source))
+
+
+def _sources_in_words(sources: list) -> str:
+    return "a dataset of pyarrow" if _is_dataset(sources[0]) else in_words(sources)

@@ -1,0 +1,1 @@
+"""Passes over rows, wherever they are: an array, batches, chunks of a dask collection."""

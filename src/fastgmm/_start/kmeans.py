@@ -1,0 +1,225 @@
+"""K-means for the start of EM: the random draws of scikit-learn's KMeans, our own passes over the rows.
+
+Seeding is greedy k-means++ (Arthur & Vassilvitskii 2007, with several candidates a step), iteration is Lloyd's. Both
+draw and decide as scikit-learn does, so the same seed gives the same clusters up to ties in rounding. The data are
+centered on the fly (`shift`) and never copied; beyond X there are only a few arrays with one entry a row.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from fastgmm._rows.array import KMeansPasses, SeedingPasses, column_means, column_variances, in_kernel_unit
+from fastgmm._utils.warnings import warn
+
+_MAX_ITER = 300
+_RELATIVE_TOL = 1e-4
+_RELOCATION_ROWS = 8192
+
+
+def kmeans_plusplus_indices(
+    X: np.ndarray,
+    n_clusters: int,
+    random_state: np.random.RandomState,
+    n_threads: int,
+    shift: np.ndarray | None = None,
+    sample_weight: np.ndarray | None = None,
+) -> np.ndarray:
+    """Rows chosen by greedy k-means++.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        C-contiguous, float32 or float64.
+    n_clusters : int
+    random_state : RandomState
+        Advanced exactly as by `sklearn.cluster.kmeans_plusplus`.
+    n_threads : int
+    shift : ndarray of shape (n_features,), default=None
+        Subtracted from each row; zeros by default.
+    sample_weight : ndarray of shape (n_samples,), default=None
+
+    Returns
+    -------
+    ndarray of shape (n_clusters,)
+    """
+    if shift is None:
+        shift = np.zeros(X.shape[1], dtype=X.dtype)
+    return _seeds(_passes(X, shift, n_clusters, sample_weight, n_threads), n_clusters, random_state)
+
+
+def _passes(X, shift, n_clusters: int, sample_weight: np.ndarray | None, n_threads: int) -> KMeansPasses:
+    """Of weights only the ratios count."""
+    return KMeansPasses(X, shift, n_clusters, in_kernel_unit(sample_weight, X.dtype)[0], n_threads)
+
+
+def _seeds(passes: KMeansPasses, n_clusters: int, random_state: np.random.RandomState) -> np.ndarray:
+    X, shift, sample_weight = passes.X, passes.shift, passes.sample_weight
+    n_trials = 2 + int(np.log(n_clusters))
+    indices = np.empty(n_clusters, dtype=np.intp)
+    indices[0] = _first_seed(len(X), sample_weight, random_state)
+    seeding = SeedingPasses(passes, X[indices[0]] - shift, n_trials)
+    draws = random_state.uniform(size=(n_clusters - 1, n_trials))
+    for c in range(1, n_clusters):
+        # A candidate is drawn with probability proportional to its weighted squared distance.
+        candidates = seeding.rows_at(draws[c - 1] * seeding.potential)
+        best = int(seeding.potentials(X[candidates] - shift).argmin())
+        indices[c] = candidates[best]
+        seeding.take(best)
+    return indices
+
+
+def _first_seed(n_samples, sample_weight, random_state) -> int:
+    """`random_state.choice(n_samples, p=weights / sum of weights)`; without arrays when all weights are equal."""
+    if sample_weight is None:
+        return int(random_state.uniform() * n_samples)
+    return random_state.choice(n_samples, p=sample_weight / sample_weight.sum())
+
+
+def kmeans_labels(
+    X: np.ndarray,
+    n_clusters: int,
+    random_state: np.random.RandomState,
+    n_threads: int,
+    sample_weight: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Clusters of one run of k-means, as `sklearn.cluster.KMeans(n_clusters, n_init=1)` finds them.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        C-contiguous, float32 or float64.
+    n_clusters : int
+    random_state : RandomState
+    n_threads : int
+    sample_weight : ndarray of shape (n_samples,), default=None
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,), int32
+    means : ndarray of shape (n_clusters, n_features), float64
+        Weighted mean of each cluster's rows; the mean of all rows for an empty cluster.
+    """
+    means = column_means(X, n_threads)
+    tol = _RELATIVE_TOL * column_variances(X, means, n_threads).mean()
+    # In float32 the digits of the shift show in the distances, so it must be the very mean that scikit-learn subtracts.
+    shift = X.mean(axis=0) if X.dtype == np.float32 else means
+
+    passes = _passes(X, shift, n_clusters, sample_weight, n_threads)
+    seeds = _seeds(passes, n_clusters, random_state)
+    labels, sums, counts = lloyd(passes, X[seeds] - shift, tol)
+    occupied = counts > 0
+    if not occupied.all():
+        n_found = np.count_nonzero(occupied)
+        warn(
+            f"Number of distinct clusters ({n_found}) found smaller than n_clusters ({n_clusters}). Possibly due to "
+            f"duplicate points in X. Pass at most n_components={n_found}.",
+            ConvergenceWarning,
+            topic="clusters",
+        )
+    return labels, _means(sums, counts, shift, means)
+
+
+def refined_labels(
+    X: np.ndarray,
+    centers: np.ndarray,
+    max_iter: int,
+    n_threads: int,
+    sample_weight: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Clusters after a few of Lloyd's iterations from given centers; with `max_iter=0` the nearest centers.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        C-contiguous, float32 or float64.
+    centers : ndarray of shape (n_clusters, n_features), float64
+    max_iter : int
+    n_threads : int
+    sample_weight : ndarray of shape (n_samples,), default=None
+
+    Returns
+    -------
+    labels, means : as of `kmeans_labels`
+    """
+    shift = centers.mean(axis=0).astype(X.dtype)  # keeps the digits of float32 where the data lie far from the origin
+    passes = _passes(X, shift, len(centers), sample_weight, n_threads)
+    labels, sums, counts = lloyd(passes, (centers - shift).astype(X.dtype), 0.0, max_iter)
+    return labels, _means(sums, counts, shift, shift)
+
+
+def _means(sums: np.ndarray, counts: np.ndarray, shift: np.ndarray, without_rows: np.ndarray) -> np.ndarray:
+    """Of the clusters' rows, float64; what is given for clusters without rows."""
+    means = sums / np.where(counts > 0, counts, 1.0)[:, np.newaxis] + shift
+    return np.where(counts[:, np.newaxis] > 0, means, without_rows)
+
+
+def lloyd(
+    passes: KMeansPasses, centers: np.ndarray, tol: float, max_iter: int = _MAX_ITER
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lloyd's iterations on X - shift from the given centers.
+
+    Parameters
+    ----------
+    passes : KMeansPasses
+    centers : ndarray of shape (n_clusters, n_features)
+        In the dtype of X.
+    tol : float
+        Stop when the squared moves of all centers add up to no more than this.
+    max_iter : int, default=300
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,), int32
+    sums : ndarray of shape (n_clusters, n_features), float64
+        Weighted sums of the clusters' rows, minus shift.
+    counts : ndarray of shape (n_clusters,), float64
+        Sums of the clusters' weights.
+    """
+    labels = np.full(len(passes.X), -1, dtype=np.int32)
+    for _ in range(max_iter):
+        n_changed, sums, counts = passes.assign(centers, labels)
+        if n_changed == 0:
+            break
+        previous = centers
+        centers = _updated_centers(passes, centers, labels, sums, counts)
+        if np.square(centers - previous).sum() <= tol:
+            _, sums, counts = passes.assign(centers, labels)
+            break
+    else:
+        _, sums, counts = passes.assign(centers, labels)
+    return labels, sums, counts
+
+
+def _updated_centers(passes, centers, labels, sums, counts):
+    """Means of the clusters, in the dtype of X; `sums` and `counts` are used up."""
+    dtype = centers.dtype
+    if not counts.all():
+        _relocate_empty_clusters(passes.X, passes.shift, centers, labels, sums, counts, passes.sample_weight)
+    if counts.min() > 0:
+        return (sums / counts[:, np.newaxis]).astype(dtype, copy=False)
+    heaviest = np.argmax(counts)
+    for k in range(len(counts)):
+        # A cluster that stays empty follows the heaviest one: its mean if that is known by now, else its sum. Only
+        # duplicate rows lead here, but which of two equal centers wins such rows depends on it.
+        sums[k] = sums[k] / counts[k] if counts[k] > 0 else sums[heaviest]
+    return sums.astype(dtype)
+
+
+def _relocate_empty_clusters(X, shift, centers, labels, sums, counts, sample_weight):
+    """Give each empty cluster one of the rows that lie farthest from their centers, in place."""
+    distances = np.empty(X.shape[0], dtype=X.dtype)
+    for start in range(0, X.shape[0], _RELOCATION_ROWS):
+        rows = slice(start, start + _RELOCATION_ROWS)
+        distances[rows] = np.square(X[rows] - shift - centers[labels[rows]]).sum(axis=1)
+    if not distances.any():
+        return  # more clusters than distinct rows: there is nowhere to go
+    empty = np.flatnonzero(counts == 0)
+    farthest = np.argpartition(distances, -len(empty))[: -len(empty) - 1 : -1]
+    for k, i in zip(empty, farthest, strict=True):
+        weight = 1.0 if sample_weight is None else sample_weight[i]
+        sums[k] = (X[i] - shift) * weight
+        sums[labels[i]] -= sums[k]
+        counts[k] = weight
+        counts[labels[i]] -= weight

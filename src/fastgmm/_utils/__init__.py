@@ -1,0 +1,1 @@
+"""What every folder uses: errors, warnings, words of messages, threads, aligned memory."""
