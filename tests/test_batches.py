@@ -16,6 +16,7 @@ from sklearn.exceptions import NotFittedError
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, batches
 from fastgmm._em.checkpoint import Checkpoint
+from fastgmm._input.blocks import block_slices
 from fastgmm._rows import array as _passes
 from fastgmm._rows import batches as _batches
 from fastgmm._rows.batches import BatchMeter, Survey, read_ahead
@@ -1028,7 +1029,7 @@ def test_from_array_reads_whole_chunks():
     class Chunked:
         shape, chunks = (5 * 2**20, 4), (300_000, 4)
 
-    slices = list(_batches.block_slices(Chunked()))
+    slices = list(block_slices(Chunked()))
     assert slices[0] == slice(0, 900_000)  # of 2**20 rows that are 32 MiB
     assert slices[-1] == slice(4_500_000, 5 * 2**20)
     assert len(slices) == 6

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
-from fastgmm._rows import batches as _batches
+from fastgmm._input import blocks
 from fastgmm.batches import from_array
 
 TYPES = ["full", "tied", "diag", "spherical"]
@@ -74,7 +74,7 @@ SOURCES = {
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(_batches, "_BLOCK_BYTES", 100 * 3 * 8)
+    monkeypatch.setattr(blocks, "_BLOCK_BYTES", 100 * 3 * 8)
 
 
 def assert_same_model(actual, expected):
@@ -187,7 +187,7 @@ def test_labels_must_fit_into_out():
 
 
 def test_memory_does_not_grow_with_the_number_of_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(_batches, "_BLOCK_BYTES", 2**17)
+    monkeypatch.setattr(blocks, "_BLOCK_BYTES", 2**17)
     block, _ = rows_and_weights()
 
     class Repeated:
