@@ -21,7 +21,7 @@ LAYERS = (
     ("_command_line",),
     ("dask", "plotting", "selection", "batches", "datasets"),
     ("mixture", "bayesian"),
-    ("_plots",),
+    ("_search", "_plots"),
     ("_estimator",),
     ("_start",),
     ("_em",),

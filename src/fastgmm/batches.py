@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastgmm._estimator.parameters import check_batch_rows
+from fastgmm._input.batches import check_batch_rows
 from fastgmm._input.blocks import ArrayBatches
 from fastgmm._input.files import NpyReader
 from fastgmm._input.rows import check_sliceable, check_weight_of_each_row

@@ -6,22 +6,23 @@ import numpy as np
 from sklearn.mixture import BayesianGaussianMixture as _SklearnBayesianGaussianMixture
 
 from fastgmm._em.variational import WEIGHT_PRIORS, Priors, VariationalBayes, VariationalParameters
-from fastgmm._estimator.base import MixtureEstimator
-from fastgmm._estimator.fitted import fitted_factors
-from fastgmm._estimator.parameters import (
+from fastgmm._estimator.base import private_methods
+from fastgmm._estimator.conversion import Conversion
+from fastgmm._estimator.fit import InMemoryFitting
+from fastgmm._estimator.fitted import check_fitted_array, fitted_factors
+from fastgmm._estimator.initial import (
     check_covariance_prior,
     check_degrees_of_freedom_prior,
-    check_fitted_array,
     check_mean_prior,
     check_weight_for_covariance_prior,
-    private_methods,
-    with_advice,
 )
+from fastgmm._estimator.parameters import with_advice
+from fastgmm._estimator.stream import Streaming
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._rows.array import covariance_of_all, mean_of_all
 
 
-class BayesianGaussianMixture(MixtureEstimator, _SklearnBayesianGaussianMixture):
+class BayesianGaussianMixture(InMemoryFitting, Streaming, Conversion, _SklearnBayesianGaussianMixture):
     r"""Gaussian mixture with priors, fitted by variational inference in one multithreaded pass per iteration.
 
     A drop-in for :class:`sklearn.mixture.BayesianGaussianMixture`: the same parameters, attributes and results, plus

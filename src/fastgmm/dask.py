@@ -24,19 +24,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgmm import bayesian, mixture
 from fastgmm._em.checkpoint import Checkpoint
-from fastgmm._estimator.base import START_ROWS, MixtureEstimator, copied
-from fastgmm._estimator.parameters import check_checkpoint, check_start_rows, with_advice
+from fastgmm._estimator.conversion import copied
+from fastgmm._estimator.fit import START_ROWS, Fitting, check_checkpoint, check_start_rows
+from fastgmm._estimator.parameters import with_advice
+from fastgmm._input.chunks import check_collection, check_features, check_no_out, check_weights_of_collection
 from fastgmm._input.containers import column_names
 from fastgmm._input.numbers import Source, check_numbers
-from fastgmm._input.rows import (
-    check_collection,
-    check_features,
-    check_n_rows,
-    check_no_out,
-    check_some_weight,
-    check_weights_of_collection,
-    warn_if_weights,
-)
+from fastgmm._input.rows import check_n_rows, check_some_weight, warn_if_weights
 from fastgmm._rows.chunks import (
     Chunks,
     ChunkSurvey,
@@ -55,7 +49,7 @@ from fastgmm._utils.words import counted
 __all__ = ["BayesianGaussianMixture", "GaussianMixture"]
 
 
-class _OnChunks(MixtureEstimator):
+class _OnChunks(Fitting):
     """What becomes of the methods of an estimator where rows come in chunks."""
 
     _local_class: type  # the estimator in memory

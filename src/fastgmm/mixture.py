@@ -7,22 +7,17 @@ import math
 from sklearn.mixture import GaussianMixture as _SklearnGaussianMixture
 
 from fastgmm._em.iteration import InitialValues, MaximumLikelihood
-from fastgmm._estimator.base import MixtureEstimator
-from fastgmm._estimator.fitted import fitted_factors
-from fastgmm._estimator.parameters import (
-    check_fitted_array,
-    check_fixed,
-    check_means_init,
-    check_precisions_init,
-    check_weights_init,
-    fixed_names,
-    private_methods,
-    with_advice,
-)
+from fastgmm._estimator.base import private_methods
+from fastgmm._estimator.conversion import Conversion
+from fastgmm._estimator.fit import InMemoryFitting
+from fastgmm._estimator.fitted import check_fitted_array, fitted_factors
+from fastgmm._estimator.initial import check_fixed, check_means_init, check_precisions_init, check_weights_init
+from fastgmm._estimator.parameters import fixed_names, with_advice
+from fastgmm._estimator.stream import Streaming
 from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters, n_free_parameters
 
 
-class GaussianMixture(MixtureEstimator, _SklearnGaussianMixture):
+class GaussianMixture(InMemoryFitting, Streaming, Conversion, _SklearnGaussianMixture):
     r"""Gaussian mixture, fitted by expectation-maximization in one multithreaded pass over the data per iteration.
 
     A drop-in for :class:`sklearn.mixture.GaussianMixture`: the same parameters, attributes and results, plus sample

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastgmm._estimator.parameters import (
+from fastgmm._input.containers import column_names
+from fastgmm._input.rows import check_predict_data
+from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._plots.checks import (
     all_plotted_features,
     check_axes,
     check_n_std,
@@ -19,9 +22,6 @@ from fastgmm._estimator.parameters import (
     check_plotted_mixture,
     check_plotted_search,
 )
-from fastgmm._input.containers import column_names
-from fastgmm._input.rows import check_predict_data
-from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._plots.marginals import marginal_of
 
 if TYPE_CHECKING:

@@ -24,14 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm._em.iteration import MaximumLikelihood
 from fastgmm._em.loop import EMResult, Progress, run_em
 from fastgmm._estimator.findings import Findings
-from fastgmm._estimator.parameters import (
-    check_folds,
-    check_grid,
-    check_names_of_parameters,
-    check_parameters,
-    check_weights_count_rows,
-    with_advice,
-)
+from fastgmm._estimator.parameters import check_names_of_parameters, check_parameters, with_advice
 from fastgmm._input.rows import (
     check_fit_data,
     check_n_rows,
@@ -41,6 +34,7 @@ from fastgmm._input.rows import (
 )
 from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters, estimate_moments, n_free_parameters
 from fastgmm._rows.array import mean_of_all, total_weight
+from fastgmm._search.checks import check_folds, check_grid, check_weights_count_rows
 from fastgmm._start.find import find_start
 from fastgmm._utils.errors import FitError, OutOfRangeError
 from fastgmm._utils.threads import blas_beside_passes

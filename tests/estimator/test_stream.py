@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, batches
 from fastgmm._em.stepwise import counted_rows, effective_rows, step_size, with_loans
-from fastgmm._estimator import base as _estimator
+from fastgmm._estimator import fit, stream
 from fastgmm._model.covariance import COVARIANCE_TYPES, Moments
 from fastgmm._model.statistics import SufficientStatistics
 
@@ -89,13 +89,14 @@ def test_first_batch_is_fitted_as_by_fit(estimator, covariance_type, max_iter, w
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_first_batch_knows_the_rounding_of_its_bound_as_fit_does(dtype, monkeypatch):
     """Without it 'aitken' waits in float32 for noise to shrink, until max_iter (900 rows, tol=1e-9: 26 iterations)."""
-    given, run_em = [], _estimator.run_em
+    given, run_em = [], fit.run_em
 
     def noted(*arguments, rounding, **named):
         given.append(rounding)
         return run_em(*arguments, rounding=rounding, **named)
 
-    monkeypatch.setattr(_estimator, "run_em", noted)
+    for module in (fit, stream):
+        monkeypatch.setattr(module, "run_em", noted)
     GaussianMixture(3).partial_fit(clusters(dtype=dtype))
     GaussianMixture(3).fit(clusters(dtype=dtype))
     assert given[0] == given[1] > 0.0

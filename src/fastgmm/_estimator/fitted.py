@@ -1,13 +1,81 @@
-"""What a fitted model's arrays say, which may have been set by hand."""
+"""Checks of a fitted model's arrays, which may have been set by hand."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
 
-from fastgmm._estimator.parameters import check_fitted_array, check_triangular
 from fastgmm._model.covariance import COVARIANCE_TYPES
+
+
+def check_fitted_array(estimator, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """A fitted attribute as C-contiguous float64, of the shape that the kernels will rely on."""
+    array = np.asarray(getattr(estimator, name), dtype=np.float64, order="C")
+    if array.shape != shape:
+        raise ValueError(
+            f"{name} has the shape {array.shape}, but {shape} belongs to the data, the other fitted attributes and "
+            f"covariance_type={estimator.covariance_type!r}: a parameter or an attribute was changed, or X has other "
+            "features. Call fit again (with warm_start=False)."
+        )
+    if not _is_finite(array):
+        raise ValueError(f"{name} contains NaN or infinity: it was changed. Call fit again (with warm_start=False).")
+    return array
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    """Whether all numbers are; the sum of squares is quicker to say so, until it wakes BLAS threads."""
+    return (array.size < 4096 and math.isfinite(np.vdot(array, array))) or bool(np.isfinite(array).all())
+
+
+def check_covariance_type(estimator, names: Iterable[str] = ("precisions_cholesky_", "covariances_")) -> None:
+    """The fitted arrays must be of the covariance type that the estimator has.
+
+    That is told by the arrays themselves, so that it holds for models from pickles, from scikit-learn, and set by hand.
+    Of other shapes than any type has, they are left to `check_fitted_array`.
+    """
+    given = estimator.covariance_type
+    shape_of_means = np.shape(estimator.means_)
+    if len(shape_of_means) != 2:
+        return
+    for name in names:
+        array = getattr(estimator, name, None)
+        if array is None:
+            continue
+        shape = np.shape(array)
+        if shape_of_means[0] != shape_of_means[1] and shape == _SHAPES[given](*shape_of_means):
+            continue
+        may_be = [covariance_type for covariance_type, of in _SHAPES.items() if of(*shape_of_means) == shape]
+        if len(may_be) > 1:
+            may_be = _alike(np.asarray(array), name)
+        if may_be and given not in may_be:
+            types = " or ".join(f"covariance_type={name!r}" for name in may_be)
+            raise ValueError(
+                f"{name} has the shape {shape} and values of {types}, but the estimator has covariance_type={given!r}: "
+                "the parameter was changed after the fit, or attributes were set by hand. Call fit again (with "
+                f"warm_start=False), or set {types}."
+            )
+
+
+_SHAPES = {  # of n_components, n_features
+    "full": lambda K, d: (K, d, d),
+    "tied": lambda K, d: (d, d),
+    "diag": lambda K, d: (K, d),
+    "spherical": lambda K, d: (K,),
+}
+
+
+def _alike(array: np.ndarray, name: str) -> list[str]:
+    """The types that a square matrix of as many components as features may be of: 'tied' or 'diag'.
+
+    One is triangular, or symmetric, the other one holds rows of positive numbers.
+    """
+    if not (array > 0.0).all():
+        return ["tied"]
+    is_symmetric = name != "precisions_cholesky_" and bool(np.allclose(array, array.T, rtol=1e-3, atol=0.0))
+    return ["tied", "diag"] if len(array) == 1 or is_symmetric else ["diag"]
 
 
 def fitted_factors(mixture, shape: tuple[int, ...]) -> np.ndarray:
@@ -20,7 +88,7 @@ def fitted_factors(mixture, shape: tuple[int, ...]) -> np.ndarray:
     covariance = COVARIANCE_TYPES[mixture.covariance_type]
     if covariance.structure == "diag" or _are_upper_triangular(factors):
         return factors
-    check_triangular(factors)
+    _check_triangular(factors)
     return covariance.precisions_cholesky_from_precisions(factors @ factors.swapaxes(-1, -2))
 
 
@@ -34,3 +102,15 @@ def _are_upper_triangular(factors: np.ndarray) -> bool:
 def _random_below_diagonal(shape: tuple[int, ...]) -> np.ndarray:
     """Random numbers, so that no sum of numbers times these is 0, as it may be of the numbers alone."""
     return np.tril(np.random.default_rng(0).uniform(1.0, 2.0, shape), -1)
+
+
+def _check_triangular(factors: np.ndarray) -> None:
+    """Factors of precisions are triangular matrices."""
+    matrices = factors.reshape(-1, *factors.shape[-2:])
+    for k, matrix in enumerate(matrices):
+        if np.tril(matrix, -1).any() and np.triu(matrix, 1).any():
+            which = "precisions_cholesky_" if len(matrices) == 1 else f"precisions_cholesky_[{k}]"
+            raise ValueError(
+                f"{which} is not triangular: it must be U with precision = U @ U.T, such as "
+                "np.linalg.cholesky(precision). Call fit again (with warm_start=False)."
+            )

@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 
-from fastgmm._estimator.fitted import fitted_factors
-from fastgmm._estimator.parameters import check_fitted_array
+from fastgmm._estimator.fitted import check_fitted_array, fitted_factors
+from fastgmm._estimator.parameters import RANDOM_STATE, invalid_parameter_error, is_random_state
 from fastgmm._model.covariance import COVARIANCE_TYPES
 
 _SHOWS = 1e-4  # a share of the largest variance below which rounding to float32 changes a variance visibly
+
+
+def check_n_draws(n_samples) -> int:
+    """How many rows to draw."""
+    if isinstance(n_samples, np.ndarray) and n_samples.ndim == 0:
+        n_samples = n_samples.item()
+    if not (isinstance(n_samples, Real) and float(n_samples).is_integer()):
+        raise TypeError(f"n_samples must be an int >= 1, got {n_samples!r}: pass how many rows to draw.")
+    if n_samples < 1:
+        raise ValueError(
+            f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample: pass how many "
+            "rows to draw."
+        )
+    return int(float(n_samples))
+
+
+def check_draws_from(estimator, random_state) -> None:
+    """Random numbers for one call."""
+    if not is_random_state(random_state):
+        raise invalid_parameter_error()(
+            f"The 'random_state' parameter of {type(estimator).__name__}.sample must be {RANDOM_STATE}. "
+            f"Got {random_state!r} instead. Pass an int for repeatable rows, or None for the estimator's random_state."
+        )
 
 
 def draw_rows(mixture, n_samples: int, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:

@@ -1,14 +1,12 @@
-"""Where rows and their weights are rejected: arrays and frames, batches of them, and chunks of dask collections.
+"""Checks of rows and their weights: arrays, frames, and datasets on disk that are read in blocks.
 
-Exception types and the core of each message are scikit-learn's, as in `_validation`.
+Exception types are scikit-learn's, and so is the core of each message, since tools and tests look for it; what follows
+names the value and the remedy.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from os import PathLike
-from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
@@ -16,43 +14,37 @@ from sklearn.utils.validation import check_array, validate_data
 
 from fastgmm._input.containers import (
     FLOAT_DTYPES,
-    Place,
-    Reader,
     column_names,
     has_shape,
     is_dask_collection,
     is_frame,
-    is_lazy_frame,
-    is_mapping_of_arrays,
     rows_of,
     with_known_names,
 )
 from fastgmm._input.numbers import Source, check_holds_rows, check_numbers, is_numeric_array, located
 from fastgmm._utils.warnings import warn
-from fastgmm._utils.words import counted, numbered_rows
-
-# Rows ----------------------------------------------------------------------------------------------------------------
+from fastgmm._utils.words import counted
 
 
 def check_fit_data(estimator, X) -> np.ndarray:
     """X as a C-contiguous float array that the kernels can read; a C-order float array or memmap is not copied."""
-    return _checked_rows(estimator, X, FLOAT_DTYPES, ensure_min_samples=2)
+    return checked_rows(estimator, X, FLOAT_DTYPES, ensure_min_samples=2)
 
 
 def check_predict_data(estimator, X) -> np.ndarray:
     """As `check_fit_data`, for an estimator that knows its features."""
-    return _checked_rows(estimator, X, FLOAT_DTYPES, reset=False)
+    return checked_rows(estimator, X, FLOAT_DTYPES, reset=False)
 
 
 def check_further_data(estimator, X, dtype) -> np.ndarray:
     """Further rows, one or more, for an estimator that knows its features: in the dtype of the first ones."""
-    return _checked_rows(estimator, X, dtype, reset=False)
+    return checked_rows(estimator, X, dtype, reset=False)
 
 
 def check_block(estimator, X, rows: slice) -> np.ndarray:
     """Rows of X for an estimator that knows its features, as `check_predict_data`; messages count the rows of X."""
     block = rows_as_promised(X, rows)
-    return _checked_rows(estimator, block, FLOAT_DTYPES, Source("X", first_row=rows.start), reset=False)
+    return checked_rows(estimator, block, FLOAT_DTYPES, Source("X", first_row=rows.start), reset=False)
 
 
 def rows_as_promised(X, rows: slice):
@@ -67,7 +59,7 @@ def rows_as_promised(X, rows: slice):
     return values
 
 
-def _checked_rows(estimator, X, dtype, source: Source | None = None, **options) -> np.ndarray:
+def checked_rows(estimator, X, dtype, source: Source | None = None, **options) -> np.ndarray:
     if not is_numeric_array(X):
         check_holds_rows(X)
         warn_of_collection(X, in_blocks=False)
@@ -75,7 +67,7 @@ def _checked_rows(estimator, X, dtype, source: Source | None = None, **options) 
         source = source or Source("X", column_names(X))
         X = check_numbers(X, source)
     try:
-        return _aligned(validate_data(estimator, X, dtype=dtype, order="C", **options))
+        return aligned(validate_data(estimator, X, dtype=dtype, order="C", **options))
     except ValueError as error:
         raise located(error, X, source or Source("X"), dtype) from None
 
@@ -111,7 +103,7 @@ def warn_if_weights(y, X) -> None:
         )
 
 
-def _aligned(X):
+def aligned(X):
     return np.require(X, requirements=["C", "ALIGNED"])
 
 
@@ -218,7 +210,7 @@ def check_sample_weight(
         )
     if not all_zero:
         check_some_weight(total)
-    return _aligned(weights)
+    return aligned(weights)
 
 
 def check_some_weight(total: float) -> None:
@@ -229,213 +221,6 @@ def check_some_weight(total: float) -> None:
         raise ValueError(
             "All entries of sample_weight are zero, or X is empty, so no row is left: give some row a positive weight."
         )
-
-
-def check_batch_again(first_row: int, rows: np.ndarray, log_likelihood: float) -> None:
-    """Rows that were finite in the first pass must be so each time; looked at closely only when the sum is lost."""
-    if not math.isfinite(log_likelihood) and not np.isfinite(rows).all():
-        raise ValueError(
-            f"{numbered_rows(first_row, len(rows))} of the batches (those of weight 0 not counted) had no NaN or "
-            "infinity at first, and now some: every iteration over them must give the same rows."
-        )
-
-
-def check_all_batches_again(n_rows: int, n_rows_at_first: int) -> None:
-    """Every pass must see as many rows."""
-    if n_rows != n_rows_at_first:
-        raise ValueError(
-            f"The batches held {counted(n_rows_at_first, 'row')} at first and {n_rows} now: every iteration over them "
-            "must give the same rows. Pass a list, or an object whose __iter__ starts anew."
-        )
-
-
-class CheckedBatches:
-    """Batches of rows as they come from the user, validated one by one at each iteration.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Is told the features of the first batch.
-    batches : iterable of X or (X, sample_weight)
-        Must start anew at each iteration.
-    """
-
-    def __init__(self, estimator, batches):
-        _check_batches(batches)
-        self._estimator = estimator
-        self._batches = batches
-        self._dtype = None
-
-    def __iter__(self):
-        """Rows as C-contiguous arrays of the dtype of the first batch, with their weights or None; no empty batches."""
-        is_first_pass = self._dtype is None
-        for number, (batch, place) in enumerate(_with_places(self._batches)):
-            X, weights = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
-            source = Source("X", column_names(X), place.first_row, place.holder)
-            of_weights = Source(
-                "sample_weight", [place.weights] if place.weights else None, place.first_row, place.holder
-            )
-            try:
-                if _has_no_rows(X):
-                    continue
-                if is_first_pass or not self._is_ready(X):
-                    X = self._checked(X, is_first_pass, source)
-                weights = check_sample_weight(weights, len(X), True, of_weights)
-            except (ValueError, TypeError) as error:
-                raise _with_prefix(_batch_in_words(number, place), error) from error
-            rows, weights = drop_unweighted_rows(X, weights)
-            if len(rows):
-                yield rows, weights
-
-    def _checked(self, X, is_first_pass: bool, source: Source) -> np.ndarray:
-        dtype = self._dtype or FLOAT_DTYPES
-        options = {"ensure_all_finite": is_first_pass, "reset": self._dtype is None}
-        X = _checked_rows(self._estimator, X, dtype, source, **options)
-        self._dtype = X.dtype
-        return X
-
-    def _is_ready(self, X) -> bool:
-        """Whether X, seen before, is what kernels can read."""
-        return (
-            isinstance(X, np.ndarray)
-            and not isinstance(X, np.ma.MaskedArray)
-            and X.dtype == self._dtype
-            and X.ndim == 2
-            and X.shape[1] == self._estimator.n_features_in_
-            and X.flags.c_contiguous
-            and X.flags.aligned
-        )
-
-
-def _has_no_rows(X) -> bool:
-    """Whether a batch is empty, as far as that can be seen before it is checked."""
-    if not has_shape(X) and is_dask_collection(X):  # a number of rows that is not known yet
-        return False
-    return (X.shape if has_shape(X) else np.shape(X))[:1] == (0,)
-
-
-def _with_places(batches) -> Iterator[tuple[Any, Place]]:
-    if isinstance(batches, Reader):
-        return batches.batches_with_places()
-    return ((batch, Place(0, "batch")) for batch in batches)
-
-
-def _batch_in_words(number: int, place: Place) -> str:
-    """What a message begins with."""
-    if not place.holder:
-        return ""
-    if place.holder == "batch":
-        return f"Batch {number}: "
-    return f"Batch {number}, from row {place.first_row} of {place.name or 'the ' + place.holder}: "
-
-
-def _check_batches(batches) -> None:
-    """Something to iterate over, again and again."""
-    found = f"batches must be an iterable of 2-D arrays, got {type(batches).__name__}"
-    if isinstance(batches, str | bytes | PathLike):
-        raise TypeError(f"{found}: pass what from_parquet, from_csv or from_npy of fastgmm.batches makes of the path.")
-    if is_dask_collection(batches):
-        raise TypeError(f"{found}: fit the estimator of the same name in fastgmm.dask, whose batches are the chunks.")
-    is_table = is_mapping_of_arrays(batches) or has_shape(batches) or is_frame(batches) or is_lazy_frame(batches)
-    if not isinstance(batches, Iterable) or is_table:
-        raise TypeError(f"{found}: pass a list of batches, or an array to fastgmm.batches.from_array.")
-    if isinstance(batches, Iterator):
-        raise TypeError(
-            f"batches must start anew at each iteration, but a {type(batches).__name__} can be read only once: "
-            "pass a list, or an object whose __iter__ makes a new iterator."
-        )
-
-
-# Dask collections ----------------------------------------------------------------------------------------------------
-
-
-def check_collection(X) -> None:
-    """X must be a dask array or DataFrame, whose number of columns is known."""
-    n_dimensions = getattr(X, "ndim", None)
-    known = isinstance(n_dimensions, int)  # what is delayed has attributes of any name
-    if not known or n_dimensions != 2 or not is_dask_collection(X):
-        found = type(X).__name__ + (f" of {counted(int(X.ndim), 'dimension')}" if known else "")
-        raise TypeError(
-            f"X must be a dask array of 2 dimensions or a dask DataFrame, got {found}: pass "
-            "dask.array.from_array(X, chunks=(100_000, -1)), or fit the estimator of the same name in fastgmm."
-        )
-    if math.isnan(X.shape[1]):
-        raise ValueError("X has an unknown number of columns: call X.compute_chunk_sizes() first.")
-
-
-def check_no_out(out) -> None:
-    """Results for collections are collections."""
-    if out is not None:
-        raise TypeError(
-            f"out must be None for a dask collection, got {type(out).__name__}: the result is a dask array, which its "
-            "store method, or dask.array.to_zarr, writes chunk by chunk."
-        )
-
-
-def check_features(estimator, outline, reset: bool) -> None:
-    """`outline` has the columns of X and no rows; with `reset` the estimator is told them, else it must know them."""
-    check_numbers(outline, Source("X", column_names(outline)))
-    validate_data(estimator, outline, dtype=None, ensure_min_samples=0, reset=reset)
-
-
-def check_weights_of_collection(shape: tuple[float, ...], n_chunks: tuple[int, ...], row_chunks: tuple) -> None:
-    """Weights as a dask array must have one dimension, and chunks that are those of X or can be made so."""
-    if len(shape) != 1:
-        raise ValueError(f"Sample weights must be 1D: got sample_weight of shape {shape}, pass one for each row of X.")
-    n_rows = sum(row_chunks)
-    if math.isnan(n_rows) or math.isnan(shape[0]):
-        if n_chunks[0] != len(row_chunks):
-            raise ValueError(
-                f"sample_weight has {counted(n_chunks[0], 'chunk')}, X has {len(row_chunks)}, and not all of their "
-                "sizes are known: take both from the same collection, or call compute_chunk_sizes() on X and on "
-                "sample_weight."
-            )
-    elif shape[0] != n_rows:
-        raise ValueError(f"sample_weight.shape == {shape}, expected {(n_rows,)}: pass one weight for each row of X.")
-
-
-def check_chunk(
-    rows, weights, n_features: int, dtype, columns: Sequence | None = None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """A chunk of a collection as kernels can read it, which may be empty, and its weights."""
-    source = Source("X", columns, part="chunk")
-    rows = check_numbers(rows, source)
-    try:
-        rows = check_array(rows, dtype=dtype, order="C", ensure_min_samples=0, ensure_min_features=0, input_name="X")
-    except ValueError as error:
-        raise located(error, rows, source, dtype) from None
-    if rows.shape[1] != n_features:
-        raise ValueError(f"X has {rows.shape[1]} features, but {n_features} are expected: all chunks must have these.")
-    if weights is not None and len(rows) == len(weights) == 0:
-        weights = np.empty(0)
-    else:
-        weights = check_sample_weight(weights, len(rows), True, Source("sample_weight", part="chunk"))
-    return _aligned(rows), weights
-
-
-def check_chunk_again(number: int, rows: np.ndarray, n_rows: int, log_likelihood: float) -> None:
-    """A chunk must hold the rows of the first pass each time it is read; looked at closely only when a sum is lost."""
-    if len(rows) != n_rows:
-        raise ValueError(
-            f"Chunk {number} held {counted(n_rows, 'row')} (of positive weight) at first and {len(rows)} now: reading "
-            "the collection must give the same rows each time. Pass persist=True, or write the data to files first."
-        )
-    if not math.isfinite(log_likelihood) and not np.isfinite(rows).all():
-        raise ValueError(
-            f"Chunk {number} contains NaN or infinity, which it did not at first: reading the collection must give the "
-            "same rows each time. Pass persist=True, or write the data to files first."
-        )
-
-
-def in_chunk(error: Exception, number: int, first_row: int | None = None, n_rows: int = 0) -> Exception:
-    """The same error, saying which chunk of a collection it is about."""
-    where = "" if first_row is None else f" ({counted(n_rows, 'row')} from row {first_row})"
-    return _with_prefix(f"Chunk {number}{where}: ", error)
-
-
-def _with_prefix(prefix: str, error: Exception) -> Exception:
-    kind = ValueError if isinstance(error, ValueError) else TypeError  # NumPy's own may not be made of a text
-    return kind(f"{prefix}{error}")
 
 
 def drop_unweighted_rows(X: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
@@ -457,3 +242,8 @@ def check_n_rows(n_rows: int, n_components: int) -> None:
             f"Expected n_samples >= n_components but got n_components = {n_components}, n_samples = {n_rows} (rows of "
             "positive weight): use fewer components or more data."
         )
+
+
+def with_prefix(prefix: str, error: Exception) -> Exception:
+    kind = ValueError if isinstance(error, ValueError) else TypeError  # NumPy's own may not be made of a text
+    return kind(f"{prefix}{error}")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm._input.rows import check_all_batches_again, check_batch_again
+from fastgmm._input.batches import check_all_batches_again, check_batch_again
 from fastgmm._model.covariance import Mixture
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import DataPasses, Walk, row_flops

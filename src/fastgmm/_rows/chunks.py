@@ -21,7 +21,8 @@ import numpy as np
 from dask.base import get_scheduler
 from dask.system import CPU_COUNT
 
-from fastgmm._input.rows import check_chunk, check_chunk_again, drop_unweighted_rows, in_chunk
+from fastgmm._input.chunks import check_chunk, check_chunk_again, in_chunk
+from fastgmm._input.rows import drop_unweighted_rows
 from fastgmm._model.covariance import COVARIANCE_TYPES, Components
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import DataPasses

@@ -1,0 +1,76 @@
+"""The way to scikit-learn and back."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+from sklearn.utils.validation import check_is_fitted
+
+from fastgmm._estimator.base import MixtureEstimator
+from fastgmm._estimator.fitted import check_covariance_type
+from fastgmm._utils.words import named_kind
+
+
+class Conversion(MixtureEstimator):
+    """Models of scikit-learn made of ours, and ours of scikit-learn's."""
+
+    def to_sklearn(self):
+        """The same fitted model as a plain scikit-learn estimator, for tools that insist on its class.
+
+        Returns
+        -------
+        estimator : sklearn mixture
+            Of the class that this one stands in for, with copies of all parameters that it has, and of the fitted
+            attributes.
+
+        Raises
+        ------
+        NotFittedError
+            If this estimator is not fitted.
+        """
+        return copied(self, self._sklearn_class())
+
+    @classmethod
+    def from_sklearn(cls, estimator):
+        """The way back: a fitted scikit-learn estimator as one of this class; parameters it lacks get their defaults.
+
+        Parameters
+        ----------
+        estimator : sklearn mixture
+            A fitted estimator of the class that this one stands in for.
+
+        Returns
+        -------
+        estimator : object
+            Of this class, with copies of all parameters and fitted attributes.
+
+        Raises
+        ------
+        TypeError
+            If the estimator is of another class.
+        NotFittedError
+            If it is not fitted.
+        """
+        if not isinstance(estimator, cls._sklearn_class):
+            expected = f"a fitted sklearn.mixture.{cls._sklearn_class.__name__}"
+            raise TypeError(f"Expected {expected}, got {named_kind(estimator)}: {_remedy(estimator, cls)}.")
+        return copied(estimator, cls())
+
+
+def _remedy(estimator, cls: type[MixtureEstimator]) -> str:
+    """What to do with an estimator that cannot become one of ours."""
+    if estimator is cls._sklearn_class:
+        return "pass what its fit returns"
+    start = hasattr(estimator, "cluster_centers_") and hasattr(cls(), "means_init")
+    return f"fit a {cls.__name__} to the same rows" + (", with means_init=estimator.cluster_centers_" if start else "")
+
+
+def copied(source, target):
+    """`target` with copies of scikit-learn's parameters and of all fitted attributes of `source`."""
+    check_is_fitted(source)
+    check_covariance_type(source)
+    names = [name for name in target.get_params(deep=False) if hasattr(source, name)]
+    target.set_params(**{name: deepcopy(getattr(source, name)) for name in names})
+    fitted = {name: value for name, value in vars(source).items() if name.endswith("_") and not name.startswith("_")}
+    vars(target).update(deepcopy(fitted))
+    return target

@@ -1,0 +1,153 @@
+"""Checks of initial values and priors, whose shapes follow from the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from fastgmm._estimator.parameters import FIXABLE, fixed_names, invalid_parameter_error
+from fastgmm._input.containers import FLOAT_DTYPES
+from fastgmm._input.numbers import Source, check_numbers, located
+
+
+def check_fixed(fixed, given: Mapping[str, object]) -> frozenset[str]:
+    """Names of the parameters that are held fixed, each of which has an initial value among those given."""
+    names = fixed_names(fixed)
+    for name in FIXABLE:
+        initial = "precisions_init" if name == "covariances" else f"{name}_init"
+        if name in names and given[initial] is None:
+            raise ValueError(
+                f"fixed={fixed!r} holds the {name} at {initial}, but {initial} is None: pass {initial}, or leave "
+                f"{name!r} out of fixed."
+            )
+    return names
+
+
+def check_weights_init(weights_init, n_components: int) -> np.ndarray | None:
+    """Initial weights as float64, summing to 1."""
+    if weights_init is None:
+        return None
+    weights = _check_initial_array(weights_init, "weights_init", (n_components,), "weights")
+    if weights.min() < 0.0 or weights.max() > 1.0:
+        raise ValueError(
+            "The parameter 'weights' should be in the range [0, 1], but got min value "
+            f"{weights.min():.5f}, max value {weights.max():.5f}: pass positive weights_init, divided by their sum."
+        )
+    total = weights.sum(dtype=np.float64)
+    if abs(total - 1.0) > (1e-6 if weights.dtype == np.float32 else 1e-8):
+        raise ValueError(
+            f"The parameter 'weights' should be normalized, but got sum(weights) = {total:.5f}: divide weights_init by "
+            f"its sum, {total:.9g}."
+        )
+    return weights.astype(np.float64)
+
+
+def check_means_init(means_init, n_components: int, n_features: int) -> np.ndarray | None:
+    """Initial means as float64."""
+    if means_init is None:
+        return None
+    means = _check_initial_array(means_init, "means_init", (n_components, n_features), "means")
+    return means.astype(np.float64)
+
+
+def check_precisions_init(precisions_init, covariance_type: str, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Initial precisions as float64, of the shape that the covariance type has, positive or positive-definite."""
+    if precisions_init is None:
+        return None
+    precisions = _check_initial_array(precisions_init, "precisions_init", shape, f"{covariance_type} precision")
+    precisions = precisions.astype(np.float64)
+    _check_positive(precisions, "precisions_init", covariance_type, "inverses of covariances")
+    return precisions
+
+
+def check_mean_prior(mean_prior, n_features: int) -> np.ndarray | None:
+    """Prior mean as float64."""
+    if mean_prior is None:
+        return None
+    return _check_initial_array(mean_prior, "mean_prior", (n_features,), "means").astype(np.float64)
+
+
+def check_degrees_of_freedom_prior(degrees_of_freedom_prior, n_features: int) -> float:
+    """Greater than n_features - 1, without which no Wishart density exists; default: n_features."""
+    if degrees_of_freedom_prior is None:
+        return n_features
+    if not degrees_of_freedom_prior > n_features - 1:
+        raise ValueError(
+            f"The parameter 'degrees_of_freedom_prior' should be greater than {n_features - 1}, but got "
+            f"{degrees_of_freedom_prior:.3f}: it must exceed the number of features minus 1; pass None for that number."
+        )
+    return degrees_of_freedom_prior
+
+
+def check_covariance_prior(covariance_prior, covariance_type: str, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Prior covariance as float64, of the shape that one component has, positive or positive-definite."""
+    if covariance_prior is None:
+        return None
+    if np.ndim(covariance_prior) == 0 and shape:
+        raise invalid_parameter_error()(
+            f"The 'covariance_prior' parameter must be an array-like of shape {shape} for "
+            f"covariance_type={covariance_type!r}. Got {covariance_prior!r} instead. Pass a covariance, or None for "
+            "that of X."
+        )
+    prior = _check_initial_array(covariance_prior, "covariance_prior", shape, f"{covariance_type} covariance_prior")
+    prior = prior.astype(np.float64)
+    _check_positive(prior, "covariance_prior", covariance_type, "a covariance, or None for that of X")
+    return prior
+
+
+def check_weight_for_covariance_prior(total_weight: float) -> None:
+    """The covariance of X, as default prior, is unbiased: more than one row's weight is needed."""
+    if not total_weight > 1.0:
+        raise ValueError(
+            f"The sum of sample_weight is {total_weight}, but the covariance of X, which is the default of "
+            "covariance_prior, needs more than 1: weights count rows. Scale them up, or pass covariance_prior."
+        )
+
+
+def _check_initial_array(value, name: str, shape: tuple[int, ...], sklearn_name: str) -> np.ndarray:
+    source = Source(name)
+    value = check_numbers(value, source)
+    remedy = f"{name} must be finite numbers of shape {shape}."
+    try:
+        array = check_array(value, dtype=FLOAT_DTYPES, ensure_2d=False, allow_nd=len(shape) > 2, ensure_min_samples=0)
+    except ValueError as error:
+        if (with_place := located(error, value, source, FLOAT_DTYPES, remedy)) is not error:
+            raise with_place from None
+        raise ValueError(f"{str(error).rstrip('.')}: {remedy}") from error
+    if array.shape != shape:
+        raise ValueError(
+            f"The parameter {sklearn_name!r} should have the shape of {shape}, but got {array.shape}: the shape of "
+            f"{name} follows from n_components, the features of X and covariance_type."
+        )
+    return array
+
+
+def _check_positive(array: np.ndarray, name: str, covariance_type: str, remedy: str) -> None:
+    """ValueError unless matrices are symmetric and positive-definite or, for the diagonal types, numbers positive."""
+    if covariance_type in ("full", "tied"):
+        for k, matrix in enumerate(array.reshape(-1, *array.shape[-2:])):
+            if not _is_positive_definite(matrix):
+                which = name if array.ndim == 2 else f"matrix {k} of {name}"
+                raise ValueError(
+                    f"'{covariance_type} precision' should be symmetric, positive-definite, but {which} is not: "
+                    f"pass {remedy}."
+                )
+    elif not (array > 0.0).all():
+        raise ValueError(
+            f"'{covariance_type} precision' should be positive, but the least value of {name} is {array.min()}: "
+            f"pass {remedy}."
+        )
+
+
+def _is_positive_definite(matrix: np.ndarray) -> bool:
+    """Symmetric and positive-definite; judged relative to the diagonal, so that the features may have any scale."""
+    scales = np.sqrt(np.maximum(np.diagonal(matrix), 0.0))
+    if (np.abs(matrix - matrix.T) > 1e-8 + 1e-5 * np.outer(scales, scales)).any():
+        return False
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True

@@ -1,0 +1,173 @@
+"""Learning from a stream: one step of EM for each batch of rows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+
+from fastgmm._em.iteration import Updates
+from fastgmm._em.loop import EMResult, Progress, run_em
+from fastgmm._em.stepwise import Stream, counted_rows, effective_rows, step_size, take_step
+from fastgmm._estimator.findings import Findings
+from fastgmm._estimator.fit import ROUNDING, Fitting
+from fastgmm._input.rows import (
+    check_fit_data,
+    check_further_data,
+    check_n_rows,
+    check_sample_weight,
+    drop_unweighted_rows,
+    warn_if_weights,
+)
+from fastgmm._model.covariance import Mixture
+from fastgmm._rows.array import total_weight
+from fastgmm._utils.threads import blas_beside_passes
+from fastgmm._utils.values import is_positive_real
+from fastgmm._utils.warnings import each_topic_once
+
+
+class Streaming(Fitting):
+    """`partial_fit`, and what it needs to know of the rows so far."""
+
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Learn from one more batch of rows, by a step of EM whose size falls with the number of rows seen.
+
+        The first call finds a start and fits the batch as `fit` does, with `n_init`, `max_iter`, `tol` and `stopping`,
+        but without `acceleration`; components with too few rows for a covariance of their own borrow from the others.
+        Every further call, or one after `fit` or `fit_batches`, is one pass over its rows: the averages from which the
+        parameters follow move towards those of the batch, by a step that `step_decay` and `half_life` decide. A
+        component whose rows stay away keeps its mean and covariance, while its weight falls, and takes rows again when
+        they return. `fit` starts anew.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The batch. The first one has at least two rows, and one for each component; it should be as large as you can
+            make it, since later ones only correct the model it leads to. Others may have any number of rows, from one.
+            They take the dtype of the first.
+
+        y : Ignored
+            Present for scikit-learn's conventions.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row counts. If all are zero a further batch changes nothing.
+
+        Returns
+        -------
+        self : object
+            The estimator. After an error it is what it was before.
+
+        Raises
+        ------
+        ValueError
+            As in `fit`; if `n_components` or `covariance_type` has changed; if it is not known how many rows are behind
+            the model, as for those that scikit-learn fitted: set `n_samples_seen_`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastgmm import GaussianMixture
+        >>> rng = np.random.default_rng(0)
+        >>> gmm = GaussianMixture(n_components=2, random_state=0)
+        >>> for _ in range(20):
+        ...     gmm = gmm.partial_fit(np.concatenate([rng.normal(0, 1, (60, 2)), rng.normal(8, 1, (140, 2))]))
+        >>> gmm.n_samples_seen_
+        4000.0
+        >>> np.sort(gmm.weights_).round(2)
+        array([0.3, 0.7])
+        """
+        warn_if_weights(y, X)
+        is_first = not hasattr(self, "means_")
+        self._check_before_fit(continues=not is_first)
+        reader = clone(self) if is_first else self  # is told the features, as in fit_batches
+        X = check_fit_data(reader, X) if is_first else check_further_data(self, X, self.means_.dtype)
+        rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, len(X), all_zero=not is_first))
+        if is_first:
+            check_n_rows(len(rows), self.n_components)
+        elif len(rows) == 0:
+            return self
+        seen = total_weight(rows, weights) + (0.0 if is_first else check_rows_behind(self))
+        passes = self._passes_to_fit(rows, weights)
+        ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
+        with ignore_overflow, blas_beside_passes(passes.n_features), each_topic_once():
+            updates = self._updates(passes) if is_first else self._further_updates(passes)
+            if is_first:
+                parameters, stream, findings = self._learn_first(updates, seen)
+            else:
+                parameters, stream, findings = self._learn_more(updates, seen, total_weight(rows, weights))
+            attributes = self._fitted_attributes(parameters, updates)
+            bounds = [stream.log_density]
+            self._set_fitted(EMResult(parameters, bounds[0], bounds, False), attributes, passes.dtype, seen)
+        self.n_iter_ = stream.n_batches
+        self._stream = stream
+        self._take_features(reader)
+        findings.warn(self)
+        return self
+
+    def _learn_first(self, updates: Updates, seen: float) -> tuple[Mixture, Stream, Findings]:
+        """EM on the first batch."""
+        random_state = check_random_state(self.random_state)
+        passes = updates.passes
+
+        def start():
+            return updates.start(lambda: self._found_start(passes, random_state)), None
+
+        def iterate(learned):
+            n_effective = effective_rows(passes.sample_weight, len(passes.X))
+            n_counted = counted_rows(seen, self.half_life)
+            parameters, stream, bound = take_step(updates, learned[0], None, 1.0, n_effective, n_counted)
+            return (parameters, stream), bound
+
+        result = run_em(
+            start,
+            iterate,
+            n_init=self.n_init,
+            max_iter=max(1, self.max_iter),
+            tol=self.tol,
+            progress=Progress(self.verbose, self.verbose_interval),
+            stopping=self.stopping,
+            rounding=ROUNDING[np.dtype(passes.dtype)],
+        )
+        parameters, stream = result.parameters
+        # The first batch need not converge: further ones go on from it.
+        findings = Findings.of_fit(replace(result, parameters=parameters, converged=True), updates)
+        return parameters, stream, findings
+
+    def _learn_more(self, updates: Updates, seen: float, weight: float) -> tuple[Mixture, Stream, Findings]:
+        """One step from the model so far."""
+        passes = updates.passes
+        parameters = self._fitted_parameters(passes.n_features, self.n_components)
+        before = getattr(self, "_stream", None)
+        if before is None:
+            before = Stream(updates.statistics_behind(parameters), seen - weight, 0, math.nan)
+        shape = updates.covariance.scatter_shape(self.n_components, passes.n_features)
+        check_statistics_fit(self, before.statistics.scatter.shape, shape)
+        step = step_size(weight, seen, self.step_decay, self.half_life)
+        n_effective = effective_rows(passes.sample_weight, len(passes.X))
+        n_counted = counted_rows(seen, self.half_life)
+        parameters, stream, _ = take_step(updates, parameters, before, step, n_effective, n_counted)
+        return parameters, stream, Findings.of_batch(updates, parameters, getattr(before, "is_empty", None))
+
+
+def check_rows_behind(estimator) -> float:
+    """The weight of the rows that a fitted model has learned from."""
+    n_samples_seen = getattr(estimator, "n_samples_seen_", math.nan)
+    if not is_positive_real(n_samples_seen):
+        raise ValueError(
+            f"n_samples_seen_ must be a finite float > 0 for partial_fit to go on, got {n_samples_seen!r}: set it to "
+            "the number of rows behind the model (one that scikit-learn fitted does not know it), or call fit."
+        )
+    return float(n_samples_seen)
+
+
+def check_statistics_fit(estimator, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    """What earlier batches left is of the covariance type that the estimator has now."""
+    if shape != expected:
+        raise ValueError(
+            f"The rows so far left statistics of shape {shape}, but {expected} belongs to "
+            f"covariance_type={estimator.covariance_type!r}: a parameter was changed between two batches. Change it "
+            "back, or call fit to start anew."
+        )

@@ -1,0 +1,147 @@
+"""Checks of batches of rows, at each iteration over them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from fastgmm._input.containers import (
+    FLOAT_DTYPES,
+    Place,
+    Reader,
+    column_names,
+    has_shape,
+    is_dask_collection,
+    is_frame,
+    is_lazy_frame,
+    is_mapping_of_arrays,
+)
+from fastgmm._input.numbers import Source
+from fastgmm._input.rows import check_sample_weight, checked_rows, drop_unweighted_rows, with_prefix
+from fastgmm._utils.values import is_boolean, is_integer_from
+from fastgmm._utils.words import counted, numbered_rows
+
+
+def check_batch_rows(batch_rows) -> None:
+    """How many rows a reader puts into a batch."""
+    if is_boolean(batch_rows) or not is_integer_from(1)(batch_rows):
+        raise ValueError(f"batch_rows must be an int >= 1, got {batch_rows!r}: pass how many rows a batch may have.")
+
+
+class CheckedBatches:
+    """Batches of rows as they come from the user, validated one by one at each iteration.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Is told the features of the first batch.
+    batches : iterable of X or (X, sample_weight)
+        Must start anew at each iteration.
+    """
+
+    def __init__(self, estimator, batches):
+        _check_batches(batches)
+        self._estimator = estimator
+        self._batches = batches
+        self._dtype = None
+
+    def __iter__(self):
+        """Rows as C-contiguous arrays of the dtype of the first batch, with their weights or None; no empty batches."""
+        is_first_pass = self._dtype is None
+        for number, (batch, place) in enumerate(_with_places(self._batches)):
+            X, weights = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
+            source = Source("X", column_names(X), place.first_row, place.holder)
+            of_weights = Source(
+                "sample_weight", [place.weights] if place.weights else None, place.first_row, place.holder
+            )
+            try:
+                if _has_no_rows(X):
+                    continue
+                if is_first_pass or not self._is_ready(X):
+                    X = self._checked(X, is_first_pass, source)
+                weights = check_sample_weight(weights, len(X), True, of_weights)
+            except (ValueError, TypeError) as error:
+                raise with_prefix(_batch_in_words(number, place), error) from error
+            rows, weights = drop_unweighted_rows(X, weights)
+            if len(rows):
+                yield rows, weights
+
+    def _checked(self, X, is_first_pass: bool, source: Source) -> np.ndarray:
+        dtype = self._dtype or FLOAT_DTYPES
+        options = {"ensure_all_finite": is_first_pass, "reset": self._dtype is None}
+        X = checked_rows(self._estimator, X, dtype, source, **options)
+        self._dtype = X.dtype
+        return X
+
+    def _is_ready(self, X) -> bool:
+        """Whether X, seen before, is what kernels can read."""
+        return (
+            isinstance(X, np.ndarray)
+            and not isinstance(X, np.ma.MaskedArray)
+            and X.dtype == self._dtype
+            and X.ndim == 2
+            and X.shape[1] == self._estimator.n_features_in_
+            and X.flags.c_contiguous
+            and X.flags.aligned
+        )
+
+
+def _has_no_rows(X) -> bool:
+    """Whether a batch is empty, as far as that can be seen before it is checked."""
+    if not has_shape(X) and is_dask_collection(X):  # a number of rows that is not known yet
+        return False
+    return (X.shape if has_shape(X) else np.shape(X))[:1] == (0,)
+
+
+def _with_places(batches) -> Iterator[tuple[Any, Place]]:
+    if isinstance(batches, Reader):
+        return batches.batches_with_places()
+    return ((batch, Place(0, "batch")) for batch in batches)
+
+
+def _batch_in_words(number: int, place: Place) -> str:
+    """What a message begins with."""
+    if not place.holder:
+        return ""
+    if place.holder == "batch":
+        return f"Batch {number}: "
+    return f"Batch {number}, from row {place.first_row} of {place.name or 'the ' + place.holder}: "
+
+
+def _check_batches(batches) -> None:
+    """Something to iterate over, again and again."""
+    found = f"batches must be an iterable of 2-D arrays, got {type(batches).__name__}"
+    if isinstance(batches, str | bytes | PathLike):
+        raise TypeError(f"{found}: pass what from_parquet, from_csv or from_npy of fastgmm.batches makes of the path.")
+    if is_dask_collection(batches):
+        raise TypeError(f"{found}: fit the estimator of the same name in fastgmm.dask, whose batches are the chunks.")
+    is_table = is_mapping_of_arrays(batches) or has_shape(batches) or is_frame(batches) or is_lazy_frame(batches)
+    if not isinstance(batches, Iterable) or is_table:
+        raise TypeError(f"{found}: pass a list of batches, or an array to fastgmm.batches.from_array.")
+    if isinstance(batches, Iterator):
+        raise TypeError(
+            f"batches must start anew at each iteration, but a {type(batches).__name__} can be read only once: "
+            "pass a list, or an object whose __iter__ makes a new iterator."
+        )
+
+
+def check_batch_again(first_row: int, rows: np.ndarray, log_likelihood: float) -> None:
+    """Rows that were finite in the first pass must be so each time; looked at closely only when the sum is lost."""
+    if not math.isfinite(log_likelihood) and not np.isfinite(rows).all():
+        raise ValueError(
+            f"{numbered_rows(first_row, len(rows))} of the batches (those of weight 0 not counted) had no NaN or "
+            "infinity at first, and now some: every iteration over them must give the same rows."
+        )
+
+
+def check_all_batches_again(n_rows: int, n_rows_at_first: int) -> None:
+    """Every pass must see as many rows."""
+    if n_rows != n_rows_at_first:
+        raise ValueError(
+            f"The batches held {counted(n_rows_at_first, 'row')} at first and {n_rows} now: every iteration over them "
+            "must give the same rows. Pass a list, or an object whose __iter__ starts anew."
+        )

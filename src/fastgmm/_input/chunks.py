@@ -1,0 +1,98 @@
+"""Checks of dask collections, of their chunks, and of weights beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.utils.validation import check_array, validate_data
+
+from fastgmm._input.containers import column_names, is_dask_collection
+from fastgmm._input.numbers import Source, check_numbers, located
+from fastgmm._input.rows import aligned, check_sample_weight, with_prefix
+from fastgmm._utils.words import counted
+
+
+def check_collection(X) -> None:
+    """X must be a dask array or DataFrame, whose number of columns is known."""
+    n_dimensions = getattr(X, "ndim", None)
+    known = isinstance(n_dimensions, int)  # what is delayed has attributes of any name
+    if not known or n_dimensions != 2 or not is_dask_collection(X):
+        found = type(X).__name__ + (f" of {counted(int(X.ndim), 'dimension')}" if known else "")
+        raise TypeError(
+            f"X must be a dask array of 2 dimensions or a dask DataFrame, got {found}: pass "
+            "dask.array.from_array(X, chunks=(100_000, -1)), or fit the estimator of the same name in fastgmm."
+        )
+    if math.isnan(X.shape[1]):
+        raise ValueError("X has an unknown number of columns: call X.compute_chunk_sizes() first.")
+
+
+def check_no_out(out) -> None:
+    """Results for collections are collections."""
+    if out is not None:
+        raise TypeError(
+            f"out must be None for a dask collection, got {type(out).__name__}: the result is a dask array, which its "
+            "store method, or dask.array.to_zarr, writes chunk by chunk."
+        )
+
+
+def check_features(estimator, outline, reset: bool) -> None:
+    """`outline` has the columns of X and no rows; with `reset` the estimator is told them, else it must know them."""
+    check_numbers(outline, Source("X", column_names(outline)))
+    validate_data(estimator, outline, dtype=None, ensure_min_samples=0, reset=reset)
+
+
+def check_weights_of_collection(shape: tuple[float, ...], n_chunks: tuple[int, ...], row_chunks: tuple) -> None:
+    """Weights as a dask array must have one dimension, and chunks that are those of X or can be made so."""
+    if len(shape) != 1:
+        raise ValueError(f"Sample weights must be 1D: got sample_weight of shape {shape}, pass one for each row of X.")
+    n_rows = sum(row_chunks)
+    if math.isnan(n_rows) or math.isnan(shape[0]):
+        if n_chunks[0] != len(row_chunks):
+            raise ValueError(
+                f"sample_weight has {counted(n_chunks[0], 'chunk')}, X has {len(row_chunks)}, and not all of their "
+                "sizes are known: take both from the same collection, or call compute_chunk_sizes() on X and on "
+                "sample_weight."
+            )
+    elif shape[0] != n_rows:
+        raise ValueError(f"sample_weight.shape == {shape}, expected {(n_rows,)}: pass one weight for each row of X.")
+
+
+def check_chunk(
+    rows, weights, n_features: int, dtype, columns: Sequence | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """A chunk of a collection as kernels can read it, which may be empty, and its weights."""
+    source = Source("X", columns, part="chunk")
+    rows = check_numbers(rows, source)
+    try:
+        rows = check_array(rows, dtype=dtype, order="C", ensure_min_samples=0, ensure_min_features=0, input_name="X")
+    except ValueError as error:
+        raise located(error, rows, source, dtype) from None
+    if rows.shape[1] != n_features:
+        raise ValueError(f"X has {rows.shape[1]} features, but {n_features} are expected: all chunks must have these.")
+    if weights is not None and len(rows) == len(weights) == 0:
+        weights = np.empty(0)
+    else:
+        weights = check_sample_weight(weights, len(rows), True, Source("sample_weight", part="chunk"))
+    return aligned(rows), weights
+
+
+def check_chunk_again(number: int, rows: np.ndarray, n_rows: int, log_likelihood: float) -> None:
+    """A chunk must hold the rows of the first pass each time it is read; looked at closely only when a sum is lost."""
+    if len(rows) != n_rows:
+        raise ValueError(
+            f"Chunk {number} held {counted(n_rows, 'row')} (of positive weight) at first and {len(rows)} now: reading "
+            "the collection must give the same rows each time. Pass persist=True, or write the data to files first."
+        )
+    if not math.isfinite(log_likelihood) and not np.isfinite(rows).all():
+        raise ValueError(
+            f"Chunk {number} contains NaN or infinity, which it did not at first: reading the collection must give the "
+            "same rows each time. Pass persist=True, or write the data to files first."
+        )
+
+
+def in_chunk(error: Exception, number: int, first_row: int | None = None, n_rows: int = 0) -> Exception:
+    """The same error, saying which chunk of a collection it is about."""
+    where = "" if first_row is None else f" ({counted(n_rows, 'row')} from row {first_row})"
+    return with_prefix(f"Chunk {number}{where}: ", error)

@@ -1,0 +1,1 @@
+"""The search over numbers of components and covariance types."""

@@ -1,0 +1,28 @@
+"""What kind of value a user has given: an integer from some minimum, a finite number, one of some names."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+
+import numpy as np
+
+
+def is_integer_from(minimum):
+    return lambda value: isinstance(value, Integral) and value >= minimum
+
+
+def is_non_negative_real(value):
+    return isinstance(value, Real) and 0.0 <= float(value) < math.inf  # NaN fails both comparisons
+
+
+def is_positive_real(value):
+    return is_non_negative_real(value) and value > 0.0
+
+
+def is_boolean(value):
+    return isinstance(value, bool | np.bool_)
+
+
+def is_one_of(options):
+    return lambda value: isinstance(value, str) and value in options
