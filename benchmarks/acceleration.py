@@ -12,11 +12,12 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+from common import limited_threads
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
-from fastgmm._command_line.timing import describe_machine, limited_threads
+from fastgmm._command_line.timing import describe_machine
 
 N_SAMPLES = 2_000
 # Features, components, and the spread of the centers in units of the components': all overlap.

@@ -14,20 +14,21 @@ import json
 import math
 from collections.abc import Mapping
 
-from fastgmm._command_line.timing import (
+from common import (
     Case,
     Rates,
     Timing,
     agreement,
     bayesian_contestants,
     contestants,
-    describe_machine,
     geometric_mean,
     limited_threads,
     make_case,
     measure_rates,
     time_iterations,
 )
+
+from fastgmm._command_line.timing import describe_machine
 
 # (covariance_type, n_samples, n_features, n_components)
 CASES = (

@@ -13,12 +13,13 @@ from functools import partial
 
 import dask.array as da
 import numpy as np
+from common import limited_threads
 from distributed import Client, LocalCluster
 from sklearn.exceptions import ConvergenceWarning
 
 import fastgmm
 import fastgmm.dask
-from fastgmm._command_line.timing import describe_machine, limited_threads
+from fastgmm._command_line.timing import describe_machine
 from fastgmm._model.statistics import SufficientStatistics
 
 N_FEATURES, N_COMPONENTS = 8, 16

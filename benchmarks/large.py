@@ -18,11 +18,12 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from common import Case, Start, limited_threads, make_case
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 from fastgmm import GaussianMixture
-from fastgmm._command_line.timing import Case, Start, describe_machine, limited_threads, make_case
+from fastgmm._command_line.timing import describe_machine
 from fastgmm.batches import from_npy
 
 N_FEATURES, N_COMPONENTS = 8, 16

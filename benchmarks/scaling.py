@@ -9,15 +9,9 @@ How to read the output: benchmarks/README.md. The picture needs matplotlib.
 import argparse
 import dataclasses
 
-from fastgmm._command_line.timing import (
-    Case,
-    contestants,
-    describe_machine,
-    limited_threads,
-    make_case,
-    measure_rates,
-    time_iterations,
-)
+from common import Case, contestants, limited_threads, make_case, measure_rates, time_iterations
+
+from fastgmm._command_line.timing import describe_machine
 
 CENTER = Case("full", 200_000, 8, 16)
 # What varies around the center, one at a time.

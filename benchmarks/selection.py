@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
+from common import Case, limited_threads, make_case
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
@@ -21,7 +22,7 @@ from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.model_selection import GridSearchCV
 
 from fastgmm import GaussianMixtureIC
-from fastgmm._command_line.timing import Case, describe_machine, limited_threads, make_case
+from fastgmm._command_line.timing import describe_machine
 from fastgmm.datasets import load_old_faithful, load_sample_pixels
 
 NUMBERS = range(1, 9)

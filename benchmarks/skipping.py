@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
+from common import Case, limited_threads, measure_rates
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import GaussianMixture, datasets
-from fastgmm._command_line.timing import Case, describe_machine, limited_threads, measure_rates
+from fastgmm._command_line.timing import describe_machine
 from fastgmm._model.covariance import MixtureParameters
 from fastgmm._rows.array import DataPasses
 from fastgmm._skipping import screens as _skipping

@@ -13,12 +13,13 @@ from contextlib import ExitStack
 from unittest import mock
 
 import numpy as np
+from common import Case, limited_threads, make_case
 from sklearn import mixture as sklearn_mixture
 from sklearn.exceptions import ConvergenceWarning
 
 import fastgmm
 from fastgmm import _kernels
-from fastgmm._command_line.timing import Case, describe_machine, limited_threads, make_case
+from fastgmm._command_line.timing import describe_machine
 
 KERNELS = ("closest_pass", "rows_at", "kmeans_pass", "note_moves", "statistics_pass", "em_pass")
 ESTIMATORS = ("GaussianMixture", "BayesianGaussianMixture")

@@ -15,13 +15,14 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+from common import Case, geometric_mean, limited_threads, make_case
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 from fastgmm import GaussianMixture
-from fastgmm._command_line.timing import Case, describe_machine, geometric_mean, limited_threads, make_case
+from fastgmm._command_line.timing import describe_machine
 from fastgmm.datasets import load_sample_patches, load_sample_pixels
 
 OPT_INS = {"init_params": "sample", "acceleration": "lbfgs"}

@@ -16,11 +16,12 @@ from typing import NamedTuple
 from unittest import mock
 
 import numpy as np
+from common import Case, limited_threads, make_case
 from compare import CASES
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import GaussianMixture
-from fastgmm._command_line.timing import Case, describe_machine, limited_threads, make_case
+from fastgmm._command_line.timing import describe_machine
 from fastgmm._start import kmeans as _kmeans
 from fastgmm.datasets import load_sample_patches, load_sample_pixels
 

@@ -1,11 +1,16 @@
 """What asv measures. Starts and iteration counts are fixed; data is made outside the timing."""
 
+import sys
 import warnings
+from pathlib import Path
 
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import GaussianMixture
-from fastgmm._command_line.timing import Case, make_case, peak_memory
+from fastgmm._command_line.timing import peak_memory
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import Case, make_case
 
 CASES = {
     str(case): case

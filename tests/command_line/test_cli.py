@@ -10,8 +10,7 @@ import pytest
 import fastgmm
 from fastgmm import _kernels
 from fastgmm._command_line import cli
-from fastgmm._command_line import timing as _benchmark
-from fastgmm._command_line.timing import Case, Rates, Timing
+from fastgmm._command_line.timing import peak_memory
 
 
 def test_info_runs_as_a_module():
@@ -103,59 +102,6 @@ def test_a_benchmark_that_fails_leaves_files_as_they_were(before, error, monkeyp
     assert (path.read_text() if path.exists() else None) == before
 
 
-def test_floor_adds_arithmetic_exponentials_and_reading():
-    rates = Rates(gemm={"float64": 100.0, "float32": 200.0}, exp={"float64": 10.0, "float32": 20.0}, read=8.0)
-    n, d, k = 1000, 4, 3
-    assert Case("full", n, d, k).floor(rates) == pytest.approx(
-        2 * n * k * d * (d + 5) / 100 + n * k / 10 + 8 * n * d / 8
-    )
-    assert Case("diag", n, d, k).floor(rates) == pytest.approx(10 * n * k * d / 100 + n * k / 10 + 8 * n * d / 8)
-    assert Case("diag", n, d, k, "float32").floor(rates) == pytest.approx(Case("diag", n, d, k).floor(rates) / 2)
-
-
-@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("contestants", [_benchmark.contestants, _benchmark.bayesian_contestants])
-def test_contestants_do_the_same_work(contestants, covariance_type, dtype):
-    case = Case(covariance_type, 2000, 3, 4, dtype)
-    X, start = _benchmark.make_case(case)
-    assert X.dtype == dtype
-    fits = {name: fit for name, fit in contestants().items() if name != "oneDAL"}
-    timings = _benchmark.time_iterations(X, start, covariance_type, fits, rounds=1, turn_seconds=0)
-    assert [_benchmark.agreement(timings, name, dtype) for name in fits] == [""] * len(fits)
-
-
-def test_a_contestant_that_fails_is_reported_and_the_others_go_on():
-    def fail(*_):
-        raise ValueError("no\nreason")
-
-    case = Case("full", 500, 2, 2)
-    X, start = _benchmark.make_case(case)
-    fits = {"fastgmm": _benchmark.contestants()["fastgmm"], "broken": fail}
-    timings = _benchmark.time_iterations(X, start, "full", fits, rounds=1, turn_seconds=0)
-    assert timings["fastgmm"].seconds
-    assert _benchmark.agreement(timings, "broken", "float64") == "broken failed: ValueError: no"
-
-
-def test_different_work_is_reported():
-    timings = {"fastgmm": Timing([1.0], -100.0), "peer": Timing([1.0], -101.0)}
-    assert "differs" in _benchmark.agreement(timings, "peer", "float64")
-
-
-def test_median_and_spread():
-    timing = Timing([1.0, 2.0, 3.0, 4.0, 100.0])
-    assert timing.median == 3
-    assert timing.spread == pytest.approx(1 / 3)
-    assert np.isnan(Timing().median)
-
-
 def test_peak_memory_counts_what_is_held_at_once():
-    one = _benchmark.peak_memory(lambda: np.ones(2**20))
+    one = peak_memory(lambda: np.ones(2**20))
     assert 2**23 <= one < 2**23 + 2**16
-
-
-def test_exp_inplace_agrees_with_numpy():
-    values = np.linspace(-700.0, 0.0, 1001)
-    expected = np.exp(values)
-    _kernels.active.exp_inplace(values)
-    np.testing.assert_allclose(values, expected, rtol=1e-15)
