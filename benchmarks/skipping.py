@@ -21,7 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastgmm import GaussianMixture, datasets
 from fastgmm._command_line.timing import describe_machine
 from fastgmm._model.covariance import MixtureParameters
-from fastgmm._rows.array import DataPasses
+from fastgmm._rows.array import ArrayPasses
 from fastgmm._skipping import screens as _skipping
 from fastgmm._skipping.cells import Cells
 
@@ -114,7 +114,7 @@ def measure_prediction(name, n_features, covariance_type, make, K, n_threads) ->
     """Print a row: labels and log-densities under the same mixture, densely and as it is."""
     X = rows_for(n_features, covariance_type, make, K)
     mixture = fitted(X, K, covariance_type, n_threads)
-    passes = DataPasses(np.tile(X, (COPIES, 1)), None, K, covariance_type, n_threads)
+    passes = ArrayPasses(np.tile(X, (COPIES, 1)), None, K, covariance_type, n_threads)
     print(f"{name:<28}{K:>6}{len(passes.X):>9}", end="")
     for predict in (passes.predict, passes.log_prob_norm):
         times: dict[bool, list[float]] = {False: [], True: []}
@@ -130,7 +130,7 @@ def measure(name, n_features, covariance_type, make, K, n_threads) -> tuple[int,
     """Print a row: the pass that would be the tenth iteration after a start near the optimum, densely and as it is."""
     X = rows_for(n_features, covariance_type, make, K)
     mixture = fitted(X, K, covariance_type, n_threads)
-    passes = DataPasses(X, None, K, covariance_type, n_threads)
+    passes = ArrayPasses(X, None, K, covariance_type, n_threads)
     screening = passes.screening
 
     def ours():
@@ -148,10 +148,10 @@ def measure(name, n_features, covariance_type, make, K, n_threads) -> tuple[int,
     left = "dense"
     screen = screening.screen(mixture)
     if isinstance(screen, Cells):
-        counts = passes.walk.counts.sum(axis=0)
+        counts = passes.runner.counts.sum(axis=0)
         left = f"cells, {counts[0] / counts[2]:.1f} {counts[3] / counts[2]:.1f}, {counts[2] / counts[1]:.0f}"
     elif screen is not None:
-        counts = passes.walk.counts.sum(axis=0) / max(1, passes.walk.counts[:, 3].sum())
+        counts = passes.runner.counts.sum(axis=0) / max(1, passes.runner.counts[:, 3].sum())
         left = f"{screen.workspace_shape()[3:5]}, {counts[0]:.1f} {counts[1]:.1f} {counts[2]:.1f}"
     print(
         f"{name:<28}{K:>6}{len(X):>9}{1e3 * floor:>9.2f}{1e3 * slow:>9.2f}{slow / floor:>7.2f}"

@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 
 from fastgmm import _kernels
-from fastgmm._rows import array as _passes
+from fastgmm._rows import runner as _runner
 
 # The same examples each time: a suite that fails should fail for everyone.
 hypothesis.settings.register_profile("fastgmm", deadline=None, derandomize=True, max_examples=40)
@@ -18,7 +18,7 @@ hypothesis.settings.load_profile("fastgmm")
 
 @pytest.fixture(params=_kernels.SUPPORTED)
 def simd(request, monkeypatch):
-    """Runs the test on each SIMD variant that this CPU supports; `_passes` looks the kernels up at each call."""
+    """Runs the test on each SIMD variant that this CPU supports; `_rows` looks the kernels up at each call."""
     monkeypatch.setattr(_kernels, "active", import_module(f"fastgmm._kernels._{request.param}"))
     return request.param
 
@@ -27,7 +27,7 @@ def simd(request, monkeypatch):
 def threads_on_tiny_data():
     """Lets a block of rows be worth a thread, so that tests of a few hundred rows run in parallel too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_passes, "_THREAD_FLOPS", 1e-9)
+        patch.setattr(_runner, "_THREAD_FLOPS", 1e-9)
         yield
 
 

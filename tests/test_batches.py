@@ -17,9 +17,10 @@ from sklearn.exceptions import NotFittedError
 from fastgmm import BayesianGaussianMixture, GaussianMixture, batches
 from fastgmm._em.checkpoint import Checkpoint
 from fastgmm._input.blocks import block_slices
-from fastgmm._rows import array as _passes
-from fastgmm._rows import batches as _batches
-from fastgmm._rows.batches import BatchMeter, Survey, read_ahead
+from fastgmm._rows import reading as _reading
+from fastgmm._rows.reading import BatchMeter, read_ahead
+from fastgmm._rows.runner import KernelRunner
+from fastgmm._rows.survey import Survey
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -134,7 +135,7 @@ def test_batches_share_a_workspace(estimator, monkeypatch):
     """No bit of the result depends on it, whatever their lengths."""
     X, weights = rows_and_weights(np.float32)
     source = batches.from_array(X, weights, batch_rows=100)
-    walks, init = [], _passes.Walk.__init__
+    walks, init = [], KernelRunner.__init__
 
     def fit(shared):
         walks.clear()
@@ -143,7 +144,7 @@ def test_batches_share_a_workspace(estimator, monkeypatch):
             init(self, *(given if shared else given[:5]))
             walks.append(self)
 
-        monkeypatch.setattr(_passes.Walk, "__init__", noted)
+        monkeypatch.setattr(KernelRunner, "__init__", noted)
         model = estimator(n_components=3, random_state=0, max_iter=6, tol=0.0).fit_batches(source)
         return model, len({id(walk.workspace) for walk in walks})
 
@@ -632,7 +633,7 @@ def test_verbose_says_how_fast_rows_go_by(capsys, monkeypatch):
     lines = [line for line in capsys.readouterr().out.splitlines() if "Pass" in line]
     assert [line.split("\t")[0] for line in lines] == [f"  Pass {i}: 690 rows" for i in range(3)]
     assert all(line.endswith(" rows/s") for line in lines)
-    monkeypatch.setattr(_batches, "_LINE_SECONDS", 0.0)
+    monkeypatch.setattr(_reading, "_LINE_SECONDS", 0.0)
     clone(model).set_params(verbose=1).fit_batches(source)
     lines = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines() if "Pass" in line]
     assert lines[3:6] == [f"  Pass 1: {rows} rows" for rows in ("300 of 690", "600 of 690", "690")]

@@ -22,6 +22,8 @@ import fastgmm  # noqa: E402
 import fastgmm.dask  # noqa: E402
 from fastgmm._model.statistics import SufficientStatistics  # noqa: E402
 from fastgmm._rows import chunks as _dask  # noqa: E402
+from fastgmm._rows import engine as _engine  # noqa: E402
+from fastgmm._rows.chunk_passes import DaskPasses  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -248,20 +250,20 @@ def test_a_killed_worker_changes_nothing(tmp_path):
 def test_held_in_memory_if_half_of_it_suffices(monkeypatch, known, share, persisted):
     X, _ = rows_and_weights()
     rows = in_chunks(X) if known else of_unknown_sizes(in_chunks(X))
-    monkeypatch.setattr(_dask, "machine_memory", lambda: 4 * share * X.nbytes)
+    monkeypatch.setattr(_engine, "machine_memory", lambda: 4 * share * X.nbytes)
     model, _ = in_both("GaussianMixture", max_iter=1)
     assert model.fit(rows).persisted_ is persisted
 
 
 def test_memory_and_threads_of_a_cluster(client):
-    engine = _dask.Engine(client)
+    engine = _engine.Engine(client)
     limits = [worker["memory_limit"] for worker in client.scheduler_info()["workers"].values()]
     assert engine.memory() == sum(limits) > 0
     assert engine.worker_threads() == [1, 1]
 
 
 def test_memory_of_a_machine():
-    assert _dask.machine_memory() > 2**27
+    assert _engine.machine_memory() > 2**27
 
 
 V1 = "12:cpu,cpuacct:/\n4:memory:/slurm/uid_0/job_1/step_0\n1:name=systemd:/a\n"
@@ -297,7 +299,7 @@ def test_memory_of_control_groups(groups, limits, expected, tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     unlimited = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    assert _dask.machine_memory(tmp_path) == (unlimited if expected is None else expected)
+    assert _engine.machine_memory(tmp_path) == (unlimited if expected is None else expected)
 
 
 def test_nothing_is_left_behind(client):
@@ -318,7 +320,7 @@ def test_nothing_is_left_behind(client):
     [([1, 1], 10, 1), ([1, 1], 1, 1), ([4, 4], 2, 4), ([4, 4], 1, 4), ([4, 4], 3, 2), ([2, 8], 1, 2), ([16], 5, 3)],
 )
 def test_threads_of_a_task(workers, n_tasks, n_threads):
-    class Fake(_dask.Engine):
+    class Fake(_engine.Engine):
         def __init__(self):
             self._client = "some cluster"
 
@@ -393,14 +395,14 @@ def test_interrupted_fits_go_on(tmp_path, monkeypatch):
     expected = clone(model).fit(rows, start_rows=100)
     calls = []
 
-    def em_step(*args, _original=_dask.DaskPasses.em_step, **kwargs):
+    def em_step(*args, _original=DaskPasses.em_step, **kwargs):
         calls.append(1)
         if len(calls) == 4:
             raise KeyboardInterrupt
         return _original(*args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_dask.DaskPasses, "em_step", em_step)
+        patch.setattr(DaskPasses, "em_step", em_step)
         with pytest.raises(KeyboardInterrupt):
             clone(model).fit(rows, start_rows=100, checkpoint=path)
     resumed = clone(model).set_params(persist=False).fit(rows, start_rows=100, checkpoint=path)

@@ -12,7 +12,7 @@ from fastgmm._input.batches import check_batch_rows
 from fastgmm._input.blocks import ArrayBatches
 from fastgmm._input.files import NpyReader
 from fastgmm._input.rows import check_sliceable, check_weight_of_each_row
-from fastgmm._rows.batches import BatchProgress
+from fastgmm._rows.reading import BatchProgress
 
 __all__ = ["BatchProgress", "from_array", "from_csv", "from_npy", "from_parquet"]
 

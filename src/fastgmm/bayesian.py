@@ -19,7 +19,7 @@ from fastgmm._estimator.initial import (
 from fastgmm._estimator.parameters import with_advice
 from fastgmm._estimator.stream import Streaming
 from fastgmm._model.covariance import COVARIANCE_TYPES
-from fastgmm._rows.array import covariance_of_all, mean_of_all
+from fastgmm._rows.columns import covariance_of_all, mean_of_all
 
 
 class BayesianGaussianMixture(InMemoryFitting, Streaming, Conversion, _SklearnBayesianGaussianMixture):

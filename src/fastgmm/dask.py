@@ -31,18 +31,9 @@ from fastgmm._input.chunks import check_collection, check_features, check_no_out
 from fastgmm._input.containers import column_names
 from fastgmm._input.numbers import Source, check_numbers
 from fastgmm._input.rows import check_n_rows, check_some_weight, warn_if_weights
-from fastgmm._rows.chunks import (
-    Chunks,
-    ChunkSurvey,
-    DaskPasses,
-    Density,
-    Engine,
-    Walk,
-    float_dtype,
-    log_likelihood_of_chunk,
-    of_block,
-    read_as,
-)
+from fastgmm._rows.chunk_passes import DaskPasses, Density, TaskSettings, log_likelihood_of_chunk, of_block
+from fastgmm._rows.chunks import Chunks, ChunkSurvey, float_dtype, read_as
+from fastgmm._rows.engine import Engine
 from fastgmm._utils.warnings import warn
 from fastgmm._utils.words import counted
 
@@ -125,8 +116,8 @@ class _OnChunks(Fitting):
                 size = f"{counted(len(chunks), 'chunk')}, {counted(survey.n_all_rows, 'row')}"
                 print(f"{size}, {where}; {counted(n_threads, 'thread')} for each task")
             unit = self._weight_unit(survey.largest_weight)
-            walk = Walk(chunks.dtype, unit, self.n_components, self.covariance_type, n_threads)
-            passes = DaskPasses(chunks, survey, survey.choose(start_rows, random_state), walk)
+            settings = TaskSettings(chunks.dtype, unit, self.n_components, self.covariance_type, n_threads)
+            passes = DaskPasses(chunks, survey, survey.choose(start_rows, random_state), settings)
             findings = self._fit_from_sample(passes, survey, reader, random_state, file)
         finally:
             chunks.release()

@@ -33,7 +33,8 @@ from fastgmm._input.rows import (
     warn_if_weights,
 )
 from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters, estimate_moments, n_free_parameters
-from fastgmm._rows.array import mean_of_all, total_weight
+from fastgmm._rows.array import total_weight
+from fastgmm._rows.columns import mean_of_all
 from fastgmm._search.checks import check_folds, check_grid, check_weights_count_rows
 from fastgmm._start.find import find_start
 from fastgmm._utils.errors import FitError, OutOfRangeError

@@ -16,7 +16,7 @@ from fastgmm import BayesianGaussianMixture, GaussianMixture
 from fastgmm._em.lbfgs import LBFGS, Coordinates, Memory, lbfgs_step
 from fastgmm._em.loop import Progress, run_em
 from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters
-from fastgmm._rows.array import DataPasses
+from fastgmm._rows.array import ArrayPasses
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -43,7 +43,7 @@ def fitted(estimator=GaussianMixture, X=None, sample_weight=None, **parameters):
 
 def updates_and_start(model, X):
     """The iteration of a model on rows, and parameters that five iterations have led to."""
-    passes = DataPasses(X, None, model.n_components, model.covariance_type, 1)
+    passes = ArrayPasses(X, None, model.n_components, model.covariance_type, 1)
     updates = model._updates(passes)
     parameters = updates.start(lambda: model._found_start(passes, np.random.RandomState(0)))
     for _ in range(5):

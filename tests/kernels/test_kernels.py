@@ -15,16 +15,13 @@ from hypothesis import strategies as st
 
 from fastgmm import _kernels
 from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters
-from fastgmm._rows import array as _passes
-from fastgmm._rows.array import (
-    BLOCK_ROWS,
-    DataPasses,
-    KMeansPasses,
-    SeedingPasses,
-    aligned_empty,
-    column_means,
-    column_variances,
-)
+from fastgmm._rows import kmeans as _kmeans
+from fastgmm._rows import runner as _runner
+from fastgmm._rows.array import ArrayPasses
+from fastgmm._rows.columns import column_means, column_variances
+from fastgmm._rows.kmeans import KMeansPasses, SeedingPasses
+from fastgmm._rows.runner import BLOCK_ROWS
+from fastgmm._utils.memory import aligned_empty
 
 pytestmark = pytest.mark.usefixtures("threads_on_tiny_data")
 
@@ -93,7 +90,7 @@ def problem(n, d, K, covariance_type, dtype, offset=0.0, weighted=None):
 
 
 def data_passes(p, covariance_type, n_threads):
-    return DataPasses(p.X, p.sample_weight, len(p.mixture.means), covariance_type, n_threads)
+    return ArrayPasses(p.X, p.sample_weight, len(p.mixture.means), covariance_type, n_threads)
 
 
 def scatter_scale(scatter, covariance_type):
@@ -247,7 +244,7 @@ def test_entropy_of_equal_components_is_the_largest(n_features, covariance_type,
         np.array(np.nan),
         factors if covariance_type == "tied" else factors.repeat(n_components, axis=0),
     )
-    passes = DataPasses(p.X, p.sample_weight, n_components, covariance_type, 2)
+    passes = ArrayPasses(p.X, p.sample_weight, n_components, covariance_type, 2)
     expected = p.sample_weight.sum() * np.log(n_components)
     actual = passes.em_step(mixture, with_entropy=True).entropy
     assert oracle.relative_error(actual, expected) < 4 * np.finfo(dtype).eps
@@ -266,7 +263,7 @@ def test_entropy_where_other_components_are_out_of_reach(n_features, covariance_
     X[::2] = means[0] + rounded(np.random.default_rng(0).normal(size=X[::2].shape), dtype)
     X[1::2] = means[1]
     mixture = MixtureParameters(p.mixture.weights, means, np.array(np.nan), p.mixture.precisions_cholesky)
-    statistics = DataPasses(X, p.sample_weight, 2, covariance_type, 2).em_step(mixture, with_entropy=True)
+    statistics = ArrayPasses(X, p.sample_weight, 2, covariance_type, 2).em_step(mixture, with_entropy=True)
     assert statistics.entropy == 0.0
     np.testing.assert_allclose(
         statistics.nk,
@@ -286,12 +283,12 @@ def test_entropy_with_components_that_no_row_reaches(covariance_type, dtype, sim
     )
     resp = oracle.responsibilities(oracle.log_joint(p.X, mixture, covariance_type))
     weights, entropy = oracle.weights_of(p.X, p.sample_weight), oracle.entropies(resp)
-    passes = DataPasses(p.X, p.sample_weight, 3, covariance_type, 2)
+    passes = ArrayPasses(p.X, p.sample_weight, 3, covariance_type, 2)
     actual = passes.em_step(mixture, with_entropy=True).entropy
     assert oracle.relative_error(actual, weights @ entropy, weights @ (1 + entropy)) < TOLERANCE[dtype]
     X = p.X.copy()
     X[7], entropy[7] = np.finfo(dtype).max / 4, 0
-    actual = DataPasses(X, p.sample_weight, 3, covariance_type, 2).em_step(mixture, with_entropy=True).entropy
+    actual = ArrayPasses(X, p.sample_weight, 3, covariance_type, 2).em_step(mixture, with_entropy=True).entropy
     assert oracle.relative_error(actual, weights @ entropy, weights @ (1 + entropy)) < TOLERANCE[dtype]
 
 
@@ -362,7 +359,7 @@ def test_rows_far_from_all_components(covariance_type, dtype, simd):
     X = (p.X + 1000).astype(dtype)
     joint = oracle.log_joint(X, p.mixture, covariance_type)
     norm = oracle.log_prob_norm(joint)
-    passes = DataPasses(X, None, 2, covariance_type, 2)
+    passes = ArrayPasses(X, None, 2, covariance_type, 2)
     resp = passes.resp(p.mixture)
     assert oracle.relative_error(passes.log_prob_norm(p.mixture), norm, np.abs(norm)) < TOLERANCE[dtype]
     np.testing.assert_allclose(resp.sum(axis=1), 1, rtol=4 * np.finfo(dtype).eps)
@@ -377,7 +374,7 @@ def test_row_beyond_the_reach_of_all_components(covariance_type, n_features, sim
     p = problem(BLOCK_ROWS + 1, n_features, 2, covariance_type, np.float64, weighted=True)
     X = p.X.copy()
     X[7] = 1e200
-    passes = DataPasses(X, p.sample_weight, 2, covariance_type, 2)
+    passes = ArrayPasses(X, p.sample_weight, 2, covariance_type, 2)
     norm = passes.log_prob_norm(p.mixture)
     np.testing.assert_array_equal(np.flatnonzero(norm == -np.inf), [7])
     assert passes.em_step(p.mixture).log_likelihood == passes.score_sum(p.mixture) == -np.inf
@@ -577,7 +574,8 @@ def guarded_workspaces(monkeypatch):
         wholes.append(whole)
         return whole[GUARD:-GUARD]
 
-    monkeypatch.setattr(_passes, "aligned_empty", guarded_empty)
+    for module in (_runner, _kmeans):
+        monkeypatch.setattr(module, "aligned_empty", guarded_empty)
     return wholes
 
 
@@ -627,10 +625,10 @@ def test_threads_begin_on_cache_lines(K, d, simd):
 
 def test_threads_count_on_cache_lines_of_their_own():
     X = np.zeros((1000, 2))
-    passes = [DataPasses(X, None, 1, "full", n_threads) for n_threads in range(1, 9)]
-    assert [each.walk.counts.ctypes.data % 64 for each in passes] == [0] * len(passes)
-    assert {each.walk.counts.strides for each in passes} == {(64, 8)}
-    assert not any(each.walk.counts.any() for each in passes)
+    passes = [ArrayPasses(X, None, 1, "full", n_threads) for n_threads in range(1, 9)]
+    assert [each.runner.counts.ctypes.data % 64 for each in passes] == [0] * len(passes)
+    assert {each.runner.counts.strides for each in passes} == {(64, 8)}
+    assert not any(each.runner.counts.any() for each in passes)
 
 
 # Weights beyond float32 -----------------------------------------------------------------------------------------------
@@ -643,7 +641,7 @@ def test_the_unit_of_weights_changes_no_bit(covariance_type, exponent, simd):
     weights = np.ldexp(np.ldexp(p.sample_weight, exponent), -exponent)  # what is left of them as subnormal numbers
     found = []
     for power in (0, exponent):
-        passes = DataPasses(p.X, np.ldexp(weights, power), 3, covariance_type, 2)
+        passes = ArrayPasses(p.X, np.ldexp(weights, power), 3, covariance_type, 2)
         statistics = passes.em_step(p.mixture, with_entropy=True), passes.statistics_from_labels(p.labels, p.centers)
         found.append([np.ldexp(each.to_vector(), -power) for each in statistics])
     for i in range(2):
@@ -660,7 +658,7 @@ def test_rows_of_little_weight_count(covariance_type, ratio, simd):
     shape = COVARIANCE_TYPES[covariance_type].shape(2, 3)
     factors = np.broadcast_to(np.eye(3), shape).copy() if covariance_type == "full" else np.ones(shape)
     mixture = MixtureParameters(np.array([1.0, ratio]), np.array([[0.0] * 3, [1000.0] * 3]), factors, factors)
-    passes = [DataPasses(rows, weights, 2, covariance_type, 2) for rows in (X, X.astype(np.float64))]
+    passes = [ArrayPasses(rows, weights, 2, covariance_type, 2) for rows in (X, X.astype(np.float64))]
     actual, expected = (each.em_step(mixture) for each in passes)
     np.testing.assert_allclose(actual.nk, expected.nk, rtol=1e-6)
     np.testing.assert_allclose(actual.scatter, expected.scatter, rtol=1e-4, atol=1e-4 * expected.scatter[1].max())
@@ -675,11 +673,11 @@ def test_rows_of_little_weight_count(covariance_type, ratio, simd):
 @pytest.mark.parametrize("covariance_type", TYPES)
 def test_many_chunks(covariance_type, n_threads, n_rows, simd, monkeypatch):
     """With as many blocks a chunk as threads, the last chunk leaves some threads without any."""
-    monkeypatch.setattr(_passes, "_CHUNK_FLOPS", 0.0)
+    monkeypatch.setattr(_runner, "_SLICE_FLOPS", 0.0)
     p = problem(n_rows, 3, 2, covariance_type, np.float64, weighted=True)
     passes = data_passes(p, covariance_type, n_threads)
     used = passes.n_threads
-    assert len(list(passes.walk.slices())) == -(-n_rows // (used * BLOCK_ROWS))
+    assert len(list(passes.runner.slices())) == -(-n_rows // (used * BLOCK_ROWS))
     actual = passes.em_step(p.mixture, with_entropy=True)
     assert_statistics(actual, p.X, p.sample_weight, p.resp, covariance_type, TOLERANCE[np.float64])
     entropy = p.sample_weight @ oracle.entropies(p.resp)
@@ -695,9 +693,9 @@ def test_many_chunks(covariance_type, n_threads, n_rows, simd, monkeypatch):
 def test_kmeans_in_many_chunks(n_threads, simd, monkeypatch):
     p, shift, centers = kmeans_problem(7 * BLOCK_ROWS + 5, 3, 5, np.float64)
     whole = KMeansPasses(p.X, shift, 5, p.sample_weight, n_threads)
-    monkeypatch.setattr(_passes, "_CHUNK_FLOPS", 0.0)
+    monkeypatch.setattr(_runner, "_SLICE_FLOPS", 0.0)
     parts = KMeansPasses(p.X, shift, 5, p.sample_weight, n_threads)
-    assert len(list(whole.walk.slices())) == 1 < len(list(parts.walk.slices()))
+    assert len(list(whole.runner.slices())) == 1 < len(list(parts.runner.slices()))
     labels, labels_of_parts = np.zeros((2, len(p.X)), np.int32)
     expected, actual = whole.assign(centers, labels), parts.assign(centers, labels_of_parts)
     np.testing.assert_array_equal(labels_of_parts, labels)
@@ -790,7 +788,7 @@ SUM_TOLERANCE = {np.float64: 1e-12, np.float32: 1e-5}  # sums of the same terms 
 def em_step(variant, X, sample_weight, mixture, covariance_type, n_threads):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_kernels, "active", import_module(f"fastgmm._kernels._{variant}"))
-        passes = DataPasses(X, sample_weight, len(mixture.means), covariance_type, n_threads)
+        passes = ArrayPasses(X, sample_weight, len(mixture.means), covariance_type, n_threads)
         return passes.em_step(mixture, with_entropy=True)
 
 
@@ -876,7 +874,7 @@ def test_densities_do_not_depend_on_the_rows_around(case, variant, n_threads):
     i = len(p.X) // 2
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_kernels, "active", import_module(f"fastgmm._kernels._{variant}"))
-        alone, whole = (DataPasses(X, None, case[2], covariance_type, n_threads) for X in (p.X[i : i + 1], p.X))
+        alone, whole = (ArrayPasses(X, None, case[2], covariance_type, n_threads) for X in (p.X[i : i + 1], p.X))
         np.testing.assert_array_equal(alone.log_prob_norm(p.mixture), whole.log_prob_norm(p.mixture)[i : i + 1])
         np.testing.assert_array_equal(alone.resp(p.mixture), whole.resp(p.mixture)[i : i + 1])
         np.testing.assert_array_equal(alone.predict(p.mixture), whole.predict(p.mixture)[i : i + 1])

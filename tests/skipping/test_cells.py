@@ -11,7 +11,8 @@ from test_skipping import HARD, assert_close, assert_statistics_of, fits, noted_
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
 from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters, kernel_parameters
-from fastgmm._rows.array import BLOCK_ROWS, DataPasses, row_flops
+from fastgmm._rows.array import ArrayPasses
+from fastgmm._rows.runner import BLOCK_ROWS, row_flops
 from fastgmm._skipping import screens as _skipping
 from fastgmm._skipping.cells import Cells, CellTrials, Tree
 from fastgmm._skipping.screens import Screening
@@ -41,10 +42,10 @@ def tree_of(rows):
 
 def em_steps(X, sample_weight, mixture, covariance_type, n_threads=2, tree=None):
     """Statistics with components left out and dense ones, and the counts of the former."""
-    passes = DataPasses(X, sample_weight, len(mixture.means), covariance_type, n_threads)
+    passes = ArrayPasses(X, sample_weight, len(mixture.means), covariance_type, n_threads)
     cells = Cells.for_statistics(mixture, covariance_type, tree or tree_of(X))
     statistics = passes.em_step(mixture, with_entropy=True, screen=cells)
-    return statistics, passes.em_step(mixture, with_entropy=True), passes.walk.counts.sum(axis=0)
+    return statistics, passes.em_step(mixture, with_entropy=True), passes.runner.counts.sum(axis=0)
 
 
 @cache
@@ -111,12 +112,12 @@ def test_densities_and_labels(case, covariance_type, dtype, n_threads, simd):
 
 def densities(X, mixture, covariance_type, n_threads=2):
     """Log-densities and labels, with components left out."""
-    passes = DataPasses(X, None, len(mixture.means), covariance_type, n_threads)
+    passes = ArrayPasses(X, None, len(mixture.means), covariance_type, n_threads)
     cells = Cells.for_densities(mixture, covariance_type, tree_of(X[:400]))
     norm, labels = np.empty(len(X), X.dtype), np.empty(len(X), np.int64)
     cells.density_pass(
-        X, *kernel_parameters(mixture, covariance_type, X.dtype), norm, labels, passes.walk.workspace,
-        passes.n_threads, *cells.arguments(), *cells.workspaces(X.dtype, passes.n_threads), passes.walk.counts,
+        X, *kernel_parameters(mixture, covariance_type, X.dtype), norm, labels, passes.runner.workspace,
+        passes.n_threads, *cells.arguments(), *cells.workspaces(X.dtype, passes.n_threads), passes.runner.counts,
     )  # fmt: skip
     return norm, labels
 
@@ -131,7 +132,7 @@ def test_ties_and_rows_beyond_reach(dtype, simd):
     )
     X[450] = np.finfo(dtype).max / 4
     norm, labels = densities(X, twice, "full")
-    passes = DataPasses(X, None, 24, "full", 2)
+    passes = ArrayPasses(X, None, 24, "full", 2)
     np.testing.assert_array_equal(labels, passes.predict(twice))
     assert labels.max() < 12
     np.testing.assert_allclose(norm, passes.log_prob_norm(twice), rtol=10 * TOLERANCE[dtype])

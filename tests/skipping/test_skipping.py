@@ -10,7 +10,8 @@ from test_kernels import DTYPES, N_THREADS, TOLERANCE, TYPES, assert_bitwise_equ
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
 from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters
-from fastgmm._rows.array import BLOCK_ROWS, DataPasses, row_flops
+from fastgmm._rows.array import ArrayPasses
+from fastgmm._rows.runner import BLOCK_ROWS, row_flops
 from fastgmm._skipping import screens as _skipping
 from fastgmm._skipping.screens import AsFactors, Directions, Goal, Projections, Screening, best_plan, units_lost
 
@@ -65,10 +66,10 @@ def screen(mixture, covariance_type, dtype, n_first, n_all):
 
 def em_steps(X, sample_weight, mixture, covariance_type, n_first, n_all, n_threads=2):
     """Screened and dense statistics, and the counts of the former."""
-    passes = DataPasses(X, sample_weight, len(mixture.means), covariance_type, n_threads)
+    passes = ArrayPasses(X, sample_weight, len(mixture.means), covariance_type, n_threads)
     looked_through = screen(mixture, covariance_type, X.dtype, n_first, n_all)
     screened = passes.em_step(mixture, with_entropy=True, screen=looked_through)
-    return screened, passes.em_step(mixture, with_entropy=True), passes.walk.counts.sum(axis=0)
+    return screened, passes.em_step(mixture, with_entropy=True), passes.runner.counts.sum(axis=0)
 
 
 def assert_close(actual, expected, tolerance):
@@ -224,7 +225,7 @@ def test_nearly_singular_components(simd):
 
 def predictions(X, mixture, covariance_type, n_first, n_all, n_threads=2):
     """Labels and log-densities with pairs skipped, and densely; how many rows were looked at through screens."""
-    passes = DataPasses(X, None, len(mixture.means), covariance_type, n_threads)
+    passes = ArrayPasses(X, None, len(mixture.means), covariance_type, n_threads)
     seen = AsFactors(mixture, covariance_type)
     directions = Directions(seen, covariance_type)
 
@@ -234,7 +235,7 @@ def predictions(X, mixture, covariance_type, n_first, n_all, n_threads=2):
     dense = passes.predict(mixture), passes.log_prob_norm(mixture)
     passes.screening.screen_for = screen_for
     screened = passes.predict(mixture), passes.log_prob_norm(mixture)
-    return screened, dense, passes.walk.counts.sum(axis=0)
+    return screened, dense, passes.runner.counts.sum(axis=0)
 
 
 @pytest.mark.parametrize("n_threads", N_THREADS)
@@ -477,13 +478,13 @@ def test_a_pass_that_left_out_too_much_is_repeated_densely(monkeypatch):
     lost = iter([1.0, 1e3, 1.0, 1.0])
     monkeypatch.setattr(_skipping.Screening, "settle", partialmethod(settle_after, _skipping.Screening.settle, lost))
     are_screened = []
-    em_step = DataPasses.em_step
+    em_step = ArrayPasses.em_step
 
     def noted(self, parameters, centers=None, with_entropy=False, screen=None):
         are_screened.append(screen is not None)
         return em_step(self, parameters, centers, with_entropy, screen)
 
-    monkeypatch.setattr(DataPasses, "em_step", noted)
+    monkeypatch.setattr(ArrayPasses, "em_step", noted)
     GaussianMixture(8, max_iter=4, tol=0.0, random_state=0).fit(X)
     assert are_screened == [False, True, False, False, True]
 

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from fastgmm import BayesianGaussianMixture, GaussianMixture, _kernels
 from fastgmm._kernels import _cpu
 from fastgmm._model.covariance import COVARIANCE_TYPES
-from fastgmm._rows.array import KMeansPasses, SeedingPasses
+from fastgmm._rows.kmeans import KMeansPasses, SeedingPasses
 from fastgmm._utils.threads import effective_n_threads, explain_n_threads
 
 pytestmark = [
@@ -243,11 +243,11 @@ FIT_IN_CHILD = """
 import multiprocessing, sys, warnings
 import numpy as np
 from fastgmm import GaussianMixture
-from fastgmm._rows import array as _passes
+from fastgmm._rows import runner
 from fastgmm._utils.threads import explain_n_threads
 
 warnings.simplefilter("ignore")
-_passes._THREAD_FLOPS = 1e-9
+runner._THREAD_FLOPS = 1e-9
 X = np.random.default_rng(0).normal(size=(3000, 4)) + np.random.default_rng(1).integers(3, size=(3000, 1))
 
 def fit(n_threads):

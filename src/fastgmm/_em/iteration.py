@@ -22,7 +22,7 @@ from fastgmm._model.covariance import (
     is_accurate,
 )
 from fastgmm._model.statistics import SufficientStatistics
-from fastgmm._rows.array import mean_of_all
+from fastgmm._rows.columns import mean_of_all
 from fastgmm._skipping.cells import Cells
 from fastgmm._skipping.screens import Screen, units_lost
 from fastgmm._utils.errors import LostLikelihoodError
@@ -37,7 +37,7 @@ class Updates(ABC, Generic[P]):
 
     Parameters
     ----------
-    passes : DataPasses or BatchPasses
+    passes : ArrayPasses or BatchPasses
     reg_covar : float
     """
 
@@ -176,7 +176,7 @@ class MaximumLikelihood(Updates[MixtureParameters]):
 
     Parameters
     ----------
-    passes : DataPasses or BatchPasses
+    passes : ArrayPasses or BatchPasses
     reg_covar : float
         Fixed covariances are not regularized.
     given : InitialValues, default=InitialValues()

@@ -168,7 +168,7 @@ class VariationalBayes(Updates[VariationalParameters]):
 
     Parameters
     ----------
-    passes : DataPasses or BatchPasses
+    passes : ArrayPasses or BatchPasses
     reg_covar : float
     priors : Priors
     weight_prior : WeightPrior

@@ -13,8 +13,7 @@ from sklearn.base import BaseEstimator
 from fastgmm._em.iteration import Updates
 from fastgmm._estimator.parameters import check_names_of_parameters
 from fastgmm._model.covariance import Mixture
-from fastgmm._rows.array import DataPasses
-from fastgmm._utils.threads import effective_n_threads
+from fastgmm._rows.array import ArrayPasses
 
 
 class MixtureEstimator(BaseEstimator):
@@ -73,10 +72,10 @@ class MixtureEstimator(BaseEstimator):
         tags.array_api_support = False
         return tags
 
-    def _passes(self, X, sample_weight, n_components: int) -> DataPasses:
-        return DataPasses(X, sample_weight, n_components, self.covariance_type, effective_n_threads(self.n_threads))
+    def _passes(self, X, sample_weight, n_components: int) -> ArrayPasses:
+        return ArrayPasses(X, sample_weight, n_components, self.covariance_type, self.n_threads)
 
-    def _passes_to_fit(self, rows: np.ndarray, weights: np.ndarray | None) -> DataPasses:
+    def _passes_to_fit(self, rows: np.ndarray, weights: np.ndarray | None) -> ArrayPasses:
         if weights is not None and (unit := self._weight_unit(float(weights.max()))) != 1.0:
             weights = weights / unit
         return self._passes(rows, weights, self.n_components)

@@ -39,8 +39,10 @@ from fastgmm._input.rows import (
 )
 from fastgmm._model.covariance import COVARIANCE_TYPES, Mixture
 from fastgmm._model.statistics import SufficientStatistics
-from fastgmm._rows.array import DataPasses, total_weight
-from fastgmm._rows.batches import BatchMeter, BatchPasses, Survey
+from fastgmm._rows.array import ArrayPasses, total_weight
+from fastgmm._rows.batches import BatchPasses
+from fastgmm._rows.reading import BatchMeter
+from fastgmm._rows.survey import Survey
 from fastgmm._start.find import find_start
 from fastgmm._utils.errors import OutOfRangeError
 from fastgmm._utils.threads import blas_beside_passes, effective_n_threads
@@ -87,7 +89,7 @@ class Fitting(Inference):
         with each_topic_once():
             X, findings = self._fit(X, sample_weight)
             findings.warn(self)
-            return self._for_rows(DataPasses.predict, X, (), np.int64, None, is_checked=True)
+            return self._for_rows(ArrayPasses.predict, X, (), np.int64, None, is_checked=True)
 
     def _fit_by_own_fit_predict(self, X, y, sample_weight) -> bool:
         """Fit by the `fit_predict` of a subclass, which scikit-learn's `fit` calls; whether there is one."""
@@ -135,7 +137,7 @@ class Fitting(Inference):
             checkpoint.delete()
         return findings
 
-    def _found_start(self, passes: DataPasses, random_state) -> SufficientStatistics:
+    def _found_start(self, passes: ArrayPasses, random_state) -> SufficientStatistics:
         start = find_start(
             passes.X, passes.sample_weight, self.n_components, self.init_params, random_state, passes.n_threads
         )

@@ -26,7 +26,7 @@ from fastgmm._input.rows import (
     warn_of_collection,
 )
 from fastgmm._model.covariance import Mixture
-from fastgmm._rows.array import DataPasses
+from fastgmm._rows.array import ArrayPasses
 
 # Steps of scikit-learn's mixtures that predict, predict_proba and score_samples take.
 _PREDICTION_STEPS = (
@@ -54,7 +54,7 @@ class Inference(MixtureEstimator):
         labels : ndarray of shape (n_samples,)
             Numbers of the components; `out` if that was given.
         """
-        return self._for_rows(DataPasses.predict, X, (), np.int64, out)
+        return self._for_rows(ArrayPasses.predict, X, (), np.int64, out)
 
     def predict_proba(self, X, *, out=None):
         """Responsibilities: the probability of each component, given the row.
@@ -74,7 +74,7 @@ class Inference(MixtureEstimator):
             component underflows, beyond some 1e154 standard deviations (1e19 in float32), gets equal ones.
         """
         check_is_fitted(self)
-        return self._for_rows(DataPasses.resp, X, (len(self.means_),), None, out)
+        return self._for_rows(ArrayPasses.resp, X, (len(self.means_),), None, out)
 
     def score_samples(self, X, *, out=None):
         """Log-density of each row.
@@ -92,7 +92,7 @@ class Inference(MixtureEstimator):
         log_prob : ndarray of shape (n_samples,)
             Log-densities in the dtype of X; `out` if that was given.
         """
-        return self._for_rows(DataPasses.log_prob_norm, X, (), None, out)
+        return self._for_rows(ArrayPasses.log_prob_norm, X, (), None, out)
 
     def score(self, X, y=None, sample_weight=None):
         """Mean log-density of a row.
@@ -149,7 +149,7 @@ class Inference(MixtureEstimator):
 
     def _for_rows(
         self,
-        of_passes: Callable[[DataPasses, Mixture], np.ndarray],
+        of_passes: Callable[[ArrayPasses, Mixture], np.ndarray],
         X,
         columns: tuple,
         dtype,
@@ -178,7 +178,7 @@ class Inference(MixtureEstimator):
             out[rows] = of_passes(*self._passes_of_fitted(block))
         return out
 
-    def _passes_of_fitted(self, rows: np.ndarray, weights: np.ndarray | None = None) -> tuple[DataPasses, Mixture]:
+    def _passes_of_fitted(self, rows: np.ndarray, weights: np.ndarray | None = None) -> tuple[ArrayPasses, Mixture]:
         self._check_before_prediction()
         parameters = self._fitted_parameters(rows.shape[1])
         return self._passes(rows, weights, len(parameters.means)), parameters

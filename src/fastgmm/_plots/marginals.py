@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgmm._estimator.fitted import fitted_factors
 from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters
-from fastgmm._rows.array import DataPasses
+from fastgmm._rows.array import ArrayPasses
 
 _N_DRAWS = 20_000  # put the mass within a contour right to 0.1 (at 99 %) to 0.4 (at 50 %) percentage points
 
@@ -35,7 +35,7 @@ class Marginal(NamedTuple):
     def log_density(self, points: np.ndarray) -> np.ndarray:
         """Log-density at points whose last axis runs over the features."""
         factors = COVARIANCE_TYPES["full"].precisions_cholesky(self.covariances)
-        passes = DataPasses(points.reshape(-1, points.shape[-1]), None, len(self.weights), "full", None)
+        passes = ArrayPasses(points.reshape(-1, points.shape[-1]), None, len(self.weights), "full", None)
         return passes.log_prob_norm(MixtureParameters(*self, factors)).reshape(points.shape[:-1])
 
     def draw(self, n_samples: int) -> np.ndarray:

@@ -22,7 +22,8 @@ from fastgmm._model.covariance import (
     n_free_parameters,
 )
 from fastgmm._model.statistics import SufficientStatistics
-from fastgmm._rows.array import DataPasses, column_means
+from fastgmm._rows.array import ArrayPasses
+from fastgmm._rows.columns import column_means
 from fastgmm._start.kmeans import kmeans_labels, kmeans_plusplus_indices, refined_labels
 from fastgmm._utils.errors import FitError, PoorSampleError
 
@@ -41,7 +42,7 @@ _SAMPLE_SHORTFALL = 1.0  # of the mean log-density of all rows, by which the sam
 _REFINEMENTS = 10
 
 # (passes, reg_covar) -> statistics under the responsibilities of a start, for the covariance type of the passes.
-Start = Callable[[DataPasses, float], SufficientStatistics]
+Start = Callable[[ArrayPasses, float], SufficientStatistics]
 
 
 def find_start(
@@ -108,7 +109,7 @@ def _sample(X, sample_weight, n_components, random_state, n_threads) -> Start:
     return start
 
 
-def _of_sample(passes: DataPasses, n_components, n_rows, random_state, reg_covar) -> SufficientStatistics:
+def _of_sample(passes: ArrayPasses, n_components, n_rows, random_state, reg_covar) -> SufficientStatistics:
     """What `_sample` finds where there are enough rows; FitError or PoorSampleError if the sample is no good."""
     n_threads = passes.n_threads
     sample = _drawn(passes, n_components, n_rows, random_state)
@@ -131,7 +132,7 @@ def _of_sample(passes: DataPasses, n_components, n_rows, random_state, reg_covar
     return statistics
 
 
-def _drawn(passes: DataPasses, n_components: int, n_rows: int, random_state) -> DataPasses:
+def _drawn(passes: ArrayPasses, n_components: int, n_rows: int, random_state) -> ArrayPasses:
     """Passes over a sample with one row from each of n_rows stretches of equal weight, in order.
 
     A row is drawn with a probability proportional to its weight, and counts as often as it is drawn."""
@@ -145,16 +146,16 @@ def _drawn(passes: DataPasses, n_components: int, n_rows: int, random_state) -> 
     if len(indices) < n_rows // 2:
         raise PoorSampleError(f"Only {len(indices)} rows have most of the weight: too few for a sample of {n_rows}.")
     weights = counts.astype(np.float64) if len(indices) < n_rows else None
-    return DataPasses(passes.X[indices], weights, n_components, passes.covariance_type, passes.n_threads)
+    return ArrayPasses(passes.X[indices], weights, n_components, passes.covariance_type, passes.n_threads)
 
 
-def _squared_distance(sample: DataPasses, labels: np.ndarray, centers: np.ndarray) -> float:
+def _squared_distance(sample: ArrayPasses, labels: np.ndarray, centers: np.ndarray) -> float:
     """Weighted sum of squared distances from the centers."""
     distances = np.square(sample.X - centers[labels]).sum(axis=1)
     return float(distances.sum() if sample.sample_weight is None else distances @ sample.sample_weight)
 
 
-def _fitted(sample: DataPasses, starts: list[np.ndarray], reg_covar: float) -> EMResult[MixtureParameters]:
+def _fitted(sample: ArrayPasses, starts: list[np.ndarray], reg_covar: float) -> EMResult[MixtureParameters]:
     """The best mixture that EM finds in a sample from the clusters around given centers.
 
     Only the best one goes on until EM converges."""

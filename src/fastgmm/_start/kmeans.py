@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastgmm._rows.array import KMeansPasses, SeedingPasses, column_means, column_variances, in_kernel_unit
+from fastgmm._rows.array import in_kernel_unit
+from fastgmm._rows.columns import column_means, column_variances
+from fastgmm._rows.kmeans import KMeansPasses, SeedingPasses
 from fastgmm._utils.warnings import warn
 
 _MAX_ITER = 300

@@ -1,0 +1,92 @@
+"""Where tasks on dask collections run, and how much memory there is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import dask
+import dask.array as da
+from dask.base import get_scheduler
+from dask.system import CPU_COUNT
+
+from fastgmm._utils.threads import effective_n_threads
+
+
+class Engine:
+    """Runs graphs: a distributed client's cluster, or the scheduler that dask is set to.
+
+    Parameters
+    ----------
+    client : distributed.Client or None
+        None: the current client, if there is one.
+    """
+
+    def __init__(self, client):
+        self.get = get_scheduler(scheduler=client, cls=da.Array)
+        self._client = getattr(self.get, "__self__", None)
+
+    def worker_threads(self) -> list[int]:
+        """How many tasks each worker runs at a time; this process counts as one worker."""
+        if self._client is not None:
+            return list(self._client.nthreads().values()) or [1]
+        if self.get is dask.get:
+            return [1]
+        return [dask.config.get("num_workers", None) or CPU_COUNT]
+
+    def memory(self) -> int:
+        """Bytes that the workers, or this machine, may hold; 0 if nothing is known."""
+        if self._client is None:
+            return machine_memory()
+        return sum(worker["memory_limit"] or 0 for worker in self._client.scheduler_info()["workers"].values())
+
+    def persist(self, *collections):
+        """The collections as they are held in memory."""
+        if self._client is not None:
+            return self._client.persist(collections)
+        return dask.persist(*collections, scheduler=self.get)
+
+    def n_threads_of_task(self, n_tasks: int) -> int:
+        """Kernel threads of a task: 1, or more if there are fewer tasks than threads."""
+        threads = self.worker_threads()
+        n_threads = max(1, min(min(threads), sum(threads) // max(1, n_tasks)))
+        return n_threads if self._client is not None else min(n_threads, effective_n_threads())
+
+
+def machine_memory(root: Path = Path("/")) -> int:
+    """Bytes of memory that this machine has and its control groups leave to this process; 0 if the system does not say.
+
+    `root` is where its file systems begin.
+    """
+    if not hasattr(os, "sysconf"):
+        return 0
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([memory, *_limits_of_control_groups(root)])
+
+
+def _limits_of_control_groups(root: Path) -> Iterator[int]:
+    """Memory limits of the groups that this process is in and of all groups around them, of version 1 and 2.
+
+    Where a container sees only its own part of the tree, that part is mounted at the top, whatever the path says."""
+    mounted = root / "sys/fs/cgroup"
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            tree, name = mounted, "memory.max"
+        elif "memory" in controllers.split(","):
+            tree, name = mounted / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        group = tree / path.lstrip("/")
+        for each in (group, *group.parents):
+            if each.is_relative_to(tree) and (limit := _text(each / name).strip()).isdigit():
+                yield int(limit)
+
+
+def _text(path: Path) -> str:
+    """What is in a file; nothing if it cannot be read."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

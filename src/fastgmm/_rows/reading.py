@@ -1,0 +1,121 @@
+"""Batches read ahead, and how far their reading has come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgmm._utils.threads import Background
+from fastgmm._utils.words import counted
+
+Batch = tuple[np.ndarray, np.ndarray | None]  # rows and their weights
+
+_WORTH_A_THREAD = 2e-3  # seconds that fetching a batch takes
+_PATIENCE = 0.5  # seconds that a pass which is given up waits for the batch that is being fetched
+_LINE_SECONDS = 10.0  # between two printed lines of a pass
+
+
+def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The same batches; if one takes long, the next is fetched by another thread while the present one is used.
+
+    What costs next to nothing, such as slices of an array, is not worth that: the fetching thread would have to wait
+    for a core that the passes keep busy. A batch that is used meanwhile is copied, since its reader may fill the same
+    memory again.
+    """
+    iterator = iter(batches)
+    item = next(iterator, None)
+    if item is None:
+        return
+    yield item
+    began = perf_counter()  # the first one may have included opening a file
+    item = next(iterator, None)
+    if perf_counter() - began < _WORTH_A_THREAD:
+        while item is not None:
+            yield item
+            item = next(iterator, None)
+        return
+    coming = None
+    try:
+        while item is not None:
+            rows, weights = item
+            own = rows.copy(), None if weights is None else weights.copy()
+            coming = Background(next, iterator, None)
+            coming.start()
+            yield own
+            item = coming.result()
+    finally:  # after Ctrl-C nobody wants to wait for a batch that takes long
+        if coming is not None:
+            coming.join(_PATIENCE)
+
+
+class BatchProgress(NamedTuple):
+    """How far a fit over batches has come.
+
+    Attributes
+    ----------
+    n_pass : int
+        Number of the present pass over the batches: 0 finds out what there is and draws the sample for the start; then
+        comes one for each iteration, and a few for priors or accuracy.
+    new_rows : int
+        Rows of the last batch.
+    rows : int
+        Rows of this pass so far.
+    n_rows : int or None
+        Rows of all batches; None while pass 0 is counting them.
+    seconds : float
+        Time that this pass has taken so far.
+    """
+
+    n_pass: int
+    new_rows: int
+    rows: int
+    n_rows: int | None
+    seconds: float
+
+
+class BatchMeter:
+    """Counts the rows of passes over the batches, and says how fast they go.
+
+    Parameters
+    ----------
+    callback : callable or None
+        Is given a BatchProgress after each batch.
+    verbose : int
+        0: nothing; 1: a line every ten seconds; 2: and one at the end of each pass.
+    """
+
+    def __init__(self, callback: Callable[[BatchProgress], object] | None, verbose: int):
+        self._callback = callback
+        self._verbose = verbose
+        self._n_rows: int | None = None
+        self._n_pass = -1
+
+    def begin_pass(self) -> None:
+        self._n_pass += 1
+        self._rows = 0
+        self._began = self._last_line = perf_counter()
+
+    def after_batch(self, new_rows: int) -> None:
+        self._rows += new_rows
+        now = perf_counter()
+        if self._verbose and now - self._last_line > _LINE_SECONDS:
+            self._print(now)
+        if self._callback is not None:
+            self._callback(BatchProgress(self._n_pass, new_rows, self._rows, self._n_rows, now - self._began))
+
+    def end_pass(self) -> None:
+        self._n_rows = self._rows
+        if self._verbose >= 2:
+            self._print(perf_counter())
+
+    def _print(self, now: float) -> None:
+        self._last_line = now
+        if self._n_rows in (None, self._rows):
+            rows = counted(self._rows, "row")
+        else:
+            rows = f"{self._rows:,} of {counted(self._n_rows, 'row')}"
+        rate = self._rows / max(now - self._began, 1e-9)
+        print(f"  Pass {self._n_pass}: {rows}\t {rate:,.0f} rows/s")

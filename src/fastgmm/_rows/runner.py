@@ -1,0 +1,94 @@
+"""How kernels are run over the rows of an array: slices of rows, threads and workspace, planned in this one place.
+
+Between two slices Python gets to run, so that Ctrl-C stops a long pass within about a second. The slices' statistics
+add up; where they end depends on the shapes alone, so results repeat bitwise for a given number of threads. Where a
+slice cannot be so short, another Python thread makes the pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+
+from fastgmm import _kernels
+from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._skipping.cells import Cells
+from fastgmm._skipping.screens import Screen
+from fastgmm._utils.memory import aligned_empty, aligned_zeros
+from fastgmm._utils.threads import effective_n_threads, run_interruptibly
+
+T = TypeVar("T")
+
+BLOCK_ROWS = _kernels.active.BLOCK
+
+_SLICE_FLOPS = 5e9  # of one thread: about half a second with the plainest variant
+_THREAD_FLOPS = 2e6  # what makes waking one more thread worth it: some 50 us of work
+
+
+class KernelRunner:
+    """Slices, threads and workspace of passes over (n_samples, n_features) data with n_components components.
+
+    It may take over the workspace of a runner for the same shape of mixture, which is then not to be used any more.
+    """
+
+    workspace: np.ndarray
+    sums: np.ndarray
+
+    def __init__(
+        self,
+        X: np.ndarray,
+        n_components: int,
+        factors: tuple[int, int],
+        row_flops: float,
+        n_threads: int | None,
+        before: KernelRunner | None = None,
+    ):
+        n_samples, n_features = X.shape
+        useful = max(1, min(-(-n_samples // BLOCK_ROWS), int(n_samples * row_flops / _THREAD_FLOPS)))
+        self.n_threads = min(effective_n_threads(n_threads), useful)
+        n_slices = math.ceil(n_samples / (self.n_threads * max(BLOCK_ROWS, _SLICE_FLOPS / row_flops)))
+        self.slice_rows = -(-n_samples // (n_slices * BLOCK_ROWS)) * BLOCK_ROWS
+        self.n_samples, self._dtype = n_samples, X.dtype
+        self._is_long = BLOCK_ROWS * row_flops > _SLICE_FLOPS
+        self._of_screens: dict[tuple[int, ...], tuple[np.ndarray, ...]] = {}
+        if before is not None and (before.n_threads, before._dtype) == (self.n_threads, X.dtype):
+            self.workspace, self.sums, self._of_screens = before.workspace, before.sums, before._of_screens
+        else:
+            work, sums = _kernels.active.workspace_sizes(n_components, n_features, *factors, self.n_threads)
+            self.workspace, self.sums = aligned_empty(work, X.dtype), aligned_empty(sums, np.float64)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Of pairs that screened passes looked at; a cache line for each thread, since all write at the same time."""
+        return aligned_zeros((self.n_threads, 8), np.int64)
+
+    def screen_workspaces(self, screen: Screen | Cells) -> tuple[np.ndarray, ...]:
+        """Kept for the next pass: to get so much memory anew each time would cost some percent."""
+        shape = screen.workspace_shape()
+        if shape not in self._of_screens:
+            self._of_screens.clear()
+            self._of_screens[shape] = screen.workspaces(self._dtype, self.n_threads)
+        return self._of_screens[shape]
+
+    def run(self, kernel: Callable[..., T], *arguments) -> T:
+        """What a kernel returns for the rows of a slice, or fewer."""
+        return run_interruptibly(kernel, *arguments) if self._is_long else kernel(*arguments)
+
+    def slices(self) -> Iterator[slice]:
+        for start in range(0, self.n_samples, self.slice_rows):
+            yield slice(start, min(start + self.slice_rows, self.n_samples))
+
+
+def row_flops(covariance_type: str, n_components: int, n_features: int) -> float:
+    """Operations of a pass for each row, with some for the softmax."""
+    full = COVARIANCE_TYPES[covariance_type].structure == "full"
+    return 2.0 * n_components * (n_features * (n_features + 5) + 10 if full else 5 * n_features + 10)
+
+
+def part_of(array: np.ndarray | None, rows: slice) -> np.ndarray | None:
+    """A slice of an array that need not be there."""
+    return None if array is None else array[rows]
