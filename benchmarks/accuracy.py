@@ -2,7 +2,7 @@
 
     python benchmarks/accuracy.py
 
-Data, starts and the extended-precision reference are the test suite's (tests/hard_data.py, tests/oracle.py). An error
+Data, starts and the extended-precision reference are the test suite's (tests/_shared/hard_data.py, oracle.py). An error
 is the largest of a covariance matrix's entries, relative to the standard deviations of its row and column.
 """
 
@@ -18,8 +18,8 @@ from fastgmm import GaussianMixture
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-import oracle
-from hard_data import COVARIANCE_TYPES, HARD_CASES
+from _shared import oracle
+from _shared.hard_data import COVARIANCE_TYPES, HARD_CASES
 
 N_ITER = 10
 

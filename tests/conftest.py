@@ -11,6 +11,8 @@ import pytest
 from fastgmm import _kernels
 from fastgmm._rows import runner as _runner
 
+pytest.register_assert_rewrite("_shared")
+
 # The same examples each time: a suite that fails should fail for everyone.
 hypothesis.settings.register_profile("fastgmm", deadline=None, derandomize=True, max_examples=40)
 hypothesis.settings.load_profile("fastgmm")

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+from _shared.cases import TYPES
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -24,7 +25,6 @@ from fastgmm._rows.survey import Survey
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-TYPES = ["full", "tied", "diag", "spherical"]
 ESTIMATORS = [GaussianMixture, BayesianGaussianMixture]
 
 

@@ -4,24 +4,22 @@ iteration in extended precision, and what the priors are for. What it shares wit
 from functools import cache
 
 import numpy as np
-import oracle
 import pytest
-from hard_data import COVARIANCE_TYPES, HARD_CASES, blobs
+from _shared import oracle
+from _shared.assertions import assert_same_fit, fit_both, fitted_values
+from _shared.cases import STARTS, TYPES, needs_extended
+from _shared.hard_data import HARD_CASES, blobs
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_iris
 from sklearn.mixture import BayesianGaussianMixture as SklearnBayesianGaussianMixture
-from test_mixture import assert_same_fit, fit_both, fitted_values
 
 from fastgmm import BayesianGaussianMixture
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 WEIGHT_PRIOR_TYPES = ["dirichlet_process", "dirichlet_distribution"]
-STARTS = ["kmeans", "k-means++", "random", "random_from_data"]
 DATA = blobs(n_rows=60)[0]
-
-needs_extended = pytest.mark.skipif(not oracle.IS_EXTENDED, reason="longdouble is float64 here")
 
 
 def fit_both_bayesian(X, **parameters):
@@ -40,7 +38,7 @@ def fitted_arrays(bgm):
 @pytest.mark.parametrize("n_iter", [1, 10, 100])
 @pytest.mark.parametrize("init_params", STARTS)
 @pytest.mark.parametrize("weight_prior_type", WEIGHT_PRIOR_TYPES)
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_parity_after_n_iterations(covariance_type, weight_prior_type, init_params, n_iter):
     ours, theirs = fit_both_bayesian(
         DATA,
@@ -88,7 +86,7 @@ PRIORS = [
 
 
 @pytest.mark.parametrize("weight_prior_type", WEIGHT_PRIOR_TYPES)
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("priors", PRIORS, ids=lambda priors: "-".join(priors))
 def test_parity_of_priors(priors, covariance_type, weight_prior_type):
     """The end of the fit included: n_iter_ and converged_ agree."""
@@ -105,7 +103,7 @@ def test_parity_of_priors(priors, covariance_type, weight_prior_type):
 
 
 @pytest.mark.parametrize("weight_prior_type", WEIGHT_PRIOR_TYPES)
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize(("n_components", "n_features"), [(1, 3), (4, 1), (1, 1)])
 def test_parity_of_single_components_and_features(n_components, n_features, covariance_type, weight_prior_type):
     ours, theirs = fit_both_bayesian(
@@ -120,7 +118,7 @@ def test_parity_of_single_components_and_features(n_components, n_features, cova
 
 
 @pytest.mark.parametrize("weight_prior_type", WEIGHT_PRIOR_TYPES)
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_parity_float32(covariance_type, weight_prior_type):
     ours, theirs = fit_both_bayesian(
         DATA.astype(np.float32),
@@ -134,7 +132,7 @@ def test_parity_float32(covariance_type, weight_prior_type):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("weight_prior_type", WEIGHT_PRIOR_TYPES)
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_parity_of_predictions(covariance_type, weight_prior_type, dtype):
     X = DATA.astype(dtype)
     ours = BayesianGaussianMixture(
@@ -157,7 +155,7 @@ def test_parity_of_predictions(covariance_type, weight_prior_type, dtype):
 @pytest.mark.parametrize("max_iter", [0, 3])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("weight_prior_type", WEIGHT_PRIOR_TYPES)
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_attributes_have_the_dtype_of_the_data(covariance_type, weight_prior_type, dtype, max_iter):
     bgm = BayesianGaussianMixture(
         n_components=2,
@@ -209,7 +207,7 @@ def started(bgm):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("weight_prior_type", WEIGHT_PRIOR_TYPES)
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_iteration_and_bound_are_the_textbooks(covariance_type, weight_prior_type, weighted):
     """Of eq. 10.70 the bound leaves out what `oracle.constant_of_bound` writes down, and nothing else."""
     weights = np.random.default_rng(0).uniform(0.5, 3, len(DATA)) if weighted else None
@@ -258,7 +256,7 @@ def test_weights_are_expectations_under_the_posterior(weight_prior_type):
     assert bgm.weights_.sum() == pytest.approx(1, rel=1e-14)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_precisions_are_inverse_covariances(covariance_type):
     bgm = BayesianGaussianMixture(
         n_components=4, covariance_type=covariance_type, max_iter=5, reg_covar=0.0, random_state=0
@@ -274,7 +272,7 @@ def test_precisions_are_inverse_covariances(covariance_type):
 
 @pytest.mark.parametrize("weights", [None, np.arange(1, 181) % 4], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("offset", [0.0, 1e6])
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_default_priors(covariance_type, offset, weights):
     """Mean and unbiased covariance of X, rows counted by their weights."""
     X = np.round(DATA * 2**20) / 2**20 + offset
@@ -414,7 +412,7 @@ ENLARGED = {"two columns 1e-3 apart": 10}  # of a condition number of 1e6 the de
 
 
 @needs_extended
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("name", HARD_CASES)
 def test_hard_data(name, covariance_type):
     """As good as numbers of the dtype allow, and no worse than scikit-learn's; which loses half of all digits here and
@@ -430,7 +428,7 @@ def test_hard_data(name, covariance_type):
 
 
 @pytest.mark.parametrize("weight_prior_type", WEIGHT_PRIOR_TYPES)
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_translation_changes_nothing_but_the_means(covariance_type, weight_prior_type):
     X = np.round(DATA * 2**20) / 2**20  # so that the shifted data are exact
     near, far = (
@@ -451,7 +449,7 @@ def test_translation_changes_nothing_but_the_means(covariance_type, weight_prior
 
 
 @pytest.mark.parametrize("name", ["mean_precision_prior", "degrees_of_freedom_prior"])
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_priors_that_overflow_are_an_error(covariance_type, name):
     bgm = BayesianGaussianMixture(n_components=3, covariance_type=covariance_type, random_state=0, **{name: 1e308})
     with pytest.raises(ValueError):
@@ -524,7 +522,7 @@ def test_mean_precision_prior_draws_the_means(prior):
     st.integers(6, 80),
     st.integers(1, 4),
     st.integers(1, 5),
-    st.sampled_from(COVARIANCE_TYPES),
+    st.sampled_from(TYPES),
     st.sampled_from(WEIGHT_PRIOR_TYPES),
     st.sampled_from(STARTS),
     st.tuples(st.floats(-6, 3), st.floats(-3, 3), st.floats(-1, 2), st.floats(-3, 3)),

@@ -8,19 +8,16 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
+from _shared.cases import TYPES, both_estimators
 from sklearn.preprocessing import StandardScaler
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC, _kernels
-from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm.batches import from_array
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-TYPES = list(COVARIANCE_TYPES)
 METHODS = ["predict", "predict_proba", "score_samples", "score", "aic", "bic"]
 MIB = 2**20
-
-both_estimators = pytest.mark.parametrize("estimator", [GaussianMixture, BayesianGaussianMixture])
 
 
 def clusters(n_rows=500, n_features=3, dtype=np.float64):

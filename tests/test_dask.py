@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from _shared.cases import TYPES
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
@@ -27,7 +28,6 @@ from fastgmm._rows.chunk_passes import DaskPasses  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-TYPES = ["full", "tied", "diag", "spherical"]
 ESTIMATORS = ["GaussianMixture", "BayesianGaussianMixture"]
 SIZES = (300, 1, 200, 0, 189)  # of chunks: uneven, one of a single row, one empty
 

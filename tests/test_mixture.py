@@ -13,11 +13,12 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import pytest
+from _shared.assertions import SKLEARN, assert_same_fit, fit_both
+from _shared.cases import TYPES, both_estimators
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.mixture import BayesianGaussianMixture as SklearnBayesianGaussianMixture
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -30,7 +31,6 @@ from fastgmm.datasets import load_old_faithful
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-COVARIANCE_TYPES = ["full", "tied", "diag", "spherical"]
 FITTED_ARRAYS = ["weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"]
 N_COMPONENTS = 3
 OURS = {
@@ -41,9 +41,6 @@ OURS = {
     "n_threads": None,
 }
 OUR_PARAMETERS = {GaussianMixture: {"fixed": None, **OURS}, BayesianGaussianMixture: OURS}
-SKLEARN = {GaussianMixture: SklearnGaussianMixture, BayesianGaussianMixture: SklearnBayesianGaussianMixture}
-
-both_estimators = pytest.mark.parametrize("estimator", SKLEARN)
 
 
 def blobs(n_rows=200, n_features=3, dtype=np.float64):
@@ -71,44 +68,11 @@ def start_for(X, covariance_type):
     }
 
 
-def fit_both(X, estimator=GaussianMixture, **parameters):
-    """Ours and scikit-learn's."""
-    return estimator(**parameters).fit(X), SKLEARN[estimator](**parameters).fit(X)
-
-
-def fitted_values(estimator):
-    """All fitted attributes that hold parameters, by name."""
-    of_the_run = ("lower_bound_", "lower_bounds_", "n_iter_", "converged_", "n_samples_seen_")
-    of_the_data = ("n_features_in_", "feature_names_in_")
-    return {
-        name: value
-        for name, value in vars(estimator).items()
-        if name.endswith("_") and not name.startswith("_") and name not in of_the_run + of_the_data
-    }
-
-
-def assert_same_fit(ours, theirs, rtol=1e-8):
-    actual, expected = fitted_values(ours), fitted_values(theirs)
-    assert actual.keys() == expected.keys()
-    for name in expected:
-        assert type(actual[name]) is type(expected[name]) or np.ndim(expected[name]) == 0, name
-        assert np.shape(actual[name]) == np.shape(expected[name]), name
-        atol = rtol * np.abs(expected[name]).max()
-        np.testing.assert_allclose(actual[name], expected[name], rtol=rtol, atol=atol, err_msg=name)
-    # Of a tied covariance scikit-learn's variational bound is an array of one number.
-    np.testing.assert_allclose(ours.lower_bound_, np.squeeze(theirs.lower_bound_), rtol=rtol)
-    if hasattr(theirs, "lower_bounds_"):  # since scikit-learn 1.7
-        bounds = np.reshape(theirs.lower_bounds_, theirs.n_iter_)
-        np.testing.assert_allclose(ours.lower_bounds_, bounds, rtol=rtol)
-    assert ours.n_iter_ == theirs.n_iter_
-    assert ours.converged_ == theirs.converged_
-
-
 # Same start, same answer ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n_iter", [1, 2, 10, 100])
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("data", DATA)
 def test_parity_after_n_iterations(data, covariance_type, n_iter):
     X = DATA[data]
@@ -119,7 +83,7 @@ def test_parity_after_n_iterations(data, covariance_type, n_iter):
 
 
 @pytest.mark.parametrize("n_iter", [1, 10])
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_parity_float32(covariance_type, n_iter):
     X = blobs(dtype=np.float32)
     start = {name: value.astype(np.float32) for name, value in start_for(X, covariance_type).items()}
@@ -128,7 +92,7 @@ def test_parity_float32(covariance_type, n_iter):
 
 
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_parity_of_default_fits(covariance_type, init_params):
     ours, theirs = fit_both(
         DATA["blobs"], n_components=3, covariance_type=covariance_type, init_params=init_params, random_state=7
@@ -136,7 +100,7 @@ def test_parity_of_default_fits(covariance_type, init_params):
     assert_same_fit(ours, theirs)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_parity_of_predictions(covariance_type, dtype):
     X = blobs(dtype=dtype)
@@ -162,7 +126,7 @@ def test_attributes_have_the_dtype_of_the_data(max_iter, dtype, name):
     assert getattr(gmm, name).dtype == dtype
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_sample_draws_what_scikit_learn_draws(covariance_type, dtype):
     ours = GaussianMixture(3, covariance_type=covariance_type, random_state=3).fit(blobs(dtype=dtype))
@@ -172,7 +136,7 @@ def test_sample_draws_what_scikit_learn_draws(covariance_type, dtype):
     np.testing.assert_array_equal(labels, labels_theirs)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @both_estimators
 def test_random_numbers_of_one_call(estimator, covariance_type):
     model = estimator(n_components=3, covariance_type=covariance_type, random_state=3).fit(blobs())
@@ -208,7 +172,7 @@ def test_bad_number_of_rows_to_draw(n_samples, error, message):
         gmm.sample(n_samples)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @both_estimators
 def test_draws_of_a_model_in_float32_whose_last_components_are_empty(estimator, covariance_type):
     """In float64 the first weights, rounded to float32, add up to more than 1."""
@@ -231,7 +195,7 @@ def test_draws_of_a_model_in_float32_whose_covariances_are_no_longer_positive_de
     np.testing.assert_allclose([along, across], (X @ [[1, 1], [1, -1]]).std(axis=0), rtol=0.1)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_draws_of_a_model_without_covariances(covariance_type):
     gmm = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(blobs())
     expected = gmm.sample(30)
@@ -263,7 +227,7 @@ def test_published_optimum(data, covariance_type, n_components, log_likelihood, 
     assert gmm.bic(X) == pytest.approx(bic, abs=1e-4)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_lower_bound_never_falls(covariance_type):
     gmm = GaussianMixture(3, covariance_type=covariance_type, tol=0, max_iter=60, reg_covar=0, random_state=1)
     assert np.diff(gmm.fit(DATA["iris"]).lower_bounds_).min() > -1e-13
@@ -280,7 +244,7 @@ def test_lower_bound_belongs_to_the_parameters_before_the_last_m_step():
 # Hard data -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_translation_changes_nothing_but_the_means(covariance_type):
     X = np.round(blobs() * 2**20) / 2**20  # so that the shifted data are exact
     start = start_for(X, covariance_type)
@@ -292,7 +256,7 @@ def test_translation_changes_nothing_but_the_means(covariance_type):
     assert far.lower_bound_ == pytest.approx(near.lower_bound_, rel=1e-9)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_means_that_start_far_away_lose_no_digits(covariance_type):
     X = blobs()
     gmm = GaussianMixture(1, covariance_type=covariance_type, means_init=[[1e7] * 3], max_iter=1, reg_covar=0).fit(X)
@@ -316,7 +280,7 @@ def test_columns_of_very_different_scale(covariance_type):
     np.testing.assert_allclose(scaled.covariances_, expected, rtol=1e-10)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_as_many_components_as_rows(covariance_type, dtype):
     X = blobs(n_rows=2, dtype=dtype)
@@ -324,13 +288,13 @@ def test_as_many_components_as_rows(covariance_type, dtype):
     assert np.isfinite(gmm.score_samples(X)).all()
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_single_feature(covariance_type):
     ours, theirs = fit_both(blobs(n_features=1), n_components=3, covariance_type=covariance_type, random_state=0)
     assert_same_fit(ours, theirs)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_overflow_is_an_error_that_says_what_to_do(covariance_type, dtype):
     X = blobs(dtype=np.float64) * (1e200 if dtype == np.float64 else 1e30)
@@ -338,7 +302,7 @@ def test_overflow_is_an_error_that_says_what_to_do(covariance_type, dtype):
         GaussianMixture(3, covariance_type=covariance_type, init_params="random", random_state=0).fit(X.astype(dtype))
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_row_beyond_reach_is_an_error(covariance_type):
     X = blobs()
     X[5] = 1e160
@@ -349,7 +313,7 @@ def test_row_beyond_reach_is_an_error(covariance_type):
 # Sample weights ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_integer_weights_equal_copies(covariance_type, dtype):
     X = blobs(dtype=dtype)
@@ -378,7 +342,7 @@ def test_zero_weight_equals_absence(estimator, init_params):
     np.testing.assert_array_equal(labels, absent.predict(X))
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_integer_weights_equal_copies_beside_priors(covariance_type, dtype):
     """Default priors, and the mass that they have next to the data, included. Both go on from the same start."""
@@ -451,7 +415,7 @@ def test_bic_counts_the_sum_of_weights():
 # The loop ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @both_estimators
 def test_warm_start_continues_like_scikit_learn(estimator, covariance_type):
     parameters = {"covariance_type": covariance_type, "warm_start": True, "max_iter": 3, "tol": 1e-9, "n_init": 2}
@@ -484,7 +448,7 @@ def test_n_init_keeps_the_best_run(estimator, init_params):
     assert ours.lower_bound_ == ours.lower_bounds_[-1]
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("n_init", [1, 2])
 @both_estimators
 def test_max_iter_0_keeps_the_start(estimator, covariance_type, n_init):
@@ -496,7 +460,7 @@ def test_max_iter_0_keeps_the_start(estimator, covariance_type, n_init):
     assert not ours.converged_
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_max_iter_0_with_given_parameters(covariance_type):
     X = blobs()
     start = start_for(X, covariance_type)
@@ -533,7 +497,7 @@ def test_no_warning_without_iterations(estimator):
     assert estimator(n_components=3, max_iter=0, random_state=0).fit(blobs()).n_iter_ == 0
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("max_iter", [0, 1, 100])
 @both_estimators
@@ -815,7 +779,7 @@ def test_copies_predict_the_same(estimator, duplicate):
     np.testing.assert_array_equal(duplicate(gmm).score_samples(X), gmm.score_samples(X))
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @both_estimators
 def test_to_sklearn_and_back(estimator, covariance_type):
     X = blobs()

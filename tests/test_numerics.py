@@ -9,9 +9,10 @@ scikit-learn's are that good for 'full' alone.
 from functools import cache
 
 import numpy as np
-import oracle
 import pytest
-from hard_data import COVARIANCE_TYPES, HARD_CASES
+from _shared import oracle
+from _shared.cases import TYPES
+from _shared.hard_data import HARD_CASES
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 from fastgmm import GaussianMixture
@@ -70,7 +71,7 @@ ENLARGED = {("wide start 1e5 deviations away", 10): 10, ("two columns 1e-3 apart
 
 
 @pytest.mark.parametrize("n_iter", N_ITER)
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("name", HARD_CASES)
 def test_parameters(name, covariance_type, n_iter, simd):
     expected, lower_bounds = reference(name, covariance_type, n_iter)
@@ -84,7 +85,7 @@ def test_parameters(name, covariance_type, n_iter, simd):
     assert gmm.n_iter_ == len(lower_bounds) == n_iter
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("name", [name for name in IN_FLOAT64 if name != "n_samples = n_components"])
 def test_one_pass_has_accurate_covariances(name, covariance_type, simd):
     """From given parameters even the offset costs nothing: the sums are about a center that is exact."""
@@ -92,7 +93,7 @@ def test_one_pass_has_accurate_covariances(name, covariance_type, simd):
     assert covariance_error(gmm, name, covariance_type, 1) < 1e-14
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("name", FAR_FROM_THE_ORIGIN)
 def test_every_covariance_type_is_as_good_as_full(name, covariance_type):
     """As accurate as scikit-learn's 'full' at least, which is what its other types are measured against."""
@@ -110,7 +111,7 @@ def test_thousandfold_better_than_sklearn_where_it_is_weak(name, covariance_type
     assert covariance_error(gmm, name, covariance_type, 10) < 1e-3 * theirs
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("name", IN_FLOAT64)
 def test_never_worse_than_sklearn(name, covariance_type):
     gmm = fitted(GaussianMixture, name, covariance_type, 10)
@@ -118,7 +119,7 @@ def test_never_worse_than_sklearn(name, covariance_type):
     assert covariance_error(gmm, name, covariance_type, 10) < max(theirs, 1e-14)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("name", IN_FLOAT32)
 def test_float32(name, covariance_type):
     """Less than 4e-6 at offset 100, where numbers are 8e-6 apart; a thousandth of scikit-learn's error where that is
@@ -131,7 +132,7 @@ def test_float32(name, covariance_type):
     assert theirs < 1e-3 or error < 1e-3 * theirs
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("name", IN_FLOAT32)
 def test_float32_is_no_worse_than_sklearn(request, name, covariance_type):
     if "offset" in name and covariance_type == "full":
@@ -157,7 +158,7 @@ def test_parity_with_sklearn_where_it_is_accurate(name):
 
 
 @pytest.mark.parametrize("name", ["start 1e6 deviations away", "wide start 1e5 deviations away"])
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_far_start_needs_the_second_pass(covariance_type, name, monkeypatch):
     """Without the pass about the new means the covariances lose most digits: so these data do test it."""
     good = covariance_error(fitted(GaussianMixture, name, covariance_type, 1), name, covariance_type, 1)
@@ -171,7 +172,7 @@ def test_far_start_needs_the_second_pass(covariance_type, name, monkeypatch):
 @pytest.mark.parametrize(
     ("init_params", "covariance_type"),
     [
-        *((start, name) for start in ("kmeans", "random") for name in COVARIANCE_TYPES),
+        *((start, name) for start in ("kmeans", "random") for name in TYPES),
         # Not 'tied': scikit-learn's start from single rows is then the scatter of all rows about the origin.
         *((start, name) for start in ("k-means++", "random_from_data") for name in ("full", "diag", "spherical")),
     ],
@@ -192,7 +193,7 @@ def test_single_component_is_the_sample_covariance(init_params, covariance_type,
 # Exact answers --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("offset", [0.0, 1e6, 1e9])
 def test_identical_rows(offset, covariance_type):
     """No variance but reg_covar, to the last bit."""
@@ -203,7 +204,7 @@ def test_identical_rows(offset, covariance_type):
     np.testing.assert_array_equal(gmm.means_, X[:1])
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_units_do_not_matter(covariance_type):
     """Rows in units of 2^-20, an exact change: only the log-determinants are rounded elsewhere."""
     plain, scale = HARD_CASES["centered"]._replace(reg_covar=0.0), 2.0**20

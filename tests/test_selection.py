@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from _shared.cases import STARTS, TYPES
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
@@ -24,8 +25,6 @@ from fastgmm.datasets import load_old_faithful
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-COVARIANCE_TYPES = ["full", "tied", "diag", "spherical"]
-STARTS = ["kmeans", "k-means++", "random", "random_from_data"]
 NUMBERS = (1, 2, 3, 4, 5)
 DATA = {"old_faithful": load_old_faithful(), "iris": load_iris().data}
 
@@ -100,7 +99,7 @@ def search_and_single_fits(data, init_params, n_init):
     search = search_in(X, NUMBERS, **parameters)
     singles = {
         (n_components, name): GaussianMixture(n_components, covariance_type=name, **parameters).fit(X)
-        for n_components, name in product(NUMBERS, COVARIANCE_TYPES)
+        for n_components, name in product(NUMBERS, TYPES)
     }
     return X, search, singles
 
@@ -135,7 +134,7 @@ def test_every_cell_is_at_least_as_likely_as_a_single_fit_after_the_last_m_step(
 def test_a_cell_won_by_init_params_is_the_single_fit(data, init_params):
     X, search, singles = search_and_single_fits(data, init_params, 1)
     won = [key for key, cell in cells_of(search).items() if cell["start"] == init_params and is_sound(singles[key])]
-    assert len(won) >= len(COVARIANCE_TYPES) / 2
+    assert len(won) >= len(TYPES) / 2
     for key in won:
         cell, single = cells_of(search)[key], singles[key]
         assert cell["log_likelihood"] == pytest.approx(log_likelihood(single, X), rel=1e-14)
@@ -145,7 +144,7 @@ def test_a_cell_won_by_init_params_is_the_single_fit(data, init_params):
 
 @pytest.mark.parametrize("options", [{}, {"acceleration": "lbfgs", "stopping": "aitken"}], ids=str)
 @pytest.mark.parametrize("init_params", STARTS)
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_a_grid_of_one_cell_is_a_single_fit(covariance_type, init_params, options):
     X = DATA["old_faithful"]
     common = {"covariance_type": covariance_type, "init_params": init_params, "n_init": 2, "random_state": 5}
@@ -189,13 +188,13 @@ def test_shared_starts_find_more_than_single_fits():
     assert max(gains) > 1.0
     starts = set(search.criterion_["start"])
     assert "merged" in starts
-    assert starts & set(COVARIANCE_TYPES)
+    assert starts & set(TYPES)
 
 
 # The criteria ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("criterion", ["bic", "aic", "icl"])
 def test_criterion_is_the_textbook_s(criterion, data, covariance_type):
@@ -254,7 +253,7 @@ def test_old_faithful_as_published():
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_cross_validation_is_the_loop_over_folds(covariance_type, weighted):
     X = DATA["iris"]
     weights = np.random.default_rng(0).uniform(0.5, 2.0, len(X)) if weighted else None
@@ -355,7 +354,7 @@ def test_degenerate_cells_are_reported_and_never_chosen(criterion):
     search = search_in(with_copies(n_copies=9), NUMBERS, criterion=criterion, cv=2)
     degenerate = {key for key, cell in cells_of(search).items() if cell["warning"]}
     assert {(4, "full"), (4, "diag"), (4, "spherical")} <= degenerate
-    assert not {(1, name) for name in COVARIANCE_TYPES} & degenerate
+    assert not {(1, name) for name in TYPES} & degenerate
     assert (search.n_components_, search.covariance_type_) not in degenerate
     for key, cell in cells_of(search).items():
         assert np.isnan(cell["criterion"]) == (key in degenerate)
@@ -403,7 +402,7 @@ def test_all_degenerate_is_an_error_that_says_what_to_do():
     assert ".." not in str(caught.value)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_a_constant_column_is_no_collapse(covariance_type):
     """The data are singular themselves, and all fits owe that column's variance to reg_covar."""
     X = np.column_stack([blobs(), np.ones(180)])

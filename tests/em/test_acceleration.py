@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from _shared.cases import all_types, both_estimators
 from scipy.linalg import block_diag
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
@@ -20,12 +21,8 @@ from fastgmm._rows.array import ArrayPasses
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-TYPES = ["full", "tied", "diag", "spherical"]
 ESTIMATORS = [GaussianMixture, BayesianGaussianMixture]
 TOL = {GaussianMixture: 1e-8, BayesianGaussianMixture: 1e-4}  # of the mean, of the sum over rows
-
-all_types = pytest.mark.parametrize("covariance_type", TYPES)
-both_estimators = pytest.mark.parametrize("estimator", ESTIMATORS)
 
 
 def overlapping(n_rows=300, n_features=2, dtype=np.float64):

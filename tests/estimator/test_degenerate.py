@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from _shared.cases import all_types, both_dtypes, both_estimators
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture as SklearnBayesianGaussianMixture
@@ -11,10 +12,6 @@ from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC
 
-COVARIANCE_TYPES = ["full", "tied", "diag", "spherical"]
-all_types = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
-both_dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32])
-both_estimators = pytest.mark.parametrize("estimator", [GaussianMixture, BayesianGaussianMixture])
 ESTIMATED = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
 
 

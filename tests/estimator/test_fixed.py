@@ -4,16 +4,15 @@ import itertools
 
 import dask.array
 import numpy as np
-import oracle
 import pytest
+from _shared import oracle
+from _shared.cases import all_types
 from sklearn.base import clone
 
 import fastgmm.dask
 from fastgmm import GaussianMixture
 
-COVARIANCE_TYPES = ["full", "tied", "diag", "spherical"]
 FIXED = [names for n in (1, 2, 3) for names in itertools.combinations(("weights", "means", "covariances"), n)]
-all_types = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 all_fixed = pytest.mark.parametrize("fixed", FIXED, ids="-".join)
 
 rng = np.random.default_rng(0)

@@ -4,8 +4,9 @@ import copy
 import pickle
 
 import numpy as np
-import oracle
 import pytest
+from _shared import oracle
+from _shared.cases import all_types, both_estimators
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -17,12 +18,8 @@ from fastgmm._model.statistics import SufficientStatistics
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-TYPES = list(COVARIANCE_TYPES)
 FITTED = ["weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"]
 POSTERIOR = ["weight_concentration_", "mean_precision_", "degrees_of_freedom_", "mean_prior_", "covariance_prior_"]
-
-both_estimators = pytest.mark.parametrize("estimator", [GaussianMixture, BayesianGaussianMixture])
-all_types = pytest.mark.parametrize("covariance_type", TYPES)
 
 
 def clusters(n_rows=900, seed=0, dtype=np.float64):

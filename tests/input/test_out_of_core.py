@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from _shared.cases import TYPES
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -11,7 +12,6 @@ from fastgmm import BayesianGaussianMixture, GaussianMixture
 from fastgmm._input import blocks
 from fastgmm.batches import from_array
 
-TYPES = ["full", "tied", "diag", "spherical"]
 METHODS = ["predict", "predict_proba", "score_samples"]
 
 

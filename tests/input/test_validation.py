@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
+from _shared.cases import TYPES, both_estimators
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.mixture import BayesianGaussianMixture as SklearnBayesianGaussianMixture
@@ -21,7 +22,6 @@ from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC
 from fastgmm.batches import from_array
 
 SKLEARN = {GaussianMixture: SklearnGaussianMixture, BayesianGaussianMixture: SklearnBayesianGaussianMixture}
-both_estimators = pytest.mark.parametrize("estimator", SKLEARN)
 
 X = np.random.default_rng(0).normal(size=(40, 2))
 
@@ -629,7 +629,6 @@ def test_attributes_of_wrong_shape_are_not_handed_to_the_kernels(estimator, name
         gmm.predict(X)
 
 
-TYPES = ["full", "tied", "diag", "spherical"]
 USES = {
     "fit": lambda gmm: gmm.set_params(warm_start=True).fit(X),
     "fit_predict": lambda gmm: gmm.set_params(warm_start=True).fit_predict(X),

@@ -3,13 +3,33 @@ edges of blocks, vectors and register tiles."""
 
 from functools import cache
 from importlib import import_module
-from types import SimpleNamespace
 
 import mpmath
 import numpy as np
-import oracle
 import pytest
 import scipy.stats
+from _shared import oracle
+from _shared.assertions import (
+    assert_bitwise_equal,
+    assert_equal_statistics,
+    assert_statistics,
+    expected_statistics,
+    scatter_scale,
+)
+from _shared.cases import (
+    DTYPES,
+    EDGE_ROWS,
+    FEATURES,
+    N_THREADS,
+    SHAPES,
+    TOLERANCE,
+    TYPES,
+    data_passes,
+    needs_extended,
+    problem,
+    random_covariances,
+    rounded,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,87 +45,10 @@ from fastgmm._utils.memory import aligned_empty
 
 pytestmark = pytest.mark.usefixtures("threads_on_tiny_data")
 
-TYPES = list(COVARIANCE_TYPES)
-DTYPES = [np.float64, np.float32]
-N_THREADS = [1, 2, 3]
 OFFSETS = [0.0, 1e6]
 
-# Parameters and data are exact in the dtype, so only the arithmetic of a pass is measured. A log-density of size 50 to
-# 100 (d = 33) is off by one or two units of rounding (1.1e-16, 6e-8) of its size, and a responsibility, relatively, by
-# as much as the log-density absolutely: 2e-14 and 1e-5. Sums of positive terms add next to nothing. Thrice that:
-# And twice that again where the oracle itself is in float64.
-TOLERANCE = {np.float64: 5e-14 if oracle.IS_EXTENDED else 1e-13, np.float32: 3e-5}
 
-needs_extended = pytest.mark.skipif(not oracle.IS_EXTENDED, reason="longdouble is float64 here")
-
-# Rows: one; a vector and the block, one off either way; three blocks. Features: register tiles of 1 .. 8 and vectors of
-# 2 .. 16, one off either way. Not their whole product: each list is walked in full beside small others.
-EDGE_ROWS = [1, BLOCK_ROWS - 1, BLOCK_ROWS, BLOCK_ROWS + 1, 2 * BLOCK_ROWS + 3]
-FEATURES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 33]
-COMPONENTS = [1, 2, 5]
-SHAPES = [
-    *((EDGE_ROWS[i % 5], d, COMPONENTS[i % 3]) for i, d in enumerate(FEATURES)),
-    *((n, d, COMPONENTS[(i + d) % 3]) for i, n in enumerate(EDGE_ROWS) for d in (2, 7)),
-    *((n, d, 2) for n, d in ((3, 8), (9, 16), (17, 8), (17, 19), (31, 16))),
-]
 FEW_SHAPES = [(1, 3, 2), (BLOCK_ROWS + 1, 1, 2), (2 * BLOCK_ROWS + 3, 4, 5), (2 * BLOCK_ROWS + 3, 9, 1), (77, 17, 2)]
-
-
-def random_covariances(rng, covariance_type, n_components, n_features):
-    """Well-conditioned and correlated: the identity plus a random matrix of rank d."""
-    A = rng.normal(size=(n_components, n_features, n_features))
-    covariances = A @ A.transpose(0, 2, 1) / n_features + np.eye(n_features)
-    return {
-        "full": lambda: covariances,
-        "tied": lambda: covariances[0],
-        "diag": lambda: np.einsum("kjj->kj", covariances).copy(),
-        "spherical": lambda: covariances[:, 0, 0].copy(),
-    }[covariance_type]()
-
-
-def rounded(array, dtype):
-    """The nearest numbers of the dtype, as float64."""
-    return np.asarray(array, dtype).astype(np.float64)
-
-
-@cache
-def problem(n, d, K, covariance_type, dtype, offset=0.0, weighted=None):
-    """Rows, weights and a mixture that they might come from, with all that the oracle says about them. By default
-    every other shape has weights."""
-    rng = np.random.default_rng([n, d, K])
-    means = rounded(offset + rng.normal(size=(K, d)), dtype)
-    X = (means[rng.integers(K, size=n)] + rng.normal(size=(n, d))).astype(dtype)
-    weights = rng.uniform(0.3, 3.0, n)
-    sample_weight = weights if (n + d + K) % 2 == 0 or weighted else None
-    factors = rounded(COVARIANCE_TYPES[covariance_type].precisions_cholesky(
-        random_covariances(rng, covariance_type, K, d)), dtype)  # fmt: skip
-    mixture = MixtureParameters(rng.dirichlet(np.ones(K)), means, np.array(np.nan), factors)
-    joint = oracle.log_joint(X, mixture, covariance_type)
-    labels = rng.integers(K, size=n).astype(np.int32)
-    return SimpleNamespace(
-        X=X, sample_weight=sample_weight, mixture=mixture, joint=joint, norm=oracle.log_prob_norm(joint),
-        resp=oracle.responsibilities(joint), centers=means + rounded(rng.normal(size=(K, d)), dtype),
-        labels=labels, one_hot=np.eye(K)[labels],
-    )  # fmt: skip
-
-
-def data_passes(p, covariance_type, n_threads):
-    return ArrayPasses(p.X, p.sample_weight, len(p.mixture.means), covariance_type, n_threads)
-
-
-def scatter_scale(scatter, covariance_type):
-    """Square roots of the products of the diagonals: what bounds the sum of the absolute terms."""
-    if covariance_type in ("diag", "spherical"):
-        return scatter
-    squares = np.diagonal(scatter, axis1=1, axis2=2)
-    return np.sqrt(squares[:, :, np.newaxis] * squares[:, np.newaxis, :])
-
-
-def expected_statistics(X, sample_weight, resp, centers, covariance_type):
-    """nk, sum_x, scatter, and what bounds the absolute terms of sum_x."""
-    nk, sum_x, scatter = oracle.statistics(X, sample_weight, resp, centers, covariance_type)
-    _, _, squares = oracle.statistics(X, sample_weight, resp, centers, "diag")
-    return nk, sum_x, scatter, np.sqrt(nk[:, np.newaxis] * squares)
 
 
 @cache
@@ -118,23 +61,6 @@ def expected_em_statistics(*case):
 def expected_label_statistics(*case):
     p = problem(*case)
     return expected_statistics(p.X, p.sample_weight, p.one_hot, p.centers.astype(p.X.dtype), case[3])
-
-
-def assert_statistics(actual, X, sample_weight, resp, covariance_type, tolerance):
-    """The statistics are those of the responsibilities, about the centers that they name."""
-    expected = expected_statistics(X, sample_weight, resp, actual.centers, covariance_type)
-    assert_equal_statistics(actual, X, sample_weight, expected, covariance_type, tolerance)
-
-
-def assert_equal_statistics(actual, X, sample_weight, expected, covariance_type, tolerance):
-    nk, sum_x, scatter, sum_x_scale = expected
-    assert oracle.relative_error(actual.nk, nk) < tolerance
-    assert oracle.relative_error(actual.sum_x, sum_x, sum_x_scale) < tolerance
-    assert oracle.relative_error(actual.scatter, scatter, scatter_scale(scatter, covariance_type)) < tolerance
-    assert actual.total_weight == pytest.approx(float(oracle.weights_of(X, sample_weight).sum()), rel=1e-14)
-    assert actual.nk.dtype == actual.sum_x.dtype == actual.scatter.dtype == np.float64
-    if covariance_type in ("full", "tied"):
-        np.testing.assert_array_equal(actual.scatter, actual.scatter.transpose(0, 2, 1))
 
 
 # The oracle itself ----------------------------------------------------------------------------------------------------
@@ -858,13 +784,6 @@ def test_passes_repeat_bitwise(case, variant, n_threads):
     )  # fmt: skip
     assert_bitwise_equal(first, second)
     assert first.entropy == second.entropy
-
-
-def assert_bitwise_equal(actual, expected):
-    np.testing.assert_array_equal(actual.nk, expected.nk)
-    np.testing.assert_array_equal(actual.sum_x, expected.sum_x)
-    np.testing.assert_array_equal(actual.scatter, expected.scatter)
-    assert actual.log_likelihood == expected.log_likelihood
 
 
 @given(problems, variants, thread_counts)

@@ -4,13 +4,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from _shared.cases import TYPES
 from scipy.stats import multivariate_normal
 
 from fastgmm._em.iteration import MaximumLikelihood
 from fastgmm._model.covariance import COVARIANCE_TYPES, estimate_moments, is_accurate
 from fastgmm._model.statistics import SufficientStatistics
 
-TYPES = list(COVARIANCE_TYPES)
 N_COMPONENTS, N_FEATURES = 3, 4
 
 

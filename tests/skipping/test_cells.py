@@ -4,10 +4,11 @@ import dataclasses
 from functools import cache
 
 import numpy as np
-import oracle
 import pytest
-from test_kernels import DTYPES, N_THREADS, TOLERANCE, TYPES, assert_bitwise_equal
-from test_skipping import HARD, assert_close, assert_statistics_of, fits, noted_screens, separated
+from _shared import oracle
+from _shared.assertions import assert_bitwise_equal, assert_close, assert_statistics_of
+from _shared.cases import DTYPES, N_THREADS, TOLERANCE, TYPES
+from _shared.skipping import HARD, fits, noted_screens, separated
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
 from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters, kernel_parameters

@@ -4,9 +4,11 @@ import dataclasses
 from functools import cache, partialmethod
 
 import numpy as np
-import oracle
 import pytest
-from test_kernels import DTYPES, N_THREADS, TOLERANCE, TYPES, assert_bitwise_equal, assert_statistics, rounded
+from _shared import oracle
+from _shared.assertions import assert_bitwise_equal, assert_close, assert_statistics_of
+from _shared.cases import DTYPES, N_THREADS, TOLERANCE, TYPES
+from _shared.skipping import HARD, fits, noted_screens, separated
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
 from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters
@@ -36,28 +38,6 @@ CASES = [
 ]
 
 
-def separated(n, d, K, covariance_type, dtype, spread=None, seed=0):
-    """A mixture with means some ten deviations apart, and rows from it; float32 sees less far."""
-    rng = np.random.default_rng([n, d, K, seed])
-    spread = (30.0 if d == 1 else 14.0 / np.sqrt(min(d, 4))) if spread is None else spread
-    A = 0.3 * rng.normal(size=(K, d, d)) / np.sqrt(d) + np.eye(d)
-    full = A @ A.transpose(0, 2, 1)
-    covariances = {
-        "full": full,
-        "tied": full[0],
-        "diag": np.einsum("kjj->kj", full).copy(),
-        "spherical": full[:, 0, 0].copy(),
-    }[covariance_type]
-    type_ = COVARIANCE_TYPES[covariance_type]
-    factors = rounded(type_.precisions_cholesky(covariances), dtype)
-    means = rounded(spread * rng.normal(size=(K, d)), dtype)
-    mixture = MixtureParameters(
-        rng.dirichlet(np.full(K, 3.0)), means, type_.covariances_from_cholesky(factors), factors
-    )
-    X = (means[rng.choice(K, size=n, p=mixture.weights)] + rng.normal(size=(n, d))).astype(dtype)
-    return X, mixture
-
-
 def screen(mixture, covariance_type, dtype, n_first, n_all):
     return Projections(mixture, covariance_type, dtype, Directions(mixture, covariance_type), n_all).screen(
         n_first, n_all
@@ -70,25 +50,6 @@ def em_steps(X, sample_weight, mixture, covariance_type, n_first, n_all, n_threa
     looked_through = screen(mixture, covariance_type, X.dtype, n_first, n_all)
     screened = passes.em_step(mixture, with_entropy=True, screen=looked_through)
     return screened, passes.em_step(mixture, with_entropy=True), passes.runner.counts.sum(axis=0)
-
-
-def assert_close(actual, expected, tolerance):
-    """Statistics, each relative to what it is a sum of."""
-    weight, K = expected.total_weight, len(expected.nk)
-    squares = expected.scatter if expected.scatter.ndim == 2 else np.einsum("kjj->kj", expected.scatter)
-    scale = expected.scatter if expected.scatter.ndim == 2 else np.sqrt(np.einsum("kj,kl->kjl", squares, squares))
-    all_squares = np.broadcast_to(squares, (K, squares.shape[1])) if len(squares) == 1 else squares
-    assert actual.log_likelihood == pytest.approx(expected.log_likelihood, rel=tolerance)
-    assert abs(actual.entropy - expected.entropy) <= tolerance * (weight + expected.entropy)
-    held = expected.nk > 1e-6 * weight / K
-    assert np.abs(actual.nk - expected.nk)[held].max() <= tolerance * expected.nk.max()
-    assert oracle.relative_error(actual.nk[held], expected.nk[held]) < tolerance
-    sum_scale = np.sqrt(expected.nk[:, np.newaxis] * all_squares)
-    assert oracle.relative_error(actual.sum_x[held], expected.sum_x[held], sum_scale[held]) < tolerance
-    if len(squares) == K:
-        assert oracle.relative_error(actual.scatter[held], expected.scatter[held], scale[held]) < tolerance
-    else:
-        assert oracle.relative_error(actual.scatter, expected.scatter, scale) < tolerance
 
 
 @cache
@@ -121,12 +82,6 @@ def test_against_the_oracle(case, covariance_type, dtype, n_threads, simd):
     assert oracle.relative_error(actual.entropy, weights @ entropy, weights @ (1 + entropy)) < TOLERANCE[dtype]
 
 
-def assert_statistics_of(held, actual, X, sample_weight, resp, covariance_type, tolerance):
-    """As the oracle has them, where every component holds rows."""
-    if len(held) == len(actual.nk):
-        assert_statistics(actual, X, sample_weight, resp, covariance_type, tolerance)
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_features", [2, 6])
 def test_overlap_is_left_to_the_dense_pass(n_features, dtype, simd):
@@ -145,17 +100,6 @@ def test_repeats_bitwise(n_threads, simd):
     first, second = (em_steps(X, None, mixture, "full", 2, 6, n_threads)[0] for _ in range(2))
     assert_bitwise_equal(first, second)
     assert_close(first, em_steps(X, None, mixture, "full", 2, 6, 1)[0], 1e-13)
-
-
-HARD = {
-    "offset 1e6": (1.0, 1e6, 1.0),
-    "one column at 1e7": (1.0, np.array([0.0, 1e7, 0.0, 0.0]), 1.0),
-    "scales 1e-6 to 1e6": (np.array([1e-6, 1e-2, 1e2, 1e6]), 0.0, 1.0),
-    "1e5 deviations apart": (1.0, 0.0, 1e4),
-    "1e9 deviations apart": (1.0, 0.0, 1e8),
-    "tiny": (1e-70, 0.0, 1.0),
-    "huge": (1e120, 0.0, 1.0),
-}
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "diag"])
@@ -412,27 +356,6 @@ def eager(monkeypatch):
     monkeypatch.setattr(_skipping, "_TRIAL_SHARE", 1e9)
     monkeypatch.setattr(_skipping, "_WORTH", 100.0)
     return noted_screens(monkeypatch)
-
-
-def noted_screens(monkeypatch):
-    """A list that grows by what each pass of a fit is screened with."""
-    screens = []
-    of = _skipping.Screening.screen
-
-    def noted(self, parameters):
-        screens.append(of(self, parameters))
-        return screens[-1]
-
-    monkeypatch.setattr(_skipping.Screening, "screen", noted)
-    return screens
-
-
-def fits(used, kind, monkeypatch, estimator, fit):
-    """The estimator fitted with and without screens, of which there were some, and of this kind."""
-    screened = fit(estimator())
-    assert sum(isinstance(each, kind) for each in used) >= 3
-    monkeypatch.setattr(_skipping, "ENABLED", False)
-    return screened, fit(estimator())
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -5,6 +5,7 @@ The start from a sample is our own: at the end of this file."""
 import numpy as np
 import pytest
 import sklearn
+from _shared.cases import STARTS, TYPES
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
@@ -18,8 +19,6 @@ from fastgmm._start import find as _initialization
 from fastgmm._start.kmeans import kmeans_labels, kmeans_plusplus_indices, lloyd, refined_labels
 from fastgmm._utils.errors import PoorSampleError
 
-COVARIANCE_TYPES = ["full", "tied", "diag", "spherical"]
-INIT_PARAMS = ["kmeans", "k-means++", "random", "random_from_data"]
 SEEDS = range(10)
 
 
@@ -35,8 +34,8 @@ DATA = {"iris": load_iris().data, "skewed": skewed()}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("init_params", INIT_PARAMS)
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("init_params", STARTS)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_same_seed_same_start(covariance_type, init_params, seed):
     X = DATA["skewed"]
     parameters = {"covariance_type": covariance_type, "init_params": init_params, "max_iter": 0, "random_state": seed}
@@ -48,7 +47,7 @@ def test_same_seed_same_start(covariance_type, init_params, seed):
     np.testing.assert_allclose(ours.covariances_, theirs.covariances_, rtol=1e-9, atol=rounding)
 
 
-@pytest.mark.parametrize("init_params", INIT_PARAMS)
+@pytest.mark.parametrize("init_params", STARTS)
 def test_a_start_asked_twice_leaves_the_generator_alone(init_params):
     """It gives the same statistics again, and numbers that were drawn in between do not come again."""
     X = skewed(300)
@@ -61,7 +60,7 @@ def test_a_start_asked_twice_leaves_the_generator_alone(init_params):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("init_params", INIT_PARAMS)
+@pytest.mark.parametrize("init_params", STARTS)
 def test_same_seed_same_start_float32(init_params, seed):
     X = skewed(dtype=np.float32)
     parameters = {"init_params": init_params, "max_iter": 0, "random_state": seed}
@@ -72,7 +71,7 @@ def test_same_seed_same_start_float32(init_params, seed):
     np.testing.assert_allclose(ours.means_, theirs.means_, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("init_params", INIT_PARAMS)
+@pytest.mark.parametrize("init_params", STARTS)
 @pytest.mark.parametrize("n_init", [1, 3])
 def test_generator_is_advanced_as_far(init_params, n_init):
     ours, theirs = np.random.RandomState(3), np.random.RandomState(3)
@@ -82,7 +81,7 @@ def test_generator_is_advanced_as_far(init_params, n_init):
     assert ours.random_sample() == theirs.random_sample()
 
 
-@pytest.mark.parametrize("init_params", INIT_PARAMS)
+@pytest.mark.parametrize("init_params", STARTS)
 def test_global_generator_is_used_without_a_seed(init_params):
     np.random.seed(4)  # noqa: NPY002 - random_state=None means this generator
     ours = GaussianMixture(4, init_params=init_params, max_iter=0).fit(DATA["iris"])
@@ -177,7 +176,7 @@ GIVEN = {
 
 
 @pytest.mark.parametrize("names", [["weights_init"], ["means_init"], ["weights_init", "means_init"]], ids=str)
-@pytest.mark.parametrize("init_params", INIT_PARAMS)
+@pytest.mark.parametrize("init_params", STARTS)
 def test_given_values_replace_what_the_start_finds(init_params, names):
     parameters = {"init_params": init_params, "max_iter": 0, "random_state": 0, **{name: GIVEN[name] for name in names}}
     ours = GaussianMixture(3, **parameters).fit(DATA["iris"])
@@ -188,7 +187,7 @@ def test_given_values_replace_what_the_start_finds(init_params, names):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("init_params", INIT_PARAMS)
+@pytest.mark.parametrize("init_params", STARTS)
 def test_given_precisions_with_a_found_rest(init_params):
     parameters = {"init_params": init_params, "max_iter": 2, "random_state": 0}
     ours = GaussianMixture(3, precisions_init=GIVEN["precisions_init"], **parameters).fit(DATA["iris"])
@@ -196,7 +195,7 @@ def test_given_precisions_with_a_found_rest(init_params):
     np.testing.assert_allclose(ours.means_, theirs.means_, rtol=1e-10)
 
 
-@pytest.mark.parametrize("init_params", INIT_PARAMS)
+@pytest.mark.parametrize("init_params", STARTS)
 def test_nothing_is_drawn_if_all_is_given(init_params):
     generator = np.random.RandomState(0)
     GaussianMixture(3, init_params=init_params, random_state=generator, max_iter=0, **GIVEN).fit(DATA["iris"])
@@ -254,7 +253,7 @@ def moments_under(X, resp, covariance_type, weights=None):
 
 
 @pytest.mark.parametrize("weights", [None, COUNTS], ids=["unweighted", "weighted"])
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_sample_start_is_a_step_from_the_best_mixture_of_the_sample(monkeypatch, covariance_type, weights):
     """The responsibilities of all rows under the sample's mixture, as scikit-learn's estimator computes them."""
     found = []
@@ -278,7 +277,7 @@ def test_sample_start_is_a_step_from_the_best_mixture_of_the_sample(monkeypatch,
     np.testing.assert_allclose(start.covariances_, covariances, rtol=1e-8, atol=1e-9)
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_sample_start_without_rows_enough_for_em_is_refined_kmeans(monkeypatch, covariance_type):
     monkeypatch.setattr(_initialization, "_SAMPLE_ROWS_OF_PARAMETER", 1_000)
     calls = []
@@ -367,7 +366,7 @@ def test_weights_too_uneven_for_a_sample_start_from_all_rows(estimator):
 
 
 @pytest.mark.parametrize("distance", [1e4, 1e9])
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_row_far_out_that_the_sample_has_missed_starts_from_all_rows(covariance_type, distance):
     """It would draw in the component that reaches farthest, which EM never sorts out."""
     X = MANY.copy()
@@ -409,7 +408,7 @@ def test_search_passes_the_sample_start_on():
     assert search.best_estimator_.score(MANY) > alone.score(MANY) - 1e-3
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", TYPES)
 def test_sample_start_leads_as_high_as_kmeans(covariance_type):
     """The best of five seeds each, on clusters of 3 to 22 % of the rows."""
     parameters = {"covariance_type": covariance_type, "max_iter": 100}

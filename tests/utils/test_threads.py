@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import oracle
 import pytest
+from _shared import oracle
+from _shared.cases import TYPES, both_estimators
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, _kernels
+from fastgmm import GaussianMixture, _kernels
 from fastgmm._kernels import _cpu
-from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._rows.kmeans import KMeansPasses, SeedingPasses
 from fastgmm._utils.threads import effective_n_threads, explain_n_threads
 
@@ -27,10 +27,8 @@ pytestmark = [
     pytest.mark.usefixtures("threads_on_tiny_data"),
 ]
 
-TYPES = list(COVARIANCE_TYPES)
 FITTED = ["weights_", "means_", "covariances_", "precisions_cholesky_", "lower_bounds_"]
 
-both_estimators = pytest.mark.parametrize("estimator", [GaussianMixture, BayesianGaussianMixture])
 needs_openmp = pytest.mark.skipif(not _kernels.active.OPENMP, reason="built without OpenMP")
 needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
 
