@@ -26,7 +26,9 @@ from fastgmm import bayesian, mixture
 from fastgmm._em.checkpoint import Checkpoint
 from fastgmm._estimator.conversion import copied
 from fastgmm._estimator.fit import START_ROWS, Fitting, check_checkpoint, check_start_rows
+from fastgmm._estimator.maximum_likelihood import MaximumLikelihoodMixture
 from fastgmm._estimator.parameters import with_advice
+from fastgmm._estimator.variational import VariationalMixture
 from fastgmm._input.chunks import check_collection, check_features, check_no_out, check_weights_of_collection
 from fastgmm._input.containers import column_names
 from fastgmm._input.numbers import Source, check_numbers
@@ -129,20 +131,14 @@ class _OnChunks(Fitting):
         """Whether the chunks were held in memory during the fit."""
         return self._persisted
 
-    @property
-    def fit_batches(self):
-        """Not there: chunks are batches."""
-        raise AttributeError(
-            f"{type(self).__name__} has no fit_batches: its batches are the chunks of X. Call fit, or fit_batches of "
-            "the estimator of the same name in fastgmm."
-        )
-
-    @property
-    def partial_fit(self):
-        """Not there: a stream comes to one place."""
-        raise AttributeError(
-            f"{type(self).__name__} has no partial_fit: call that of the estimator which to_local() gives."
-        )
+    def __getattr__(self, name):
+        """Say where the fits are that estimators in memory have beside `fit`; asked only for what is not there."""
+        message = f"{type(self).__name__!r} object has no attribute {name!r}"
+        if name == "fit_batches":
+            message += ": its batches are the chunks of X. Call fit, or fit_batches of the same estimator in fastgmm."
+        elif name == "partial_fit":
+            message += ": call that of the estimator which to_local() gives."
+        raise AttributeError(message, name=name, obj=self)
 
     def to_local(self):
         """The same fitted model as an estimator in memory, of the class of the same name in :mod:`fastgmm`.
@@ -257,7 +253,7 @@ def _beside(rows: da.Array, sample_weight) -> da.Array:
     return weights.rechunk((row_chunks,)) if both_known else weights
 
 
-class GaussianMixture(_OnChunks, mixture.GaussianMixture):
+class GaussianMixture(_OnChunks, MaximumLikelihoodMixture):
     """Gaussian mixture, fitted by expectation-maximization to a dask array or DataFrame.
 
     From the same start the result is that of :class:`fastgmm.GaussianMixture` on the same rows, to rounding, whatever
@@ -315,11 +311,6 @@ lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
     ((250, 250, 250, 250),)
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012 - scikit-learn reads it; the checks themselves are in _validation
-        **mixture.GaussianMixture._parameter_constraints,
-        "client": "no_validation",
-        "persist": ["boolean", str],
-    }
     _local_class = mixture.GaussianMixture
 
     @with_advice
@@ -349,33 +340,10 @@ lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
         client=None,
         persist="auto",
     ):
-        super().__init__(
-            n_components=n_components,
-            covariance_type=covariance_type,
-            tol=tol,
-            reg_covar=reg_covar,
-            max_iter=max_iter,
-            n_init=n_init,
-            init_params=init_params,
-            weights_init=weights_init,
-            means_init=means_init,
-            precisions_init=precisions_init,
-            fixed=fixed,
-            random_state=random_state,
-            warm_start=warm_start,
-            verbose=verbose,
-            verbose_interval=verbose_interval,
-            n_threads=n_threads,
-            stopping=stopping,
-            acceleration=acceleration,
-            step_decay=step_decay,
-            half_life=half_life,
-        )
-        self.client = client
-        self.persist = persist
+        self._keep(locals())
 
 
-class BayesianGaussianMixture(_OnChunks, bayesian.BayesianGaussianMixture):
+class BayesianGaussianMixture(_OnChunks, VariationalMixture):
     """Gaussian mixture with priors, fitted by variational inference to a dask array or DataFrame.
 
     From the same start the result is that of :class:`fastgmm.BayesianGaussianMixture` on the same rows, to rounding,
@@ -419,11 +387,6 @@ random_state, warm_start, verbose, verbose_interval, stopping, acceleration, ste
     array([0. , 0. , 0. , 0. , 0.3, 0.7])
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012 - scikit-learn reads it; the checks themselves are in _validation
-        **bayesian.BayesianGaussianMixture._parameter_constraints,
-        "client": "no_validation",
-        "persist": ["boolean", str],
-    }
     _local_class = bayesian.BayesianGaussianMixture
 
     @with_advice
@@ -455,29 +418,4 @@ random_state, warm_start, verbose, verbose_interval, stopping, acceleration, ste
         client=None,
         persist="auto",
     ):
-        super().__init__(
-            n_components=n_components,
-            covariance_type=covariance_type,
-            tol=tol,
-            reg_covar=reg_covar,
-            max_iter=max_iter,
-            n_init=n_init,
-            init_params=init_params,
-            weight_concentration_prior_type=weight_concentration_prior_type,
-            weight_concentration_prior=weight_concentration_prior,
-            mean_precision_prior=mean_precision_prior,
-            mean_prior=mean_prior,
-            degrees_of_freedom_prior=degrees_of_freedom_prior,
-            covariance_prior=covariance_prior,
-            random_state=random_state,
-            warm_start=warm_start,
-            verbose=verbose,
-            verbose_interval=verbose_interval,
-            n_threads=n_threads,
-            stopping=stopping,
-            acceleration=acceleration,
-            step_decay=step_decay,
-            half_life=half_life,
-        )
-        self.client = client
-        self.persist = persist
+        self._keep(locals())

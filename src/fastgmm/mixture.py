@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
-from sklearn.mixture import GaussianMixture as _SklearnGaussianMixture
-
-from fastgmm._em.iteration import InitialValues, MaximumLikelihood
-from fastgmm._estimator.base import private_methods
-from fastgmm._estimator.conversion import Conversion
 from fastgmm._estimator.fit import InMemoryFitting
-from fastgmm._estimator.fitted import check_fitted_array, fitted_factors
-from fastgmm._estimator.initial import check_fixed, check_means_init, check_precisions_init, check_weights_init
-from fastgmm._estimator.parameters import fixed_names, with_advice
+from fastgmm._estimator.maximum_likelihood import MaximumLikelihoodMixture
+from fastgmm._estimator.parameters import with_advice
 from fastgmm._estimator.stream import Streaming
-from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters, n_free_parameters
 
 
-class GaussianMixture(InMemoryFitting, Streaming, Conversion, _SklearnGaussianMixture):
+class GaussianMixture(InMemoryFitting, Streaming, MaximumLikelihoodMixture):
     r"""Gaussian mixture, fitted by expectation-maximization in one multithreaded pass over the data per iteration.
 
     A drop-in for :class:`sklearn.mixture.GaussianMixture`: the same parameters, attributes and results, plus sample
@@ -207,20 +198,6 @@ class GaussianMixture(InMemoryFitting, Streaming, Conversion, _SklearnGaussianMi
            [1., 2.]])
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012 - scikit-learn reads it; the checks themselves are in _validation
-        **_SklearnGaussianMixture._parameter_constraints,
-        "stopping": [str],
-        "acceleration": [str, None],
-        "step_decay": _SklearnGaussianMixture._parameter_constraints["tol"],
-        "half_life": [*_SklearnGaussianMixture._parameter_constraints["tol"], None],
-        "fixed": "no_validation",
-        "n_threads": [*_SklearnGaussianMixture._parameter_constraints["n_components"], None],
-    }
-    _sklearn_class = _SklearnGaussianMixture
-    fixed = None  # of models that were pickled before there was this parameter
-    _steps_of_sklearn = private_methods(_SklearnGaussianMixture)
-    _doc_link_template = "https://scikit-learn.org/stable/modules/generated/sklearn.mixture.GaussianMixture.html"
-
     @with_advice
     def __init__(
         self,
@@ -246,111 +223,4 @@ class GaussianMixture(InMemoryFitting, Streaming, Conversion, _SklearnGaussianMi
         half_life=None,
         n_threads=None,
     ):
-        super().__init__(
-            n_components=n_components,
-            covariance_type=covariance_type,
-            tol=tol,
-            reg_covar=reg_covar,
-            max_iter=max_iter,
-            n_init=n_init,
-            init_params=init_params,
-            weights_init=weights_init,
-            means_init=means_init,
-            precisions_init=precisions_init,
-            random_state=random_state,
-            warm_start=warm_start,
-            verbose=verbose,
-            verbose_interval=verbose_interval,
-        )
-        self.fixed = fixed
-        self.stopping = stopping
-        self.acceleration = acceleration
-        self.step_decay = step_decay
-        self.half_life = half_life
-        self.n_threads = n_threads
-
-    def _updates(self, passes):
-        n_components, n_features = self.n_components, passes.n_features
-        shape = COVARIANCE_TYPES[self.covariance_type].shape(n_components, n_features)
-        given = InitialValues(
-            check_weights_init(self.weights_init, n_components),
-            check_means_init(self.means_init, n_components, n_features),
-            check_precisions_init(self.precisions_init, self.covariance_type, shape),
-            check_fixed(self.fixed, vars(self)),
-        )
-        return MaximumLikelihood(passes, self.reg_covar, given)
-
-    def _further_updates(self, passes):
-        return self._updates(passes) if self.fixed else MaximumLikelihood(passes, self.reg_covar)
-
-    def _weight_unit(self, largest):
-        """A power of two that brings the largest weight into [1, 2): only ratios count, of which no bit changes."""
-        _, exponent = math.frexp(largest)
-        return math.ldexp(1.0, exponent - 1)
-
-    def _fitted_attributes(self, parameters, updates):
-        return {
-            "weights_": parameters.weights,
-            "means_": parameters.means,
-            "covariances_": parameters.covariances,
-            "precisions_cholesky_": parameters.precisions_cholesky,
-            "precisions_": updates.covariance.precisions(parameters.precisions_cholesky),
-        }
-
-    def _fitted_parameters(self, n_features, n_components=None):
-        if n_components is None:
-            n_components = len(self.weights_)
-        covariance = COVARIANCE_TYPES[self.covariance_type]
-        shape = covariance.shape(n_components, n_features)
-        precisions_cholesky = fitted_factors(self, shape)
-        return MixtureParameters(
-            check_fitted_array(self, "weights_", (n_components,)),
-            check_fitted_array(self, "means_", (n_components, n_features)),
-            check_fitted_array(self, "covariances_", shape)
-            if hasattr(self, "covariances_")
-            else covariance.covariances_from_cholesky(precisions_cholesky),
-            precisions_cholesky,
-        )
-
-    def aic(self, X, sample_weight=None):
-        """Akaike's information criterion of the fitted model on X: the lower the better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The data.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts: the log-likelihood is the weighted sum.
-
-        Returns
-        -------
-        aic : float
-            ``-2 * log_likelihood + 2 * n_parameters``.
-        """
-        log_likelihood, _ = self._log_likelihood_by_score(X, sample_weight)
-        return -2.0 * log_likelihood + 2.0 * self._n_parameters()
-
-    def bic(self, X, sample_weight=None):
-        """Bayesian information criterion of the fitted model on X: the lower the better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The data.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts. The number of observations n is then the sum of the weights, so that weights
-            which are counts give what repeated rows give.
-
-        Returns
-        -------
-        bic : float
-            ``-2 * log_likelihood + n_parameters * log(n)``, n being the number of rows or the sum of their weights.
-        """
-        log_likelihood, n = self._log_likelihood_by_score(X, sample_weight)
-        return -2.0 * log_likelihood + self._n_parameters() * math.log(n)
-
-    def _n_parameters(self) -> int:
-        n_components, n_features = self.means_.shape
-        return n_free_parameters(self.covariance_type, n_components, n_features, fixed_names(self.fixed))
+        self._keep(locals())

@@ -15,7 +15,7 @@ from itertools import pairwise
 from time import perf_counter
 
 import numpy as np
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 from sklearn.utils import check_random_state
@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm._em.iteration import MaximumLikelihood
 from fastgmm._em.loop import EMResult, Progress, run_em
 from fastgmm._estimator.findings import Findings
-from fastgmm._estimator.parameters import check_names_of_parameters, check_parameters, with_advice
+from fastgmm._estimator.parameters import NamedParameters, check_parameters, with_advice
 from fastgmm._input.rows import (
     check_fit_data,
     check_n_rows,
@@ -46,7 +46,7 @@ from fastgmm.mixture import GaussianMixture
 _PASSED_ON = ("tol", "reg_covar", "max_iter", "n_init", "init_params", "stopping", "acceleration", "n_threads")
 
 
-class GaussianMixtureIC(DensityMixin, BaseEstimator):
+class GaussianMixtureIC(DensityMixin, NamedParameters):
     """Gaussian mixture whose number of components and covariance type are chosen by an information criterion.
 
     Fits a mixture for each number of components and each covariance type, and keeps the one whose criterion is lowest:
@@ -148,11 +148,6 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
     (3, 'tied')
     """
 
-    # The checks are in _validation.
-    _parameter_constraints: dict = dict.fromkeys(
-        ("criterion", "cv", *_PASSED_ON, "random_state", "verbose", "on_interrupt"), "no_validation"
-    )
-
     @with_advice
     def __init__(
         self,
@@ -173,41 +168,7 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
         verbose=0,
         on_interrupt="raise",
     ):
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.criterion = criterion
-        self.cv = cv
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.init_params = init_params
-        self.random_state = random_state
-        self.stopping = stopping
-        self.acceleration = acceleration
-        self.n_threads = n_threads
-        self.verbose = verbose
-        self.on_interrupt = on_interrupt
-
-    def set_params(self, **params):
-        """Set parameters by name.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters of the constructor.
-
-        Returns
-        -------
-        self : estimator
-
-        Raises
-        ------
-        ValueError
-            If there is no such parameter; then none is set.
-        """
-        check_names_of_parameters(self, params)
-        return super().set_params(**params)
+        self._keep(locals())
 
     def fit(self, X, y=None, sample_weight=None):
         """Fit all cells of the grid, and choose the best.
@@ -240,7 +201,7 @@ class GaussianMixtureIC(DensityMixin, BaseEstimator):
             If the chosen fit did not reach `tol` within `max_iter` iterations.
         """
         warn_if_weights(y, X)
-        check_parameters(self, COVARIANCE_TYPES)
+        check_parameters(self, COVARIANCE_TYPES, but=("n_components", "covariance_type"))
         numbers, covariance_types = check_grid(self, COVARIANCE_TYPES)
         X = check_fit_data(self, X)
         rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))

@@ -8,15 +8,14 @@ from inspect import isfunction
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
 from fastgmm._em.iteration import Updates
-from fastgmm._estimator.parameters import check_names_of_parameters
+from fastgmm._estimator.parameters import NamedParameters
 from fastgmm._model.covariance import Mixture
 from fastgmm._rows.array import ArrayPasses
 
 
-class MixtureEstimator(BaseEstimator):
+class MixtureEstimator(NamedParameters):
     """Base of the estimators, before the scikit-learn class in the order of inheritance.
 
     A subclass says what an iteration is (`_updates`), which attributes a fitted model has (`_fitted_attributes`), and
@@ -46,26 +45,6 @@ class MixtureEstimator(BaseEstimator):
     @abstractmethod
     def _fitted_parameters(self, n_features: int, n_components: int | None = None) -> Mixture:
         """The fitted attributes as the passes use them; they may have been set by hand, so their shapes are checked."""
-
-    def set_params(self, **params):
-        """Set parameters by name.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters of the constructor.
-
-        Returns
-        -------
-        self : estimator
-
-        Raises
-        ------
-        ValueError
-            If there is no such parameter; then none is set.
-        """
-        check_names_of_parameters(self, params)
-        return super().set_params(**params)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -102,7 +81,7 @@ def check_overrides(estimator, methods: dict[str, Callable], names: Iterable[str
         owner = next((base.__name__ for base in kind.__mro__ if name in vars(base)), kind.__name__)
         what = f"The attribute {name} of this {kind.__name__}" if name in attributes else f"{owner}.{name}"
         remedy = f"To have it called, inherit from sklearn.mixture.{sklearn_name}."
-        if "fixed" in estimator._parameter_constraints:
+        if hasattr(estimator, "fixed"):
             remedy += (
                 " To start from parameters of your own pass weights_init, means_init and precisions_init; to hold some "
                 "of them, add for example fixed=('means',)."

@@ -13,6 +13,7 @@ from inspect import signature
 from typing import Any, ParamSpec
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from fastgmm._utils.values import is_boolean, is_integer_from, is_non_negative_real, is_one_of, is_positive_real
 
@@ -197,7 +198,7 @@ def with_advice(constructor: Callable[P, None]) -> Callable[P, None]:
     return checked
 
 
-def check_names_of_parameters(estimator, given: Iterable[str]) -> None:
+def _check_names(estimator, given: Iterable[str]) -> None:
     """Raise the error of scikit-learn's `set_params`, with advice, if the estimator has no such parameter."""
     names = sorted(estimator.get_params(deep=False))
     for name in given:
@@ -209,13 +210,43 @@ def check_names_of_parameters(estimator, given: Iterable[str]) -> None:
             )
 
 
-def check_parameters(estimator, covariance_types) -> None:
-    """Raise scikit-learn's InvalidParameterError if a constructor parameter of the estimator is not usable."""
+class NamedParameters(BaseEstimator):
+    """An estimator whose constructor only keeps what it is given."""
+
+    def _keep(self, arguments: dict[str, object]) -> None:
+        """Set what a constructor was given, its `locals()`, as attributes of the same names, unchanged."""
+        self.__dict__.update((name, value) for name, value in arguments.items() if name != "self")
+
+    def set_params(self, **params):
+        """Set parameters by name.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of the constructor.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter; then none is set.
+        """
+        _check_names(self, params)
+        return super().set_params(**params)
+
+
+def check_parameters(estimator, covariance_types, but: tuple[str, ...] = ()) -> None:
+    """Raise scikit-learn's InvalidParameterError if a constructor parameter, `but` some, is not usable."""
     rules = _parameter_rules(tuple(covariance_types))
-    ours: Any = next(kind for kind in type(estimator).__mro__ if kind.__module__.startswith("fastgmm."))
-    for name, constraints in estimator._parameter_constraints.items():
-        if constraints is not ours._parameter_constraints.get(name):  # a subclass has its own
-            _check_as_sklearn_does(estimator, name, constraints)
+    constraints = _constraints_of_subclass(type(estimator))
+    if constraints:
+        _check_as_sklearn_does(estimator, constraints)
+    ours = next(kind for kind in type(estimator).__mro__ if kind.__module__.startswith("fastgmm."))
+    for name in _constructor_parameters(ours):
+        if name in but or name in constraints:
             continue
         accepts, expected, remedy = rules[name]
         value = getattr(estimator, name)
@@ -227,12 +258,25 @@ def check_parameters(estimator, covariance_types) -> None:
             )
 
 
-def _check_as_sklearn_does(estimator, name: str, constraints) -> None:
-    """A parameter that a subclass has added, or constrains otherwise, by the rules of scikit-learn."""
+@lru_cache
+def _constructor_parameters(kind: type) -> tuple[str, ...]:
+    return tuple(signature(kind).parameters)
+
+
+def _constraints_of_subclass(kind: type) -> dict[str, Any]:
+    """What a subclass of ours demands of parameters in scikit-learn's manner, of those it has added or others."""
+    names_and_constraints: dict = getattr(kind, "_parameter_constraints", {})
+    of_sklearn = getattr(kind._sklearn_class, "_parameter_constraints", {}) if hasattr(kind, "_sklearn_class") else {}
+    if names_and_constraints is of_sklearn:
+        return {}
+    return {name: value for name, value in names_and_constraints.items() if value is not of_sklearn.get(name)}
+
+
+def _check_as_sklearn_does(estimator, constraints: dict[str, Any]) -> None:
     from sklearn.utils._param_validation import validate_parameter_constraints
 
-    parameters = {name: getattr(estimator, name)}
-    validate_parameter_constraints({name: constraints}, parameters, caller_name=type(estimator).__name__)
+    parameters = {name: getattr(estimator, name) for name in constraints}
+    validate_parameter_constraints(constraints, parameters, caller_name=type(estimator).__name__)
 
 
 def invalid_parameter_error():
