@@ -37,8 +37,8 @@ from fastgmm._rows.array import total_weight
 from fastgmm._rows.columns import mean_of_all
 from fastgmm._search.checks import check_folds, check_grid, check_weights_count_rows
 from fastgmm._start.find import find_start
+from fastgmm._utils.blas import blas_beside_passes
 from fastgmm._utils.errors import FitError, OutOfRangeError
-from fastgmm._utils.threads import blas_beside_passes
 from fastgmm._utils.warnings import each_topic_once, warn
 from fastgmm._utils.words import counted
 from fastgmm.mixture import GaussianMixture

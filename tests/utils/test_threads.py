@@ -565,13 +565,13 @@ if not is_child:
     thread.join()
 """,
     "while another thread sets limits": """
-def limit(limits, set_limits=_threads._limit_blas):
+def limit(limits, set_limits=blas._limit_blas):
     set_limits(limits)
     if threading.current_thread() is thread:
         fit.is_paused.set()
         assert fit.may_end.wait(60)
 
-_threads._limit_blas = limit
+blas._limit_blas = limit
 fit = PausedFit()
 thread = threading.Thread(target=GaussianMixture(2, random_state=0, tol=1.0).fit, args=(X,))
 thread.start()
@@ -598,7 +598,7 @@ def test_a_fork_during_a_fit(when, run_python):
     """The child can fit, and has the BLAS threads that were there before the fit."""
     source = f"""{BLAS_THREADS}
 import os, warnings
-from fastgmm._utils import threads as _threads
+from fastgmm._utils import blas
 warnings.simplefilter("ignore")  # Python's about forks beside threads
 before = blas_threads()
 is_child = False

@@ -44,8 +44,9 @@ from fastgmm._rows.batches import BatchPasses
 from fastgmm._rows.reading import BatchMeter
 from fastgmm._rows.survey import Survey
 from fastgmm._start.find import find_start
+from fastgmm._utils.blas import blas_beside_passes
 from fastgmm._utils.errors import OutOfRangeError
-from fastgmm._utils.threads import blas_beside_passes, effective_n_threads
+from fastgmm._utils.threads import effective_n_threads
 from fastgmm._utils.values import is_boolean, is_integer_from
 from fastgmm._utils.warnings import each_topic_once
 

@@ -24,7 +24,7 @@ from fastgmm._input.rows import (
 )
 from fastgmm._model.covariance import Mixture
 from fastgmm._rows.array import total_weight
-from fastgmm._utils.threads import blas_beside_passes
+from fastgmm._utils.blas import blas_beside_passes
 from fastgmm._utils.values import is_positive_real
 from fastgmm._utils.warnings import each_topic_once
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm._utils.threads import Background
+from fastgmm._utils.background import Background
 from fastgmm._utils.words import counted
 
 Batch = tuple[np.ndarray, np.ndarray | None]  # rows and their weights

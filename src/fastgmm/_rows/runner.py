@@ -18,8 +18,9 @@ from fastgmm import _kernels
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._skipping.cells import Cells
 from fastgmm._skipping.screens import Screen
+from fastgmm._utils.background import run_interruptibly
 from fastgmm._utils.memory import aligned_empty, aligned_zeros
-from fastgmm._utils.threads import effective_n_threads, run_interruptibly
+from fastgmm._utils.threads import effective_n_threads
 
 T = TypeVar("T")
 

@@ -1,1 +1,1 @@
-"""What every folder uses: errors, warnings, words of messages, threads, aligned memory."""
+"""What every folder uses: threads, BLAS, aligned memory, errors, warnings and parts of messages."""

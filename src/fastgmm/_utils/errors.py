@@ -1,11 +1,11 @@
-"""Errors that code of this package catches: each says what did not work, and nothing else is caught in its place.
+"""The errors that code of this package catches. It catches no broader ones, so that a defect is not taken for bad luck.
 
 Those that reach the user are ValueErrors, as scikit-learn raises.
 """
 
 
 class FitError(ValueError):
-    """A run of EM cannot go on from the parameters it has; another start or other parameters may do."""
+    """A run of EM cannot go on from its parameters. Another start, or other settings, may do."""
 
 
 class IllDefinedCovarianceError(FitError):
@@ -13,7 +13,7 @@ class IllDefinedCovarianceError(FitError):
 
 
 class LostLikelihoodError(FitError):
-    """The log-likelihood, or the bound in its place, is not finite."""
+    """The log-likelihood, or the variational bound, is not finite."""
 
 
 class OutOfRangeError(FitError):
@@ -25,8 +25,8 @@ class CheckpointError(Exception):
 
 
 class PoorSampleError(Exception):
-    """A sample of the rows is no good for a start."""
+    """A sample of the rows does not represent them well enough to find a start on it."""
 
 
 class NoScreenError(Exception):
-    """The parameters are out of range for what decides which pairs a pass may skip."""
+    """No screen can be made: the parameters are out of range."""

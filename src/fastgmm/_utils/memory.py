@@ -1,10 +1,10 @@
-"""Arrays as the kernels need them."""
+"""Arrays aligned as the kernels need them."""
 
 import math
 
 import numpy as np
 
-_ALIGNMENT = 64
+_ALIGNMENT = 64  # bytes of a cache line
 
 
 def aligned_empty(size: int, dtype) -> np.ndarray:

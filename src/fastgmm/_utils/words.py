@@ -1,4 +1,4 @@
-"""Numbers and kinds of things in messages, in correct English."""
+"""Parts of messages: numbers and kinds of things, in correct English."""
 
 
 def counted(number: int, thing: str) -> str:
@@ -12,5 +12,5 @@ def numbered_rows(first: int, number: int) -> str:
 
 
 def named_kind(value) -> str:
-    """Of what type a value is, not what it holds, which may be long."""
+    """The type of a value. The value itself may be too long for a message."""
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
