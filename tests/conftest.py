@@ -1,17 +1,24 @@
-"""What several test modules share: SIMD variants, several threads on tiny data, and runs in a fresh interpreter."""
+"""Fixtures of several test modules: SIMD variants, thresholds that let tiny data take the ways of big ones, calls of
+kernels, and runs in a fresh interpreter. Thresholds of the package are replaced here only.
+"""
 
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from importlib import import_module
 
 import hypothesis
+import numpy as np
 import pytest
+from _shared.kernels import watched_calls
 
 from fastgmm import _kernels
-from fastgmm._rows import runner as _runner
+from fastgmm._rows import runner
+from fastgmm._skipping import cells, screens
+from fastgmm._utils import memory
 
-pytest.register_assert_rewrite("_shared")
+pytest.register_assert_rewrite("_shared.assertions")
 
 # The same examples each time: a suite that fails should fail for everyone.
 hypothesis.settings.register_profile("fastgmm", deadline=None, derandomize=True, max_examples=40)
@@ -29,8 +36,71 @@ def simd(request, monkeypatch):
 def threads_on_tiny_data():
     """Lets a block of rows be worth a thread, so that tests of a few hundred rows run in parallel too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_runner, "_THREAD_FLOPS", 1e-9)
+        patch.setattr(runner, "_THREAD_FLOPS", 1e-9)
         yield
+
+
+@pytest.fixture
+def slices_of_one_block(monkeypatch):
+    """Cuts the rows of a pass into slices of a block for each thread, as a long pass is cut."""
+    monkeypatch.setattr(runner, "_SLICE_FLOPS", 0.0)
+
+
+@pytest.fixture
+def skipping_on_tiny_data(monkeypatch):
+    """Lets fits and predictions skip pairs at once, whatever that costs: with fewer than 5 features in cells, else by
+    screens."""
+    for module, name in (
+        (screens, "_LEAST_FLOPS"),
+        (screens, "_LEAST_FLOPS_ONCE"),
+        (cells.CellTrials, "LEAST_FLOPS"),
+    ):
+        monkeypatch.setattr(module, name, 0.0)
+    monkeypatch.setattr(screens, "_TRIAL_SHARE", 1e9)
+    for module, name in ((screens, "_WORTH"), (screens, "_WORTH_ONCE"), (cells, "_WORTH")):
+        monkeypatch.setattr(module, name, 100.0)
+
+
+@pytest.fixture
+def dense_passes_only():
+    """A context in which nothing is skipped."""
+
+    @contextmanager
+    def context():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(screens, "_LEAST_COMPONENTS", sys.maxsize)
+            yield
+
+    return context
+
+
+@pytest.fixture
+def kernel_calls():
+    """A list that grows by each call of a pass: its name, and its arguments by name."""
+    with watched_calls() as calls:
+        yield calls
+
+
+GUARD = 64  # numbers: keeps the alignment
+
+
+@pytest.fixture
+def guarded_workspaces(monkeypatch):
+    """A list that grows by each workspace: full of NaN, or of 1 where it holds integers, between two guards of 42."""
+    wholes = []
+    aligned_empty = memory.aligned_empty
+
+    def guarded_empty(size, dtype):
+        whole = aligned_empty(size + 2 * GUARD, dtype)
+        whole[:] = np.nan if np.issubdtype(dtype, np.floating) else 1
+        whole[:GUARD] = whole[-GUARD:] = 42
+        wholes.append(whole)
+        return whole[GUARD:-GUARD]
+
+    for name, module in list(sys.modules.items()):  # wherever it was imported
+        if name.startswith("fastgmm") and hasattr(module, "aligned_empty"):
+            monkeypatch.setattr(module, "aligned_empty", guarded_empty)
+    return wholes
 
 
 @pytest.fixture

@@ -1,24 +1,27 @@
-"""Mixtures of which most pairs of row and component may be skipped, and what a fit skipped."""
+"""Mixtures of which most pairs of row and component may be skipped, and passes that skip them in either way."""
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from _shared.cases import rounded
+from _shared.kernels import watched_calls
 from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters
-from fastgmm._skipping import screens as _skipping
+from fastgmm._rows.array import ArrayPasses
+from fastgmm._rows.runner import row_flops
+from fastgmm._skipping.cells import Cells, Tree
+from fastgmm._skipping.screens import AsFactors, Directions, Goal, Projections, Screening
 
-HARD = {
-    "offset 1e6": (1.0, 1e6, 1.0),
-    "one column at 1e7": (1.0, np.array([0.0, 1e7, 0.0, 0.0]), 1.0),
-    "scales 1e-6 to 1e6": (np.array([1e-6, 1e-2, 1e2, 1e6]), 0.0, 1.0),
-    "1e5 deviations apart": (1.0, 0.0, 1e4),
-    "1e9 deviations apart": (1.0, 0.0, 1e8),
-    "tiny": (1e-70, 0.0, 1.0),
-    "huge": (1e120, 0.0, 1.0),
-}
+SORTED_ROWS = 2**16  # that passes with cells sort together
+
+
+# Mixtures -------------------------------------------------------------------------------------------------------------
 
 
 def separated(n, d, K, covariance_type, dtype, spread=None, seed=0):
-    """A mixture with means some ten deviations apart, and rows from it; float32 sees less far."""
+    """Rows of a mixture whose means are some ten deviations apart, and that mixture; float32 sees less far."""
     rng = np.random.default_rng([n, d, K, seed])
     spread = (30.0 if d == 1 else 14.0 / np.sqrt(min(d, 4))) if spread is None else spread
     A = 0.3 * rng.normal(size=(K, d, d)) / np.sqrt(d) + np.eye(d)
@@ -39,22 +42,133 @@ def separated(n, d, K, covariance_type, dtype, spread=None, seed=0):
     return X, mixture
 
 
-def noted_screens(monkeypatch):
-    """A list that grows by what each pass of a fit is screened with."""
-    screens = []
-    of = _skipping.Screening.screen
-
-    def noted(self, parameters):
-        screens.append(of(self, parameters))
-        return screens[-1]
-
-    monkeypatch.setattr(_skipping.Screening, "screen", noted)
-    return screens
+HARD = {  # unit of the features, offset, and how many times as far apart
+    "offset 1e6": (1.0, 1e6, 1.0),
+    "one column at 1e7": (1.0, np.array([0.0, 1e7, 0.0, 0.0]), 1.0),
+    "scales 1e-6 to 1e6": (np.array([1e-6, 1e-2, 1e2, 1e6]), 0.0, 1.0),
+    "1e5 deviations apart": (1.0, 0.0, 1e4),
+    "1e9 deviations apart": (1.0, 0.0, 1e8),
+    "tiny": (1e-70, 0.0, 1.0),
+    "huge": (1e120, 0.0, 1.0),
+}
 
 
-def fits(used, kind, monkeypatch, estimator, fit):
-    """The estimator fitted with and without screens, of which there were some, and of this kind."""
-    screened = fit(estimator())
-    assert sum(isinstance(each, kind) for each in used) >= 3
-    monkeypatch.setattr(_skipping, "ENABLED", False)
-    return screened, fit(estimator())
+def hard(name, covariance_type):
+    """Rows in four features, their mixture, and the unit of each feature."""
+    unit, offset, apart = HARD[name]
+    X, mixture = separated(3000, 4, 10, covariance_type, np.float64)
+    noise = X - mixture.means[((X[:, np.newaxis] - mixture.means) ** 2).sum(axis=2).argmin(axis=1)]
+    unit = np.broadcast_to(unit, 4)
+    is_full = covariance_type == "full"
+    moved = replace(
+        mixture,
+        means=apart * mixture.means * unit + offset,
+        covariances=mixture.covariances * (unit[:, np.newaxis] * unit if is_full else unit * unit),
+        precisions_cholesky=mixture.precisions_cholesky / (unit[:, np.newaxis] if is_full else unit),
+    )
+    return ((X - noise) * apart + noise) * unit + offset, moved, unit
+
+
+def nearly_singular(d):
+    """Components as thin as 1e-6 of their width, crosswise."""
+    _, mixture = separated(3000, d, 10, "full", np.float64)
+    rng = np.random.default_rng(0)
+    rotations = np.linalg.qr(rng.normal(size=(10, d, d)))[0]
+    spectrum = np.array([*np.ones(d - d // 2), *np.full(d // 2 - 1, 0.5), 1e-12])
+    covariances = (rotations * spectrum) @ rotations.transpose(0, 2, 1)
+    covariances = 0.5 * (covariances + covariances.transpose(0, 2, 1))
+    labels = rng.integers(10, size=3000)
+    noise = np.einsum("nij,nj->ni", (rotations * np.sqrt(spectrum))[labels], rng.normal(size=(3000, d)))
+    factors = COVARIANCE_TYPES["full"].precisions_cholesky(covariances)
+    return mixture.means[labels] + noise, replace(mixture, covariances=covariances, precisions_cholesky=factors)
+
+
+def without_weight(mixture, components):
+    """The mixture where these components have the weight 0."""
+    weights = mixture.weights.copy()
+    weights[components] = 0.0
+    return replace(mixture, weights=weights / weights.sum())
+
+
+# Passes ---------------------------------------------------------------------------------------------------------------
+
+
+class Screens(NamedTuple):
+    """Pairs are skipped by what so many projections, first and in all, say about them."""
+
+    n_first: int
+    n_all: int
+
+    # In the counts of a pass: rows looked at, pairs that are evaluated, and pairs that count.
+    COUNTS = {"rows": 3, "pairs": 1, "kept": 2, "pairs of first projections": 0, "dense rows": 4}  # noqa: RUF012
+
+    def plan(self, X, mixture, covariance_type, goal=Goal.STATISTICS):
+        if goal is not Goal.STATISTICS:
+            mixture = AsFactors(mixture, covariance_type)
+        directions = Directions(mixture, covariance_type)
+        projections = Projections(mixture, covariance_type, X.dtype, directions, self.n_all, goal)
+        return projections.screen(self.n_first, self.n_all)
+
+
+class InCells(NamedTuple):
+    """Components are left out of the cells of a tree; of so many rows, for features in these units."""
+
+    n_rows: int = 4096
+    unit: np.ndarray | float = 1.0
+
+    COUNTS = {"rows": 2, "pairs": 0, "kept": 3, "tiles": 1}  # noqa: RUF012
+
+    def plan(self, X, mixture, covariance_type, goal=Goal.STATISTICS):
+        tree = Tree.of_rows(X[: self.n_rows], np.broadcast_to(self.unit, X.shape[1]))
+        of_goal = Cells.for_statistics if goal is Goal.STATISTICS else Cells.for_densities
+        return of_goal(mixture, covariance_type, tree)
+
+
+def statistics(X, sample_weight, mixture, covariance_type, way, n_threads=2):
+    """Statistics with pairs skipped and dense ones, and what the former pass counted, by name."""
+    passes = ArrayPasses(X, sample_weight, len(mixture.means), covariance_type, n_threads)
+    with counted(way) as counts:
+        skipped = passes.em_step(mixture, with_entropy=True, screen=way.plan(X, mixture, covariance_type))
+    return skipped, passes.em_step(mixture, with_entropy=True), counts
+
+
+def predictions(X, mixture, covariance_type, way, n_threads=2):
+    """Labels and log-densities with pairs skipped, and densely; what the former two passes counted, by name."""
+    passes = ArrayPasses(X, None, len(mixture.means), covariance_type, n_threads)
+    dense = passes.predict(mixture), passes.log_prob_norm(mixture)
+    passes.screening.screen_for = lambda goal, parameters: way.plan(X, parameters, covariance_type, goal)
+    with counted(way) as counts:
+        skipped = passes.predict(mixture), passes.log_prob_norm(mixture)
+    return skipped, dense, counts
+
+
+@contextmanager
+def counted(way):
+    """What passes meanwhile count, by name."""
+    counts = dict.fromkeys(way.COUNTS, 0)
+
+    def add(call):
+        if "counts" in call.arguments:
+            found = call.arguments["counts"].sum(axis=0)
+            call.arguments["counts"][:] = 0  # each call adds to those of the ones before
+            for name, place in way.COUNTS.items():
+                counts[name] += found[place]
+
+    with watched_calls(add):
+        yield counts
+
+
+# When -----------------------------------------------------------------------------------------------------------------
+
+
+def skipping_of(X, n_components, covariance_type, n_samples=None, n_threads=1):
+    """What decides for each pass over n_samples rows, of which some are given."""
+    n_samples = len(X) if n_samples is None else n_samples
+    flops = row_flops(covariance_type, n_components, X.shape[1])
+    return Screening(X, n_samples, n_components, covariance_type, flops, n_threads)
+
+
+def next_plan(skipping, parameters, lost=1.0):
+    """What to skip in a pass of EM after one that left out so many units of rounding; None: nothing."""
+    skipping.settle(lambda: lost)
+    return skipping.screen(parameters)

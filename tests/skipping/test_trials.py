@@ -1,0 +1,110 @@
+"""When pairs of row and component are skipped: trials, what they cost, and what they find."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from _shared.cases import BLOCK_ROWS, all_types, both_dtypes
+from _shared.kernels import watched_calls
+from _shared.skipping import SORTED_ROWS, next_plan, separated, skipping_of
+
+from fastgmm import GaussianMixture
+from fastgmm._rows.array import ArrayPasses
+from fastgmm._skipping.cells import CellTrials
+from fastgmm._skipping.screens import Directions, Goal, Projections, best_plan, units_lost
+
+
+def passes_with_trials(skipping, mixture, n_passes=300):
+    """Which of so many passes follow a trial, and the seconds that it took to decide for all of them."""
+    tried = []
+    with watched_calls() as calls:
+        start = time.perf_counter()
+        for n_pass in range(1, n_passes + 1):
+            before = len(calls)
+            next_plan(skipping, mixture)
+            tried += [n_pass] if len(calls) > before else []
+        seconds = time.perf_counter() - start
+    return tried, seconds
+
+
+def test_trials_take_a_small_share():
+    """The shorter the passes, the fewer trials there are, and the later the first one. Threads shorten passes only."""
+    X, mixture = separated(BLOCK_ROWS, 64, 32, "diag", np.float64, spread=0.5)
+    often, seldom, with_threads, of_many = (
+        passes_with_trials(skipping_of(X, 32, "diag", n_samples, n_threads), mixture)
+        for n_samples, n_threads in ((10**6, 1), (5 * 10**4, 1), (5 * 10**4, 8), (4 * 10**5, 8))
+    )
+    assert len(often[0]) > len(seldom[0]) > len(with_threads[0]) > 0
+    assert often[0][0] < seldom[0][0] < with_threads[0][0]
+    assert of_many[0] == seldom[0]
+    start = time.perf_counter()
+    ArrayPasses(np.tile(X, (200, 1)), None, 32, "diag", 1).em_step(mixture)
+    seconds = time.perf_counter() - start  # of a pass over as many rows in one thread
+    assert with_threads[1] < 0.15 * 300 * seconds / 8
+
+
+def test_short_predictions_are_not_worth_a_trial(kernel_calls):
+    """Nor is one that many threads make short."""
+    X, mixture = separated(BLOCK_ROWS, 16, 64, "full", np.float64)
+    for n_samples, n_threads, is_tried in ((10**4, 1, False), (10**6, 1, True), (10**6, 64, False)):
+        kernel_calls.clear()
+        skipping_of(X, 64, "full", n_samples, n_threads).screen_for(Goal.LABELS, mixture)
+        assert bool(kernel_calls) == is_tried
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("d", [2, 6])
+def test_small_data_are_not_tried(d, kernel_calls):
+    X, _ = separated(1000, d, 16, "full", np.float64)
+    GaussianMixture(16, max_iter=40, tol=0.0, init_params="random_from_data", random_state=0).fit(X).predict(X)
+    assert {call.name for call in kernel_calls} == {"em_pass", "density_pass"}
+
+
+def test_screens_are_used_where_they_pay():
+    """For separated components, not for overlapping ones or where few features leave little to gain."""
+    X, mixture = separated(BLOCK_ROWS, 16, 64, "full", np.float64)
+    n_first, n_all = best_plan(Projections(mixture, "full", X.dtype, Directions(mixture, "full")), X)
+    assert 1 <= n_first <= n_all <= 16
+    for d, K, spread in ((16, 64, 0.5), (1, 8, None)):
+        X, mixture = separated(BLOCK_ROWS, d, K, "full", np.float64, spread)
+        assert best_plan(Projections(mixture, "full", X.dtype, Directions(mixture, "full")), X) is None
+
+
+@both_dtypes
+@all_types
+def test_cells_are_used_where_they_pay(covariance_type, dtype):
+    for spread, K, pays in ((20.0, 128, True), (0.5, 128, False), (None, 8, False)):
+        X, mixture = separated(SORTED_ROWS, 3, K, covariance_type, dtype, spread)
+        trials = CellTrials(X, covariance_type)
+        assert [bool(trials.for_statistics(mixture)), bool(trials.for_densities(mixture))] == [pays] * 2
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    ("d", "name"), [(3, "weights"), (3, "means"), *((16, name) for name in ("means", "covariances", "weights"))]
+)
+def test_what_is_out_of_range_is_no_error(d, name, value):
+    """The pass is dense; and when parameters are in range again, pairs are skipped again."""
+    X, mixture = separated(SORTED_ROWS if d == 3 else BLOCK_ROWS, d, 64, "full", np.float64, 30.0)
+    skipping = skipping_of(X, 64, "full", 10**7)
+    endless = replace(mixture, **{name: np.full_like(getattr(mixture, name), value)})
+    assert all(next_plan(skipping, endless) is None for _ in range(9))
+    assert any(next_plan(skipping, mixture) is not None for _ in range(20))
+
+
+def test_nothing_is_skipped_after_a_pass_that_left_out_too_much():
+    X, mixture = separated(SORTED_ROWS, 3, 64, "full", np.float64, 30.0)
+    skipping = skipping_of(X, 64, "full", 10**7)
+    assert skipping.screen(mixture) is None  # nothing is known yet of the pass before
+    assert next_plan(skipping, mixture, lost=1.0) is not None
+    assert next_plan(skipping, mixture, lost=1e9) is None
+
+
+def test_units_lost():
+    ones = np.ones((2, 3))
+    nk = np.array([100.0, 200.0])
+    assert units_lost(nk, nk, nk, ones, ones) == 1.0
+    assert units_lost(nk, nk / [1, 50], nk / [1, 50], ones, ones) == 50.0
+    assert units_lost(nk, nk, nk, ones, ones * [[1.0, 0.01, 1.0]]) == pytest.approx(100.0)
+    assert units_lost(nk, nk, nk, np.ones(3), np.full(3, 0.1)) == pytest.approx(10.0)
