@@ -170,33 +170,30 @@ def run_em(
     """
     best = None if resume is None else resume.best
     failures: list[FitError] = []
+    iterate = iterate if accelerator is None else accelerator.iterate
     for run in range(0 if resume is None else resume.run, n_init):
         progress.begin(run)
-
-        def estimate(path: list[float]) -> float:
-            if accelerator is not None:
-                return accelerator.change if stopping == "change" else accelerator.remaining_gain
-            return _last_change(path) if stopping == "change" else _remaining_gain(path, rounding)
-
-        def note(parameters: P, path: list[float], run: int = run, best: EMResult[P] | None = best) -> None:
-            if save is not None:
-                memory = None if accelerator is None else accelerator.memory
-                save(LoopState(run, parameters, path[1:], best, memory))
-
         try:
-            memory = None
+            path, memory = [lower_bound], None  # the bound before the run, and after each iteration
             if resume is not None and run == resume.run:
-                parameters, bounds, memory = resume.parameters, list(resume.lower_bounds), resume.memory
+                parameters, memory = resume.parameters, resume.memory
+                path += resume.lower_bounds
             else:
-                parameters, bounds = start(), []
+                parameters = start()
             if max_iter == 0:
                 best = EMResult(parameters, -math.inf, [], False)
                 continue
             if accelerator is not None:
                 accelerator.begin(memory)
-            path = [lower_bound, *bounds]
-            step = iterate if accelerator is None else accelerator.iterate
-            parameters, converged = _run(step, parameters, path, max_iter, tol, progress, estimate, note)
+            converged = len(path) > 1 and _gain(path, stopping, rounding, accelerator) < tol
+            while not converged and len(path) <= max_iter:
+                parameters, bound = iterate(parameters)
+                path.append(bound)
+                progress.iteration(len(path) - 1, bound - path[-2])
+                converged = _gain(path, stopping, rounding, accelerator) < tol
+                if save is not None:
+                    memory = None if accelerator is None else accelerator.memory
+                    save(LoopState(run, parameters, path[1:], best, memory))
         except FitError as error:
             progress.fail(error)
             failures.append(error)
@@ -211,23 +208,11 @@ def run_em(
     return replace(best, failures=tuple(failures))
 
 
-def _run(iterate, parameters, path, max_iter, tol, progress, estimate, note) -> tuple[Any, bool]:
-    """Iterations of one run until what is estimated from the path of its bound is less than tol; adds to the path.
-
-    The path begins with the bound before the run.
-    """
-    converged = len(path) > 1 and estimate(path) < tol
-    while not converged and len(path) <= max_iter:
-        parameters, bound = iterate(parameters)
-        path.append(bound)
-        progress.iteration(len(path) - 1, path[-1] - path[-2])
-        converged = estimate(path) < tol
-        note(parameters, path)
-    return parameters, converged
-
-
-def _last_change(path: list[float]) -> float:
-    return abs(path[-1] - path[-2])
+def _gain(path: list[float], stopping: str, rounding: float, accelerator: Accelerator | None) -> float:
+    """What `stopping` says must be less than tol."""
+    if accelerator is not None:
+        return accelerator.change if stopping == "change" else accelerator.remaining_gain
+    return abs(path[-1] - path[-2]) if stopping == "change" else _remaining_gain(path, rounding)
 
 
 def _remaining_gain(path: list[float], rounding: float) -> float:
