@@ -1,4 +1,1 @@
-include "passes.pxi"
-include "skipping.pxi"
-include "cells.pxi"
-include "kmeans.pxi"
+include "kernels.pxi"

@@ -1,7 +1,7 @@
-# Which of the SIMD variants this CPU (and its operating system) can run.
+# Which SIMD variants this CPU and its operating system can run.
 #
-# A compiler may use all that -march=x86-64-v3 and -v4 stand for, wherever it likes, so that all of it has to be there: what a hypervisor or a
-# CPU lacks is an illegal instruction at best.  LZCNT without support is BSR, and gives other numbers.
+# A compiler may use every instruction of x86-64-v3 or -v4 anywhere, so all must be present, also under a hypervisor.  A missing
+# one faults at best; a missing LZCNT runs as BSR and returns other numbers.
 
 cdef extern from *:
     """
@@ -47,7 +47,7 @@ _V4 = (
 
 
 def features():
-    """What the CPU and the operating system say, in the order of _V3; 0 where they cannot be asked."""
+    """Feature words in the order of _V3, 0 where CPU or operating system cannot be asked."""
     cdef unsigned int found[4]
     found[0] = found[1] = found[2] = found[3] = 0
     read_features(found)
@@ -55,7 +55,7 @@ def features():
 
 
 def supported(found=None):
-    """Names of the variants that can run here, or with the features given, slowest first."""
+    """Names of the variants that can run here, or with features ``found``, slowest first."""
     found = features() if found is None else found
     has_v3, has_v4 = (all(has & need == need for has, need in zip(found, level)) for level in (_V3, _V4))
     return ("baseline",) + (("v3",) if has_v3 else ()) + (("v4",) if has_v3 and has_v4 else ())

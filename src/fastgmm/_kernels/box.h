@@ -1,15 +1,17 @@
-/* How near the rows of a box may be to the components: float64, the components side by side in the lanes. */
+/* Bounds of all components' densities in a box of rows, d <= 4: float64, components in the lanes. */
 #ifndef FASTGMM_BOX_H
 #define FASTGMM_BOX_H
 
-#define BOX_ROUNDING 0x1p-44 /* of sums of d products, 2^-53 each and d at most 100 */
+#define BOX_ROUNDING 0x1p-44 /* bounds the relative rounding of a sum of d <= 100 products, 2^-53 each */
 
-/* Component k's numbers are parameters[a * stride + k]: the mean's d, then the precision factor's upper triangle, column after column (with
- * `diagonal` its diagonal).  For x in the box |x - center| <= half, y = U^T (x - mean) differs from that of the center by at most
- * r = |U|^T half in each coordinate, so that |y|^2 >= sum_a max(0, |y_a(center)| - r_a)^2.  The center's y is computed with an error of less than
- * BOX_ROUNDING |U|^T |center - mean|, which is added to r.
+/* IN: parameters[a * stride + k], a = 0, 1, ..: component k's mean (d numbers), then the upper triangle of its precision
+ * factor U, column after column (only the diagonal if `diagonal`); the box |x - center| <= half.
  *
- * bounds_k = constant_k - slope |y|^2 at most, and densities_k = log_const_k - |y|^2 / 2 at the center. */
+ * For x in the box, y = U^T (x - mean) differs from that of the center by at most r = |U|^T half in each coordinate, so
+ * |y|^2 >= sum_a max(0, |y_a(center)| - r_a)^2.  Computing y(center) adds an error below BOX_ROUNDING |U|^T |center - mean|,
+ * which is added to r.
+ *
+ * OUT (n,): bounds_k >= constant_k - slope |y|^2 for all x in the box; densities_k = log_const_k - |y|^2 / 2 at the center. */
 INLINE void box_bounds_of(const int d, const int diagonal, const double *RESTRICT parameters, ptrdiff_t stride, int n, const double *RESTRICT center,
                           const double *RESTRICT half, const double *RESTRICT constants, double slope, const double *RESTRICT log_const,
                           double *RESTRICT bounds, double *RESTRICT densities)
@@ -32,7 +34,7 @@ INLINE void box_bounds_of(const int d, const int diagonal, const double *RESTRIC
                 u += stride;
             }
             double gap = fabs(y) - r;
-            gap = gap > 0 ? gap : 0; /* also where both are infinite */
+            gap = gap > 0 ? gap : 0; /* 0 also if it is NaN: inf - inf */
             least += gap * gap;
             squared += y * y;
         }
@@ -58,7 +60,7 @@ static void box_bounds(int d, int diagonal, const double *parameters, ptrdiff_t 
 #undef BOUNDS
 }
 
-/* The numbers of the `count` largest of n values, in no order. */
+/* numbers (count,) <- the indices of the `count` largest of n values, unordered. */
 static void largest(const double *RESTRICT values, int n, int count, int32_t *RESTRICT numbers)
 {
     int least = 0;
@@ -73,7 +75,7 @@ static void largest(const double *RESTRICT values, int n, int count, int32_t *RE
     }
 }
 
-/* The numbers of the values that are not below `least` (NaN is not); returns how many.  One number behind them is overwritten. */
+/* numbers <- the indices of the values that are not below `least` (NaN is not); returns how many.  Room for n is needed. */
 static int not_below(const double *RESTRICT values, int n, double least, int32_t *RESTRICT numbers)
 {
     int count = 0;

@@ -1,9 +1,10 @@
-/* What cells.pxi does with rows beside the functions of blocks.h and skipping.h; instantiated by kernels.h for float64 and float32. */
-#define WIDTH (GROUP * NAME(LANES)) /* what `padded` is a multiple of */
+/* Assigning rows to the cells (leaves) of a k-d tree, and bounds for a tile of rows of one cell; used by cells.pxi.
+ * Layout and edge as in blocks.h; the padding of a tile repeats its last row, so that it may enter all extrema. */
+#define WIDTH (GROUP * LANES) /* padded is a multiple of it */
 
-/* Each row's leaf of a k-d tree with 2^depth leaves.  Level l divides all rows by one feature: to the second child of its node n go those that
- * are not below thresholds[2^l + n]. */
-static void NAME(descend)(const REAL *RESTRICT X, int m, int d, int depth, const int32_t *RESTRICT features, const REAL *RESTRICT thresholds,
+/* cells_i <- the leaf of row i in a k-d tree with 2^depth leaves.  All nodes of level l split features[l]; a row of node n
+ * goes to its second child if it is not below thresholds[2^l + n]. */
+static void NAME(find_cells)(const REAL *RESTRICT X, int m, int d, int depth, const int32_t *RESTRICT features, const REAL *RESTRICT thresholds,
                           uint16_t *RESTRICT cells)
 {
     for (int i = 0; i < m; i++) cells[i] = 0;
@@ -13,7 +14,7 @@ static void NAME(descend)(const REAL *RESTRICT X, int m, int d, int depth, const
     }
 }
 
-/* The box around the rows: |x_j - center_j| <= half_j, with some more for what is computed from half. */
+/* Bounding box |x_j - center_j| <= half_j of the rows; half is rounded up. */
 static void NAME(bounding_box)(const REAL *RESTRICT xt, int padded, int d, double *RESTRICT center, double *RESTRICT half)
 {
     for (int j = 0; j < d; j++, xt += STRIDE) {
@@ -34,7 +35,7 @@ static void NAME(bounding_box)(const REAL *RESTRICT xt, int padded, int d, doubl
     }
 }
 
-/* most_i = max_k p[k]_i; returns the least of them. */
+/* most_i <- max_k p[k]_i; returns the least of them. */
 static double NAME(least_of_largest)(const REAL *RESTRICT p, int n_components, int padded, REAL *RESTRICT most)
 {
     REAL least[WIDTH];
@@ -50,7 +51,7 @@ static double NAME(least_of_largest)(const REAL *RESTRICT p, int n_components, i
     return least[0];
 }
 
-/* Whether slope p_i + constant >= most_i, or there is a NaN, for any row. */
+/* Whether slope p_i + constant >= most_i for any row, or either side is NaN. */
 static int NAME(any_reaches)(const REAL *RESTRICT p, int padded, REAL slope, REAL constant, const REAL *RESTRICT most)
 {
     for (int i = 0; i < padded; i += WIDTH) {
@@ -61,8 +62,8 @@ static int NAME(any_reaches)(const REAL *RESTRICT p, int padded, REAL slope, REA
     return 0;
 }
 
-/* Fetch the rows listed into cache, which are d numbers long. */
-INLINE void NAME(fetch_listed)(const REAL *X, int d, const uint16_t *RESTRICT rows, int n)
+/* Prefetch the n rows listed. */
+INLINE void NAME(prefetch_listed)(const REAL *X, int d, const uint16_t *RESTRICT rows, int n)
 {
 #if defined(__GNUC__)
     for (int a = 0; a < n; a++) __builtin_prefetch(X + (ptrdiff_t)rows[a] * d);

@@ -1,4 +1,5 @@
-/* The block functions of blocks.h, skipping.h, cells.h and kmeans.h for float64 (suffix _f64) and float32 (_f32). */
+/* All kernels: the headers that are templates over the element type, for float64 (suffix _f64) and float32 (_f32), and
+ * those of one type.  In a template REAL is the type, VEC a vector of it with LANES lanes, and NAME(f) f_f64 or f_f32. */
 #ifndef FASTGMM_KERNELS_H
 #define FASTGMM_KERNELS_H
 
@@ -9,9 +10,9 @@
 #ifndef BLOCK
 #define BLOCK 256 /* rows */
 #endif
-#define STRIDE (BLOCK + 16) /* off the powers of two, which would crowd a few cache sets */
+#define STRIDE (BLOCK + 16) /* not a power of two: columns would share a few cache sets */
 
-/* Ask for the given part of the bytes that will be needed next. */
+/* Prefetch part number `part` of `parts` equal parts of the bytes that will be needed next. */
 INLINE void prefetch_slice(const char *ahead, ptrdiff_t bytes, int part, int parts)
 {
 #if defined(__GNUC__)
@@ -20,9 +21,18 @@ INLINE void prefetch_slice(const char *ahead, ptrdiff_t bytes, int part, int par
 #endif
 }
 
-/* EXP_CUT: below it exp is 0 instead of subnormal.  EXP_CUT_EM: below it a responsibility counts as 0 in the statistics; sums of numbers
- * still smaller would be subnormal, which is slow.  It changes nothing: the M step adds ten units of rounding, 2e-15 (float32: 1e-6), to
- * every nk, next to which any number of rows times e^-150 (e^-70) is nothing. */
+#define JOIN_(a, b) a##_##b
+#define JOIN(a, b) JOIN_(a, b)
+#define NAME(f) JOIN(f, SUFFIX)
+#define VEC NAME(vec)
+#define LANES NAME(LANES)
+#define EXP NAME(exp)
+#define LOG NAME(log)
+#define INTERLEAVE NAME(INTERLEAVE)
+
+/* EXP_CUT: exp is 0 instead of subnormal below it.  EXP_CUT_EM: the statistics take smaller responsibilities for 0, since
+ * sums of still smaller numbers would be subnormal and slow.  Results do not change: the M step adds ten units of rounding,
+ * 2e-15 (float32: 1e-6), to every nk, against which any number of rows times e^-150 (e^-70) is negligible. */
 #define SUFFIX f64
 #define REAL double
 #define REAL_MAX DBL_MAX
@@ -30,10 +40,12 @@ INLINE void prefetch_slice(const char *ahead, ptrdiff_t bytes, int part, int par
 #define REAL_EPS DBL_EPSILON
 #define EXP_CUT -708.0
 #define EXP_CUT_EM -150.0
-#define PAIRS PAIRS_f64
 #define unaligned_f64 vec_f64_u
 #include "blocks.h"
-#include "skipping.h"
+#include "log_density.h"
+#include "softmax.h"
+#include "statistics.h"
+#include "pairs.h"
 #include "cells.h"
 #include "kmeans.h"
 #undef SUFFIX
@@ -43,7 +55,6 @@ INLINE void prefetch_slice(const char *ahead, ptrdiff_t bytes, int part, int par
 #undef REAL_EPS
 #undef EXP_CUT
 #undef EXP_CUT_EM
-#undef PAIRS
 
 #define SUFFIX f32
 #define REAL float
@@ -52,23 +63,26 @@ INLINE void prefetch_slice(const char *ahead, ptrdiff_t bytes, int part, int par
 #define REAL_EPS FLT_EPSILON
 #define EXP_CUT -87.0f
 #define EXP_CUT_EM -70.0f
-#define PAIRS PAIRS_f32
 #define unaligned_f32 vec_f32_u
 #include "blocks.h"
-#include "skipping.h"
+#include "log_density.h"
+#include "softmax.h"
+#include "statistics.h"
+#include "pairs.h"
 #include "cells.h"
 #include "kmeans.h"
 
 #include "screen.h"
 #include "nearest.h"
 
-/* The order in which accumulate_full keeps a scatter of d features: how many numbers, and their way into a full row-major matrix. */
+/* Length of a packed scatter of d features (statistics.h). */
 static ptrdiff_t scatter_size(int d)
 {
     ptrdiff_t tiles = (d + TILE - 1) / TILE;
     return d <= 4 ? d * (d + 1) / 2 : tiles * (tiles + 1) / 2 * TILE * TILE;
 }
 
+/* S (d, d) += a packed scatter, both triangles. */
 static void add_scatter(const double *RESTRICT packed, int d, double *RESTRICT S)
 {
     int width = d <= 4 ? d : TILE;

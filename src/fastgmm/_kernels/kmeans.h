@@ -1,8 +1,7 @@
-/* What kmeans.pxi does to a block of rows beside the functions of blocks.h; instantiated by kernels.h for float64 and float32. */
-#define VEC NAME(vec)
-#define LANES NAME(LANES)
+/* Distances of rows from k-means centers; used by distances.pxi, lloyd.pxi and seeding.pxi.
+ * Layout and edge as in blocks.h; distances are kept negated, so that the nearest center has the largest p[k]_i. */
 
-/* out = scale (x - shift) of a row with few features */
+/* round_rows for d <= 4 */
 INLINE void NAME(round_few)(const REAL *RESTRICT X, const int d, const uint16_t *RESTRICT rows, int n,
                             const REAL *RESTRICT shift, REAL scale, float *RESTRICT out)
 {
@@ -11,7 +10,7 @@ INLINE void NAME(round_few)(const REAL *RESTRICT X, const int d, const uint16_t 
         for (int j = 0; j < d; j++) out[a * d + j] = (float)((X[rows[a] * (ptrdiff_t)d + j] - shift[j]) * scale);
 }
 
-/* out = scale (x - shift) of the n rows listed, row-major, for nearest.h. */
+/* out (n, d) <- scale (x - shift) of the listed rows in float32, for nearest.h. */
 static void NAME(round_rows)(const REAL *RESTRICT X, int d, const uint16_t *RESTRICT rows, int n,
                              const REAL *RESTRICT shift, REAL scale, float *RESTRICT out)
 {
@@ -33,13 +32,13 @@ static void NAME(round_rows)(const REAL *RESTRICT X, int d, const uint16_t *REST
     }
 }
 
-/* out = the n rows listed, row-major */
+/* out (n, d) <- the listed rows */
 static void NAME(take_rows)(const REAL *RESTRICT X, int d, const uint16_t *RESTRICT rows, int n, REAL *RESTRICT out)
 {
     for (int a = 0; a < n; a++) memcpy(out + (ptrdiff_t)a * d, X + (ptrdiff_t)rows[a] * d, d * sizeof(REAL));
 }
 
-/* xt -= shift */
+/* xt -= shift, for each feature */
 static void NAME(subtract)(REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT shift)
 {
     for (int j = 0; j < d; j++)
@@ -69,7 +68,7 @@ INLINE void NAME(distance_tile)(const int count, const REAL *RESTRICT xt, int d,
         for (int g = 0; g < GROUP; g++) NAME(store)(out + k * STRIDE + g * LANES, -q[k][g]);
 }
 
-/* out[k]_i = -|x_i - center_k|^2 for `count` centers: the log-probabilities, but for constants, of unit spheres. */
+/* out[k]_i <- -|x_i - center_k|^2 for `count` centers */
 static void NAME(negative_distances)(const REAL *RESTRICT xt, int padded, int d, const REAL *RESTRICT centers,
                                      int count, REAL *RESTRICT out)
 {
@@ -80,7 +79,7 @@ static void NAME(negative_distances)(const REAL *RESTRICT xt, int padded, int d,
     }
 }
 
-/* nearest_i = the k of the largest p[k] (the first of equals), best its value, next the largest of the others. */
+/* nearest_i <- the k with the largest p[k]_i, the first of equals; best_i <- its value; next_i <- the largest of the others. */
 static void NAME(two_nearest)(const REAL *RESTRICT p, int n_components, int m, REAL *RESTRICT best, REAL *RESTRICT next,
                               int32_t *RESTRICT nearest)
 {
@@ -96,7 +95,7 @@ static void NAME(two_nearest)(const REAL *RESTRICT p, int n_components, int m, R
     }
 }
 
-/* How much farther the second nearest center is than the nearest, less what rounding may have added: best <- the gap. */
+/* best <- the gap: distance of the second nearest center minus that of the nearest, less a bound of the rounding. */
 static void NAME(gaps)(REAL *RESTRICT best, const REAL *RESTRICT next, int m, int d)
 {
     const REAL rounding = (d + 10) * REAL_EPS;
@@ -106,23 +105,20 @@ static void NAME(gaps)(REAL *RESTRICT best, const REAL *RESTRICT next, int m, in
     }
 }
 
-/* distances <- min(closest, -negative), or -negative without `closest` */
+/* distances <- min(closest, -negative), or -negative if `closest` is NULL */
 static void NAME(lower)(const REAL *RESTRICT negative, const REAL *closest, int m, REAL *distances)
 {
     for (int i = 0; i < m; i++) distances[i] = closest && closest[i] < -negative[i] ? closest[i] : -negative[i];
 }
 
-/* lowered <- min(lowered, -negative) for the rows listed */
+/* lowered <- min(lowered, -negative) at the listed rows */
 static void NAME(lower_listed)(const REAL *RESTRICT negative, const uint16_t *RESTRICT rows, int n, REAL *RESTRICT lowered)
 {
     for (int a = 0; a < n; a++) lowered[rows[a]] = lowered[rows[a]] < -negative[a] ? lowered[rows[a]] : -negative[a];
 }
 
-/* Upper bounds in float32 of x times scale. */
+/* out <- scale x in float32, rounded up. */
 static void NAME(round_up)(const REAL *RESTRICT x, int n, REAL scale, float *RESTRICT out)
 {
     for (int i = 0; i < n; i++) out[i] = (float)(x[i] * scale) * (1 + 4 * FLT_EPSILON) + FLT_MIN;
 }
-
-#undef VEC
-#undef LANES

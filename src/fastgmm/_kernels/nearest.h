@@ -1,14 +1,14 @@
-/* The nearest of a few centers, as far as float32 can tell: kmeans.pxi computes in full only what is left open here.
+/* The nearest of a few centers, as far as float32 can decide it; distances.pxi computes the rest in full.
  *
- * With rows y and centers c in float32, |y - c|^2 = |y|^2 + 2 s, s = |c|^2 / 2 - y . c takes one multiply-add a feature.  Of true rows and
- * centers, which were rounded to y and c, s is off by no more than E (|y|^2 + |c|^2) with E = (d + 8) 2^-24, so that what is computed
- * here, with the constant
+ * For rows y and centers c in float32, |y - c|^2 = |y|^2 + 2 s with s = |c|^2 / 2 - y . c: one multiply-add a feature.  The
+ * s of the true row and center, from which y and c were rounded, differs from the computed one by at most E (|y|^2 + |c|^2),
+ * E = (d + 8) 2^-24.  With the constant
  *
- *     half_k = (1/2 - E) |c_k|^2,
+ *     half_k = (1/2 - E) |c_k|^2
  *
- * is, less E |y|^2, a lower bound of s_k; and this plus 2 E |c_k|^2 + 2 E |y|^2 an upper one.  `error_k` = 2 E |c_k|^2, and a little more
- * for numbers too small for float32.  Overflow leads to NaN or infinities, which settle nothing.
- */
+ * the computed s_k less E |y|^2 is therefore a lower bound, and s_k + error_k + E |y|^2 an upper one, where
+ * error_k = 2 E |c_k|^2, and a little more for numbers too small for float32.  Overflow leads to NaN or infinities, which
+ * decide nothing.  Rows are feature-major as in blocks.h; `padded` is a multiple of NEAREST_ROWS. */
 #ifndef FASTGMM_NEAREST_H
 #define FASTGMM_NEAREST_H
 
@@ -16,7 +16,7 @@
 
 INLINE float rounding_of_dots(int d) { return (float)(d + 8) * 0x1p-24f; }
 
-/* s[k] <- half_k - y . c_k of NEAREST_ROWS rows */
+/* s[k] <- half_k - y . c_k for NEAREST_ROWS rows and `count` centers */
 INLINE void dots(const int count, const float *RESTRICT y, int d, const float *RESTRICT centers, const float *RESTRICT half,
                  float (*RESTRICT s)[NEAREST_ROWS])
 {
@@ -38,7 +38,7 @@ INLINE void dots(const int count, const float *RESTRICT y, int d, const float *R
         for (int g = 0; g < GROUP; g++) memcpy(s[k] + g * LANES_f32, &q[k][g], sizeof(vec_f32));
 }
 
-/* squares_i = |y_i|^2 of NEAREST_ROWS rows */
+/* squares_i <- |y_i|^2 for NEAREST_ROWS rows */
 INLINE void row_squares(const float *RESTRICT y, int d, float *RESTRICT squares)
 {
     vec_f32 sums[GROUP] = {0};
@@ -51,6 +51,7 @@ INLINE void row_squares(const float *RESTRICT y, int d, float *RESTRICT squares)
     memcpy(squares, sums, sizeof sums);
 }
 
+/* best, next <- the two smallest s so far, nearest <- the center of the smallest; s are of centers first, first + 1, .. */
 INLINE void rank_by_dots(const int count, float (*RESTRICT s)[NEAREST_ROWS], int first, float *RESTRICT best, float *RESTRICT next,
                          int32_t *RESTRICT nearest)
 {
@@ -68,8 +69,8 @@ INLINE void rank_by_dots(const int count, float (*RESTRICT s)[NEAREST_ROWS], int
     }
 }
 
-/* nearest_i: which center is nearest to row i; gap_i: how much farther the second nearest is at least, not positive if that is left open.
- * Meanwhile the rows listed in `ahead`, of X, are fetched. */
+/* nearest_i <- the nearest center; gap_i <- a lower bound of how much farther the second nearest is: undecided if not positive.
+ * Meanwhile the rows of X listed in `ahead` are prefetched. */
 static void find_nearest(const float *RESTRICT y, int padded, int d, const float *RESTRICT centers, const float *RESTRICT half,
                          const float *RESTRICT error, int n_centers, const char *X, ptrdiff_t row_bytes, const uint16_t *ahead,
                          int n_ahead, int32_t *RESTRICT nearest, float *RESTRICT gap)
@@ -103,7 +104,7 @@ static void find_nearest(const float *RESTRICT y, int padded, int d, const float
     }
 }
 
-/* bound_i: a lower bound of the squared distance of row i from the nearest center; meanwhile the bytes ahead are fetched. */
+/* bound_i <- a lower bound of row i's squared distance from the nearest center; meanwhile the bytes ahead are prefetched. */
 static void bound_nearest(const float *RESTRICT y, int padded, int d, const float *RESTRICT centers, const float *RESTRICT half,
                           int n_centers, const char *ahead, ptrdiff_t ahead_bytes, float *RESTRICT bound)
 {
@@ -127,10 +128,11 @@ static void bound_nearest(const float *RESTRICT y, int padded, int d, const floa
     }
 }
 
-/* What remains of a gap is this less what `moved` will have become; lowered by more than the two roundings of `moved` and that of the sum. */
+/* gap + moved, lowered by more than the rounding of the sum and of `moved` now and later: less `moved` as it will be then, it
+ * bounds the gap that remains. */
 INLINE float lasting_gap(float gap, float moved) { return (gap + moved) * (1 - 4 * FLT_EPSILON); }
 
-/* taken_i = moved of the row's label */
+/* taken_i <- moved of the row's label */
 static void take_moves(const float *RESTRICT moved, const int32_t *RESTRICT labels, int n, float *RESTRICT taken)
 {
     for (int i = 0; i < n; i++) taken[i] = moved[labels[i]];

@@ -1,4 +1,4 @@
-/* The screen of skipping.pxi: which pairs (row, component) of a block may count, from bounds in float32. */
+/* Screening in float32, as screen.pxi explains it: the guessed component of each row, and the rows that a bound leaves. */
 #ifndef FASTGMM_SCREEN_H
 #define FASTGMM_SCREEN_H
 
@@ -6,8 +6,8 @@
 #  include <immintrin.h>
 #endif
 
-/* best_i = the largest over the components, called one after the other, of bound_ik + offset; guess_i = its k. */
-INLINE void raise_guess(const float *RESTRICT bounds, int padded, float offset, int k, float *RESTRICT best, int32_t *RESTRICT guess)
+/* Called for k = 0, 1, ..: best_i <- the largest bound_ik + offset_k so far, guess_i <- its k. */
+INLINE void update_guess(const float *RESTRICT bounds, int padded, float offset, int k, float *RESTRICT best, int32_t *RESTRICT guess)
 {
     for (int i = 0; i < padded; i++) {
         float value = bounds[i] + offset;
@@ -16,7 +16,7 @@ INLINE void raise_guess(const float *RESTRICT bounds, int padded, float offset, 
     }
 }
 
-/* Counting sort of the rows by guess: those of component k are rows[starts[k]] .. rows[starts[k + 1] - 1], ascending. */
+/* Counting sort: rows[starts[k]] .. rows[starts[k + 1] - 1] <- the rows with guess k, ascending.  starts has room for K + 2. */
 static void sort_by_guess(const int32_t *RESTRICT guess, int m, int n_components, int32_t *RESTRICT starts, uint16_t *RESTRICT rows)
 {
     memset(starts, 0, (n_components + 2) * sizeof *starts);
@@ -25,11 +25,11 @@ static void sort_by_guess(const int32_t *RESTRICT guess, int m, int n_components
     for (int i = 0; i < m; i++) rows[starts[guess[i] + 1]++] = (uint16_t)i;
 }
 
-/* The least bound that is looked into: what a row's density is at least, less `cut` and the rounding to float32. */
+/* The threshold for a row's bounds: its lower bound of log p(x), less `cut` and the rounding to float32. */
 static float least_bound(double log_density, double cut) { return (float)(log_density - cut - 1e-6 * fabs(log_density)); }
 
-/* Rows whose bound is not below the least (NaN is not); returns how many.  Up to 16 numbers behind them are overwritten. */
-#if defined(__AVX512F__) /* the one place where vector types have no word for it: putting the chosen lanes side by side */
+/* rows <- those whose bound is not below `least` (NaN is not); returns how many.  Up to 16 more numbers are overwritten. */
+#if defined(__AVX512F__) /* vector types cannot express compressing selected lanes */
 static int survivors(const float *RESTRICT bounds, const float *RESTRICT least, int m, uint16_t *RESTRICT rows)
 {
     const __m512i step = _mm512_set1_epi32(16);
@@ -45,9 +45,9 @@ static int survivors(const float *RESTRICT bounds, const float *RESTRICT least, 
     return n;
 }
 #else
-static uint8_t places[256][8]; /* of the ones among eight flags, in order, by `key` */
+static uint8_t places[256][8]; /* places[key(flags)]: the indices of the ones among eight flags, ascending */
 
-/* Eight flags of 0 or 1, a byte each, as eight bits. */
+/* Eight bytes of 0 or 1 as eight bits. */
 INLINE int key(uint64_t flags) { return (int)((flags * 0x0102040810204080u) >> 56); }
 
 static int survivors(const float *RESTRICT bounds, const float *RESTRICT least, int m, uint16_t *RESTRICT rows)
@@ -71,7 +71,7 @@ static int survivors(const float *RESTRICT bounds, const float *RESTRICT least, 
 }
 #endif
 
-/* To be called once, before `survivors`. */
+/* Must be called once before `survivors`. */
 static void prepare_survivors(void)
 {
 #if !defined(__AVX512F__)
@@ -89,7 +89,7 @@ static void prepare_survivors(void)
 #endif
 }
 
-/* Of the rows listed those whose bound, in the order of the list, is not below the least; `left` may be `rows` or begin before it. */
+/* left <- the listed rows[a] whose bounds[a] is not below least[rows[a]]; `left` may be `rows` or begin before it. */
 static int survivors_listed(const float *RESTRICT bounds, const float *RESTRICT least, const uint16_t *rows, int n, uint16_t *left)
 {
     int count = 0;

@@ -1,11 +1,11 @@
-/* exp and log without branches or tables, so that loops over them become vector code at any width.
+/* exp and log without branches or tables, so that compilers vectorize loops over them at any width.
  *
- * exp: x = n ln 2 + r, |r| <= ln 2 / 2, exp(x) = 2^n (1 + r + r^2 P(r)).  P is the minimax polynomial under the relative error of exp
- * (Remez exchange in 50 digits: 4e-18 in float64, 4e-9 in float32).  Arguments are <= 0 here; below the cut the result, which
- * would be so small that its square underflows or that it is subnormal, is 0.
- * log: x = 2^e (1 + f), s = f / (2 + f), log(1 + f) = f - (f^2/2 - s (f^2/2 + s^2 Q(s^2))); x is normal and >= sqrt(1/2) (a sum of
- * exponentials whose largest is 1).
- */
+ * exp: x = n ln 2 + r, |r| <= ln 2 / 2, exp(x) = 2^n (1 + r + r^2 P(r)).  P is the minimax polynomial for the
+ * relative error of exp (Remez exchange in 50 digits: 4e-18 in float64, 4e-9 in float32).  Arguments must be <= 0; below
+ * `cut` the result is 0: there it, or its square where that is summed, would be subnormal.
+ *
+ * log: x = 2^e (1 + f), s = f / (2 + f), log(1 + f) = f - (f^2/2 - s (f^2/2 + s^2 Q(s^2))); x must be
+ * normal and >= sqrt(1/2); here it is a sum of exponentials, the largest of which is 1. */
 #ifndef FASTGMM_VECMATH_H
 #define FASTGMM_VECMATH_H
 
@@ -22,13 +22,12 @@ INLINE float real_f32(uint32_t i) { float x; memcpy(&x, &i, 4); return x; }
 #define ROUND_f64 6755399441055744.0
 #define ROUND_f32 12582912.0f
 
-/* ``cut``: below it the result is 0; -708 for exp itself, -354 where the square is what counts. */
 INLINE double exp_f64(double x, double cut)
 {
     double shifted = x * LOG2_E + ROUND_f64;
     double n = shifted - ROUND_f64;
     double r = (x - n * 0x1.62e42fee00000p-1) - n * 0x1.a39ef35793c76p-33;
-    double z = r * r; /* even and odd powers apart: two short chains */
+    double z = r * r; /* even and odd powers make two short chains */
     double even = 0x1.28ad72a6b6dcep-22 * z + 0x1.a0199a0c944bdp-16;
     double odd = 0x1.ad7f9ca254182p-26 * z + 0x1.71df2535a4beap-19;
     even = even * z + 0x1.6c16c1842a00bp-10;
@@ -58,7 +57,7 @@ INLINE float exp_f32(float x, float cut)
 
 INLINE double log_f64(double x)
 {
-    uint64_t above = bits_f64(x) - 0x3fe6a09e667f3bcdull; /* sqrt(1/2): the mantissa ends up in [sqrt(1/2), sqrt 2) */
+    uint64_t above = bits_f64(x) - 0x3fe6a09e667f3bcdull; /* bits of sqrt(1/2): puts the mantissa into [sqrt(1/2), sqrt(2)) */
     uint64_t exponent = above >> 52;
     double e = real_f64(exponent | 0x4330000000000000ull) - 0x1p52; /* 2^52 + exponent, exactly */
     double f = real_f64(bits_f64(x) - (exponent << 52)) - 1.0;

@@ -16,7 +16,7 @@ from fastgmm import _kernels
 from fastgmm._model.covariance import COVARIANCE_TYPES, Components, Mixture, kernel_parameters
 from fastgmm._utils.memory import aligned_empty
 
-_S = 256.0  # s of skipping.pxi: log q <= log s - 1 + q / s is nearly equal around it
+_S = 256.0  # s of screen.pxi: log q <= log s - 1 + q / s is nearly equal around it
 _ROUNDING = 2.0**-40  # more than that of a sum of squares in float64
 _BLOCK = 2**16  # rows sorted together, as many as 16 bits number
 _DEPTH = 8  # of the tree: that makes cells of 256 rows
@@ -76,7 +76,7 @@ class Cells:
 
     @classmethod
     def for_statistics(cls, parameters: Mixture, covariance_type: str, tree: Tree) -> Cells:
-        """For passes of EM: by (2) of skipping.pxi."""
+        """For passes of EM: by (2) of screen.pxi."""
         log_weights = parameters.log_weights()
         with np.errstate(invalid="ignore"):  # -inf + inf where the weight is 0
             constants = parameters.log_normalizer(covariance_type) - log_weights + math.log(_S) - 1.0

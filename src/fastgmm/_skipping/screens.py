@@ -1,4 +1,4 @@
-r"""What a pass of EM may leave out: the screens through which `_kernels/skipping.pxi` sees pairs (row, component).
+r"""What a pass of EM may leave out: the screens through which `_kernels/screen.pxi` sees pairs (row, component).
 
 Its head says which pairs do not count, and why bounds of their distances from a few projections of the rows find most
 of them. Here the directions of the projections are chosen, from the parameters alone, and a few rows are tried to see
@@ -44,7 +44,7 @@ BLOCK_ROWS = _kernels.active.BLOCK
 
 ENABLED = True  # for tests and benchmarks, which compare with dense passes
 
-_S = 256.0  # s of skipping.pxi: log q <= log s - 1 + q / s is nearly equal around it
+_S = 256.0  # s of screen.pxi: log q <= log s - 1 + q / s is nearly equal around it
 _THETA = 2.0**-8
 _UNIT = 2.0**-24
 _MOST_DIRECTIONS = 64
@@ -68,7 +68,7 @@ _MOST_LOST = 450.0  # units of rounding: 1e-13 in float64
 
 
 class Goal(Enum):
-    """What a pass is for, and with it which pairs do not count: the head of skipping.pxi has the conditions."""
+    """What a pass is for, and with it which pairs do not count: the head of screen.pxi has the conditions."""
 
     STATISTICS = "statistics"
     DENSITIES = "densities"
@@ -91,7 +91,7 @@ class Screen:
         The means' coordinates.
     first_factors, all_factors : ndarray of shape (K, first m, first m) and (K, m, m), float32
     constants : ndarray of shape (6, K)
-        As `skipping.pxi` names them.
+        As `screen.pxi` names them.
     cut, slope : float
     block : int
         Rows looked at together.

@@ -1,18 +1,15 @@
-/* What skipping.pxi does to a block of rows beside the functions of blocks.h: gathering rows by number, and sums over lists of pairs
- * (row, component) in place of arrays over rows x components.  Instantiated by kernels.h for float64 and float32.
+/* Gathering listed rows, their coordinates for a screen, and softmax over lists of pairs (row, component) instead of arrays
+ * over all rows and components; used by screen.pxi and the passes that skip.
  *
- * A list of pairs is two arrays, the rows' numbers within the block and a number for each pair.
- */
-#define VEC NAME(vec)
-#define LANES NAME(LANES)
-#define EXP NAME(exp)
+ * The pairs of one component are two arrays of length n: `rows`, indices within the block, and v, log-densities at first.
+ * Arrays over the rows of a block (peak, total, ..) are indexed by rows[a]. */
 
-/* Like pack_rows, for the rows listed: feature j of the a-th at xt[j * STRIDE + a].  X has rows `width` apart, and `readable` numbers in all;
- * the padding repeats the last row. */
+/* As pack_rows, for listed rows: xt[j * STRIDE + a] <- feature j of row rows[a].  Rows of X start `width` numbers apart, and
+ * `readable` numbers from X on may be read.  The padding repeats the last row. */
 static void NAME(pack_listed)(const REAL *RESTRICT X, int width, int d, ptrdiff_t readable, const uint16_t *RESTRICT rows, int n, int padded,
                               REAL *RESTRICT xt)
 {
-    const ptrdiff_t last_safe = d >= LANES ? UINT16_MAX : readable < LANES ? -1 : (readable - LANES) / width; /* a vector can be read there */
+    const ptrdiff_t last_safe = d >= LANES ? UINT16_MAX : readable < LANES ? -1 : (readable - LANES) / width; /* for vector loads */
     const int columns = d < LANES ? d : LANES;
     for (int i = 0; i < padded; i += LANES) {
         const REAL *row[LANES];
@@ -39,8 +36,9 @@ static void NAME(pack_listed)(const REAL *RESTRICT X, int width, int d, ptrdiff_
     }
 }
 
-/* The rows' coordinates z = (x - center) P for the screen, in float64 until they are stored: z (m, width) and, feature-major, the first
- * `n_first` as zt.  `scale` ends with zeros up to a multiple of 8.  Rows farther out than the screen's roundings were bounded for, or not finite, get NaN, which no screen drops. */
+/* Coordinates for the screen, computed in float64: z (m, width) <- (x - center) P, zt (n_first, STRIDE) <- the first of them.
+ * A row with |x - center| . scale > limits[0] or a coordinate beyond limits[1], for which the screen's rounding bounds do not
+ * hold, or that is not finite, gets NaN, which no screen drops.  `scale` is padded with zeros to a multiple of 8. */
 static void NAME(project_rows)(const REAL *RESTRICT X, int m, int padded, int d, const double *RESTRICT center, const double *RESTRICT scale,
                                const double *RESTRICT P, int width, int n_first, const double *RESTRICT limits, float *RESTRICT z,
                                float *RESTRICT zt)
@@ -99,15 +97,14 @@ static void NAME(project_rows)(const REAL *RESTRICT X, int m, int padded, int d,
         for (int i = m; i < padded; i++) zt[c * STRIDE + i] = 0;
 }
 
-/* peak_i = the largest v of the row's pairs */
-static void NAME(raise_peaks)(const REAL *RESTRICT v, const uint16_t *RESTRICT rows, int n, REAL *RESTRICT peak)
+/* peak_i <- max(peak_i, v) for the pairs of one component */
+static void NAME(update_peaks)(const REAL *RESTRICT v, const uint16_t *RESTRICT rows, int n, REAL *RESTRICT peak)
 {
     for (int a = 0; a < n; a++) peak[rows[a]] = v[a] > peak[rows[a]] ? v[a] : peak[rows[a]];
 }
 
-/* label_i = the component, called one after the other, whose v is the largest, of equals the first: as arg_max, which also stays with the first
- * component if its v is not a number. */
-static void NAME(raise_labels)(const REAL *RESTRICT v, const uint16_t *RESTRICT rows, int n, int k, REAL *RESTRICT best, int32_t *RESTRICT labels)
+/* Called for k = 0, 1, ..: labels_i <- the k with the largest v so far, the first of equals; as arg_max, also if v is NaN. */
+static void NAME(update_labels)(const REAL *RESTRICT v, const uint16_t *RESTRICT rows, int n, int k, REAL *RESTRICT best, int32_t *RESTRICT labels)
 {
     for (int a = 0; a < n; a++) {
         uint16_t i = rows[a];
@@ -117,7 +114,7 @@ static void NAME(raise_labels)(const REAL *RESTRICT v, const uint16_t *RESTRICT 
     }
 }
 
-/* Of the pairs of one component those with slope v + constant >= peak, whose v becomes v - peak; returns how many.  They may be kept in place. */
+/* kept, kept_rows <- v - peak and row of the pairs with slope v + constant >= peak; returns how many.  In place is allowed. */
 static int NAME(keep_pairs)(const REAL *v, const uint16_t *rows, int n, REAL slope, REAL constant, const REAL *RESTRICT peak, REAL *kept,
                             uint16_t *kept_rows)
 {
@@ -132,7 +129,7 @@ static int NAME(keep_pairs)(const REAL *v, const uint16_t *rows, int n, REAL slo
     return count;
 }
 
-/* v <- exp(v); total_i += exp(v) (with `root` its square), and spread_i += v times that unless it is NULL. */
+/* v <- exp(v); total_i += exp(v), or its square with `root`; unless it is NULL spread_i += that times v as it was. */
 INLINE void NAME(sum_pairs)(REAL *RESTRICT v, const uint16_t *RESTRICT rows, int n, const int root, REAL *RESTRICT total, REAL *RESTRICT spread)
 {
     const REAL cut = root ? EXP_CUT_EM / 2 : EXP_CUT_EM;
@@ -151,13 +148,9 @@ INLINE void NAME(sum_pairs)(REAL *RESTRICT v, const uint16_t *RESTRICT rows, int
     }
 }
 
-/* a_n = scale of the listed rows, 0 in the padding of both */
+/* taken[a] <- scale of row rows[a]; v and taken are 0 in the padding. */
 static void NAME(take_scales)(const REAL *RESTRICT scale, const uint16_t *RESTRICT rows, int n, int padded, REAL *RESTRICT v, REAL *RESTRICT taken)
 {
     for (int a = 0; a < n; a++) taken[a] = scale[rows[a]];
     for (int a = n; a < padded; a++) v[a] = taken[a] = 0;
 }
-
-#undef VEC
-#undef LANES
-#undef EXP
