@@ -6,12 +6,11 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
-from importlib import import_module
 
 import hypothesis
 import numpy as np
 import pytest
-from _shared.kernels import watched_calls
+from _shared.kernels import variant_in_use, watched_calls
 
 from fastgmm import _kernels
 from fastgmm._rows import runner
@@ -25,25 +24,31 @@ hypothesis.settings.register_profile("fastgmm", deadline=None, derandomize=True,
 hypothesis.settings.load_profile("fastgmm")
 
 
+@contextmanager
+def replaced(owner, name, value):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, value)
+        yield
+
+
 @pytest.fixture(params=_kernels.SUPPORTED)
-def simd(request, monkeypatch):
-    """Runs the test on each SIMD variant that this CPU supports; `_rows` looks the kernels up at each call."""
-    monkeypatch.setattr(_kernels, "active", import_module(f"fastgmm._kernels._{request.param}"))
-    return request.param
+def simd(request):
+    """Runs the test on each SIMD variant that this CPU supports."""
+    with variant_in_use(request.param):
+        yield request.param
 
 
 @pytest.fixture(scope="module")
 def threads_on_tiny_data():
     """Lets a block of rows be worth a thread, so that tests of a few hundred rows run in parallel too."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "_THREAD_FLOPS", 1e-9)
+    with replaced(runner, "_THREAD_FLOPS", 1e-9):
         yield
 
 
 @pytest.fixture
-def slices_of_one_block(monkeypatch):
-    """Cuts the rows of a pass into slices of a block for each thread, as a long pass is cut."""
-    monkeypatch.setattr(runner, "_SLICE_FLOPS", 0.0)
+def slices_of_one_block():
+    """A context that cuts the rows of passes into slices of a block for each thread, as long passes are cut."""
+    return lambda: replaced(runner, "_SLICE_FLOPS", 0.0)
 
 
 @pytest.fixture
@@ -64,14 +69,7 @@ def skipping_on_tiny_data(monkeypatch):
 @pytest.fixture
 def dense_passes_only():
     """A context in which nothing is skipped."""
-
-    @contextmanager
-    def context():
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(screens, "_LEAST_COMPONENTS", sys.maxsize)
-            yield
-
-    return context
+    return lambda: replaced(screens, "_LEAST_COMPONENTS", sys.maxsize)
 
 
 @pytest.fixture
@@ -81,26 +79,27 @@ def kernel_calls():
         yield calls
 
 
-GUARD = 64  # numbers: keeps the alignment
-
-
 @pytest.fixture
 def guarded_workspaces(monkeypatch):
-    """A list that grows by each workspace: full of NaN, or of 1 where it holds integers, between two guards of 42."""
-    wholes = []
+    """Kernels work between guards, which they may not overwrite, in what is full of NaN, or of 1 if it holds integers:
+    NaN would spread from where it is read before it is written."""
+    guard, wholes = 64, []  # numbers: keeps the alignment
     aligned_empty = memory.aligned_empty
 
     def guarded_empty(size, dtype):
-        whole = aligned_empty(size + 2 * GUARD, dtype)
+        whole = aligned_empty(size + 2 * guard, dtype)
         whole[:] = np.nan if np.issubdtype(dtype, np.floating) else 1
-        whole[:GUARD] = whole[-GUARD:] = 42
+        whole[:guard] = whole[-guard:] = 42
         wholes.append(whole)
-        return whole[GUARD:-GUARD]
+        return whole[guard:-guard]
 
     for name, module in list(sys.modules.items()):  # wherever it was imported
         if name.startswith("fastgmm") and hasattr(module, "aligned_empty"):
             monkeypatch.setattr(module, "aligned_empty", guarded_empty)
-    return wholes
+    yield
+    assert wholes
+    for whole in wholes:
+        np.testing.assert_array_equal(np.concatenate([whole[:guard], whole[-guard:]]), 42)
 
 
 @pytest.fixture

@@ -1,12 +1,22 @@
 """The kernels as the package calls them, where a test wants to see each call."""
 
 from contextlib import contextmanager
+from functools import wraps
+from importlib import import_module
 from inspect import signature
 from typing import NamedTuple
 
 import pytest
 
 from fastgmm import _kernels
+
+
+@contextmanager
+def variant_in_use(name):
+    """The SIMD variant of the kernels that the package calls; it looks them up at each call."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_kernels, "active", import_module(f"fastgmm._kernels._{name}"))
+        yield
 
 
 class KernelCall(NamedTuple):
@@ -24,7 +34,7 @@ class WatchedKernels:
         function = getattr(self._kernels, name)
         if not name.endswith("_pass") and not name.startswith("count_"):
             return function
-        return lambda *arguments: self._make(name, function, arguments)
+        return wraps(function)(lambda *arguments: self._make(name, function, arguments))
 
 
 @contextmanager

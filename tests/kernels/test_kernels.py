@@ -2,7 +2,6 @@
 edges of blocks, vectors and register tiles."""
 
 from functools import cache
-from importlib import import_module
 
 import mpmath
 import numpy as np
@@ -30,18 +29,16 @@ from _shared.cases import (
     random_covariances,
     rounded,
 )
+from _shared.kernels import variant_in_use
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fastgmm import _kernels
 from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters
-from fastgmm._rows import kmeans as _kmeans
-from fastgmm._rows import runner as _runner
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.columns import column_means, column_variances
 from fastgmm._rows.kmeans import KMeansPasses, SeedingPasses
 from fastgmm._rows.runner import BLOCK_ROWS
-from fastgmm._utils.memory import aligned_empty
 
 pytestmark = pytest.mark.usefixtures("threads_on_tiny_data")
 
@@ -129,6 +126,7 @@ def test_oracle_agrees_with_fifty_digits():
 # E step ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("guarded_workspaces")
 @pytest.mark.parametrize("n_threads", N_THREADS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("covariance_type", TYPES)
@@ -229,6 +227,7 @@ def test_em_step_about_other_centers(shape, covariance_type, dtype, offset, simd
     assert_statistics(actual, p.X, p.sample_weight, p.resp, covariance_type, TOLERANCE[dtype])
 
 
+@pytest.mark.usefixtures("guarded_workspaces")
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("covariance_type", TYPES)
@@ -309,6 +308,7 @@ def test_row_beyond_the_reach_of_all_components(covariance_type, n_features, sim
 # Statistics under given responsibilities ------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("guarded_workspaces")
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("covariance_type", TYPES)
@@ -365,6 +365,7 @@ def kmeans_problem(n, d, K, dtype, offset=0.0):
     return p, shift, centers
 
 
+@pytest.mark.usefixtures("guarded_workspaces")
 @pytest.mark.parametrize("offset", OFFSETS)
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -418,6 +419,7 @@ def test_kmeans_assign_takes_the_first_of_equals(simd):
     np.testing.assert_array_equal(labels, 0)
 
 
+@pytest.mark.usefixtures("guarded_workspaces")
 @pytest.mark.parametrize("offset", OFFSETS)
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -464,6 +466,7 @@ def test_seeds_far_from_most_rows_lower_what_they_are_nearest_to(d, dtype, simd)
         closest = lowered
 
 
+@pytest.mark.usefixtures("guarded_workspaces")
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", [*EDGE_ROWS, 100 * BLOCK_ROWS + 7])
@@ -486,51 +489,6 @@ def test_rows_at(n, dtype, weighted, simd):
 
 
 # Workspace ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def guarded_workspaces(monkeypatch):
-    """Workspaces full of NaN between two guards; yields the whole arrays."""
-    wholes = []
-
-    def guarded_empty(size, dtype):
-        whole = aligned_empty(size + 2 * GUARD, dtype)
-        whole[:] = np.nan
-        whole[:GUARD] = whole[-GUARD:] = 42
-        wholes.append(whole)
-        return whole[GUARD:-GUARD]
-
-    for module in (_runner, _kmeans):
-        monkeypatch.setattr(module, "aligned_empty", guarded_empty)
-    return wholes
-
-
-GUARD = 64  # numbers: keeps the alignment
-
-
-@pytest.mark.parametrize("n_threads", [1, 3])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("covariance_type", TYPES)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_workspace_bounds(shape, covariance_type, dtype, n_threads, guarded_workspaces, simd):
-    """No pass writes beyond its workspace, or reads what it has not written: NaN would spread."""
-    p = problem(*shape, covariance_type, dtype)
-    passes = data_passes(p, covariance_type, n_threads)
-    kmeans = KMeansPasses(p.X, p.X[0], shape[2], p.sample_weight, n_threads)
-    statistics = [
-        passes.em_step(p.mixture, with_entropy=True), passes.statistics_from_labels(p.labels, p.centers)
-    ]  # fmt: skip
-    outputs = [s.nk.sum() + s.sum_x.sum() + s.scatter.sum() + s.log_likelihood + s.entropy for s in statistics]
-    outputs += [passes.resp(p.mixture).sum(), passes.log_prob_norm(p.mixture).sum(), passes.predict(p.mixture).sum()]
-    centers = (p.X[:1] - p.X[0]).repeat(shape[2], axis=0)
-    outputs += [kmeans.assign(centers, p.labels.copy())[1].sum()]
-    seeding = SeedingPasses(kmeans, centers[0], shape[2])
-    outputs += [seeding.potential, seeding.potentials(centers).sum(), seeding.potentials(centers).sum()]
-    assert (seeding.rows_at(np.array([np.inf])) == len(p.X) - 1).all()
-    assert np.isfinite(outputs).all()
-    guards = [np.concatenate([whole[:GUARD], whole[-GUARD:]]) for whole in guarded_workspaces]
-    assert len(guards) == 5
-    np.testing.assert_array_equal(np.concatenate(guards), 42)
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 8, 17])
@@ -591,17 +549,17 @@ def test_rows_of_little_weight_count(covariance_type, ratio, simd):
     assert passes[0].dtype == np.float32
 
 
-# Chunks ---------------------------------------------------------------------------------------------------------------
+# Slices ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n_rows", [BLOCK_ROWS, 4 * BLOCK_ROWS, 7 * BLOCK_ROWS + 5])
 @pytest.mark.parametrize("n_threads", N_THREADS)
 @pytest.mark.parametrize("covariance_type", TYPES)
-def test_many_chunks(covariance_type, n_threads, n_rows, simd, monkeypatch):
-    """With as many blocks a chunk as threads, the last chunk leaves some threads without any."""
-    monkeypatch.setattr(_runner, "_SLICE_FLOPS", 0.0)
+def test_many_slices(covariance_type, n_threads, n_rows, simd, slices_of_one_block):
+    """With as many blocks a slice as threads, the last slice leaves some threads without any."""
     p = problem(n_rows, 3, 2, covariance_type, np.float64, weighted=True)
-    passes = data_passes(p, covariance_type, n_threads)
+    with slices_of_one_block():
+        passes = data_passes(p, covariance_type, n_threads)
     used = passes.n_threads
     assert len(list(passes.runner.slices())) == -(-n_rows // (used * BLOCK_ROWS))
     actual = passes.em_step(p.mixture, with_entropy=True)
@@ -616,11 +574,11 @@ def test_many_chunks(covariance_type, n_threads, n_rows, simd, monkeypatch):
 
 
 @pytest.mark.parametrize("n_threads", N_THREADS)
-def test_kmeans_in_many_chunks(n_threads, simd, monkeypatch):
+def test_kmeans_in_many_slices(n_threads, simd, slices_of_one_block):
     p, shift, centers = kmeans_problem(7 * BLOCK_ROWS + 5, 3, 5, np.float64)
     whole = KMeansPasses(p.X, shift, 5, p.sample_weight, n_threads)
-    monkeypatch.setattr(_runner, "_SLICE_FLOPS", 0.0)
-    parts = KMeansPasses(p.X, shift, 5, p.sample_weight, n_threads)
+    with slices_of_one_block():
+        parts = KMeansPasses(p.X, shift, 5, p.sample_weight, n_threads)
     assert len(list(whole.runner.slices())) == 1 < len(list(parts.runner.slices()))
     labels, labels_of_parts = np.zeros((2, len(p.X)), np.int32)
     expected, actual = whole.assign(centers, labels), parts.assign(centers, labels_of_parts)
@@ -712,8 +670,7 @@ SUM_TOLERANCE = {np.float64: 1e-12, np.float32: 1e-5}  # sums of the same terms 
 
 
 def em_step(variant, X, sample_weight, mixture, covariance_type, n_threads):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_kernels, "active", import_module(f"fastgmm._kernels._{variant}"))
+    with variant_in_use(variant):
         passes = ArrayPasses(X, sample_weight, len(mixture.means), covariance_type, n_threads)
         return passes.em_step(mixture, with_entropy=True)
 
@@ -791,8 +748,7 @@ def test_densities_do_not_depend_on_the_rows_around(case, variant, n_threads):
     """A row alone has the log-density, responsibilities and label that it has among others, to the bit."""
     p, covariance_type = problem(*case), case[3]
     i = len(p.X) // 2
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_kernels, "active", import_module(f"fastgmm._kernels._{variant}"))
+    with variant_in_use(variant):
         alone, whole = (ArrayPasses(X, None, case[2], covariance_type, n_threads) for X in (p.X[i : i + 1], p.X))
         np.testing.assert_array_equal(alone.log_prob_norm(p.mixture), whole.log_prob_norm(p.mixture)[i : i + 1])
         np.testing.assert_array_equal(alone.resp(p.mixture), whole.resp(p.mixture)[i : i + 1])

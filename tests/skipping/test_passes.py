@@ -68,6 +68,7 @@ def responsibilities(shape, covariance_type, dtype):
     return oracle.responsibilities(joint), oracle.log_prob_norm(joint)
 
 
+@pytest.mark.usefixtures("guarded_workspaces")
 @pytest.mark.parametrize("n_threads", N_THREADS)
 @both_dtypes
 @all_types
@@ -92,6 +93,7 @@ def test_statistics_against_the_oracle(shape, way, covariance_type, dtype, n_thr
     assert oracle.relative_error(actual.entropy, weights @ entropy, weights @ (1 + entropy)) < TOLERANCE[dtype]
 
 
+@pytest.mark.usefixtures("guarded_workspaces")
 @pytest.mark.parametrize("n_threads", N_THREADS)
 @both_dtypes
 @all_types

@@ -61,7 +61,8 @@ def test_small_data_are_not_tried(d, kernel_calls):
     assert {call.name for call in kernel_calls} == {"em_pass", "density_pass"}
 
 
-def test_screens_are_used_where_they_pay():
+@pytest.mark.usefixtures("guarded_workspaces")
+def test_screens_are_used_where_they_pay(simd):
     """For separated components, not for overlapping ones or where few features leave little to gain."""
     X, mixture = separated(BLOCK_ROWS, 16, 64, "full", np.float64)
     n_first, n_all = best_plan(Projections(mixture, "full", X.dtype, Directions(mixture, "full")), X)
@@ -71,9 +72,10 @@ def test_screens_are_used_where_they_pay():
         assert best_plan(Projections(mixture, "full", X.dtype, Directions(mixture, "full")), X) is None
 
 
+@pytest.mark.usefixtures("guarded_workspaces")
 @both_dtypes
 @all_types
-def test_cells_are_used_where_they_pay(covariance_type, dtype):
+def test_cells_are_used_where_they_pay(covariance_type, dtype, simd):
     for spread, K, pays in ((20.0, 128, True), (0.5, 128, False), (None, 8, False)):
         X, mixture = separated(SORTED_ROWS, 3, K, covariance_type, dtype, spread)
         trials = CellTrials(X, covariance_type)

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from _shared import oracle
 from _shared.cases import TYPES, both_estimators
+from _shared.kernels import WatchedKernels
+from _shared.skipping import InCells, Screens, predictions, separated, statistics
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastgmm import GaussianMixture, _kernels
@@ -115,49 +117,34 @@ def test_one_estimator_predicts_in_many_threads(n_threads):
 # The GIL --------------------------------------------------------------------------------------------------------------
 
 
-class KernelSpy:
-    """The active kernels, noting how far another Python thread came while each pass ran."""
-
-    def __init__(self, kernels, counter):
-        self.kernels, self.counter, self.progress = kernels, counter, {}
-
-    def __getattr__(self, name):
-        function = getattr(self.kernels, name)
-        if not name.endswith("_pass"):
-            return function
-
-        def timed(*arguments):
-            before = self.counter[0]
-            result = function(*arguments)
-            self.progress[name] = max(self.progress.get(name, 0), self.counter[0] - before)
-            return result
-
-        return timed
-
-    def advanced(self):
-        """Names of the passes during which the other thread moved."""
-        return {name for name, progress in self.progress.items() if progress > 0}
-
-
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_passes_release_the_gil(n_threads, monkeypatch):
     """With a switch interval of an hour nobody takes the GIL away: the counter moves only if a pass gives it up."""
-    X = clusters(100_000, 16)
+    X, (thin, mixture) = clusters(100_000, 16), separated(100_000, 3, 16, "full", np.float64)
     labels, counter, finished = np.zeros(len(X), np.int32), [0], threading.Event()
-    spy = KernelSpy(_kernels.active, counter)
+    advanced = set()  # names of the passes during which the other thread moved
 
     def count():
         while not finished.wait(1e-4):
             counter[0] += 1
+
+    def note(name, function, arguments):
+        before = counter[0]
+        result = function(*arguments)
+        advanced.update([name] if counter[0] > before else [])
+        return result
 
     def call_all_passes():
         fit(X, n_threads, n_components=16, max_iter=1, init_params="random").predict_proba(X)
         kmeans = KMeansPasses(X, X[0], 16, None, n_threads)
         kmeans.assign(X[:16] - X[0], labels)
         SeedingPasses(kmeans, X[0] - X[0], 16).potentials(X[:16] - X[0])
+        for way in (Screens(2, 3), InCells()):
+            statistics(thin, None, mixture, "full", way, n_threads)
+            predictions(thin, mixture, "full", way, n_threads)
 
-    expected = {"em_pass", "statistics_pass", "density_pass", "kmeans_pass", "closest_pass"}
-    monkeypatch.setattr(_kernels, "active", spy)
+    every_pass = {name for name in dir(_kernels.active) if name.endswith("_pass")}
+    monkeypatch.setattr(_kernels, "active", WatchedKernels(note))
     interval = sys.getswitchinterval()
     sys.setswitchinterval(3600)
     try:
@@ -165,13 +152,13 @@ def test_passes_release_the_gil(n_threads, monkeypatch):
         counting.start()
         # A pass takes milliseconds, in which a busy machine may not let the other thread run: it gets many chances.
         deadline = time.monotonic() + 60
-        while spy.advanced() != expected and time.monotonic() < deadline:
+        while advanced != every_pass and time.monotonic() < deadline:
             call_all_passes()
     finally:
         sys.setswitchinterval(interval)
         finished.set()
         counting.join()
-    assert spy.advanced() == expected
+    assert advanced == every_pass
 
 
 # How many threads -----------------------------------------------------------------------------------------------------
@@ -202,13 +189,12 @@ print(effective_n_threads())
 
 
 @needs_openmp
-def test_threadpool_limits_reach_a_fit(monkeypatch):
+def test_threadpool_limits_reach_a_fit(kernel_calls):
     """The passes run with the number that is granted at the time of the call."""
-    used, em_pass = [], _kernels.active.em_pass
-    monkeypatch.setattr(_kernels.active, "em_pass", lambda *given: used.append(given[-1]) or em_pass(*given))
     with threadpool_limits(1):
         fit(clusters(), max_iter=2)
     fit(clusters(), 2, max_iter=2)
+    used = [call.arguments["n_threads"] for call in kernel_calls if call.name == "em_pass"]
     assert used == [1, 1, 2, 2]
 
 
