@@ -20,7 +20,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import GaussianMixture, datasets
 from fastgmm._command_line.timing import describe_machine
-from fastgmm._model.covariance import MixtureParameters
+from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._skipping import screens as _skipping
 from fastgmm._skipping.cells import Cells
@@ -114,13 +115,14 @@ def measure_prediction(name, n_features, covariance_type, make, K, n_threads) ->
     """Print a row: labels and log-densities under the same mixture, densely and as it is."""
     X = rows_for(n_features, covariance_type, make, K)
     mixture = fitted(X, K, covariance_type, n_threads)
-    passes = ArrayPasses(np.tile(X, (COPIES, 1)), None, K, covariance_type, n_threads)
+    structure = COVARIANCE_TYPES[covariance_type]
+    passes = ArrayPasses(np.tile(X, (COPIES, 1)), None, K, structure, n_threads)
     print(f"{name:<28}{K:>6}{len(passes.X):>9}", end="")
     for predict in (passes.predict, passes.log_prob_norm):
         times: dict[bool, list[float]] = {False: [], True: []}
         for _ in range(3):
             for _skipping.ENABLED in (False, True):
-                times[_skipping.ENABLED].append(seconds(partial(predict, mixture)))
+                times[_skipping.ENABLED].append(seconds(partial(predict, mixture.components(structure))))
         slow, fast = (float(np.median(times[enabled])) for enabled in (False, True))
         print(f"{1e3 * slow:>9.1f}{1e3 * fast:>9.1f}{slow / fast:>6.2f}", end="", flush=True)
     print()
@@ -130,23 +132,26 @@ def measure(name, n_features, covariance_type, make, K, n_threads) -> tuple[int,
     """Print a row: the pass that would be the tenth iteration after a start near the optimum, densely and as it is."""
     X = rows_for(n_features, covariance_type, make, K)
     mixture = fitted(X, K, covariance_type, n_threads)
-    passes = ArrayPasses(X, None, K, covariance_type, n_threads)
+    structure = COVARIANCE_TYPES[covariance_type]
+    passes = ArrayPasses(X, None, K, structure, n_threads)
+    components = mixture.components(structure)
+    covariances = partial(structure.spread, mixture.covariances, *mixture.means.shape)
     screening = passes.screening
 
     def ours():
         screening.settle(lambda: 1.0)
-        passes.em_step(mixture, screen=screening.screen(mixture))
+        passes.em_step(components, screen=screening.screen(components, covariances))
 
     ours()
     dense, screened = [], []
     for _ in range(5):
-        dense.append(seconds(lambda: passes.em_step(mixture)))
+        dense.append(seconds(lambda: passes.em_step(components)))
         screened.append(seconds(ours))
     rates = measure_rates(n_threads, 0.2, ("float64",))
     floor = Case(covariance_type, len(X), n_features, K).floor(rates)
     slow, fast = float(np.median(dense)), float(np.median(screened))
     left = "dense"
-    screen = screening.screen(mixture)
+    screen = screening.screen(components, covariances)
     if isinstance(screen, Cells):
         counts = passes.runner.counts.sum(axis=0)
         left = f"cells, {counts[0] / counts[2]:.1f} {counts[3] / counts[2]:.1f}, {counts[2] / counts[1]:.0f}"

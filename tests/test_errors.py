@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastgmm import GaussianMixture, GaussianMixtureIC, selection
-from fastgmm._em import iteration as _updates
+from fastgmm._model.gaussian import MaximumLikelihood
 from fastgmm._skipping import screens as _skipping
 from fastgmm._start import find as _initialization
 
@@ -21,11 +21,11 @@ FITS = {  # what breaks, and a fit that needs it
         lambda: GaussianMixture(2, init_params="sample", random_state=0).fit(MANY_ROWS),
     ),
     "an accelerated pass": (
-        (_updates.MaximumLikelihood, "lower_bound"),
+        (MaximumLikelihood, "lower_bound"),
         lambda: GaussianMixture(3, acceleration="lbfgs", tol=0, random_state=0).fit(MANY_ROWS[:500]),
     ),
     "an extrapolated point": (
-        (_updates.MaximumLikelihood, "assembled"),
+        (MaximumLikelihood, "assembled"),
         lambda: GaussianMixture(3, acceleration="lbfgs", tol=0, random_state=0).fit(MANY_ROWS[:500]),
     ),
     "a run of the search": (

@@ -16,7 +16,7 @@ from _shared.hard_data import HARD_CASES
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 from fastgmm import GaussianMixture
-from fastgmm._em import iteration as _updates
+from fastgmm._model import mixture as _model
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -162,7 +162,7 @@ def test_parity_with_sklearn_where_it_is_accurate(name):
 def test_far_start_needs_the_second_pass(covariance_type, name, monkeypatch):
     """Without the pass about the new means the covariances lose most digits: so these data do test it."""
     good = covariance_error(fitted(GaussianMixture, name, covariance_type, 1), name, covariance_type, 1)
-    monkeypatch.setattr(_updates, "is_accurate", lambda *_: True)
+    monkeypatch.setattr(_model, "is_accurate", lambda *_: True)
     bad = covariance_error(fitted(GaussianMixture, name, covariance_type, 1), name, covariance_type, 1)
     assert good < 1e-14
     assert bad > 1e-8

@@ -33,7 +33,7 @@ from fastgmm._input.chunks import check_collection, check_features, check_no_out
 from fastgmm._input.containers import column_names
 from fastgmm._input.numbers import Source, check_numbers
 from fastgmm._input.rows import check_n_rows, check_some_weight, warn_if_weights
-from fastgmm._rows.chunk_passes import DaskPasses, Density, TaskSettings, log_likelihood_of_chunk, of_block
+from fastgmm._rows.chunk_passes import DaskPasses, TaskSettings, log_likelihood_of_chunk, of_block
 from fastgmm._rows.chunks import Chunks, ChunkSurvey, float_dtype, read_as
 from fastgmm._rows.engine import Engine
 from fastgmm._utils.warnings import warn
@@ -118,7 +118,7 @@ class _OnChunks(Fitting):
                 size = f"{counted(len(chunks), 'chunk')}, {counted(survey.n_all_rows, 'row')}"
                 print(f"{size}, {where}; {counted(n_threads, 'thread')} for each task")
             unit = self._weight_unit(survey.largest_weight)
-            settings = TaskSettings(chunks.dtype, unit, self.n_components, self.covariance_type, n_threads)
+            settings = TaskSettings(chunks.dtype, unit, self.n_components, self._structure, n_threads)
             passes = DaskPasses(chunks, survey, survey.choose(start_rows, random_state), settings)
             findings = self._fit_from_sample(passes, survey, reader, random_state, file)
         finally:
@@ -162,26 +162,23 @@ class _OnChunks(Fitting):
         check_no_out(out)
         rows = _whole_rows(X)
         check_features(self, _outline(X), reset=False)
-        density = self._density(rows.shape[1])
+        components = self._fitted_components(rows.shape[1])
         chunks = (rows.chunks[0], *((n,) for n in columns))
         return rows.map_blocks(
             partial(
                 of_block,
                 of_passes=of_passes,
+                structure=self._structure,
                 n_features=rows.shape[1],
                 dtype=float_dtype(rows),
                 columns=column_names(X),
             ),
-            density=dask.delayed(density, pure=True),  # travels once to each worker
+            components=dask.delayed(components, pure=True),  # travels once to each worker
             n_threads=self.n_threads or Engine(self.client).n_threads_of_task(rows.numblocks[0]),
             drop_axis=None if columns else 1,
             chunks=chunks,
             meta=np.empty((0,) * len(chunks), float_dtype(rows) if dtype is None else dtype),
         )
-
-    def _density(self, n_features: int) -> Density:
-        self._check_before_prediction()
-        return Density.of(self._fitted_parameters(n_features), self.covariance_type)
 
     def _log_likelihood(self, X, sample_weight):
         if not dask.is_dask_collection(X):
@@ -193,7 +190,8 @@ class _OnChunks(Fitting):
             n_features=chunks.n_features,
             dtype=chunks.dtype,
             columns=chunks.columns,
-            density=self._density(chunks.n_features),
+            components=self._fitted_components(chunks.n_features),
+            structure=self._structure,
             n_threads=self.n_threads or chunks.engine.n_threads_of_task(len(chunks)),
         )
         log_likelihood, n = chunks.sum(task, dict.fromkeys(range(len(chunks)))).tolist()

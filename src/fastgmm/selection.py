@@ -21,7 +21,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from fastgmm._em.iteration import MaximumLikelihood
+from fastgmm._em.iteration import Iteration
 from fastgmm._em.loop import EMResult, Progress, run_em
 from fastgmm._estimator.findings import Findings
 from fastgmm._estimator.parameters import NamedParameters, check_parameters, with_advice
@@ -32,7 +32,9 @@ from fastgmm._input.rows import (
     drop_unweighted_rows,
     warn_if_weights,
 )
-from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters, estimate_moments, n_free_parameters
+from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure, FisherInformation, require
+from fastgmm._model.gaussian import MixtureParameters, n_free_parameters
+from fastgmm._model.moments import estimate_moments
 from fastgmm._rows.array import total_weight
 from fastgmm._rows.columns import mean_of_all
 from fastgmm._search.checks import check_folds, check_grid, check_weights_count_rows
@@ -44,6 +46,8 @@ from fastgmm._utils.words import counted
 from fastgmm.mixture import GaussianMixture
 
 _PASSED_ON = ("tol", "reg_covar", "max_iter", "n_init", "init_params", "stopping", "acceleration", "n_threads")
+
+_NO_VARIANCE = 1e-12  # share of the variance of all rows that is no more than rounding
 
 
 class GaussianMixtureIC(DensityMixin, NamedParameters):
@@ -203,6 +207,9 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         warn_if_weights(y, X)
         check_parameters(self, COVARIANCE_TYPES, but=("n_components", "covariance_type"))
         numbers, covariance_types = check_grid(self, COVARIANCE_TYPES)
+        if self.acceleration is not None:
+            for name in covariance_types:
+                require(COVARIANCE_TYPES[name], FisherInformation, f"acceleration={self.acceleration!r}")
         X = check_fit_data(self, X)
         rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
         check_n_rows(rows.shape[0], max(numbers))
@@ -237,7 +244,7 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
                         cell.criterion = _CRITERIA[self.criterion](cell, rows, weights)
         best = self._choose(cells, interrupted)
         assert best.result is not None
-        replace(Findings.of_fit(best.result, fits.updates(best)), converged=True).warn(self)
+        replace(Findings.of_fit(best.result, fits.iteration(best)), converged=True).warn(self)
         return self
 
     def _cells(self, numbers, covariance_types, seed) -> list[_Cell]:
@@ -378,12 +385,12 @@ class _Cell:
 
     @property
     def n_parameters(self) -> int:
-        return n_free_parameters(self.covariance_type, self.n_components, self.estimator.n_features_in_)
+        return n_free_parameters(self.estimator._structure, self.n_components, self.estimator.n_features_in_)
 
     def log_likelihood_of(self, rows: np.ndarray, weights: np.ndarray | None) -> float:
         """Weighted sum of the log-densities of rows under the fitted estimator."""
         passes = self.estimator._passes(rows, weights, self.n_components)
-        return passes.score_sum(self.estimator._fitted_parameters(rows.shape[1]))
+        return passes.score_sum(self.estimator._fitted_components(rows.shape[1]))
 
 
 class _Fits:
@@ -419,31 +426,32 @@ class _Fits:
                 self.rows, self.weights, template.n_components, template.init_params, random_state, template.n_threads
             )
             for cell in column:
-                updates = self.updates(cell)
-                statistics = partial(start, updates.passes, template.reg_covar)
-                self._run(cell, updates, template.init_params, partial(updates.start, statistics))
+                iteration = self.iteration(cell)
+                statistics = partial(start, iteration.passes, template.reg_covar)
+                self._run(cell, iteration, template.init_params, partial(iteration.model.start, statistics))
         for before, cell in pairwise(column):
             if before.result is not None:
-                self._run(cell, self.updates(cell), before.covariance_type, partial(_as_type, before, cell))
+                self._run(cell, self.iteration(cell), before.covariance_type, partial(_as_type, before, cell))
 
     def _merge_down(self, row: list[_Cell]) -> None:
         """One covariance type, from many components to few: each fit starts from the one before with two merged."""
         for more, cell in pairwise(row[::-1]):
             if more.result is not None:
-                self._run(cell, self.updates(cell), "merged", partial(_merged, more, cell))
+                self._run(cell, self.iteration(cell), "merged", partial(_merged, more, cell))
 
-    def updates(self, cell: _Cell) -> MaximumLikelihood:
-        return cell.estimator._updates(cell.estimator._passes_to_fit(self.rows, self.weights))
+    def iteration(self, cell: _Cell) -> Iteration[MixtureParameters]:
+        passes = cell.estimator._passes_to_fit(self.rows, self.weights)
+        return Iteration(cell.estimator._model(passes), passes)
 
-    def _run(self, cell: _Cell, updates: MaximumLikelihood, name: str, start: Callable[[], MixtureParameters]) -> None:
+    def _run(self, cell: _Cell, iteration: Iteration, name: str, start: Callable[[], MixtureParameters]) -> None:
         """EM from one more start, kept if it ends higher than those before."""
         began = perf_counter()
         try:
             result = run_em(
                 start,
-                updates.iterate,
+                iteration.iterate,
                 n_init=1,
-                **cell.estimator._loop_options(updates),
+                **cell.estimator._loop_options(iteration),
                 progress=Progress(0, 1),
             )
         except FitError as error:
@@ -452,7 +460,7 @@ class _Fits:
                 cell.warning = outcome
         else:
             collapse = self._collapse(cell, result.parameters)
-            log_likelihood = updates.passes.score_sum(result.parameters)
+            log_likelihood = iteration.passes.score_sum(iteration.model.components(result.parameters))
             outcome = (
                 collapse
                 or f"log-likelihood {log_likelihood:.8g} after {counted(len(result.lower_bounds), 'iteration')}"
@@ -470,7 +478,7 @@ class _Fits:
         if cell.result is None:
             return
         try:
-            attributes = cell.estimator._fitted_attributes(cell.result.parameters, self.updates(cell))
+            attributes = cell.estimator._fitted_attributes(cell.result.parameters, self.iteration(cell).model)
             seen = total_weight(self.rows, self.weights)
             cell.estimator._set_fitted(cell.result, attributes, self.rows.dtype, seen)
         except OutOfRangeError as error:
@@ -481,13 +489,15 @@ class _Fits:
     def _collapse(self, cell: _Cell, parameters: MixtureParameters) -> str:
         """Which component has next to no variance where the rows as a whole have some; '' if none."""
         covariance_type, reg_covar = cell.covariance_type, cell.estimator.reg_covar
-        covariance = COVARIANCE_TYPES[covariance_type]
+        structure = cell.estimator._structure
         if covariance_type not in self._whole:
             passes = cell.estimator._passes(self.rows, self.weights, 1)
             about_mean = passes.statistics_of_all(mean_of_all(passes)[np.newaxis])
-            moments = estimate_moments(about_mean, covariance_type, 0.0, self.rows.dtype)
-            self._whole[covariance_type] = moments.covariances.reshape(covariance.prior_shape(self.rows.shape[1]))
-        collapsed = covariance.collapsed(parameters.covariances, self._whole[covariance_type], reg_covar)
+            moments = estimate_moments(about_mean, structure, 0.0, self.rows.dtype)
+            self._whole[covariance_type] = structure.spread(moments.covariances, 1, self.rows.shape[1])[0]
+        n_different = 1 if structure.is_shared else cell.n_components
+        spread = structure.spread(parameters.covariances, n_different, self.rows.shape[1])
+        collapsed = _collapsed(spread, self._whole[covariance_type], reg_covar)
         if not collapsed.any():
             return ""
         cause = f"reg_covar={reg_covar:g}" if reg_covar > 0.0 else "rounding"
@@ -497,9 +507,39 @@ class _Fits:
         )
 
 
+def _collapsed(spread: np.ndarray, whole: np.ndarray, reg_covar: float) -> np.ndarray:
+    """Which components have little more variance than reg_covar, or rounding, where all rows have more.
+
+    Parameters
+    ----------
+    spread : ndarray of shape (K, d, d) or (K, d)
+        Covariances of the components, or their variances.
+    whole : ndarray of shape (d, d) or (d,)
+        Of all rows.
+    reg_covar : float
+
+    Returns
+    -------
+    ndarray of bool of shape (K,)
+    """
+    if spread.ndim == 2:
+        small = spread < np.maximum(2.0 * reg_covar, _NO_VARIANCE * whole)
+        return np.logical_or.reduce(small & (whole > 10.0 * reg_covar), axis=1)
+    # In units of the features' deviations, so that their scales do not matter.
+    variances = np.diagonal(whole).copy()
+    variances[variances <= 0.0] = 1.0
+    units = np.sqrt(np.outer(variances, variances))
+    values, vectors = np.linalg.eigh(whole / units - np.diag(10.0 * reg_covar / variances))
+    directions = vectors[:, values > 1e-10]
+    if directions.shape[1] == 0:
+        return np.zeros(len(spread), dtype=bool)
+    excess = spread / units - np.diag(2.0 * reg_covar / variances + _NO_VARIANCE)
+    return np.linalg.eigvalsh(directions.T @ excess @ directions)[:, 0] < 0.0
+
+
 def _as_type(found: _Cell, cell: _Cell) -> MixtureParameters:
     """The parameters that were found for one covariance type as a start for another."""
-    return _from_spread(cell.covariance_type, *_weights_means_spread(found))
+    return _from_spread(cell.estimator._structure, *_weights_means_spread(found))
 
 
 def _merged(found: _Cell, cell: _Cell) -> MixtureParameters:
@@ -525,7 +565,7 @@ def _merged(found: _Cell, cell: _Cell) -> MixtureParameters:
             np.concatenate([union, np.delete(array, [i, j], axis=0)])
             for array, union in zip((weights, means, spread), unions, strict=True)
         )
-    return _from_spread(cell.covariance_type, weights, means, spread)
+    return _from_spread(cell.estimator._structure, weights, means, spread)
 
 
 def _union(weights, means, spread, i: int, others: slice):
@@ -549,14 +589,13 @@ def _log_det(spread: np.ndarray) -> np.ndarray:
 def _weights_means_spread(cell: _Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     assert cell.result is not None
     found = cell.result.parameters
-    spread = COVARIANCE_TYPES[cell.covariance_type].spread(found.covariances, *found.means.shape)
+    spread = cell.estimator._structure.spread(found.covariances, *found.means.shape)
     return found.weights, found.means, spread
 
 
-def _from_spread(covariance_type: str, weights, means, spread) -> MixtureParameters:
-    covariance = COVARIANCE_TYPES[covariance_type]
-    covariances = covariance.from_spread(spread, weights)
-    return MixtureParameters(weights, means, covariances, covariance.precisions_cholesky(covariances))
+def _from_spread(structure: CovarianceStructure, weights, means, spread) -> MixtureParameters:
+    covariances = structure.from_spread(spread, weights)
+    return MixtureParameters(weights, means, covariances, structure.precisions_cholesky(covariances))
 
 
 def _bic(cell: _Cell, rows, weights) -> float:
@@ -570,8 +609,8 @@ def _aic(cell: _Cell, rows, weights) -> float:
 
 def _icl(cell: _Cell, rows, weights) -> float:
     passes = cell.estimator._passes(rows, weights, cell.n_components)
-    parameters = cell.estimator._fitted_parameters(rows.shape[1])
-    return _bic(cell, rows, weights) - 2.0 * passes.log_max_resp_sum(parameters)
+    components = cell.estimator._fitted_components(rows.shape[1])
+    return _bic(cell, rows, weights) - 2.0 * passes.log_max_resp_sum(components)
 
 
 _CRITERIA = {"bic": _bic, "aic": _aic, "icl": _icl}

@@ -8,7 +8,8 @@ import pytest
 
 from _shared import oracle
 from fastgmm import BayesianGaussianMixture, GaussianMixture
-from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters
+from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.runner import BLOCK_ROWS
 
@@ -72,11 +73,16 @@ def problem(n, d, K, covariance_type, dtype, offset=0.0, weighted=None):
     joint = oracle.log_joint(X, mixture, covariance_type)
     labels = rng.integers(K, size=n).astype(np.int32)
     return SimpleNamespace(
-        X=X, sample_weight=sample_weight, mixture=mixture, joint=joint, norm=oracle.log_prob_norm(joint),
+        X=X, sample_weight=sample_weight, mixture=mixture,
+        components=components(mixture, covariance_type), joint=joint, norm=oracle.log_prob_norm(joint),
         resp=oracle.responsibilities(joint), centers=means + rounded(rng.normal(size=(K, d)), dtype),
         labels=labels, one_hot=np.eye(K)[labels],
     )  # fmt: skip
 
 
+def components(mixture, covariance_type):
+    return mixture.components(COVARIANCE_TYPES[covariance_type])
+
+
 def data_passes(p, covariance_type, n_threads):
-    return ArrayPasses(p.X, p.sample_weight, len(p.mixture.means), covariance_type, n_threads)
+    return ArrayPasses(p.X, p.sample_weight, len(p.mixture.means), COVARIANCE_TYPES[covariance_type], n_threads)

@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from _shared.cases import rounded
+from _shared.cases import components, rounded
 from _shared.kernels import watched_calls
-from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters
+from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.runner import row_flops
 from fastgmm._skipping.cells import Cells, Tree
-from fastgmm._skipping.screens import AsFactors, Directions, Goal, Projections, Screening
+from fastgmm._skipping.screens import Directions, Goal, Projections, Screening
 
 SORTED_ROWS = 2**16  # that passes with cells sort together
 
@@ -83,11 +84,17 @@ def nearly_singular(d):
     return mixture.means[labels] + noise, replace(mixture, covariances=covariances, precisions_cholesky=factors)
 
 
-def without_weight(mixture, components):
+def without_weight(mixture, which):
     """The mixture where these components have the weight 0."""
     weights = mixture.weights.copy()
-    weights[components] = 0.0
+    weights[which] = 0.0
     return replace(mixture, weights=weights / weights.sum())
+
+
+def components_and_spread(mixture, covariance_type):
+    """Components, and a covariance for each."""
+    structure = COVARIANCE_TYPES[covariance_type]
+    return mixture.components(structure), structure.spread(mixture.covariances, *mixture.means.shape)
 
 
 # Passes ---------------------------------------------------------------------------------------------------------------
@@ -103,10 +110,11 @@ class Screens(NamedTuple):
     COUNTS = {"rows": 3, "pairs": 1, "kept": 2, "pairs of first projections": 0, "dense rows": 4}  # noqa: RUF012
 
     def plan(self, X, mixture, covariance_type, goal=Goal.STATISTICS):
+        of_mixture, spread = components_and_spread(mixture, covariance_type)
         if goal is not Goal.STATISTICS:
-            mixture = AsFactors(mixture, covariance_type)
-        directions = Directions(mixture, covariance_type)
-        projections = Projections(mixture, covariance_type, X.dtype, directions, self.n_all, goal)
+            spread = of_mixture.covariances()
+        directions = Directions(of_mixture, spread)
+        projections = Projections(of_mixture, spread, X.dtype, directions, self.n_all, goal)
         return projections.screen(self.n_first, self.n_all)
 
 
@@ -121,24 +129,26 @@ class InCells(NamedTuple):
     def plan(self, X, mixture, covariance_type, goal=Goal.STATISTICS):
         tree = Tree.of_rows(X[: self.n_rows], np.broadcast_to(self.unit, X.shape[1]))
         of_goal = Cells.for_statistics if goal is Goal.STATISTICS else Cells.for_densities
-        return of_goal(mixture, covariance_type, tree)
+        return of_goal(components(mixture, covariance_type), tree)
 
 
 def statistics(X, sample_weight, mixture, covariance_type, way, n_threads=2):
     """Statistics with pairs skipped and dense ones, and what the former pass counted, by name."""
-    passes = ArrayPasses(X, sample_weight, len(mixture.means), covariance_type, n_threads)
+    passes = ArrayPasses(X, sample_weight, len(mixture.means), COVARIANCE_TYPES[covariance_type], n_threads)
+    of_mixture = components(mixture, covariance_type)
     with counted(way) as counts:
-        skipped = passes.em_step(mixture, with_entropy=True, screen=way.plan(X, mixture, covariance_type))
-    return skipped, passes.em_step(mixture, with_entropy=True), counts
+        skipped = passes.em_step(of_mixture, with_entropy=True, screen=way.plan(X, mixture, covariance_type))
+    return skipped, passes.em_step(of_mixture, with_entropy=True), counts
 
 
 def predictions(X, mixture, covariance_type, way, n_threads=2):
     """Labels and log-densities with pairs skipped, and densely; what the former two passes counted, by name."""
-    passes = ArrayPasses(X, None, len(mixture.means), covariance_type, n_threads)
-    dense = passes.predict(mixture), passes.log_prob_norm(mixture)
-    passes.screening.screen_for = lambda goal, parameters: way.plan(X, parameters, covariance_type, goal)
+    passes = ArrayPasses(X, None, len(mixture.means), COVARIANCE_TYPES[covariance_type], n_threads)
+    of_mixture = components(mixture, covariance_type)
+    dense = passes.predict(of_mixture), passes.log_prob_norm(of_mixture)
+    passes.screening.screen_for = lambda goal, _: way.plan(X, mixture, covariance_type, goal)
     with counted(way) as counts:
-        skipped = passes.predict(mixture), passes.log_prob_norm(mixture)
+        skipped = passes.predict(of_mixture), passes.log_prob_norm(of_mixture)
     return skipped, dense, counts
 
 
@@ -164,11 +174,13 @@ def counted(way):
 def skipping_of(X, n_components, covariance_type, n_samples=None, n_threads=1):
     """What decides for each pass over n_samples rows, of which some are given."""
     n_samples = len(X) if n_samples is None else n_samples
-    flops = row_flops(covariance_type, n_components, X.shape[1])
-    return Screening(X, n_samples, n_components, covariance_type, flops, n_threads)
+    structure = COVARIANCE_TYPES[covariance_type]
+    flops = row_flops(structure, n_components, X.shape[1])
+    return Screening(X, n_samples, n_components, structure, flops, n_threads)
 
 
-def next_plan(skipping, parameters, lost=1.0):
+def next_plan(skipping, mixture, covariance_type="full", lost=1.0):
     """What to skip in a pass of EM after one that left out so many units of rounding; None: nothing."""
     skipping.settle(lambda: lost)
-    return skipping.screen(parameters)
+    of_mixture, spread = components_and_spread(mixture, covariance_type)
+    return skipping.screen(of_mixture, lambda: spread)

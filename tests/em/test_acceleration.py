@@ -14,9 +14,12 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
-from fastgmm._em.lbfgs import LBFGS, Coordinates, Memory, lbfgs_step
+from fastgmm._em.coordinates import Coordinates
+from fastgmm._em.iteration import Iteration
+from fastgmm._em.lbfgs import LBFGS, Memory, lbfgs_step
 from fastgmm._em.loop import Progress, run_em
-from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters
+from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -38,14 +41,14 @@ def fitted(estimator=GaussianMixture, X=None, sample_weight=None, **parameters):
     return estimator(**parameters).fit(overlapping() if X is None else X, sample_weight=sample_weight)
 
 
-def updates_and_start(model, X):
+def iteration_and_start(model, X):
     """The iteration of a model on rows, and parameters that five iterations have led to."""
-    passes = ArrayPasses(X, None, model.n_components, model.covariance_type, 1)
-    updates = model._updates(passes)
-    parameters = updates.start(lambda: model._found_start(passes, np.random.RandomState(0)))
+    passes = ArrayPasses(X, None, model.n_components, model._structure, 1)
+    iteration = Iteration(model._model(passes), passes)
+    parameters = iteration.model.start(lambda: model._found_start(passes, np.random.RandomState(0)))
     for _ in range(5):
-        parameters, _ = updates.iterate(parameters)
-    return updates, parameters
+        parameters, _ = iteration.iterate(parameters)
+    return iteration, parameters
 
 
 # The step ------------------------------------------------------------------------------------------------------------
@@ -139,13 +142,13 @@ def test_six_passes_are_those_of_plain_numpy():
 @all_types
 @both_estimators
 def test_coordinates_there_and_back(estimator, covariance_type):
-    updates, x = updates_and_start(estimator(n_components=3, covariance_type=covariance_type), overlapping())
-    y, _ = updates.iterate(x)
-    coordinates = Coordinates(updates, x)
+    iteration, x = iteration_and_start(estimator(n_components=3, covariance_type=covariance_type), overlapping())
+    y, _ = iteration.iterate(x)
+    coordinates = Coordinates(iteration.model, x)
     again = coordinates.point(coordinates.difference(x, y), y)
     for name in ("means", "covariances", "precisions_cholesky"):
         np.testing.assert_allclose(getattr(again, name), getattr(y, name), rtol=1e-10, atol=1e-12, err_msg=name)
-    np.testing.assert_allclose(updates.masses(again), updates.masses(y), rtol=1e-12)
+    np.testing.assert_allclose(iteration.model.masses(again), iteration.model.masses(y), rtol=1e-12)
     step = coordinates.difference(x, y)
     np.testing.assert_allclose(coordinates.step(coordinates.gradient(step)), step, rtol=1e-9, atol=1e-12)
 
@@ -153,11 +156,13 @@ def test_coordinates_there_and_back(estimator, covariance_type):
 @all_types
 def test_em_step_is_the_gradient(covariance_type):
     """To first order: along the EM step the log-likelihood begins to rise by the square of the step's length."""
-    updates, x = updates_and_start(GaussianMixture(3, covariance_type=covariance_type, reg_covar=0.0), overlapping())
-    y, _ = updates.iterate(x)
-    coordinates = Coordinates(updates, x)
+    iteration, x = iteration_and_start(
+        GaussianMixture(3, covariance_type=covariance_type, reg_covar=0.0), overlapping()
+    )
+    y, _ = iteration.iterate(x)
+    coordinates = Coordinates(iteration.model, x)
     em_step = coordinates.difference(x, y)
-    log_likelihood = [updates.iterate(coordinates.point(t * em_step, y))[1] for t in (-1e-3, 1e-3)]
+    log_likelihood = [iteration.iterate(coordinates.point(t * em_step, y))[1] for t in (-1e-3, 1e-3)]
     np.testing.assert_allclose(np.diff(log_likelihood)[0] / 2e-3, em_step @ coordinates.gradient(em_step), rtol=1e-2)
 
 
@@ -292,8 +297,8 @@ def test_max_iter_limits_passes():
 @pytest.mark.parametrize("failure", ["lower", "error"])
 def test_a_bad_point_costs_one_pass(failure):
     """The first extrapolated point is spoiled: EM goes on from where it was, as if it had not been."""
-    updates, x = updates_and_start(GaussianMixture(3), overlapping())
-    accelerator, plain = LBFGS(updates, 0.0), LBFGS(updates, 0.0)
+    iteration, x = iteration_and_start(GaussianMixture(3), overlapping())
+    accelerator, plain = LBFGS(iteration, 0.0), LBFGS(iteration, 0.0)
     while not accelerator.memory.is_extrapolated:
         x, bound = accelerator.iterate(x)
     memory = accelerator.memory
@@ -314,8 +319,8 @@ def test_a_bad_point_costs_one_pass(failure):
 
 def test_rejected_points_make_it_wait():
     """After each further failure in a row there are more steps of EM before the next attempt."""
-    updates, x = updates_and_start(GaussianMixture(3), overlapping())
-    accelerator = LBFGS(updates, 0.0)
+    iteration, x = iteration_and_start(GaussianMixture(3), overlapping())
+    accelerator = LBFGS(iteration, 0.0)
     attempts = []
     for i in range(30):
         if accelerator.memory.is_extrapolated:
@@ -334,13 +339,13 @@ def until_extrapolated(accelerator, x):
 
 def test_a_point_that_gains_less_than_em_makes_it_wait():
     """It is kept, for its bound is higher, but EM goes on from there."""
-    updates, x = updates_and_start(GaussianMixture(3), overlapping())
-    accelerator = LBFGS(updates, 0.0)
+    iteration, x = iteration_and_start(GaussianMixture(3), overlapping())
+    accelerator = LBFGS(iteration, 0.0)
     _, sure_gain = until_extrapolated(accelerator, x)
     memory = accelerator.memory
     memory.length, memory.next_wait = 8.0, 3
     # A tenth of EM's step: half of the gain is a quarter of the way.
-    coordinates = Coordinates(updates, memory.point)
+    coordinates = Coordinates(iteration.model, memory.point)
     poor = coordinates.point(0.1 * coordinates.difference(memory.point, memory.found), memory.found)
     before = memory.bound
     after, bound = accelerator.iterate(poor)
@@ -353,8 +358,8 @@ def test_a_point_that_gains_less_than_em_makes_it_wait():
 @pytest.mark.parametrize("ratio", [0.29, 0.31])
 def test_no_help_where_em_is_fast(ratio):
     """EM's gain shrinks to so much of that before, in the pass after which there would be an extrapolation."""
-    updates, x = updates_and_start(GaussianMixture(3), overlapping())
-    reference, accelerator = LBFGS(updates, 0.0), LBFGS(updates, 0.0)
+    iteration, x = iteration_and_start(GaussianMixture(3), overlapping())
+    reference, accelerator = LBFGS(iteration, 0.0), LBFGS(iteration, 0.0)
     while not reference.memory.is_extrapolated:
         last, memory = x, replace(reference.memory)
         x, _ = reference.iterate(x)
@@ -367,8 +372,8 @@ def test_no_help_where_em_is_fast(ratio):
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_pairs_are_forgotten_where_the_bound_is_not_concave(sign):
     """With the gradients of all passes turned around, the bound would be convex where it is concave."""
-    updates, x = updates_and_start(GaussianMixture(3), overlapping())
-    accelerator = LBFGS(updates, 0.0)
+    iteration, x = iteration_and_start(GaussianMixture(3), overlapping())
+    accelerator = LBFGS(iteration, 0.0)
     until_extrapolated(accelerator, x)
     memory = accelerator.memory
     n_pairs = len(memory.steps)
@@ -380,9 +385,9 @@ def test_pairs_are_forgotten_where_the_bound_is_not_concave(sign):
 
 
 def test_an_error_of_em_itself_is_raised():
-    updates, x = updates_and_start(GaussianMixture(3), overlapping())
+    iteration, x = iteration_and_start(GaussianMixture(3), overlapping())
     with pytest.raises(ValueError, match="The log-likelihood became"):
-        LBFGS(updates, 0.0).iterate(
+        LBFGS(iteration, 0.0).iterate(
             MixtureParameters(x.weights, x.means * np.nan, x.covariances, x.precisions_cholesky)
         )
 
@@ -390,8 +395,10 @@ def test_an_error_of_em_itself_is_raised():
 @all_types
 def test_points_that_are_no_mixtures(covariance_type):
     """A step so long that a variance would be negative, and one that would leave less than reg_covar."""
-    updates, x = updates_and_start(GaussianMixture(3, covariance_type=covariance_type, reg_covar=0.1), overlapping())
-    coordinates = Coordinates(updates, x)
+    iteration, x = iteration_and_start(
+        GaussianMixture(3, covariance_type=covariance_type, reg_covar=0.1), overlapping()
+    )
+    coordinates = Coordinates(iteration.model, x)
 
     def shrunk(factor):
         covariance = COVARIANCE_TYPES[covariance_type]
@@ -410,11 +417,11 @@ def test_points_that_are_no_mixtures(covariance_type):
 @both_estimators
 def test_starved_components_take_steps_of_em(estimator, covariance_type):
     model = estimator(n_components=3, covariance_type=covariance_type)
-    updates, x = updates_and_start(model, overlapping())
-    masses = updates.masses(x) * [1.0, 1.0, 1e-9]
-    x = updates.assembled(masses, x.means, x.covariances)
-    y, _ = updates.iterate(x)
-    coordinates = Coordinates(updates, x)
+    iteration, x = iteration_and_start(model, overlapping())
+    masses = iteration.model.masses(x) * [1.0, 1.0, 1e-9]
+    x = iteration.model.assembled(masses, x.means, x.covariances)
+    y, _ = iteration.iterate(x)
+    coordinates = Coordinates(iteration.model, x)
     point = coordinates.point(3.0 * coordinates.difference(x, y), y)
     np.testing.assert_array_equal(point.means[2], y.means[2])
     assert np.abs(point.means[:2] - y.means[:2]).min() > 0
@@ -579,16 +586,16 @@ def test_aitken_ends_near_the_optimum(estimator, covariance_type, acceleration):
 )
 def test_change_with_acceleration(em_gain, em_gain_before, gain, change):
     """What EM would gain, seen twice: at the last point, and before it or in what has led there."""
-    updates, x = updates_and_start(GaussianMixture(3), overlapping())
-    accelerator = LBFGS(updates, 0.0)
+    iteration, x = iteration_and_start(GaussianMixture(3), overlapping())
+    accelerator = LBFGS(iteration, 0.0)
     accelerator.begin(Memory(found=x, em_gain=em_gain, em_gain_before=em_gain_before, gain=gain))
     assert accelerator.change == change
 
 
 def test_bounds_that_stand_still_are_not_enough():
     """With acceleration it is EM that must gain little, as at a point that was turned down."""
-    updates, x = updates_and_start(GaussianMixture(3), overlapping())
-    accelerator = LBFGS(updates, 0.0)
+    iteration, x = iteration_and_start(GaussianMixture(3), overlapping())
+    accelerator = LBFGS(iteration, 0.0)
     accelerator.iterate = lambda parameters: (parameters, -1.0)
     accelerator.begin = lambda memory: None
     for em_gain, n_iter in ((1e-3, 5), (1e-5, 1)):

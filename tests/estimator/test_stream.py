@@ -13,7 +13,8 @@ from sklearn.exceptions import NotFittedError
 from fastgmm import BayesianGaussianMixture, GaussianMixture, batches
 from fastgmm._em.stepwise import counted_rows, effective_rows, step_size, with_loans
 from fastgmm._estimator import fit, stream
-from fastgmm._model.covariance import COVARIANCE_TYPES, Moments
+from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._model.moments import Moments
 from fastgmm._model.statistics import SufficientStatistics
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -256,11 +257,11 @@ def test_sums_about_other_centers(covariance_type, n_components):
 def test_statistics_behind_parameters_lead_back_to_them(estimator, covariance_type):
     X = clusters()
     model = estimator(n_components=5, covariance_type=covariance_type, reg_covar=0.1, random_state=0).fit(X)
-    updates = model._further_updates(model._passes_to_fit(X[:2], None))
-    statistics = updates.statistics_behind(model._fitted_parameters(3))
+    further = model._further_model(model._passes_to_fit(X[:2], None))
+    statistics = further.statistics_behind(model._fitted_parameters(3))
     assert statistics.total_weight == pytest.approx(1.0, rel=1e-14)
     statistics.scale(len(X))
-    parameters = updates.m_step(updates.moments(statistics))
+    parameters = further.m_step(further.moments(statistics), None)
     for name in ("means", "covariances", "precisions_cholesky"):
         np.testing.assert_allclose(getattr(parameters, name), getattr(model, f"{name}_"), rtol=1e-10, atol=1e-11)
 

@@ -23,6 +23,7 @@ from _shared.cases import (
     SHAPES,
     TOLERANCE,
     TYPES,
+    components,
     data_passes,
     needs_extended,
     problem,
@@ -34,7 +35,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastgmm import _kernels
-from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters
+from fastgmm._model.covariance import COVARIANCE_TYPES, FULL
+from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.columns import column_means, column_variances
 from fastgmm._rows.kmeans import KMeansPasses, SeedingPasses
@@ -134,7 +136,7 @@ def test_oracle_agrees_with_fifty_digits():
 def test_em_step(shape, covariance_type, dtype, n_threads, simd):
     p = problem(*shape, covariance_type, dtype)
     passes = data_passes(p, covariance_type, n_threads)
-    actual, with_entropy = (passes.em_step(p.mixture, with_entropy=asked) for asked in (False, True))
+    actual, with_entropy = (passes.em_step(p.components, with_entropy=asked) for asked in (False, True))
     np.testing.assert_array_equal(actual.centers, p.mixture.means)
     expected = expected_em_statistics(*shape, covariance_type, dtype)
     assert_equal_statistics(actual, p.X, p.sample_weight, expected, covariance_type, TOLERANCE[dtype])
@@ -151,7 +153,7 @@ def test_em_step(shape, covariance_type, dtype, n_threads, simd):
 @pytest.mark.parametrize("n_features", [1, 3, 6])
 def test_entropy_of_one_component_is_zero(n_features, covariance_type, dtype, simd):
     p = problem(2 * BLOCK_ROWS + 3, n_features, 1, covariance_type, dtype)
-    assert data_passes(p, covariance_type, 2).em_step(p.mixture, with_entropy=True).entropy == 0.0
+    assert data_passes(p, covariance_type, 2).em_step(p.components, with_entropy=True).entropy == 0.0
 
 
 @pytest.mark.parametrize("n_components", [2, 7])
@@ -168,9 +170,9 @@ def test_entropy_of_equal_components_is_the_largest(n_features, covariance_type,
         np.array(np.nan),
         factors if covariance_type == "tied" else factors.repeat(n_components, axis=0),
     )
-    passes = ArrayPasses(p.X, p.sample_weight, n_components, covariance_type, 2)
+    passes = ArrayPasses(p.X, p.sample_weight, n_components, COVARIANCE_TYPES[covariance_type], 2)
     expected = p.sample_weight.sum() * np.log(n_components)
-    actual = passes.em_step(mixture, with_entropy=True).entropy
+    actual = passes.em_step(components(mixture, covariance_type), with_entropy=True).entropy
     assert oracle.relative_error(actual, expected) < 4 * np.finfo(dtype).eps
 
 
@@ -187,7 +189,9 @@ def test_entropy_where_other_components_are_out_of_reach(n_features, covariance_
     X[::2] = means[0] + rounded(np.random.default_rng(0).normal(size=X[::2].shape), dtype)
     X[1::2] = means[1]
     mixture = MixtureParameters(p.mixture.weights, means, np.array(np.nan), p.mixture.precisions_cholesky)
-    statistics = ArrayPasses(X, p.sample_weight, 2, covariance_type, 2).em_step(mixture, with_entropy=True)
+    statistics = ArrayPasses(X, p.sample_weight, 2, COVARIANCE_TYPES[covariance_type], 2).em_step(
+        components(mixture, covariance_type), with_entropy=True
+    )
     assert statistics.entropy == 0.0
     np.testing.assert_allclose(
         statistics.nk,
@@ -207,12 +211,16 @@ def test_entropy_with_components_that_no_row_reaches(covariance_type, dtype, sim
     )
     resp = oracle.responsibilities(oracle.log_joint(p.X, mixture, covariance_type))
     weights, entropy = oracle.weights_of(p.X, p.sample_weight), oracle.entropies(resp)
-    passes = ArrayPasses(p.X, p.sample_weight, 3, covariance_type, 2)
-    actual = passes.em_step(mixture, with_entropy=True).entropy
+    passes = ArrayPasses(p.X, p.sample_weight, 3, COVARIANCE_TYPES[covariance_type], 2)
+    actual = passes.em_step(components(mixture, covariance_type), with_entropy=True).entropy
     assert oracle.relative_error(actual, weights @ entropy, weights @ (1 + entropy)) < TOLERANCE[dtype]
     X = p.X.copy()
     X[7], entropy[7] = np.finfo(dtype).max / 4, 0
-    actual = ArrayPasses(X, p.sample_weight, 3, covariance_type, 2).em_step(mixture, with_entropy=True).entropy
+    actual = (
+        ArrayPasses(X, p.sample_weight, 3, COVARIANCE_TYPES[covariance_type], 2)
+        .em_step(components(mixture, covariance_type), with_entropy=True)
+        .entropy
+    )
     assert oracle.relative_error(actual, weights @ entropy, weights @ (1 + entropy)) < TOLERANCE[dtype]
 
 
@@ -222,7 +230,7 @@ def test_entropy_with_components_that_no_row_reaches(covariance_type, dtype, sim
 @pytest.mark.parametrize("shape", FEW_SHAPES, ids=str)
 def test_em_step_about_other_centers(shape, covariance_type, dtype, offset, simd):
     p = problem(*shape, covariance_type, dtype, offset)
-    actual = data_passes(p, covariance_type, 2).em_step(p.mixture, centers=p.centers)
+    actual = data_passes(p, covariance_type, 2).em_step(p.components, centers=p.centers)
     np.testing.assert_array_equal(actual.centers, p.centers.astype(dtype))
     assert_statistics(actual, p.X, p.sample_weight, p.resp, covariance_type, TOLERANCE[dtype])
 
@@ -235,7 +243,7 @@ def test_em_step_about_other_centers(shape, covariance_type, dtype, offset, simd
 def test_densities(shape, covariance_type, dtype, n_threads, simd):
     p = problem(*shape, covariance_type, dtype)
     passes = data_passes(p, covariance_type, n_threads)
-    norm, resp, labels = passes.log_prob_norm(p.mixture), passes.resp(p.mixture), passes.predict(p.mixture)
+    norm, resp, labels = passes.log_prob_norm(p.components), passes.resp(p.components), passes.predict(p.components)
     assert norm.dtype == resp.dtype == dtype
     assert labels.dtype == np.int64
     assert oracle.relative_error(norm, p.norm, 1 + np.abs(p.norm)) < TOLERANCE[dtype]
@@ -244,7 +252,7 @@ def test_densities(shape, covariance_type, dtype, n_threads, simd):
     assert oracle.relative_error(chosen, p.joint.max(axis=1), 1 + np.abs(p.norm)) < TOLERANCE[dtype]
     weights = oracle.weights_of(p.X, p.sample_weight)
     expected = weights @ p.norm
-    assert oracle.relative_error(passes.score_sum(p.mixture), expected, weights @ np.abs(p.norm)) < TOLERANCE[dtype]
+    assert oracle.relative_error(passes.score_sum(p.components), expected, weights @ np.abs(p.norm)) < TOLERANCE[dtype]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -254,9 +262,9 @@ def test_offset_costs_no_digit(shape, covariance_type, dtype, simd):
     """At an offset of a million (a float32 has a resolution of 1/16 there), within the very same tolerance."""
     p = problem(*shape, covariance_type, dtype, 1e6)
     passes = data_passes(p, covariance_type, 2)
-    assert_statistics(passes.em_step(p.mixture), p.X, p.sample_weight, p.resp, covariance_type, TOLERANCE[dtype])
-    assert oracle.relative_error(passes.log_prob_norm(p.mixture), p.norm, 1 + np.abs(p.norm)) < TOLERANCE[dtype]
-    assert oracle.relative_error(passes.resp(p.mixture), p.resp, np.maximum(p.resp, 1e-30)) < TOLERANCE[dtype]
+    assert_statistics(passes.em_step(p.components), p.X, p.sample_weight, p.resp, covariance_type, TOLERANCE[dtype])
+    assert oracle.relative_error(passes.log_prob_norm(p.components), p.norm, 1 + np.abs(p.norm)) < TOLERANCE[dtype]
+    assert oracle.relative_error(passes.resp(p.components), p.resp, np.maximum(p.resp, 1e-30)) < TOLERANCE[dtype]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -267,13 +275,16 @@ def test_component_of_weight_zero_takes_no_row(n_features, covariance_type, dtyp
     weights = np.array([1.0, 0.0])
     mixture = MixtureParameters(weights, p.mixture.means, np.array(np.nan), p.mixture.precisions_cholesky)
     passes = data_passes(p, covariance_type, 2)
-    statistics = passes.em_step(mixture)
+    statistics = passes.em_step(components(mixture, covariance_type))
     assert statistics.nk[1] == 0.0
     assert not statistics.sum_x[1].any()
-    np.testing.assert_array_equal(passes.resp(mixture), np.tile([1, 0], (len(p.X), 1)))
-    np.testing.assert_array_equal(passes.predict(mixture), 0)
+    np.testing.assert_array_equal(passes.resp(components(mixture, covariance_type)), np.tile([1, 0], (len(p.X), 1)))
+    np.testing.assert_array_equal(passes.predict(components(mixture, covariance_type)), 0)
     norm = oracle.log_joint(p.X, mixture, covariance_type)[:, 0]
-    assert oracle.relative_error(passes.log_prob_norm(mixture), norm, 1 + np.abs(norm)) < TOLERANCE[dtype]
+    assert (
+        oracle.relative_error(passes.log_prob_norm(components(mixture, covariance_type)), norm, 1 + np.abs(norm))
+        < TOLERANCE[dtype]
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -284,12 +295,12 @@ def test_rows_far_from_all_components(covariance_type, dtype, simd):
     X = (p.X + 1000).astype(dtype)
     joint = oracle.log_joint(X, p.mixture, covariance_type)
     norm = oracle.log_prob_norm(joint)
-    passes = ArrayPasses(X, None, 2, covariance_type, 2)
-    resp = passes.resp(p.mixture)
-    assert oracle.relative_error(passes.log_prob_norm(p.mixture), norm, np.abs(norm)) < TOLERANCE[dtype]
+    passes = ArrayPasses(X, None, 2, COVARIANCE_TYPES[covariance_type], 2)
+    resp = passes.resp(p.components)
+    assert oracle.relative_error(passes.log_prob_norm(p.components), norm, np.abs(norm)) < TOLERANCE[dtype]
     np.testing.assert_allclose(resp.sum(axis=1), 1, rtol=4 * np.finfo(dtype).eps)
-    np.testing.assert_array_equal(passes.predict(p.mixture), joint.argmax(axis=1))
-    assert passes.em_step(p.mixture).nk.sum() == pytest.approx(len(X), rel=TOLERANCE[dtype])
+    np.testing.assert_array_equal(passes.predict(p.components), joint.argmax(axis=1))
+    assert passes.em_step(p.components).nk.sum() == pytest.approx(len(X), rel=TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("n_features", [2, 6])
@@ -299,10 +310,10 @@ def test_row_beyond_the_reach_of_all_components(covariance_type, n_features, sim
     p = problem(BLOCK_ROWS + 1, n_features, 2, covariance_type, np.float64, weighted=True)
     X = p.X.copy()
     X[7] = 1e200
-    passes = ArrayPasses(X, p.sample_weight, 2, covariance_type, 2)
-    norm = passes.log_prob_norm(p.mixture)
+    passes = ArrayPasses(X, p.sample_weight, 2, COVARIANCE_TYPES[covariance_type], 2)
+    norm = passes.log_prob_norm(p.components)
     np.testing.assert_array_equal(np.flatnonzero(norm == -np.inf), [7])
-    assert passes.em_step(p.mixture).log_likelihood == passes.score_sum(p.mixture) == -np.inf
+    assert passes.em_step(p.components).log_likelihood == passes.score_sum(p.components) == -np.inf
 
 
 # Statistics under given responsibilities ------------------------------------------------------------------------------
@@ -509,7 +520,7 @@ def test_threads_begin_on_cache_lines(K, d, simd):
 
 def test_threads_count_on_cache_lines_of_their_own():
     X = np.zeros((1000, 2))
-    passes = [ArrayPasses(X, None, 1, "full", n_threads) for n_threads in range(1, 9)]
+    passes = [ArrayPasses(X, None, 1, FULL, n_threads) for n_threads in range(1, 9)]
     assert [each.runner.counts.ctypes.data % 64 for each in passes] == [0] * len(passes)
     assert {each.runner.counts.strides for each in passes} == {(64, 8)}
     assert not any(each.runner.counts.any() for each in passes)
@@ -525,8 +536,8 @@ def test_the_unit_of_weights_changes_no_bit(covariance_type, exponent, simd):
     weights = np.ldexp(np.ldexp(p.sample_weight, exponent), -exponent)  # what is left of them as subnormal numbers
     found = []
     for power in (0, exponent):
-        passes = ArrayPasses(p.X, np.ldexp(weights, power), 3, covariance_type, 2)
-        statistics = passes.em_step(p.mixture, with_entropy=True), passes.statistics_from_labels(p.labels, p.centers)
+        passes = ArrayPasses(p.X, np.ldexp(weights, power), 3, COVARIANCE_TYPES[covariance_type], 2)
+        statistics = passes.em_step(p.components, with_entropy=True), passes.statistics_from_labels(p.labels, p.centers)
         found.append([np.ldexp(each.to_vector(), -power) for each in statistics])
     for i in range(2):
         np.testing.assert_allclose(found[1][i], found[0][i], rtol=1e-10 if exponent < -1000 else 0)
@@ -542,8 +553,8 @@ def test_rows_of_little_weight_count(covariance_type, ratio, simd):
     shape = COVARIANCE_TYPES[covariance_type].shape(2, 3)
     factors = np.broadcast_to(np.eye(3), shape).copy() if covariance_type == "full" else np.ones(shape)
     mixture = MixtureParameters(np.array([1.0, ratio]), np.array([[0.0] * 3, [1000.0] * 3]), factors, factors)
-    passes = [ArrayPasses(rows, weights, 2, covariance_type, 2) for rows in (X, X.astype(np.float64))]
-    actual, expected = (each.em_step(mixture) for each in passes)
+    passes = [ArrayPasses(rows, weights, 2, COVARIANCE_TYPES[covariance_type], 2) for rows in (X, X.astype(np.float64))]
+    actual, expected = (each.em_step(components(mixture, covariance_type)) for each in passes)
     np.testing.assert_allclose(actual.nk, expected.nk, rtol=1e-6)
     np.testing.assert_allclose(actual.scatter, expected.scatter, rtol=1e-4, atol=1e-4 * expected.scatter[1].max())
     assert passes[0].dtype == np.float32
@@ -562,13 +573,13 @@ def test_many_slices(covariance_type, n_threads, n_rows, simd, slices_of_one_blo
         passes = data_passes(p, covariance_type, n_threads)
     used = passes.n_threads
     assert len(list(passes.runner.slices())) == -(-n_rows // (used * BLOCK_ROWS))
-    actual = passes.em_step(p.mixture, with_entropy=True)
+    actual = passes.em_step(p.components, with_entropy=True)
     assert_statistics(actual, p.X, p.sample_weight, p.resp, covariance_type, TOLERANCE[np.float64])
     entropy = p.sample_weight @ oracle.entropies(p.resp)
     assert oracle.relative_error(actual.entropy, entropy, entropy + p.sample_weight.sum()) < TOLERANCE[np.float64]
-    assert oracle.relative_error(passes.resp(p.mixture), p.resp, np.maximum(p.resp, 1e-30)) < TOLERANCE[np.float64]
-    assert oracle.relative_error(passes.log_prob_norm(p.mixture), p.norm) < TOLERANCE[np.float64]
-    np.testing.assert_array_equal(passes.predict(p.mixture), p.joint.argmax(axis=1))
+    assert oracle.relative_error(passes.resp(p.components), p.resp, np.maximum(p.resp, 1e-30)) < TOLERANCE[np.float64]
+    assert oracle.relative_error(passes.log_prob_norm(p.components), p.norm) < TOLERANCE[np.float64]
+    np.testing.assert_array_equal(passes.predict(p.components), p.joint.argmax(axis=1))
     actual = passes.statistics_from_labels(p.labels, p.centers)
     assert_statistics(actual, p.X, p.sample_weight, p.one_hot, covariance_type, TOLERANCE[np.float64])
 
@@ -671,8 +682,8 @@ SUM_TOLERANCE = {np.float64: 1e-12, np.float32: 1e-5}  # sums of the same terms 
 
 def em_step(variant, X, sample_weight, mixture, covariance_type, n_threads):
     with variant_in_use(variant):
-        passes = ArrayPasses(X, sample_weight, len(mixture.means), covariance_type, n_threads)
-        return passes.em_step(mixture, with_entropy=True)
+        passes = ArrayPasses(X, sample_weight, len(mixture.means), COVARIANCE_TYPES[covariance_type], n_threads)
+        return passes.em_step(components(mixture, covariance_type), with_entropy=True)
 
 
 def assert_same_sums(actual, expected, covariance_type, tolerance):
@@ -749,7 +760,9 @@ def test_densities_do_not_depend_on_the_rows_around(case, variant, n_threads):
     p, covariance_type = problem(*case), case[3]
     i = len(p.X) // 2
     with variant_in_use(variant):
-        alone, whole = (ArrayPasses(X, None, case[2], covariance_type, n_threads) for X in (p.X[i : i + 1], p.X))
-        np.testing.assert_array_equal(alone.log_prob_norm(p.mixture), whole.log_prob_norm(p.mixture)[i : i + 1])
-        np.testing.assert_array_equal(alone.resp(p.mixture), whole.resp(p.mixture)[i : i + 1])
-        np.testing.assert_array_equal(alone.predict(p.mixture), whole.predict(p.mixture)[i : i + 1])
+        alone, whole = (
+            ArrayPasses(X, None, case[2], COVARIANCE_TYPES[covariance_type], n_threads) for X in (p.X[i : i + 1], p.X)
+        )
+        np.testing.assert_array_equal(alone.log_prob_norm(p.components), whole.log_prob_norm(p.components)[i : i + 1])
+        np.testing.assert_array_equal(alone.resp(p.components), whole.resp(p.components)[i : i + 1])
+        np.testing.assert_array_equal(alone.predict(p.components), whole.predict(p.components)[i : i + 1])

@@ -1,14 +1,13 @@
 """The M step and the algebra of each covariance type against textbook formulas."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from _shared.cases import TYPES
 from scipy.stats import multivariate_normal
 
-from fastgmm._em.iteration import MaximumLikelihood
-from fastgmm._model.covariance import COVARIANCE_TYPES, estimate_moments, is_accurate
+from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._model.gaussian import MaximumLikelihood
+from fastgmm._model.moments import estimate_moments, is_accurate
 from fastgmm._model.statistics import SufficientStatistics
 
 N_COMPONENTS, N_FEATURES = 3, 4
@@ -49,8 +48,8 @@ def textbook_covariances(X, resp, covariance_type):
 
 
 def m_step(statistics, covariance_type, reg_covar):
-    updates = MaximumLikelihood(SimpleNamespace(covariance_type=covariance_type, dtype=np.float64), reg_covar)
-    return updates.m_step(updates.moments(statistics))
+    model = MaximumLikelihood(COVARIANCE_TYPES[covariance_type], N_COMPONENTS, N_FEATURES, np.float64, reg_covar)
+    return model.m_step(model.moments(statistics), None)
 
 
 def as_matrices(covariances, covariance_type):
@@ -108,13 +107,15 @@ def test_factors_precisions_and_determinants_fit_together(covariance_type):
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
-def test_log_normalizer_is_the_log_density_at_the_mean(covariance_type):
+def test_log_const_is_the_log_density_at_the_mean(covariance_type):
     X, resp = rows_and_resp()
     parameters = m_step(statistics_of(X, resp, X[:N_COMPONENTS], covariance_type), covariance_type, reg_covar=1e-6)
     matrices = as_matrices(parameters.covariances, covariance_type)
     at_mean = [multivariate_normal(cov=matrix).logpdf(np.zeros(N_FEATURES)) for matrix in matrices]
     np.testing.assert_allclose(
-        parameters.log_normalizer(covariance_type), np.log(parameters.weights) + at_mean, rtol=1e-12
+        parameters.components(COVARIANCE_TYPES[covariance_type]).log_const,
+        np.log(parameters.weights) + at_mean,
+        rtol=1e-12,
     )
 
 
@@ -123,9 +124,9 @@ def test_kernel_factors_have_the_structure_of_the_kernel(covariance_type):
     X, resp = rows_and_resp()
     covariance = COVARIANCE_TYPES[covariance_type]
     parameters = m_step(statistics_of(X, resp, X[:N_COMPONENTS], covariance_type), covariance_type, reg_covar=1e-6)
-    factors = covariance.kernel_precisions_cholesky(parameters.precisions_cholesky, N_FEATURES)
+    factors = covariance.kernel_factors(parameters.precisions_cholesky, N_COMPONENTS, N_FEATURES)
     rows = {"full": N_COMPONENTS, "tied": 1, "diag": N_COMPONENTS, "spherical": N_COMPONENTS}[covariance_type]
-    assert factors.shape == ((rows, N_FEATURES, N_FEATURES) if covariance.structure == "full" else (rows, N_FEATURES))
+    assert factors.shape == (rows, N_FEATURES if covariance.kernel == "full" else 1, N_FEATURES)
     assert factors.flags.c_contiguous
 
 
@@ -157,8 +158,8 @@ def test_factors_of_ill_conditioned_matrices_are_backward_stable(n_features):
 
 
 def accurate(statistics, covariance_type, dtype=np.float64):
-    moments = estimate_moments(statistics, covariance_type, 1e-6, dtype)
-    return is_accurate(moments, moments.covariances, covariance_type, dtype)
+    moments = estimate_moments(statistics, COVARIANCE_TYPES[covariance_type], 1e-6, dtype)
+    return is_accurate(moments, moments.covariances, COVARIANCE_TYPES[covariance_type], dtype)
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
@@ -169,7 +170,9 @@ def test_recentering_is_asked_for_when_digits_would_be_lost(covariance_type):
     far = statistics_of(X, resp, means + 1e4, covariance_type)
     assert accurate(near, covariance_type)
     assert not accurate(far, covariance_type)
-    np.testing.assert_allclose(estimate_moments(far, covariance_type, 1e-6).means, means, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        estimate_moments(far, COVARIANCE_TYPES[covariance_type], 1e-6).means, means, rtol=1e-9, atol=1e-9
+    )
 
 
 def test_float32_asks_for_it_earlier():

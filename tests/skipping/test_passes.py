@@ -20,7 +20,7 @@ from _shared.skipping import (
     without_weight,
 )
 
-from fastgmm._model.covariance import MixtureParameters
+from fastgmm._model.gaussian import MixtureParameters
 
 pytestmark = pytest.mark.usefixtures("threads_on_tiny_data")
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from _shared.cases import BLOCK_ROWS, all_types, both_dtypes
+from _shared.cases import BLOCK_ROWS, all_types, both_dtypes, components
 from _shared.kernels import watched_calls
-from _shared.skipping import SORTED_ROWS, next_plan, separated, skipping_of
+from _shared.skipping import SORTED_ROWS, components_and_spread, next_plan, separated, skipping_of
 
 from fastgmm import GaussianMixture
+from fastgmm._model.covariance import COVARIANCE_TYPES, DIAGONAL, FULL
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._skipping.cells import CellTrials
 from fastgmm._skipping.screens import Directions, Goal, Projections, best_plan, units_lost
@@ -22,7 +23,7 @@ def passes_with_trials(skipping, mixture, n_passes=300):
         start = time.perf_counter()
         for n_pass in range(1, n_passes + 1):
             before = len(calls)
-            next_plan(skipping, mixture)
+            next_plan(skipping, mixture, "diag")
             tried += [n_pass] if len(calls) > before else []
         seconds = time.perf_counter() - start
     return tried, seconds
@@ -39,7 +40,7 @@ def test_trials_take_a_small_share():
     assert often[0][0] < seldom[0][0] < with_threads[0][0]
     assert of_many[0] == seldom[0]
     start = time.perf_counter()
-    ArrayPasses(np.tile(X, (200, 1)), None, 32, "diag", 1).em_step(mixture)
+    ArrayPasses(np.tile(X, (200, 1)), None, 32, DIAGONAL, 1).em_step(mixture.components(DIAGONAL))
     seconds = time.perf_counter() - start  # of a pass over as many rows in one thread
     assert with_threads[1] < 0.15 * 300 * seconds / 8
 
@@ -49,7 +50,7 @@ def test_short_predictions_are_not_worth_a_trial(kernel_calls):
     X, mixture = separated(BLOCK_ROWS, 16, 64, "full", np.float64)
     for n_samples, n_threads, is_tried in ((10**4, 1, False), (10**6, 1, True), (10**6, 64, False)):
         kernel_calls.clear()
-        skipping_of(X, 64, "full", n_samples, n_threads).screen_for(Goal.LABELS, mixture)
+        skipping_of(X, 64, "full", n_samples, n_threads).screen_for(Goal.LABELS, mixture.components(FULL))
         assert bool(kernel_calls) == is_tried
 
 
@@ -61,15 +62,20 @@ def test_small_data_are_not_tried(d, kernel_calls):
     assert {call.name for call in kernel_calls} == {"em_pass", "density_pass"}
 
 
+def projections(mixture, dtype):
+    of_mixture, spread = components_and_spread(mixture, "full")
+    return Projections(of_mixture, spread, dtype, Directions(of_mixture, spread))
+
+
 @pytest.mark.usefixtures("guarded_workspaces")
 def test_screens_are_used_where_they_pay(simd):
     """For separated components, not for overlapping ones or where few features leave little to gain."""
     X, mixture = separated(BLOCK_ROWS, 16, 64, "full", np.float64)
-    n_first, n_all = best_plan(Projections(mixture, "full", X.dtype, Directions(mixture, "full")), X)
+    n_first, n_all = best_plan(projections(mixture, X.dtype), X)
     assert 1 <= n_first <= n_all <= 16
     for d, K, spread in ((16, 64, 0.5), (1, 8, None)):
         X, mixture = separated(BLOCK_ROWS, d, K, "full", np.float64, spread)
-        assert best_plan(Projections(mixture, "full", X.dtype, Directions(mixture, "full")), X) is None
+        assert best_plan(projections(mixture, X.dtype), X) is None
 
 
 @pytest.mark.usefixtures("guarded_workspaces")
@@ -78,8 +84,9 @@ def test_screens_are_used_where_they_pay(simd):
 def test_cells_are_used_where_they_pay(covariance_type, dtype, simd):
     for spread, K, pays in ((20.0, 128, True), (0.5, 128, False), (None, 8, False)):
         X, mixture = separated(SORTED_ROWS, 3, K, covariance_type, dtype, spread)
-        trials = CellTrials(X, covariance_type)
-        assert [bool(trials.for_statistics(mixture)), bool(trials.for_densities(mixture))] == [pays] * 2
+        trials = CellTrials(X, COVARIANCE_TYPES[covariance_type])
+        of_mixture = components(mixture, covariance_type)
+        assert [bool(trials.for_statistics(of_mixture)), bool(trials.for_densities(of_mixture))] == [pays] * 2
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -98,7 +105,9 @@ def test_what_is_out_of_range_is_no_error(d, name, value):
 def test_nothing_is_skipped_after_a_pass_that_left_out_too_much():
     X, mixture = separated(SORTED_ROWS, 3, 64, "full", np.float64, 30.0)
     skipping = skipping_of(X, 64, "full", 10**7)
-    assert skipping.screen(mixture) is None  # nothing is known yet of the pass before
+    assert (
+        skipping.screen(mixture.components(FULL), lambda: mixture.covariances) is None
+    )  # nothing is known yet of the pass before
     assert next_plan(skipping, mixture, lost=1.0) is not None
     assert next_plan(skipping, mixture, lost=1e9) is None
 

@@ -13,6 +13,7 @@ from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.utils.fixes import parse_version
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC
+from fastgmm._model.covariance import COVARIANCE_TYPES, FULL
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.kmeans import KMeansPasses
 from fastgmm._start import find as _initialization
@@ -51,7 +52,7 @@ def test_same_seed_same_start(covariance_type, init_params, seed):
 def test_a_start_asked_twice_leaves_the_generator_alone(init_params):
     """It gives the same statistics again, and numbers that were drawn in between do not come again."""
     X = skewed(300)
-    passes, generator = ArrayPasses(X, None, 3, "full", 1), np.random.RandomState(0)
+    passes, generator = ArrayPasses(X, None, 3, FULL, 1), np.random.RandomState(0)
     start = _initialization.find_start(X, None, 3, init_params, generator, 1)
     first, between = start(passes, 1e-6), generator.random_sample()
     again, after = start(passes, 1e-6), generator.random_sample()
@@ -325,7 +326,7 @@ def test_a_weight_equals_copies():
 
 @pytest.mark.parametrize("weights", [None, COUNTS], ids=["unweighted", "weighted"])
 def test_sample_is_drawn_in_proportion_to_the_weights(weights):
-    passes = ArrayPasses(np.arange(40_000.0)[:, np.newaxis], weights, 1, "full", 1)
+    passes = ArrayPasses(np.arange(40_000.0)[:, np.newaxis], weights, 1, FULL, 1)
     sample = _initialization._drawn(passes, 1, 5_000, np.random.RandomState(0))
     counted = np.ones(len(sample.X)) if sample.sample_weight is None else sample.sample_weight
     assert counted.sum() == 5_000
@@ -371,7 +372,7 @@ def test_row_far_out_that_the_sample_has_missed_starts_from_all_rows(covariance_
     """It would draw in the component that reaches farthest, which EM never sorts out."""
     X = MANY.copy()
     X[-1] = distance
-    passes = ArrayPasses(X, None, 4, covariance_type, 1)
+    passes = ArrayPasses(X, None, 4, COVARIANCE_TYPES[covariance_type], 1)
     with pytest.raises(PoorSampleError, match="less likely than the sample"):
         _initialization._of_sample(passes, 4, 5_000, np.random.RandomState(0), 1e-6)
     assert start_of(X, covariance_type=covariance_type).weights_.min() == pytest.approx(1 / len(X))
@@ -382,7 +383,7 @@ def test_sample_without_positive_definite_covariance_starts_from_all_rows():
     X = MANY.copy()
     X[:400] = 200.0
     X[:8] += np.random.default_rng(0).normal(size=(8, 3))
-    passes = ArrayPasses(X, None, 2, "full", 1)
+    passes = ArrayPasses(X, None, 2, FULL, 1)
     with pytest.raises(ValueError, match="ill-defined"):
         _initialization._of_sample(passes, 2, 5_000, np.random.RandomState(0), 0.0)
     assert np.isfinite(start_of(X, 2, reg_covar=0.0).means_).all()

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from fastgmm._em.iteration import Updates
 from fastgmm._em.lbfgs import Memory
 from fastgmm._em.loop import EMResult, LoopState
+from fastgmm._model.mixture import Model
 from fastgmm._utils.errors import CheckpointError
 
 _PARAMETERS_IN_MEMORY = ("point", "found")
@@ -84,14 +84,14 @@ class Checkpoint:
             except Exception as error:  # NumPy and zipfile have many for a file that they do not understand
                 raise self._is_no_checkpoint("it cannot be read as .npz") from error
 
-    def load(self, updates: Updates, n_components: int, n_init: int, accelerated: bool) -> LoopState | None:
+    def load(self, model: Model, n_init: int, accelerated: bool) -> LoopState | None:
         """The state in the file, None if there is no file; `random_state` is set. If it is refused nothing changes.
 
         Parameters
         ----------
-        updates : Updates
-            The iteration, which knows the parameters.
-        n_components, n_init : int
+        model : Model
+            Knows the parameters.
+        n_init : int
         accelerated : bool
             Whether there is an accelerator, which has a memory.
         """
@@ -99,7 +99,7 @@ class Checkpoint:
         if contents is None:
             return None
         try:
-            state, generator = self._checked(contents, updates, n_components, n_init, accelerated)
+            state, generator = self._checked(contents, model, n_init, accelerated)
         except ValueError:
             self.random_state.set_state(self._state_before)  # a sample of the rows may have been drawn
             raise
@@ -186,40 +186,40 @@ class Contents:
         return array
 
 
-def _loop_state(contents: Contents, updates: Updates, n_components: int, n_init: int, accelerated: bool) -> LoopState:
+def _loop_state(contents: Contents, model: Model, n_init: int, accelerated: bool) -> LoopState:
     run = contents.scalar("run", 0)
     if not 0 <= run < n_init:
         raise CheckpointError(f"run is {run}")
     lower_bounds = contents.bounds("lower_bounds")
-    now = _parameters(contents, "now_", updates, n_components)
+    now = _parameters(contents, "now_", model)
     best = None
     if contents.has("best_"):
         bounds = contents.bounds("best_lower_bounds")
-        parameters = _parameters(contents, "best_", updates, n_components)
+        parameters = _parameters(contents, "best_", model)
         best = EMResult(parameters, bounds[-1], bounds, contents.scalar("best_converged", True))
-    memory = _memory(contents, updates, n_components) if accelerated else None
+    memory = _memory(contents, model) if accelerated else None
     return LoopState(run, now, lower_bounds, best, memory)
 
 
-def _parameters(contents: Contents, prefix: str, updates: Updates, n_components: int):
-    shapes = updates.shapes(n_components)
-    arrays = {name: contents.floats(f"{prefix}p_{name}", shape) for name, shape in shapes.items()}
-    parameters = updates.restored(arrays)
-    if np.isnan(parameters.log_normalizer(updates.covariance_type)).any():
+def _parameters(contents: Contents, prefix: str, model: Model):
+    arrays = {name: contents.floats(f"{prefix}p_{name}", shape) for name, shape in model.shapes().items()}
+    parameters = model.restored(arrays)
+    if np.isnan(model.components(parameters).log_const).any():
         raise CheckpointError(f"{prefix}p_... are not the parameters of a mixture")
     return parameters
 
 
-def _memory(contents: Contents, updates: Updates, n_components: int) -> Memory:
+def _memory(contents: Contents, model: Model) -> Memory:
     """What an accelerator remembers: numbers, arrays, and parameters if it has them."""
-    n_coordinates = sum(math.prod(updates.shapes(n_components)[name]) for name in ("means", "covariances"))
-    n_coordinates += n_components
+    shapes_of_parameters = model.shapes()
+    n_coordinates = model.n_components
+    n_coordinates += sum(math.prod(shapes_of_parameters[name]) for name in ("means", "covariances"))
     values: dict[str, Any] = {}
     for field in dataclasses.fields(Memory):
         name, default = f"memory_{field.name}", getattr(Memory(), field.name)
         if field.name in _PARAMETERS_IN_MEMORY:
             is_there = contents.has(f"{field.name}_p_")
-            values[field.name] = _parameters(contents, f"{field.name}_", updates, n_components) if is_there else None
+            values[field.name] = _parameters(contents, f"{field.name}_", model) if is_there else None
         elif isinstance(default, np.ndarray):
             values[field.name] = contents.floats(name, (None,) * default.ndim, finite=False)
         else:

@@ -18,14 +18,7 @@ goes on alone, for longer each time. So it does while it needs no help, that is 
 where the bound is not concave along the last step: no quadratic model holds there, and what was remembered is
 forgotten. Components with next to no rows always take EM's steps.
 
-The coordinates are :math:`\log n_k, \mu_k, \Sigma_k`, with the mass :math:`n_k` of component k, in which
-
-.. math::
-    G f = \big(n_k f_k^n, \; n_k \Sigma_k^{-1} f_k^\mu, \; \tfrac12 n_k \Sigma_k^{-1} f_k^\Sigma \Sigma_k^{-1}\big) .
-
-Products of steps with gradients do not depend on the units of the features, nor on any other affine change of the rows,
-so that the path of the parameters does not either. The variational mixture has the same coordinates: its posterior is
-a function of :math:`n_k`, :math:`\mu_k` and :math:`\Sigma_k`.
+The coordinates are those of `coordinates`.
 """
 
 from __future__ import annotations
@@ -38,11 +31,12 @@ from typing import Generic, TypeVar
 import numpy as np
 from scipy.linalg.lapack import dtrtrs
 
-from fastgmm._em.iteration import Updates
-from fastgmm._model.covariance import Mixture
-from fastgmm._utils.errors import FitError, IllDefinedCovarianceError
+from fastgmm._em.coordinates import Coordinates
+from fastgmm._em.iteration import Iteration
+from fastgmm._model.mixture import CoordinateModel, Parameters
+from fastgmm._utils.errors import FitError
 
-P = TypeVar("P", bound=Mixture)
+P = TypeVar("P", bound=Parameters)
 
 _N_PAIRS = 5  # more remember what no longer holds: 10 need as many passes
 _FIRST_RADIUS = 2.0
@@ -53,8 +47,6 @@ _SURE_GAIN = 0.5  # of what EM gains to first order: no less is left where the b
 _FAST = 0.3  # ratio of two of EM's gains below which it needs no help
 _LONGEST_WAIT = 64
 _FIRST_WAIT = 3  # EM's own steps settle which optimum it is: with none more fits end in another one
-_REG_LEFT = 0.999  # of reg_covar, to be had in every direction
-_STARVED = 1e-6  # share of all rows below which a component takes EM's steps
 
 
 @dataclass(slots=True)
@@ -121,14 +113,16 @@ class LBFGS(Generic[P]):
 
     Parameters
     ----------
-    updates : Updates
-        The EM iteration.
+    iteration : Iteration
+        EM's, of a model that has coordinates.
     rounding : float
         Error of the bound, relative to it.
     """
 
-    def __init__(self, updates: Updates[P], rounding: float):
-        self._updates = updates
+    def __init__(self, iteration: Iteration[P], rounding: float):
+        assert isinstance(iteration.model, CoordinateModel)
+        self._iteration = iteration
+        self._model: CoordinateModel[P] = iteration.model
         self._rounding = rounding
         self.memory: Memory[P] = Memory()
 
@@ -161,7 +155,7 @@ class LBFGS(Generic[P]):
         """One pass: the point at which the next one is to be, and the bound of the best point so far."""
         memory = self.memory
         try:
-            found, bound = self._updates.iterate(parameters)
+            found, bound = self._iteration.iterate(parameters)
         except FitError:
             if not memory.is_extrapolated:
                 raise
@@ -189,15 +183,14 @@ class LBFGS(Generic[P]):
         The M step then maximizes the expected log-likelihood minus 1/2 reg_covar sum_k n_k tr(Sigma_k^-1), so that EM
         itself lowers the bound where that is no longer small.
         """
-        updates, point = self._updates, self.memory.point
+        model, point = self._model, self.memory.point
         assert point is not None  # without one nothing is extrapolated
-        covariance, n_features = updates.covariance, parameters.means.shape[1]
         factors = (
-            covariance.kernel_precisions_cholesky(mixture.precisions_cholesky, n_features)
+            model.structure.kernel_factors(mixture.precisions_cholesky, *mixture.means.shape)
             for mixture in (point, parameters)
         )
         before, after = ((factor**2).reshape(len(factor), -1).sum(axis=1) for factor in factors)
-        return 0.5 * updates.reg_covar * float((updates.masses(point) * (before - after)).sum())
+        return 0.5 * model.reg_covar * float((model.masses(point) * (before - after)).sum())
 
     def _reject(self) -> None:
         memory = self.memory
@@ -213,7 +206,7 @@ class LBFGS(Generic[P]):
 
     def _accept(self, point: P, found: P) -> P:
         """The point for the next pass, now that the one at `point` is good."""
-        memory, coordinates = self.memory, Coordinates(self._updates, point)
+        memory, coordinates = self.memory, Coordinates(self._model, point)
         em_step = coordinates.difference(point, found)
         gradient = coordinates.gradient(em_step)
         if memory.point is not None:
@@ -298,91 +291,6 @@ def lbfgs_step(
     return step + second @ steps
 
 
-class Coordinates(Generic[P]):
-    """Steps and gradients at a mixture: log-masses, means and covariances, one after the other.
-
-    Parameters
-    ----------
-    updates : Updates
-    origin : P
-    """
-
-    def __init__(self, updates: Updates[P], origin: P):
-        self._updates = updates
-        self._origin = origin
-        self._covariance = updates.covariance
-        self._precisions = self._covariance.precisions(origin.precisions_cholesky)
-        masses = updates.masses(origin)
-        # A starved component carries no information: it has no gradient, and no step but that of EM.
-        self._alive = masses > _STARVED * masses.sum()
-        self._masses = masses * self._alive
-        self._information = np.asarray(self._covariance.information(self._masses, origin.means.shape[1]))
-        self._per_mass, self._per_information = self._alive / masses, _inverse(self._information)
-
-    def difference(self, begin: P, end: P) -> np.ndarray:
-        """The step from one mixture to another, shape (n_coordinates,)."""
-        log_masses = np.log(self._updates.masses(end) / self._updates.masses(begin))
-        return _joined(log_masses, end.means - begin.means, end.covariances - begin.covariances)
-
-    def gradient(self, step: np.ndarray) -> np.ndarray:
-        """The information at the origin, times a step."""
-        log_masses, means, covariances = self._parts(step)
-        return _joined(
-            self._masses * log_masses,
-            self._masses[:, np.newaxis] * self._covariance.times(means, self._precisions),
-            self._information * self._covariance.congruent(covariances, self._precisions),
-        )
-
-    def step(self, gradient: np.ndarray) -> np.ndarray:
-        """The inverse of `gradient`."""
-        of_masses, of_means, of_covariances = self._parts(gradient)
-        covariances = self._origin.covariances
-        return _joined(
-            self._per_mass * of_masses,
-            self._per_mass[:, np.newaxis] * self._covariance.times(of_means, covariances),
-            self._per_information * self._covariance.congruent(of_covariances, covariances),
-        )
-
-    def point(self, step: np.ndarray, found: P) -> P | None:
-        """The mixture at the end of a step from the origin, with starved components as in `found`.
-
-        None where it would not be a mixture, or one with less variance than `reg_covar` leaves: no M step leads there,
-        and the bound may be higher.
-        """
-        origin, updates = self._origin, self._updates
-        log_masses, means, covariances = self._parts(step)
-        masses = np.where(self._alive, updates.masses(origin) * np.exp(log_masses), updates.masses(found))
-        means = np.where(self._alive[:, np.newaxis], origin.means + means, found.means)
-        covariances = np.where(self._information > 0.0, origin.covariances + covariances, found.covariances)
-        if not (np.isfinite(masses).all() and np.isfinite(means).all()):
-            return None
-        if not self._covariance.exceed(covariances, _REG_LEFT * updates.reg_covar):
-            return None
-        try:
-            return updates.assembled(masses, means, covariances)
-        except IllDefinedCovarianceError:
-            return None
-
-    def _parts(self, joined: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        n_components, n_features = self._origin.means.shape
-        end = n_components * (n_features + 1)
-        means, covariances = joined[n_components:end], joined[end:]
-        return (
-            joined[:n_components],
-            means.reshape(n_components, n_features),
-            covariances.reshape(self._origin.covariances.shape),
-        )
-
-
-def _joined(*parts: np.ndarray) -> np.ndarray:
-    return np.concatenate([part.ravel() for part in parts])
-
-
 def _with_row(rows: np.ndarray, last: np.ndarray) -> np.ndarray:
     """The last rows and one more, `_N_PAIRS` of them."""
     return np.concatenate([rows.reshape(-1, last.size)[1 - _N_PAIRS :], last[np.newaxis]])
-
-
-def _inverse(values: np.ndarray) -> np.ndarray:
-    """1 / values, and 0 for 0."""
-    return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0.0)

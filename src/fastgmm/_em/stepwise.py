@@ -23,8 +23,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgmm._em.iteration import Updates
-from fastgmm._model.covariance import CovarianceType, Moments
+from fastgmm._em.iteration import Iteration
+from fastgmm._model.covariance import CovarianceStructure
+from fastgmm._model.moments import Moments
 from fastgmm._model.statistics import SufficientStatistics
 
 _ROWS_A_PARAMETER = 2.0  # a component with fewer effective rows for each number in a row of its factor borrows some
@@ -73,14 +74,16 @@ def effective_rows(sample_weight: np.ndarray | None, n_rows: int) -> float:
     return float(shares.sum() ** 2 / (shares @ shares))
 
 
-def take_step(updates: Updates, parameters, before: Stream | None, step: float, n_effective: float, n_counted: float):
+def take_step(
+    iteration: Iteration, parameters, before: Stream | None, step: float, n_effective: float, n_counted: float
+):
     """Learn from a batch: a pass over its rows, or two if the means move too far for accurate sums.
 
     Parameters
     ----------
-    updates : Updates
+    iteration : Iteration
         Its passes are those over the batch.
-    parameters : Mixture
+    parameters : Parameters
     before : Stream or None
         None for the first batch.
     step : float
@@ -91,25 +94,27 @@ def take_step(updates: Updates, parameters, before: Stream | None, step: float, 
 
     Returns
     -------
-    parameters : Mixture
+    parameters : Parameters
     stream : Stream
     lower_bound : float
         As an iteration of EM reports it; of interest for the first batch.
     """
-    batch = updates.e_step(parameters)
+    model = iteration.model
+    components = model.components(parameters)
+    batch = iteration.e_step(components)
     log_density = batch.log_likelihood / batch.total_weight
     if before is not None:
         n_effective = 1.0 / (step**2 / n_effective + (1.0 - step) ** 2 / before.n_effective)
     # Maximum likelihood knows no number of rows but in rounding; priors do.
-    n_rows = n_counted if updates.has_priors else n_effective
+    n_rows = n_counted if model.has_priors else n_effective
     total = _blended(batch, before, step, n_rows)
-    moments = updates.moments(total, parameters)
-    if not updates.are_accurate(moments):
-        total = _blended(updates.passes.em_step(parameters, moments.means, updates.with_entropy), before, step, n_rows)
-        moments = updates.moments(total, parameters)
-    lender = None if before is None or updates.has_priors else parameters.covariances
-    parameters = updates.m_step(with_loans(moments, updates.covariance, n_effective, lender))
-    lower_bound = updates.lower_bound(total, parameters)
+    moments = model.moments(total, parameters)
+    if not model.are_accurate(moments):
+        total = _blended(iteration.passes.em_step(components, moments.means, model.with_entropy), before, step, n_rows)
+        moments = model.moments(total, parameters)
+    lender = None if before is None or model.has_priors else parameters.covariances
+    parameters = model.m_step(with_loans(moments, model.structure, n_effective, lender), parameters)
+    lower_bound = model.lower_bound(total, parameters)
     total.scale(1.0 / n_rows)
     n_batches = 1 if before is None else before.n_batches + 1
     return parameters, Stream(total, n_effective, n_batches, log_density, moments.is_empty), lower_bound
@@ -126,7 +131,7 @@ def _blended(batch: SufficientStatistics, before: Stream | None, step: float, n_
 
 
 def with_loans(
-    moments: Moments, covariance: CovarianceType, n_effective: float, before: np.ndarray | None = None
+    moments: Moments, structure: CovarianceStructure, n_effective: float, before: np.ndarray | None = None
 ) -> Moments:
     """Covariances of components that have too few rows for one of their own, eked out by rows of another covariance.
 
@@ -136,19 +141,19 @@ def with_loans(
     the debt goes to zero.
     """
     K, n_features = moments.means.shape
-    needed = _ROWS_A_PARAMETER * (n_features + 1 if covariance.structure == "full" else 2)
+    needed = _ROWS_A_PARAMETER * (n_features + 1 if structure.kernel == "full" else 2)
     weights = moments.nk / moments.nk.sum()
     rows = n_effective * weights
     lent = np.maximum(0.0, needed - rows)
     if not lent.any():
         return moments
-    spread = covariance.spread(moments.covariances, K, n_features)
+    spread = structure.spread(moments.covariances, K, n_features)
     if before is None:
         lender = _typical_covariance(moments.means, weights, spread, needed / (n_effective + needed))
     else:
-        lender = covariance.spread(before, K, n_features)
+        lender = structure.spread(before, K, n_features)
     share = (lent / (rows + lent)).reshape(-1, *[1] * (spread.ndim - 1))
-    loans = covariance.from_spread(share * (lender - spread), weights)
+    loans = structure.from_spread(share * (lender - spread), weights)
     return moments._replace(covariances=moments.covariances + loans)
 
 

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from fastgmm._em.iteration import Updates
 from fastgmm._estimator.parameters import NamedParameters
-from fastgmm._model.covariance import Mixture
+from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure
+from fastgmm._model.mixture import Model, Parameters
 from fastgmm._rows.array import ArrayPasses
 
 
 class MixtureEstimator(NamedParameters):
     """Base of the estimators, before the scikit-learn class in the order of inheritance.
 
-    A subclass says what an iteration is (`_updates`), which attributes a fitted model has (`_fitted_attributes`), and
+    A subclass says what its model is (`_model`), which attributes a fitted model has (`_fitted_attributes`), and
     how parameters are read back from them (`_fitted_parameters`).
     """
 
@@ -26,33 +26,41 @@ class MixtureEstimator(NamedParameters):
     _steps_of_sklearn: dict[str, Callable]  # its private methods
     _doc_link_module = "fastgmm"  # the HTML representation links to the documentation of that class
 
+    def _check_structure(self) -> CovarianceStructure:
+        """The covariance structure; ValueError if the mixture cannot have it."""
+        return self._structure
+
     @abstractmethod
-    def _updates(self, passes) -> Updates:
-        """The iteration on the rows of passes; parameters that depend on the features are validated here."""
+    def _model(self, passes) -> Model:
+        """The model for the rows of passes; parameters that depend on the features are validated here."""
 
     def _weight_unit(self, largest: float) -> float:
         """What sample weights are divided by before the fit."""
         return 1.0
 
     @abstractmethod
-    def _further_updates(self, passes) -> Updates:
-        """The iteration on further rows for a fitted model: given starts do not matter, priors are those it has."""
+    def _further_model(self, passes) -> Model:
+        """The model for further rows of a stream: given starts do not matter, priors are those of the fitted model."""
 
     @abstractmethod
-    def _fitted_attributes(self, parameters, updates: Updates) -> dict[str, object]:
+    def _fitted_attributes(self, parameters, model: Model) -> dict[str, object]:
         """Names and values of the fitted attributes that hold parameters."""
 
     @abstractmethod
-    def _fitted_parameters(self, n_features: int, n_components: int | None = None) -> Mixture:
-        """The fitted attributes as the passes use them; they may have been set by hand, so their shapes are checked."""
+    def _fitted_parameters(self, n_features: int, n_components: int | None = None) -> Parameters:
+        """Parameters from the fitted attributes, which may have been set by hand, so that their shapes are checked."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.array_api_support = False
         return tags
 
+    @property
+    def _structure(self) -> CovarianceStructure:
+        return COVARIANCE_TYPES[self.covariance_type]
+
     def _passes(self, X, sample_weight, n_components: int) -> ArrayPasses:
-        return ArrayPasses(X, sample_weight, n_components, self.covariance_type, self.n_threads)
+        return ArrayPasses(X, sample_weight, n_components, self._structure, self.n_threads)
 
     def _passes_to_fit(self, rows: np.ndarray, weights: np.ndarray | None) -> ArrayPasses:
         if weights is not None and (unit := self._weight_unit(float(weights.max()))) != 1.0:

@@ -10,6 +10,8 @@ from fastgmm._estimator.base import MixtureEstimator
 from fastgmm._estimator.fitted import check_covariance_type
 from fastgmm._utils.words import named_kind
 
+_SKLEARN_COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
+
 
 class Conversion(MixtureEstimator):
     """Models of scikit-learn made of ours, and ours of scikit-learn's."""
@@ -28,6 +30,11 @@ class Conversion(MixtureEstimator):
         NotFittedError
             If this estimator is not fitted.
         """
+        if self.covariance_type not in _SKLEARN_COVARIANCE_TYPES:
+            raise ValueError(
+                f"scikit-learn has no covariance_type={self.covariance_type!r}: only "
+                f"{', '.join(map(repr, _SKLEARN_COVARIANCE_TYPES))} can be converted."
+            )
         return copied(self, self._sklearn_class())
 
     @classmethod

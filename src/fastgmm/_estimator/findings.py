@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastgmm._em.iteration import Updates
+from fastgmm._em.iteration import Iteration
 from fastgmm._em.loop import EMResult
+from fastgmm._model.mixture import Model
 from fastgmm._utils.errors import FitError
 from fastgmm._utils.warnings import warn
 
@@ -40,16 +41,16 @@ class Findings:
     variances: np.ndarray
 
     @classmethod
-    def of_fit(cls, result: EMResult, updates: Updates) -> Findings:
-        """Of the best run of EM; looks at the rows once more if some component has no variance but `reg_covar`."""
+    def of_fit(cls, result: EMResult, iteration: Iteration) -> Findings:
+        """Of the best run of EM; passes over the rows once more if some component has no variance but `reg_covar`."""
         converged = result.converged or not result.lower_bounds  # no iteration was asked for
-        without_rows = updates.without_rows(result.parameters)
-        return cls(converged, result.failures, without_rows, *updates.hidden_features(result.parameters))
+        without_rows = iteration.model.without_rows(result.parameters)
+        return cls(converged, result.failures, without_rows, *iteration.hidden_features(result.parameters))
 
     @classmethod
-    def of_batch(cls, updates: Updates, parameters, was_empty: np.ndarray | None) -> Findings:
+    def of_batch(cls, model: Model, parameters, was_empty: np.ndarray | None) -> Findings:
         """Of a further batch of a stream: components that had rows before it and have none any longer."""
-        lost = updates.without_rows(parameters)
+        lost = model.without_rows(parameters)
         if was_empty is not None:
             lost = lost[~was_empty[lost]]
         return cls(True, (), lost, np.empty(0, np.intp), np.empty(0))

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from fastgmm._em.checkpoint import Checkpoint
-from fastgmm._em.iteration import Updates
+from fastgmm._em.iteration import Iteration
 from fastgmm._em.lbfgs import LBFGS
 from fastgmm._em.loop import EMResult, Progress, run_em
 from fastgmm._em.stepwise import Stream
@@ -37,7 +37,8 @@ from fastgmm._input.rows import (
     warn_if_weights,
     warn_of_collection,
 )
-from fastgmm._model.covariance import COVARIANCE_TYPES, Mixture
+from fastgmm._model.covariance import COVARIANCE_TYPES, FisherInformation, require
+from fastgmm._model.mixture import Parameters
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses, total_weight
 from fastgmm._rows.batches import BatchPasses
@@ -112,6 +113,9 @@ class Fitting(Inference):
         """What can be refused before rows are looked at."""
         check_overrides(self, self._steps_of_sklearn, self._steps_of_sklearn)
         check_parameters(self, COVARIANCE_TYPES)
+        self._check_structure()
+        if self.acceleration is not None:
+            require(self._structure, FisherInformation, f"acceleration={self.acceleration!r}")
         if continues:
             check_covariance_type(self)
 
@@ -127,6 +131,7 @@ class Fitting(Inference):
             statistics = self._found_start(sample(), draws)
             if statistics.total_weight != passes.total_weight:
                 statistics.scale(passes.total_weight / statistics.total_weight)
+                statistics.total_weight = passes.total_weight  # without the rounding of the quotient
             return statistics
 
         if checkpoint is not None:
@@ -156,40 +161,41 @@ class Fitting(Inference):
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
         blas = blas_beside_passes(passes.n_features, self.acceleration is not None)
         with ignore_overflow, blas, each_topic_once():
-            updates = self._updates(passes)
+            model = self._model(passes)
+            iteration = Iteration(model, passes)
 
             resume = None
             if checkpoint is not None:
-                resume = checkpoint.load(updates, self.n_components, self.n_init, self.acceleration is not None)
+                resume = checkpoint.load(model, self.n_init, self.acceleration is not None)
 
-            def start() -> Mixture:
+            def start() -> Parameters:
                 if continues:
-                    return updates.held(self._fitted_parameters(passes.n_features, self.n_components))
-                return updates.start(statistics)
+                    return model.held(self._fitted_parameters(passes.n_features, self.n_components))
+                return model.start(statistics)
 
             result = run_em(
                 start,
-                updates.iterate,
+                iteration.iterate,
                 n_init=1 if continues else self.n_init,
-                **self._loop_options(updates),
+                **self._loop_options(iteration),
                 progress=Progress(self.verbose, self.verbose_interval),
                 lower_bound=self.lower_bound_ if continues else -math.inf,
                 resume=resume,
                 save=None if checkpoint is None else checkpoint.save,
             )
-            findings = Findings.of_fit(result, updates)
-            self._set_fitted(result, self._fitted_attributes(result.parameters, updates), passes.dtype, n_samples_seen)
+            findings = Findings.of_fit(result, iteration)
+            self._set_fitted(result, self._fitted_attributes(result.parameters, model), passes.dtype, n_samples_seen)
         return findings
 
-    def _loop_options(self, updates: Updates) -> dict[str, Any]:
+    def _loop_options(self, iteration: Iteration) -> dict[str, Any]:
         """How `run_em` is to go on, and when to stop."""
-        rounding = ROUNDING[np.dtype(updates.dtype)]
+        rounding = ROUNDING[np.dtype(iteration.model.dtype)]
         return {
             "max_iter": self.max_iter,
             "tol": self.tol,
             "stopping": self.stopping,
             "rounding": rounding,
-            "accelerator": None if self.acceleration is None else LBFGS(updates, rounding),
+            "accelerator": None if self.acceleration is None else LBFGS(iteration, rounding),
         }
 
     def _fingerprint(self, survey, dtype) -> str:
@@ -345,7 +351,7 @@ class InMemoryFitting(Fitting):
             survey,
             self._weight_unit(survey.largest_weight),
             self.n_components,
-            self.covariance_type,
+            self._structure,
             effective_n_threads(self.n_threads),
             meter,
         )

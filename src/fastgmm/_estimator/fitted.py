@@ -45,11 +45,11 @@ def check_covariance_type(estimator, names: Iterable[str] = ("precisions_cholesk
         if array is None:
             continue
         shape = np.shape(array)
-        if shape_of_means[0] != shape_of_means[1] and shape == _SHAPES[given](*shape_of_means):
+        if shape_of_means[0] != shape_of_means[1] and shape == COVARIANCE_TYPES[given].shape(*shape_of_means):
             continue
-        may_be = [covariance_type for covariance_type, of in _SHAPES.items() if of(*shape_of_means) == shape]
+        may_be = [name for name, each in COVARIANCE_TYPES.items() if each.shape(*shape_of_means) == shape]
         if len(may_be) > 1:
-            may_be = _alike(np.asarray(array), name)
+            may_be = _alike(may_be, np.asarray(array), name)
         if may_be and given not in may_be:
             types = " or ".join(f"covariance_type={name!r}" for name in may_be)
             raise ValueError(
@@ -59,23 +59,20 @@ def check_covariance_type(estimator, names: Iterable[str] = ("precisions_cholesk
             )
 
 
-_SHAPES = {  # of n_components, n_features
-    "full": lambda K, d: (K, d, d),
-    "tied": lambda K, d: (d, d),
-    "diag": lambda K, d: (K, d),
-    "spherical": lambda K, d: (K,),
-}
+def _alike(may_be: list[str], array: np.ndarray, name: str) -> list[str]:
+    """Of the types that an array has the shape of, those that its values may belong to.
 
-
-def _alike(array: np.ndarray, name: str) -> list[str]:
-    """The types that a square matrix of as many components as features may be of: 'tied' or 'diag'.
-
-    One is triangular, or symmetric, the other one holds rows of positive numbers.
+    A shared matrix, where there are as many components as features, has the shape of their variances: one is
+    triangular, or symmetric, the others are positive.
     """
+    variances = [each for each in may_be if COVARIANCE_TYPES[each].kernel == "diag"]
+    matrices = [each for each in may_be if each not in variances]
+    if not variances or not matrices:
+        return may_be
     if not (array > 0.0).all():
-        return ["tied"]
+        return matrices
     is_symmetric = name != "precisions_cholesky_" and bool(np.allclose(array, array.T, rtol=1e-3, atol=0.0))
-    return ["tied", "diag"] if len(array) == 1 or is_symmetric else ["diag"]
+    return may_be if len(array) == 1 or is_symmetric else variances
 
 
 def fitted_factors(mixture, shape: tuple[int, ...]) -> np.ndarray:
@@ -85,11 +82,11 @@ def fitted_factors(mixture, shape: tuple[int, ...]) -> np.ndarray:
     scikit-learn as good; the kernels read what is above the diagonal.
     """
     factors = check_fitted_array(mixture, "precisions_cholesky_", shape)
-    covariance = COVARIANCE_TYPES[mixture.covariance_type]
-    if covariance.structure == "diag" or _are_upper_triangular(factors):
+    structure = COVARIANCE_TYPES[mixture.covariance_type]
+    if structure.kernel == "diag" or _are_upper_triangular(factors):
         return factors
     _check_triangular(factors)
-    return covariance.precisions_cholesky_from_precisions(factors @ factors.swapaxes(-1, -2))
+    return structure.precisions_cholesky_from_precisions(factors @ factors.swapaxes(-1, -2))
 
 
 def _are_upper_triangular(factors: np.ndarray) -> bool:

@@ -25,7 +25,7 @@ from fastgmm._input.rows import (
     warn_if_weights,
     warn_of_collection,
 )
-from fastgmm._model.covariance import Mixture
+from fastgmm._model.components import Components
 from fastgmm._rows.array import ArrayPasses
 
 # Steps of scikit-learn's mixtures that predict, predict_proba and score_samples take.
@@ -149,7 +149,7 @@ class Inference(MixtureEstimator):
 
     def _for_rows(
         self,
-        of_passes: Callable[[ArrayPasses, Mixture], np.ndarray],
+        of_passes: Callable[[ArrayPasses, Components], np.ndarray],
         X,
         columns: tuple,
         dtype,
@@ -178,14 +178,15 @@ class Inference(MixtureEstimator):
             out[rows] = of_passes(*self._passes_of_fitted(block))
         return out
 
-    def _passes_of_fitted(self, rows: np.ndarray, weights: np.ndarray | None = None) -> tuple[ArrayPasses, Mixture]:
-        self._check_before_prediction()
-        parameters = self._fitted_parameters(rows.shape[1])
-        return self._passes(rows, weights, len(parameters.means)), parameters
+    def _passes_of_fitted(self, rows: np.ndarray, weights: np.ndarray | None = None) -> tuple[ArrayPasses, Components]:
+        components = self._fitted_components(rows.shape[1])
+        return self._passes(rows, weights, len(components.means)), components
 
-    def _check_before_prediction(self) -> None:
+    def _fitted_components(self, n_features: int) -> Components:
+        """The fitted mixture as a pass needs it."""
         check_overrides(self, self._steps_of_sklearn, _PREDICTION_STEPS)
         check_covariance_type(self, ("precisions_cholesky_",))
+        return self._fitted_parameters(n_features).components(self._structure)
 
     def _is_overridden(self, method: Callable) -> bool:
         """Whether a subclass, or this object, has its own version of a public method of ours."""
@@ -220,5 +221,5 @@ class Inference(MixtureEstimator):
         rows, weights = drop_unweighted_rows(X, weights)
         if len(rows) == 0:
             return 0.0, 0.0
-        passes, parameters = self._passes_of_fitted(rows, weights)
-        return passes.score_sum(parameters), passes.total_weight
+        passes, components = self._passes_of_fitted(rows, weights)
+        return passes.score_sum(components), passes.total_weight

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_array
 from fastgmm._estimator.parameters import FIXABLE, fixed_names, invalid_parameter_error
 from fastgmm._input.containers import FLOAT_DTYPES
 from fastgmm._input.numbers import Source, check_numbers, located
+from fastgmm._model.covariance import CovarianceStructure
 
 
 def check_fixed(fixed, given: Mapping[str, object]) -> frozenset[str]:
@@ -52,13 +53,16 @@ def check_means_init(means_init, n_components: int, n_features: int) -> np.ndarr
     return means.astype(np.float64)
 
 
-def check_precisions_init(precisions_init, covariance_type: str, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Initial precisions as float64, of the shape that the covariance type has, positive or positive-definite."""
+def check_precisions_init(
+    precisions_init, structure: CovarianceStructure, n_components: int, n_features: int
+) -> np.ndarray | None:
+    """Initial precisions as float64, of the shape that the structure has, positive or positive-definite."""
     if precisions_init is None:
         return None
-    precisions = _check_initial_array(precisions_init, "precisions_init", shape, f"{covariance_type} precision")
+    shape = structure.shape(n_components, n_features)
+    precisions = _check_initial_array(precisions_init, "precisions_init", shape, f"{structure.name} precision")
     precisions = precisions.astype(np.float64)
-    _check_positive(precisions, "precisions_init", covariance_type, "inverses of covariances")
+    _check_positive(precisions, "precisions_init", structure, "inverses of covariances")
     return precisions
 
 
@@ -81,19 +85,20 @@ def check_degrees_of_freedom_prior(degrees_of_freedom_prior, n_features: int) ->
     return degrees_of_freedom_prior
 
 
-def check_covariance_prior(covariance_prior, covariance_type: str, shape: tuple[int, ...]) -> np.ndarray | None:
+def check_covariance_prior(covariance_prior, structure: CovarianceStructure, n_features: int) -> np.ndarray | None:
     """Prior covariance as float64, of the shape that one component has, positive or positive-definite."""
     if covariance_prior is None:
         return None
+    shape = structure.shape_of_one(n_features)
     if np.ndim(covariance_prior) == 0 and shape:
         raise invalid_parameter_error()(
             f"The 'covariance_prior' parameter must be an array-like of shape {shape} for "
-            f"covariance_type={covariance_type!r}. Got {covariance_prior!r} instead. Pass a covariance, or None for "
+            f"covariance_type={structure.name!r}. Got {covariance_prior!r} instead. Pass a covariance, or None for "
             "that of X."
         )
-    prior = _check_initial_array(covariance_prior, "covariance_prior", shape, f"{covariance_type} covariance_prior")
+    prior = _check_initial_array(covariance_prior, "covariance_prior", shape, f"{structure.name} covariance_prior")
     prior = prior.astype(np.float64)
-    _check_positive(prior, "covariance_prior", covariance_type, "a covariance, or None for that of X")
+    _check_positive(prior, "covariance_prior", structure, "a covariance, or None for that of X")
     return prior
 
 
@@ -124,19 +129,19 @@ def _check_initial_array(value, name: str, shape: tuple[int, ...], sklearn_name:
     return array
 
 
-def _check_positive(array: np.ndarray, name: str, covariance_type: str, remedy: str) -> None:
-    """ValueError unless matrices are symmetric and positive-definite or, for the diagonal types, numbers positive."""
-    if covariance_type in ("full", "tied"):
+def _check_positive(array: np.ndarray, name: str, structure: CovarianceStructure, remedy: str) -> None:
+    """ValueError unless matrices are symmetric and positive-definite, or variances positive."""
+    if structure.kernel == "full":
         for k, matrix in enumerate(array.reshape(-1, *array.shape[-2:])):
             if not _is_positive_definite(matrix):
                 which = name if array.ndim == 2 else f"matrix {k} of {name}"
                 raise ValueError(
-                    f"'{covariance_type} precision' should be symmetric, positive-definite, but {which} is not: "
+                    f"'{structure.name} precision' should be symmetric, positive-definite, but {which} is not: "
                     f"pass {remedy}."
                 )
     elif not (array > 0.0).all():
         raise ValueError(
-            f"'{covariance_type} precision' should be positive, but the least value of {name} is {array.min()}: "
+            f"'{structure.name} precision' should be positive, but the least value of {name} is {array.min()}: "
             f"pass {remedy}."
         )
 

@@ -1,4 +1,4 @@
-"""What a `GaussianMixture` is, wherever its rows are: its iteration, fitted attributes, and information criteria."""
+"""What a `GaussianMixture` is, wherever its rows are: its model, fitted attributes, and information criteria."""
 
 from __future__ import annotations
 
@@ -6,64 +6,64 @@ import math
 
 from sklearn.mixture import GaussianMixture as _SklearnGaussianMixture
 
-from fastgmm._em.iteration import InitialValues, MaximumLikelihood
 from fastgmm._estimator.base import private_methods
 from fastgmm._estimator.conversion import Conversion
 from fastgmm._estimator.fitted import check_fitted_array, fitted_factors
 from fastgmm._estimator.inference import Inference
 from fastgmm._estimator.initial import check_fixed, check_means_init, check_precisions_init, check_weights_init
 from fastgmm._estimator.parameters import fixed_names
-from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters, n_free_parameters
+from fastgmm._model.gaussian import InitialValues, MaximumLikelihood, MixtureParameters, n_free_parameters
 
 
 class MaximumLikelihoodMixture(Inference, Conversion, _SklearnGaussianMixture):
     """The mixture without priors."""
 
     _sklearn_class = _SklearnGaussianMixture
-    fixed = None  # of models that were pickled before there was this parameter
+    fixed: object = None  # of models that were pickled before there was this parameter
     _steps_of_sklearn = private_methods(_SklearnGaussianMixture)
     _doc_link_template = "https://scikit-learn.org/stable/modules/generated/sklearn.mixture.GaussianMixture.html"
 
-    def _updates(self, passes):
-        n_components, n_features = self.n_components, passes.n_features
-        shape = COVARIANCE_TYPES[self.covariance_type].shape(n_components, n_features)
+    def _model(self, passes):
+        structure, n_components, n_features = self._structure, self.n_components, passes.n_features
         given = InitialValues(
             check_weights_init(self.weights_init, n_components),
             check_means_init(self.means_init, n_components, n_features),
-            check_precisions_init(self.precisions_init, self.covariance_type, shape),
+            check_precisions_init(self.precisions_init, structure, n_components, n_features),
             check_fixed(self.fixed, vars(self)),
         )
-        return MaximumLikelihood(passes, self.reg_covar, given)
+        return MaximumLikelihood(structure, n_components, n_features, passes.dtype, self.reg_covar, given)
 
-    def _further_updates(self, passes):
-        return self._updates(passes) if self.fixed else MaximumLikelihood(passes, self.reg_covar)
+    def _further_model(self, passes):
+        if self.fixed:
+            return self._model(passes)
+        return MaximumLikelihood(self._structure, self.n_components, passes.n_features, passes.dtype, self.reg_covar)
 
     def _weight_unit(self, largest):
         """A power of two that brings the largest weight into [1, 2): only ratios count, of which no bit changes."""
         _, exponent = math.frexp(largest)
         return math.ldexp(1.0, exponent - 1)
 
-    def _fitted_attributes(self, parameters, updates):
+    def _fitted_attributes(self, parameters, model):
         return {
             "weights_": parameters.weights,
             "means_": parameters.means,
             "covariances_": parameters.covariances,
             "precisions_cholesky_": parameters.precisions_cholesky,
-            "precisions_": updates.covariance.precisions(parameters.precisions_cholesky),
+            "precisions_": model.structure.precisions(parameters.precisions_cholesky),
         }
 
     def _fitted_parameters(self, n_features, n_components=None):
         if n_components is None:
             n_components = len(self.weights_)
-        covariance = COVARIANCE_TYPES[self.covariance_type]
-        shape = covariance.shape(n_components, n_features)
+        structure = self._structure
+        shape = structure.shape(n_components, n_features)
         precisions_cholesky = fitted_factors(self, shape)
         return MixtureParameters(
             check_fitted_array(self, "weights_", (n_components,)),
             check_fitted_array(self, "means_", (n_components, n_features)),
             check_fitted_array(self, "covariances_", shape)
             if hasattr(self, "covariances_")
-            else covariance.covariances_from_cholesky(precisions_cholesky),
+            else structure.covariances_from_cholesky(precisions_cholesky),
             precisions_cholesky,
         )
 
@@ -108,4 +108,4 @@ class MaximumLikelihoodMixture(Inference, Conversion, _SklearnGaussianMixture):
 
     def _n_parameters(self) -> int:
         n_components, n_features = self.means_.shape
-        return n_free_parameters(self.covariance_type, n_components, n_features, fixed_names(self.fixed))
+        return n_free_parameters(self._structure, n_components, n_features, fixed_names(self.fixed))

@@ -40,8 +40,8 @@ def draw_rows(mixture, n_samples: int, random: np.random.RandomState) -> tuple[n
     """Rows as float64, those of a component together, and their components."""
     n_components, n_features = np.shape(mixture.means_)
     means = check_fitted_array(mixture, "means_", (n_components, n_features))
-    covariance = COVARIANCE_TYPES[mixture.covariance_type]
-    spread = covariance.spread(_covariances(mixture, n_components, n_features), n_components, n_features)
+    structure = COVARIANCE_TYPES[mixture.covariance_type]
+    spread = structure.spread(_covariances(mixture, n_components, n_features), n_components, n_features)
     counts = random.multinomial(n_samples, _weights(mixture, n_components))
     parts = [_of_component(random, means[k], spread[k], counts[k]) for k in np.flatnonzero(counts)]
     return np.concatenate(parts), np.repeat(np.arange(n_components), counts)
@@ -58,15 +58,15 @@ def _covariances(mixture, n_components: int, n_features: int) -> np.ndarray:
     """As they are, for scikit-learn's draws to the bit, unless rounding to float32 may have left no positive-definite
     ones, or there are none: then from the factors of their inverses.
     """
-    covariance = COVARIANCE_TYPES[mixture.covariance_type]
-    shape = covariance.shape(n_components, n_features)
+    structure = COVARIANCE_TYPES[mixture.covariance_type]
+    shape = structure.shape(n_components, n_features)
     if hasattr(mixture, "covariances_"):
         covariances = check_fitted_array(mixture, "covariances_", shape)
         as_they_are = np.asarray(mixture.covariances_)
         is_rounded = as_they_are.dtype == np.float32 and hasattr(mixture, "precisions_cholesky_")
-        if not is_rounded or covariance.structure == "diag" or not _has_small_variances(covariances):
+        if not is_rounded or structure.kernel == "diag" or not _has_small_variances(covariances):
             return as_they_are
-    return covariance.covariances_from_cholesky(fitted_factors(mixture, shape))
+    return structure.covariances_from_cholesky(fitted_factors(mixture, shape))
 
 
 def _has_small_variances(matrices: np.ndarray) -> bool:

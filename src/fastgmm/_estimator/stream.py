@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from fastgmm._em.iteration import Updates
+from fastgmm._em.iteration import Iteration
 from fastgmm._em.loop import EMResult, Progress, run_em
 from fastgmm._em.stepwise import Stream, counted_rows, effective_rows, step_size, take_step
 from fastgmm._estimator.findings import Findings
@@ -22,7 +22,8 @@ from fastgmm._input.rows import (
     drop_unweighted_rows,
     warn_if_weights,
 )
-from fastgmm._model.covariance import Mixture
+from fastgmm._model.covariance import InverseMStep, require
+from fastgmm._model.mixture import Parameters, StreamModel
 from fastgmm._rows.array import total_weight
 from fastgmm._utils.blas import blas_beside_passes
 from fastgmm._utils.values import is_positive_real
@@ -82,6 +83,7 @@ class Streaming(Fitting):
         warn_if_weights(y, X)
         is_first = not hasattr(self, "means_")
         self._check_before_fit(continues=not is_first)
+        require(self._structure, InverseMStep, "partial_fit")
         reader = clone(self) if is_first else self  # is told the features, as in fit_batches
         X = check_fit_data(reader, X) if is_first else check_further_data(self, X, self.means_.dtype)
         rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, len(X), all_zero=not is_first))
@@ -93,12 +95,13 @@ class Streaming(Fitting):
         passes = self._passes_to_fit(rows, weights)
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
         with ignore_overflow, blas_beside_passes(passes.n_features), each_topic_once():
-            updates = self._updates(passes) if is_first else self._further_updates(passes)
+            model = self._model(passes) if is_first else self._further_model(passes)
+            iteration = Iteration(model, passes)
             if is_first:
-                parameters, stream, findings = self._learn_first(updates, seen)
+                parameters, stream, findings = self._learn_first(iteration, seen)
             else:
-                parameters, stream, findings = self._learn_more(updates, seen, total_weight(rows, weights))
-            attributes = self._fitted_attributes(parameters, updates)
+                parameters, stream, findings = self._learn_more(iteration, seen, total_weight(rows, weights))
+            attributes = self._fitted_attributes(parameters, model)
             bounds = [stream.log_density]
             self._set_fitted(EMResult(parameters, bounds[0], bounds, False), attributes, passes.dtype, seen)
         self.n_iter_ = stream.n_batches
@@ -107,18 +110,18 @@ class Streaming(Fitting):
         findings.warn(self)
         return self
 
-    def _learn_first(self, updates: Updates, seen: float) -> tuple[Mixture, Stream, Findings]:
+    def _learn_first(self, iteration: Iteration, seen: float) -> tuple[Parameters, Stream, Findings]:
         """EM on the first batch."""
         random_state = check_random_state(self.random_state)
-        passes = updates.passes
+        passes = iteration.passes
 
         def start():
-            return updates.start(lambda: self._found_start(passes, random_state)), None
+            return iteration.model.start(lambda: self._found_start(passes, random_state)), None
 
         def iterate(learned):
             n_effective = effective_rows(passes.sample_weight, len(passes.X))
             n_counted = counted_rows(seen, self.half_life)
-            parameters, stream, bound = take_step(updates, learned[0], None, 1.0, n_effective, n_counted)
+            parameters, stream, bound = take_step(iteration, learned[0], None, 1.0, n_effective, n_counted)
             return (parameters, stream), bound
 
         result = run_em(
@@ -133,23 +136,24 @@ class Streaming(Fitting):
         )
         parameters, stream = result.parameters
         # The first batch need not converge: further ones go on from it.
-        findings = Findings.of_fit(replace(result, parameters=parameters, converged=True), updates)
+        findings = Findings.of_fit(replace(result, parameters=parameters, converged=True), iteration)
         return parameters, stream, findings
 
-    def _learn_more(self, updates: Updates, seen: float, weight: float) -> tuple[Mixture, Stream, Findings]:
+    def _learn_more(self, iteration: Iteration, seen: float, weight: float) -> tuple[Parameters, Stream, Findings]:
         """One step from the model so far."""
-        passes = updates.passes
+        model, passes = iteration.model, iteration.passes
+        assert isinstance(model, StreamModel)
         parameters = self._fitted_parameters(passes.n_features, self.n_components)
         before = getattr(self, "_stream", None)
         if before is None:
-            before = Stream(updates.statistics_behind(parameters), seen - weight, 0, math.nan)
-        shape = updates.covariance.scatter_shape(self.n_components, passes.n_features)
+            before = Stream(model.statistics_behind(parameters), seen - weight, 0, math.nan)
+        shape = model.structure.scatter_shape(self.n_components, passes.n_features)
         check_statistics_fit(self, before.statistics.scatter.shape, shape)
         step = step_size(weight, seen, self.step_decay, self.half_life)
         n_effective = effective_rows(passes.sample_weight, len(passes.X))
         n_counted = counted_rows(seen, self.half_life)
-        parameters, stream, _ = take_step(updates, parameters, before, step, n_effective, n_counted)
-        return parameters, stream, Findings.of_batch(updates, parameters, getattr(before, "is_empty", None))
+        parameters, stream, _ = take_step(iteration, parameters, before, step, n_effective, n_counted)
+        return parameters, stream, Findings.of_batch(model, parameters, getattr(before, "is_empty", None))
 
 
 def check_rows_behind(estimator) -> float:

@@ -1,11 +1,10 @@
-"""What a `BayesianGaussianMixture` is, wherever its rows are: its priors, iteration, and fitted attributes."""
+"""What a `BayesianGaussianMixture` is, wherever its rows are: its priors, model, and fitted attributes."""
 
 from __future__ import annotations
 
 import numpy as np
 from sklearn.mixture import BayesianGaussianMixture as _SklearnBayesianGaussianMixture
 
-from fastgmm._em.variational import WEIGHT_PRIORS, Priors, VariationalBayes, VariationalParameters
 from fastgmm._estimator.base import private_methods
 from fastgmm._estimator.conversion import Conversion
 from fastgmm._estimator.fitted import check_fitted_array, fitted_factors
@@ -16,7 +15,9 @@ from fastgmm._estimator.initial import (
     check_mean_prior,
     check_weight_for_covariance_prior,
 )
-from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._model.covariance import ConjugatePrior, require
+from fastgmm._model.variational import Priors, VariationalBayes, VariationalParameters
+from fastgmm._model.weight_priors import WEIGHT_PRIORS
 from fastgmm._rows.columns import covariance_of_all, mean_of_all
 
 
@@ -29,12 +30,25 @@ class VariationalMixture(Inference, Conversion, _SklearnBayesianGaussianMixture)
         "https://scikit-learn.org/stable/modules/generated/sklearn.mixture.BayesianGaussianMixture.html"
     )
 
-    def _updates(self, passes):
-        weight_prior = WEIGHT_PRIORS[self.weight_concentration_prior_type]
-        return VariationalBayes(passes, self.reg_covar, self._priors(passes), weight_prior)
+    def _check_structure(self):
+        return require(self._structure, ConjugatePrior, type(self).__name__)
 
-    def _further_updates(self, passes):
-        shape = COVARIANCE_TYPES[self.covariance_type].prior_shape(passes.n_features)
+    def _model(self, passes):
+        return self._with_priors(passes, self._priors(passes))
+
+    def _with_priors(self, passes, priors: Priors) -> VariationalBayes:
+        return VariationalBayes(
+            self._check_structure(),
+            self.n_components,
+            passes.n_features,
+            passes.dtype,
+            self.reg_covar,
+            priors,
+            WEIGHT_PRIORS[self.weight_concentration_prior_type],
+        )
+
+    def _further_model(self, passes):
+        shape = self._structure.shape_of_one(passes.n_features)
         priors = Priors(
             float(self.weight_concentration_prior_),
             float(self.mean_precision_prior_),
@@ -42,22 +56,21 @@ class VariationalMixture(Inference, Conversion, _SklearnBayesianGaussianMixture)
             float(self.degrees_of_freedom_prior_),
             check_fitted_array(self, "covariance_prior_", shape),
         )
-        weight_prior = WEIGHT_PRIORS[self.weight_concentration_prior_type]
-        return VariationalBayes(passes, self.reg_covar, priors, weight_prior)
+        return self._with_priors(passes, priors)
 
     def _priors(self, passes) -> Priors:
         """What the user gives, and the defaults of the rest."""
         n_features = passes.n_features
-        shape = COVARIANCE_TYPES[self.covariance_type].prior_shape(n_features)
+        structure = self._structure
         mean = check_mean_prior(self.mean_prior, n_features)
         degrees_of_freedom = check_degrees_of_freedom_prior(self.degrees_of_freedom_prior, n_features)
-        covariance = check_covariance_prior(self.covariance_prior, self.covariance_type, shape)
+        covariance = check_covariance_prior(self.covariance_prior, structure, n_features)
         if mean is None or covariance is None:
             mean_of_rows = mean_of_all(passes)
             mean = mean_of_rows if mean is None else mean
         if covariance is None:
             check_weight_for_covariance_prior(passes.total_weight)
-            covariance = covariance_of_all(passes, mean_of_rows, self.covariance_type).reshape(shape)
+            covariance = covariance_of_all(passes, mean_of_rows, structure).reshape(structure.shape_of_one(n_features))
         return Priors(
             1.0 / self.n_components if self.weight_concentration_prior is None else self.weight_concentration_prior,
             1.0 if self.mean_precision_prior is None else self.mean_precision_prior,
@@ -66,8 +79,8 @@ class VariationalMixture(Inference, Conversion, _SklearnBayesianGaussianMixture)
             covariance,
         )
 
-    def _fitted_attributes(self, parameters, updates):
-        priors = updates.priors
+    def _fitted_attributes(self, parameters, model):
+        priors = model.priors
         concentration = parameters.weight_concentration
         return {
             "weight_concentration_prior_": priors.weight_concentration,
@@ -81,22 +94,22 @@ class VariationalMixture(Inference, Conversion, _SklearnBayesianGaussianMixture)
             "degrees_of_freedom_": parameters.degrees_of_freedom,
             "covariances_": parameters.covariances,
             "precisions_cholesky_": parameters.precisions_cholesky,
-            "precisions_": updates.covariance.precisions(parameters.precisions_cholesky),
+            "precisions_": model.structure.precisions(parameters.precisions_cholesky),
             "weights_": parameters.weights(),
         }
 
     def _fitted_parameters(self, n_features, n_components=None):
         if n_components is None:
             n_components = len(self.mean_precision_)
-        covariance = COVARIANCE_TYPES[self.covariance_type]
+        structure = self._structure
         weight_prior = WEIGHT_PRIORS[self.weight_concentration_prior_type]
-        shape = covariance.shape(n_components, n_features)
+        shape = structure.shape(n_components, n_features)
         return VariationalParameters(
             weight_prior,
             check_fitted_array(self, "weight_concentration_", weight_prior.shape(n_components)),
             check_fitted_array(self, "mean_precision_", (n_components,)),
             check_fitted_array(self, "means_", (n_components, n_features)),
-            check_fitted_array(self, "degrees_of_freedom_", covariance.masses(np.empty(n_components)).shape),
+            check_fitted_array(self, "degrees_of_freedom_", structure.masses(np.empty(n_components)).shape),
             check_fitted_array(self, "covariances_", shape),
             fitted_factors(self, shape),
         )

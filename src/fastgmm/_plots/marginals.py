@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm._estimator.fitted import fitted_factors
-from fastgmm._model.covariance import COVARIANCE_TYPES, MixtureParameters
+from fastgmm._model.covariance import COVARIANCE_TYPES, FULL
+from fastgmm._model.covariance.structure import as_matrices
+from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
 
 _N_DRAWS = 20_000  # put the mass within a contour right to 0.1 (at 99 %) to 0.4 (at 50 %) percentage points
@@ -34,9 +36,9 @@ class Marginal(NamedTuple):
 
     def log_density(self, points: np.ndarray) -> np.ndarray:
         """Log-density at points whose last axis runs over the features."""
-        factors = COVARIANCE_TYPES["full"].precisions_cholesky(self.covariances)
-        passes = ArrayPasses(points.reshape(-1, points.shape[-1]), None, len(self.weights), "full", None)
-        return passes.log_prob_norm(MixtureParameters(*self, factors)).reshape(points.shape[:-1])
+        factors = FULL.precisions_cholesky(self.covariances)
+        passes = ArrayPasses(points.reshape(-1, points.shape[-1]), None, len(self.weights), FULL, None)
+        return passes.log_prob_norm(MixtureParameters(*self, factors).components(FULL)).reshape(points.shape[:-1])
 
     def draw(self, n_samples: int) -> np.ndarray:
         """Random points, the same each time."""
@@ -60,12 +62,12 @@ def marginal_of(mixture, features: list[int]) -> Marginal:
     """The marginal of a fitted mixture of any covariance type."""
     n_components, n_features = mixture.means_.shape
     weights = mixture.weights_.astype(np.float64)
-    covariance = COVARIANCE_TYPES[mixture.covariance_type]
+    structure = COVARIANCE_TYPES[mixture.covariance_type]
     # Not from covariances_: rounded to float32 they need not be positive-definite.
-    factors = fitted_factors(mixture, covariance.shape(n_components, n_features))
-    covariances = covariance.covariances_from_cholesky(factors)
-    spread = covariance.spread(covariances, n_components, n_features)
-    matrices = COVARIANCE_TYPES["full"].from_spread(spread, weights)
+    factors = fitted_factors(mixture, structure.shape(n_components, n_features))
+    covariances = structure.covariances_from_cholesky(factors)
+    spread = structure.spread(covariances, n_components, n_features)
+    matrices = as_matrices(spread)
     return Marginal(weights / weights.sum(), mixture.means_.astype(np.float64), matrices).of(features)
 
 

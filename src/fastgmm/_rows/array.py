@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from fastgmm import _kernels
-from fastgmm._model.covariance import COVARIANCE_TYPES, Components, kernel_parameters
+from fastgmm._model.components import Components
+from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.runner import KernelRunner, part_of, row_flops
 from fastgmm._skipping.cells import Cells
@@ -28,7 +29,7 @@ class ArrayPasses:
         Read in place, never copied, but for float32 rows whose weights are not of comparable size: float64 holds them.
     sample_weight : ndarray of shape (n_samples,), float64, or None
     n_components : int
-    covariance_type : str
+    structure : CovarianceStructure
     n_threads : int or None
     before : KernelRunner, default=None
         That of passes for the same shape of mixture, which are not needed any more, for its workspace.
@@ -39,7 +40,7 @@ class ArrayPasses:
         X,
         sample_weight,
         n_components: int,
-        covariance_type: str,
+        structure: CovarianceStructure,
         n_threads: int | None,
         before: KernelRunner | None = None,
     ):
@@ -51,23 +52,22 @@ class ArrayPasses:
         self.n_features = self.X.shape[1]
         self.sample_weight = sample_weight
         self.total_weight = total_weight(X, sample_weight)
-        self.covariance_type = covariance_type
-        self._type = COVARIANCE_TYPES[covariance_type]
+        self.structure = structure
         self._n_components = n_components
-        self._row_flops = row_flops(covariance_type, n_components, self.n_features)
-        n_factors = self._type.scatter_shape(n_components, self.n_features)[0]
-        factors = (n_factors, self.n_features if self._type.structure == "full" else 1)
+        self._row_flops = row_flops(structure, n_components, self.n_features)
+        n_factors = structure.scatter_shape(n_components, self.n_features)[0]
+        factors = (n_factors, self.n_features if structure.kernel == "full" else 1)
         self.runner = KernelRunner(self.X, n_components, factors, self._row_flops, n_threads, before)
         self.n_threads = self.runner.n_threads
 
     @cached_property
     def screening(self) -> Screening:
         """What these rows say about what to skip; those of a batch are not asked."""
-        return Screening(self.X, len(self.X), self._n_components, self.covariance_type, self._row_flops, self.n_threads)
+        return Screening(self.X, len(self.X), self._n_components, self.structure, self._row_flops, self.n_threads)
 
-    def of_one_component(self, covariance_type: str) -> ArrayPasses:
+    def of_one_component(self, structure: CovarianceStructure) -> ArrayPasses:
         """Passes over the same rows for a mixture of one component."""
-        return ArrayPasses(self.X, self.sample_weight, 1, covariance_type, self.n_threads)
+        return ArrayPasses(self.X, self.sample_weight, 1, structure, self.n_threads)
 
     def first_row(self) -> np.ndarray:
         """Shape (n_features,), float64."""
@@ -75,16 +75,16 @@ class ArrayPasses:
 
     def em_step(
         self,
-        parameters: Components,
+        components: Components,
         centers: np.ndarray | None = None,
         with_entropy: bool = False,
         screen: Screen | Cells | None = None,
     ) -> SufficientStatistics:
         """Statistics of the rows under their responsibilities, about ``centers`` (default: the means).
 
-        With a ``screen``, of the same parameters, pairs of row and component are skipped that cannot matter."""
-        means, factors, log_const = self._kernel_parameters(parameters)
-        centers = self._as_data(parameters.means if centers is None else centers)
+        With a ``screen``, of the same components, pairs of row and component are skipped that cannot matter."""
+        means, factors, log_const = components.for_kernels(self.X.dtype)
+        centers = self._as_data(components.means if centers is None else centers)
         statistics = self._zeros(centers)
         scatter = _as_3d(statistics.scatter)
         em_pass: Callable[..., tuple[float, float]] = _kernels.active.em_pass
@@ -123,17 +123,17 @@ class ArrayPasses:
         """Statistics about ``centers`` where every row belongs to every component."""
         return self._given_statistics(((rows, None, None) for rows in self.runner.slices()), centers)
 
-    def log_prob_norm(self, parameters: Components) -> np.ndarray:
+    def log_prob_norm(self, components: Components) -> np.ndarray:
         """log p(x_i), shape (n_samples,)."""
-        fill = self._densities(Goal.DENSITIES, parameters)
+        fill = self._densities(Goal.DENSITIES, components)
         out = np.empty(len(self.X), self.X.dtype)
         for rows in self.runner.slices():
             fill(rows, out[rows], None)
         return out
 
-    def score_sum(self, parameters: Components) -> float:
+    def score_sum(self, components: Components) -> float:
         """sum_i w_i log p(x_i), without an array of n_samples."""
-        fill = self._densities(Goal.DENSITIES, parameters)
+        fill = self._densities(Goal.DENSITIES, components)
         total = 0.0
         for rows in self.runner.slices():
             for start in range(rows.start, rows.stop, _SCORE_ROWS):
@@ -144,9 +144,9 @@ class ArrayPasses:
                 total += float(norm.sum(dtype=np.float64) if weights is None else weights @ norm)
         return total
 
-    def log_max_resp_sum(self, parameters: Components) -> float:
+    def log_max_resp_sum(self, components: Components) -> float:
         """sum_i w_i log max_k resp_ik, without an array of n_samples."""
-        mixture, n_components = self._kernel_parameters(parameters), len(parameters.means)
+        mixture, n_components = components.for_kernels(self.X.dtype), len(components.means)
         total = 0.0
         step = max(1, _SCORE_ROWS // n_components)
         for rows in self.runner.slices():
@@ -162,18 +162,18 @@ class ArrayPasses:
                 total += float(log_max.sum() if weights is None else weights @ log_max)
         return total
 
-    def predict(self, parameters: Components) -> np.ndarray:
+    def predict(self, components: Components) -> np.ndarray:
         """The most probable component of each row, shape (n_samples,), int64."""
-        fill = self._densities(Goal.LABELS, parameters)
+        fill = self._densities(Goal.LABELS, components)
         out = np.empty(len(self.X), np.int64)
         for rows in self.runner.slices():
             fill(rows, None, out[rows])
         return out
 
-    def resp(self, parameters: Components) -> np.ndarray:
+    def resp(self, components: Components) -> np.ndarray:
         """Responsibilities, shape (n_samples, n_components)."""
-        mixture = self._kernel_parameters(parameters)
-        out = np.empty((len(self.X), len(parameters.means)), self.X.dtype)
+        mixture = components.for_kernels(self.X.dtype)
+        out = np.empty((len(self.X), len(components.means)), self.X.dtype)
         for rows in self.runner.slices():
             self.runner.run(
                 _kernels.active.density_pass, self.X[rows], *mixture, None, None, out[rows], self.runner.workspace,
@@ -181,11 +181,11 @@ class ArrayPasses:
             )  # fmt: skip
         return out
 
-    def _densities(self, goal: Goal, parameters: Components) -> Callable[..., None]:
+    def _densities(self, goal: Goal, components: Components) -> Callable[..., None]:
         """Fills, for a slice of rows, their log-densities or their labels, whichever is the goal; what cannot matter to
         it may be skipped."""
-        screen = self.screening.screen_for(goal, parameters)
-        mixture = self._kernel_parameters(parameters)
+        screen = self.screening.screen_for(goal, components)
+        mixture = components.for_kernels(self.X.dtype)
         workspace, n_threads = self.runner.workspace, self.n_threads
         if screen is None:
             density_pass: Callable[..., None] = _kernels.active.density_pass
@@ -196,10 +196,6 @@ class ArrayPasses:
         return lambda rows, norm, labels: self.runner.run(
             screen.density_pass, self.X[rows], *mixture, norm, labels, workspace, n_threads, *further
         )
-
-    def _kernel_parameters(self, parameters: Components) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Means, factors and log-normalizers as the kernels take them."""
-        return kernel_parameters(parameters, self.covariance_type, self.X.dtype)
 
     def _given_statistics(self, blocks, centers) -> SufficientStatistics:
         centers = self._as_data(centers)
@@ -213,7 +209,7 @@ class ArrayPasses:
         return self._of_all_weights(statistics)
 
     def _zeros(self, centers) -> SufficientStatistics:
-        return SufficientStatistics.zeros(centers.astype(np.float64), self._type.scatter_shape(*centers.shape))
+        return SufficientStatistics.zeros(centers.astype(np.float64), self.structure.scatter_shape(*centers.shape))
 
     def _of_all_weights(self, statistics: SufficientStatistics) -> SufficientStatistics:
         """What kernels have found, in the unit of the weights that were given."""

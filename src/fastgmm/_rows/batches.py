@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from fastgmm._input.batches import check_all_batches_again, check_batch_again
-from fastgmm._model.covariance import Mixture
+from fastgmm._model.components import Components
+from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.reading import BatchMeter, read_ahead
@@ -22,7 +23,7 @@ from fastgmm._utils.threads import effective_n_threads
 
 
 class BatchPasses:
-    """Passes over batches, all for one shape of mixture; what `Updates` asks of passes.
+    """Passes over batches, all for one shape of mixture; what `Iteration` asks of passes.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ class BatchPasses:
     weight_unit : float
         What weights are divided by.
     n_components : int
-    covariance_type : str
+    structure : CovarianceStructure
     n_threads : int or None
     meter : BatchMeter
     """
@@ -43,14 +44,14 @@ class BatchPasses:
         survey: Survey,
         weight_unit: float,
         n_components: int,
-        covariance_type: str,
+        structure: CovarianceStructure,
         n_threads: int | None,
         meter: BatchMeter,
     ):
         self.dtype = survey.sample.dtype
         self.n_features = survey.sample.shape[1]
         self.total_weight = survey.total_weight / weight_unit
-        self.covariance_type = covariance_type
+        self.structure = structure
         self._batches = batches
         self._survey = survey
         self._weight_unit = weight_unit
@@ -60,16 +61,14 @@ class BatchPasses:
         self._runner: KernelRunner | None = (
             None  # that of the last batch: memory that has been used is quicker than new one
         )
-        flops = row_flops(covariance_type, n_components, self.n_features)
+        flops = row_flops(structure, n_components, self.n_features)
         self.screening = Screening(
-            survey.sample, survey.n_rows, n_components, covariance_type, flops, effective_n_threads(n_threads)
+            survey.sample, survey.n_rows, n_components, structure, flops, effective_n_threads(n_threads)
         )
 
-    def of_one_component(self, covariance_type: str) -> BatchPasses:
+    def of_one_component(self, structure: CovarianceStructure) -> BatchPasses:
         """Passes over the same rows for a mixture of one component."""
-        return BatchPasses(
-            self._batches, self._survey, self._weight_unit, 1, covariance_type, self._n_threads, self._meter
-        )
+        return BatchPasses(self._batches, self._survey, self._weight_unit, 1, structure, self._n_threads, self._meter)
 
     def first_row(self) -> np.ndarray:
         """Shape (n_features,), float64."""
@@ -77,7 +76,7 @@ class BatchPasses:
 
     def em_step(
         self,
-        parameters: Mixture,
+        components: Components,
         centers: np.ndarray | None = None,
         with_entropy: bool = False,
         screen: Screen | Cells | None = None,
@@ -86,7 +85,7 @@ class BatchPasses:
 
         def em_step(passes: ArrayPasses) -> SufficientStatistics:
             fits = passes.X.dtype == self.dtype  # not if weights have made rows float64
-            return passes.em_step(parameters, centers, with_entropy, screen if fits else None)
+            return passes.em_step(components, centers, with_entropy, screen if fits else None)
 
         return self._merged(em_step)
 
@@ -120,4 +119,4 @@ class BatchPasses:
     def _passes(self, rows, weights, before: KernelRunner | None = None) -> ArrayPasses:
         if weights is not None and self._weight_unit != 1.0:
             weights = weights / self._weight_unit
-        return ArrayPasses(rows, weights, self._n_components, self.covariance_type, self._n_threads, before)
+        return ArrayPasses(rows, weights, self._n_components, self.structure, self._n_threads, before)

@@ -13,41 +13,12 @@ import numpy as np
 
 from fastgmm._input.chunks import check_chunk, check_chunk_again, in_chunk
 from fastgmm._input.rows import drop_unweighted_rows
-from fastgmm._model.covariance import COVARIANCE_TYPES, Components
+from fastgmm._model.components import Components
+from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.chunks import Chunks, ChunkSurvey, ready_chunk, rows_of_chunk
 from fastgmm._skipping.screens import Screening
-
-
-@dataclass(frozen=True, slots=True)
-class Density:
-    """What passes need to know of a mixture, and no more, since it travels; a `Components`.
-
-    A dataclass: dask would look for keys in a tuple.
-    """
-
-    means: np.ndarray
-    precisions_cholesky: np.ndarray
-    log_weight: np.ndarray
-    log_const: np.ndarray
-    covariance_type: str
-
-    @classmethod
-    def of(cls, parameters: Components, covariance_type: str) -> Density:
-        log_const = parameters.log_normalizer(covariance_type)
-        return cls(
-            parameters.means, parameters.precisions_cholesky, parameters.log_weights(), log_const, covariance_type
-        )
-
-    def log_weights(self) -> np.ndarray:
-        return self.log_weight
-
-    def log_normalizer(self, covariance_type: str) -> np.ndarray:
-        return self.log_const
-
-    def passes(self, rows: np.ndarray, weights: np.ndarray | None, n_threads: int) -> ArrayPasses:
-        return ArrayPasses(rows, weights, len(self.means), self.covariance_type, n_threads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +28,21 @@ class TaskSettings:
     dtype: np.dtype
     weight_unit: float
     n_components: int
-    covariance_type: str
+    structure: CovarianceStructure
     n_threads: int | None
 
     def passes(self, rows, weights) -> ArrayPasses:
         rows, weights = ready_chunk(rows, weights, self.dtype)
         if weights is not None and self.weight_unit != 1.0:
             weights = weights / self.weight_unit
-        return ArrayPasses(rows, weights, self.n_components, self.covariance_type, self.n_threads)
+        return ArrayPasses(rows, weights, self.n_components, self.structure, self.n_threads)
 
 
 def em_step(
-    number, rows, weights, n_rows, *, settings: TaskSettings, density: Density, centers, with_entropy: bool
+    number, rows, weights, n_rows, *, settings: TaskSettings, components: Components, centers, with_entropy: bool
 ) -> np.ndarray:
     passes = settings.passes(rows, weights)
-    statistics = passes.em_step(density, centers, with_entropy)
+    statistics = passes.em_step(components, centers, with_entropy)
     check_chunk_again(number, passes.X, n_rows, statistics.log_likelihood)
     return statistics.to_vector()
 
@@ -84,7 +55,7 @@ def statistics_of_all(number, rows, weights, n_rows, *, settings: TaskSettings, 
 
 
 class DaskPasses:
-    """Passes over chunks, all for one shape of mixture; what `Updates` asks of passes.
+    """Passes over chunks, all for one shape of mixture; what `Iteration` asks of passes.
 
     Parameters
     ----------
@@ -101,19 +72,17 @@ class DaskPasses:
         self.dtype = chunks.dtype
         self.n_features = chunks.n_features
         self.total_weight = survey.total_weight / settings.weight_unit
-        self.covariance_type = settings.covariance_type
+        self.structure = settings.structure
         self._chunks = chunks
         self._survey = survey
         self._sample = sample
         self._settings = settings
         # Of no rows, so that every pass is dense: the rows that trials would look at are elsewhere.
-        self.screening = Screening(
-            np.empty((0, self.n_features)), 0, settings.n_components, settings.covariance_type, 0.0, 1
-        )
+        self.screening = Screening(np.empty((0, self.n_features)), 0, settings.n_components, settings.structure, 0.0, 1)
 
-    def of_one_component(self, covariance_type: str) -> DaskPasses:
+    def of_one_component(self, structure: CovarianceStructure) -> DaskPasses:
         """Passes over the same rows for a mixture of one component."""
-        settings = TaskSettings(self.dtype, self._settings.weight_unit, 1, covariance_type, self._settings.n_threads)
+        settings = TaskSettings(self.dtype, self._settings.weight_unit, 1, structure, self._settings.n_threads)
         return DaskPasses(self._chunks, self._survey, self._sample, settings)
 
     def first_row(self) -> np.ndarray:
@@ -122,15 +91,16 @@ class DaskPasses:
 
     def em_step(
         self,
-        parameters: Components,
+        components: Components,
         centers: np.ndarray | None = None,
         with_entropy: bool = False,
         screen: None = None,
     ) -> SufficientStatistics:
         """Statistics of all rows under their responsibilities, about ``centers`` (default: the means)."""
-        density = Density.of(parameters, self.covariance_type)
-        task = partial(em_step, settings=self._settings, density=density, centers=centers, with_entropy=with_entropy)
-        return self._summed(task, density.means if centers is None else centers)
+        task = partial(
+            em_step, settings=self._settings, components=components, centers=centers, with_entropy=with_entropy
+        )
+        return self._summed(task, components.means if centers is None else centers)
 
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
         """Statistics about ``centers`` where every row belongs to every component."""
@@ -142,14 +112,14 @@ class DaskPasses:
         rows = np.concatenate([rows for rows, _ in parts])
         weights = None if parts[0][1] is None else np.concatenate([weights for _, weights in parts])
         settings = TaskSettings(
-            self.dtype, self._settings.weight_unit, self._settings.n_components, self.covariance_type, None
+            self.dtype, self._settings.weight_unit, self._settings.n_components, self.structure, None
         )
         return settings.passes(rows, weights)
 
     def _summed(self, task: Callable, centers: np.ndarray) -> SufficientStatistics:
         vector = self._chunks.sum(task, self._survey.counts)
         centers = centers.astype(self.dtype).astype(np.float64)  # as passes take them
-        shape = COVARIANCE_TYPES[self.covariance_type].scatter_shape(*centers.shape)
+        shape = self.structure.scatter_shape(*centers.shape)
         return SufficientStatistics.from_vector(vector, centers, shape)
 
 
@@ -157,7 +127,7 @@ class DaskPasses:
 
 
 def log_likelihood_of_chunk(
-    number, rows, weights, _, *, n_features, dtype, columns, density: Density, n_threads
+    number, rows, weights, _, *, n_features, dtype, columns, structure, components: Components, n_threads
 ) -> np.ndarray:
     """Weighted sum of the log-densities, and the sum of the weights."""
     try:
@@ -166,8 +136,8 @@ def log_likelihood_of_chunk(
         raise in_chunk(error, number) from error
     if len(rows) == 0:
         return np.zeros(2)
-    passes = density.passes(rows, weights, n_threads)
-    return np.array([passes.score_sum(density), passes.total_weight])
+    passes = ArrayPasses(rows, weights, len(components.means), structure, n_threads)
+    return np.array([passes.score_sum(components), passes.total_weight])
 
 
 def of_block(
@@ -177,7 +147,8 @@ def of_block(
     n_features: int,
     dtype,
     columns: list | None,
-    density: Density,
+    structure: CovarianceStructure,
+    components: Components,
     n_threads: int,
     block_id: tuple[int, ...],
 ) -> np.ndarray:
@@ -187,4 +158,5 @@ def of_block(
     except (ValueError, TypeError) as error:
         raise in_chunk(error, block_id[0]) from error
     some = rows if len(rows) else np.zeros((1, n_features), dtype)
-    return of_passes(density.passes(some, None, n_threads), density)[: len(rows)]
+    passes = ArrayPasses(some, None, len(components.means), structure, n_threads)
+    return of_passes(passes, components)[: len(rows)]

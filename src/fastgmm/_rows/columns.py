@@ -6,7 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from fastgmm._model.covariance import COVARIANCE_TYPES, variance_noise
+from fastgmm._model.covariance import DIAGONAL, CovarianceStructure
+from fastgmm._model.moments import variance_noise
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses
 
@@ -16,7 +17,7 @@ class AllRows(Protocol):
 
     dtype: np.dtype
 
-    def of_one_component(self, covariance_type: str) -> AllRows: ...
+    def of_one_component(self, structure: CovarianceStructure) -> AllRows: ...
 
     def first_row(self) -> np.ndarray: ...
 
@@ -25,7 +26,7 @@ class AllRows(Protocol):
 
 def mean_of_all(passes: AllRows) -> np.ndarray:
     """(Weighted) mean of the rows, float64."""
-    return _mean_of_component(passes.of_one_component("diag"))
+    return _mean_of_component(passes.of_one_component(DIAGONAL))
 
 
 def _mean_of_component(passes: AllRows) -> np.ndarray:
@@ -34,20 +35,20 @@ def _mean_of_component(passes: AllRows) -> np.ndarray:
     return first_row + statistics.sum_x[0] / statistics.nk[0]
 
 
-def covariance_of_all(passes: AllRows, mean: np.ndarray, covariance_type: str) -> np.ndarray:
+def covariance_of_all(passes: AllRows, mean: np.ndarray, structure: CovarianceStructure) -> np.ndarray:
     """Unbiased (weighted) covariance of the rows as one component has it, float64; weights count rows."""
-    statistics = passes.of_one_component(covariance_type).statistics_of_all(mean[np.newaxis])
+    statistics = passes.of_one_component(structure).statistics_of_all(mean[np.newaxis])
     delta = statistics.sum_x / statistics.nk[0]
     noise = variance_noise(statistics.centers + delta, delta * delta, passes.dtype)
-    return COVARIANCE_TYPES[covariance_type].covariances(statistics, delta, statistics.nk - 1.0, 0.0, noise)
+    return structure.covariances(statistics, delta, statistics.nk - 1.0, 0.0, noise)
 
 
 def column_means(X: np.ndarray, n_threads: int | None, sample_weight: np.ndarray | None = None) -> np.ndarray:
     """(Weighted) mean of each column, float64."""
-    return _mean_of_component(ArrayPasses(X, sample_weight, 1, "diag", n_threads))
+    return _mean_of_component(ArrayPasses(X, sample_weight, 1, DIAGONAL, n_threads))
 
 
 def column_variances(X: np.ndarray, means: np.ndarray, n_threads: int | None) -> np.ndarray:
     """Mean squared difference of each column from ``means``, float64."""
-    statistics = ArrayPasses(X, None, 1, "diag", n_threads).statistics_of_all(means[np.newaxis])
+    statistics = ArrayPasses(X, None, 1, DIAGONAL, n_threads).statistics_of_all(means[np.newaxis])
     return statistics.scatter[0] / statistics.nk[0]

@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from fastgmm import _kernels
-from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._skipping.cells import Cells
 from fastgmm._skipping.screens import Screen
 from fastgmm._utils.background import run_interruptibly
@@ -84,9 +84,9 @@ class KernelRunner:
             yield slice(start, min(start + self.slice_rows, self.n_samples))
 
 
-def row_flops(covariance_type: str, n_components: int, n_features: int) -> float:
+def row_flops(structure: CovarianceStructure, n_components: int, n_features: int) -> float:
     """Operations of a pass for each row, with some for the softmax."""
-    full = COVARIANCE_TYPES[covariance_type].structure == "full"
+    full = structure.kernel == "full"
     return 2.0 * n_components * (n_features * (n_features + 5) + 10 if full else 5 * n_features + 10)
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgmm import _kernels
-from fastgmm._model.covariance import COVARIANCE_TYPES, Components, Mixture, kernel_parameters
+from fastgmm._model.components import Components
+from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._utils.memory import aligned_empty
 
 _S = 256.0  # s of screen.pxi: log q <= log s - 1 + q / s is nearly equal around it
@@ -75,21 +76,21 @@ class Cells:
     cut: float
 
     @classmethod
-    def for_statistics(cls, parameters: Mixture, covariance_type: str, tree: Tree) -> Cells:
+    def for_statistics(cls, components: Components, tree: Tree) -> Cells:
         """For passes of EM: by (2) of screen.pxi."""
-        log_weights = parameters.log_weights()
+        log_weights = components.log_weights
         with np.errstate(invalid="ignore"):  # -inf + inf where the weight is 0
-            constants = parameters.log_normalizer(covariance_type) - log_weights + math.log(_S) - 1.0
+            constants = components.log_const - log_weights + math.log(_S) - 1.0
         constants[log_weights == -math.inf] = -math.inf  # takes no rows
         cut = -math.log(np.finfo(tree.thresholds.dtype).eps)
-        return cls(parameters.means.shape[1], tree, constants, (0.5 - 1.0 / _S) * (1.0 - _ROUNDING), cut)
+        return cls(components.means.shape[1], tree, constants, (0.5 - 1.0 / _S) * (1.0 - _ROUNDING), cut)
 
     @classmethod
-    def for_densities(cls, parameters: Components, covariance_type: str, tree: Tree) -> Cells:
+    def for_densities(cls, components: Components, tree: Tree) -> Cells:
         """For log-densities and labels: all that is left out is no more than a unit of rounding of a row's density."""
-        constants = parameters.log_normalizer(covariance_type)
+        constants = components.log_const
         cut = math.log(len(constants)) - math.log(np.finfo(tree.thresholds.dtype).eps)
-        return cls(parameters.means.shape[1], tree, constants, 0.5 * (1.0 - _ROUNDING), cut)
+        return cls(components.means.shape[1], tree, constants, 0.5 * (1.0 - _ROUNDING), cut)
 
     @property
     def em_pass(self) -> Callable[..., tuple[float, float]]:
@@ -121,35 +122,35 @@ class CellTrials:
     Parameters
     ----------
     rows : ndarray of shape (n_rows, n_features)
-    covariance_type : str
+    structure : CovarianceStructure
     """
 
     FLOPS = 60.0 * _TRIAL  # a trial takes as long as so many operations of plain NumPy
     LEAST_FLOPS = 1e8  # of a dense pass that may be worth one
 
-    def __init__(self, rows: np.ndarray, covariance_type: str):
+    def __init__(self, rows: np.ndarray, structure: CovarianceStructure):
         first = max(0, len(rows) - _TRIAL) // 2
-        self._rows, self._covariance_type = rows, covariance_type
+        self._rows, self._structure = rows, structure
         self._some = slice(first, first + _TRIAL)
         self._tree: Tree | None = None
 
-    def for_statistics(self, parameters: Mixture) -> Tree | None:
+    def for_statistics(self, components: Components) -> Tree | None:
         """The tree to make `Cells` of for the next passes of EM, if components had better be left out of them."""
-        return self._try(parameters, lambda tree: Cells.for_statistics(parameters, self._covariance_type, tree), True)
+        return self._try(components, lambda tree: Cells.for_statistics(components, tree), True)
 
-    def for_densities(self, parameters: Components) -> Tree | None:
+    def for_densities(self, components: Components) -> Tree | None:
         """The same for log-densities and labels."""
-        return self._try(parameters, lambda tree: Cells.for_densities(parameters, self._covariance_type, tree), False)
+        return self._try(components, lambda tree: Cells.for_densities(components, tree), False)
 
-    def _try(self, parameters: Components, cells_of: Callable[[Tree], Cells], with_statistics: bool) -> Tree | None:
+    def _try(self, components: Components, cells_of: Callable[[Tree], Cells], with_statistics: bool) -> Tree | None:
         rows = np.ascontiguousarray(self._rows[self._some])
-        mixture = kernel_parameters(parameters, self._covariance_type, rows.dtype)
+        mixture = components.for_kernels(rows.dtype)
         if self._tree is None:
             sample = self._rows[:: max(1, len(self._rows) // _SAMPLE)][:_SAMPLE]
             self._tree = Tree.of_rows(sample, _widths(mixture[1]))
         left, rows_a_tile = self._left(rows, mixture, cells_of(self._tree))
-        costs = _Costs(rows.shape[1], self._covariance_type, rows.dtype, with_statistics)
-        K = len(parameters.means)
+        costs = _Costs(rows.shape[1], self._structure, rows.dtype, with_statistics)
+        K = len(components.means)
         return self._tree if costs.cells(K, left, rows_a_tile) < _WORTH * costs.dense(K) else None
 
     def _left(self, rows, mixture, cells: Cells) -> tuple[float, float]:
@@ -177,9 +178,9 @@ class _Costs:
     A pair costs as much as `_skipping.py` says, which is in proportion to the width of vectors; the rest is not.
     """
 
-    def __init__(self, n_features: int, covariance_type: str, dtype, with_statistics: bool):
+    def __init__(self, n_features: int, structure: CovarianceStructure, dtype, with_statistics: bool):
         d = n_features
-        diagonal = COVARIANCE_TYPES[covariance_type].structure == "diag"
+        diagonal = structure.kernel == "diag"
         operations = 2.0 * d if diagonal else d * (d + 3) / 2.0
         if with_statistics:
             operations += 3.0 * d if diagonal else d * (d + 3) / 2.0

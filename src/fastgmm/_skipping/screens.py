@@ -35,7 +35,9 @@ import numpy as np
 import scipy.linalg
 
 from fastgmm import _kernels
-from fastgmm._model.covariance import COVARIANCE_TYPES, Components, Mixture, kernel_parameters, transposed_inverses
+from fastgmm._model.components import Components
+from fastgmm._model.covariance import CovarianceStructure
+from fastgmm._model.covariance.matrices import transposed_inverses
 from fastgmm._skipping.cells import Cells, CellTrials, Tree
 from fastgmm._utils.errors import NoScreenError
 from fastgmm._utils.memory import aligned_empty
@@ -144,7 +146,13 @@ class Screen:
 class Directions:
     """Directions in which the components lie farthest apart for their width, at most _MOST_DIRECTIONS, the best first.
 
-    Screens are right for any directions: those of earlier parameters will do.
+    Screens are right for any directions: those of earlier components will do.
+
+    Parameters
+    ----------
+    components : Components
+    covariances : ndarray of shape (n_components, n_features, n_features) or (n_components, n_features)
+        Of each component; variances where they are diagonal.
 
     Attributes
     ----------
@@ -155,15 +163,15 @@ class Directions:
         Largest size of an entry, the features taken in units of their standard deviations.
     """
 
-    def __init__(self, parameters: Mixture, covariance_type: str):
-        K, d = parameters.means.shape
-        log_weights = parameters.log_weights()
+    def __init__(self, components: Components, covariances: np.ndarray):
+        d, log_weights = components.means.shape[1], components.log_weights
+        assert log_weights is not None  # or nothing is skipped
         weights = np.exp(log_weights - log_weights.max())
         weights /= weights.sum()
-        within = np.tensordot(weights, COVARIANCE_TYPES[covariance_type].spread(parameters.covariances, K, d), axes=1)
+        within = np.tensordot(weights, covariances, axes=1)
         within = within if within.ndim == 2 else np.diag(within)
-        self.center = weights @ parameters.means
-        differences = parameters.means - self.center
+        self.center = weights @ components.means
+        differences = components.means - self.center
         between = (weights[:, np.newaxis] * differences).T @ differences
         deviations = np.sqrt(np.diagonal(within) + np.diagonal(between))
         self.scale = 1.0 / deviations
@@ -182,30 +190,31 @@ class Projections:
 
     def __init__(
         self,
-        parameters: Mixture,
-        covariance_type: str,
+        components: Components,
+        covariances: np.ndarray,
         dtype,
         directions: Directions,
         n_directions: int | None = None,
         goal: Goal = Goal.STATISTICS,
     ):
-        K, d = parameters.means.shape
-        self.parameters, self.covariance_type, self.goal = parameters, covariance_type, goal
+        K, d = components.means.shape
+        self.components, self.goal = components, goal
+        self.diagonal = covariances.ndim == 2
         self.rounding: np.ndarray | float = 0.0
         if goal is not Goal.STATISTICS:
-            self.rounding = rounding_of_distances(parameters, covariance_type, dtype)
+            self.rounding = rounding_of_distances(components, covariances, dtype)
         self.shape: tuple[int, int] = (K, d)
         self.dtype = dtype
         self.center, self.scale = directions.center, directions.scale
         self.directions = np.ascontiguousarray(directions.vectors[:, :n_directions])
         m = self.directions.shape[1]
-        self.log_weights = parameters.log_weights()
+        assert components.log_weights is not None
+        self.log_weights = components.log_weights
         with np.errstate(invalid="ignore"):  # -inf + inf where the weight is 0
-            self.log_densities = parameters.log_normalizer(covariance_type) - self.log_weights
-        means = np.asarray(parameters.means, dtype).astype(np.float64)  # as the kernels see them
+            self.log_densities = components.log_const - self.log_weights
+        means = np.asarray(components.means, dtype).astype(np.float64)  # as the kernels see them
         self.means = (means - self.center) @ self.directions
-        covariances = COVARIANCE_TYPES[covariance_type].spread(parameters.covariances, K, d)
-        if covariances.ndim == 3:
+        if not self.diagonal:
             projected = self.directions.T @ (covariances @ self.directions)
             variances = np.diagonal(covariances, axis1=1, axis2=2)
         else:
@@ -263,28 +272,18 @@ class Projections:
         )  # fmt: skip
 
 
-class AsFactors:
-    """A mixture with the covariances that its factors stand for, which may have been set by hand."""
-
-    def __init__(self, parameters: Components, covariance_type: str):
-        self.means, self.precisions_cholesky = parameters.means, parameters.precisions_cholesky
-        self.covariances = COVARIANCE_TYPES[covariance_type].covariances_from_cholesky(parameters.precisions_cholesky)
-        self.log_weights, self.log_normalizer = parameters.log_weights, parameters.log_normalizer
-
-
-def rounding_of_distances(parameters: Mixture, covariance_type: str, dtype) -> np.ndarray:
+def rounding_of_distances(components: Components, covariances: np.ndarray, dtype) -> np.ndarray:
     """At most how far the norms |U^T (x - mean)| that a dense pass finds are off, relatively, for each component.
 
     With x - mean = L y, the error of y, sums of d products, is at most (d + 2) units of rounding times |U^T| |L| |y|,
     and the norm of |U^T| |L| no more than (d sum_j C_jj P_jj)^(1/2), P = C^-1, in whatever units features are;
     covariances from factors bring in as much again in float64.
     """
-    K, d = parameters.means.shape
-    type_ = COVARIANCE_TYPES[covariance_type]
-    variances = type_.spread(parameters.covariances, K, d)
-    variances = variances if variances.ndim == 2 else np.diagonal(variances, axis1=1, axis2=2)
-    factors = type_.kernel_precisions_cholesky(parameters.precisions_cholesky, d)
-    precisions = np.square(factors) if factors.ndim == 2 else np.square(factors).sum(axis=2)
+    d = components.means.shape[1]
+    diagonal = covariances.ndim == 2
+    variances = covariances if diagonal else np.diagonal(covariances, axis1=1, axis2=2)
+    squares = np.square(components.factors)
+    precisions = squares[:, 0] if diagonal else squares.sum(axis=2)
     units = (2 * d + 6) * (np.finfo(dtype).eps / 2 + 2.0**-52)
     return units * np.sqrt(d * (variances * precisions).sum(axis=1))
 
@@ -301,7 +300,7 @@ class Screening:
     rows : ndarray of shape (n_rows, n_features)
         Rows of the data to choose from for trials.
     n_samples, n_components : int
-    covariance_type : str
+    structure : CovarianceStructure
     row_flops : float
         Operations a row of a dense pass.
     n_threads : int
@@ -313,14 +312,13 @@ class Screening:
         rows: np.ndarray,
         n_samples: int,
         n_components: int,
-        covariance_type: str,
+        structure: CovarianceStructure,
         row_flops: float,
         n_threads: int,
     ):
         self._rows = rows
-        self._covariance_type = covariance_type
         d, pass_flops = rows.shape[1], n_samples * row_flops
-        self._cell_trials = CellTrials(rows, covariance_type) if d < _LEAST_FEATURES else None
+        self._cell_trials = CellTrials(rows, structure) if d < _LEAST_FEATURES else None
         least_flops = _LEAST_FLOPS if self._cell_trials is None else CellTrials.LEAST_FLOPS
         self._possible = n_components >= _LEAST_COMPONENTS and pass_flops >= least_flops
         self._pass_flops = pass_flops
@@ -337,56 +335,56 @@ class Screening:
         self._passes_to_trial = self._least_pause - 1
         self._pause = 1
 
-    def screen(self, parameters: Mixture) -> Screen | Cells | None:
-        """For the next pass; None if it had better be dense."""
-        if not (ENABLED and self._possible and self._settled):
+    def screen(self, components: Components, covariances: Callable[[], np.ndarray]) -> Screen | Cells | None:
+        """For the next pass; None if it had better be dense. `covariances` gives them as `Directions` wants them."""
+        if components.log_weights is None or not (ENABLED and self._possible and self._settled):
             return None
         try:
             with np.errstate(all="ignore"):
-                return self._screen(parameters)
+                return self._screen(components, covariances)
         except (np.linalg.LinAlgError, NoScreenError):  # no reason to stop: the pass is dense
             self._plan = None
             return None
 
-    def screen_for(self, goal: Goal, parameters: Components) -> Screen | Cells | None:
+    def screen_for(self, goal: Goal, components: Components) -> Screen | Cells | None:
         """For a single pass with this goal; None if it had better be dense, or is too short for a trial."""
-        if not (ENABLED and self._possible and self._pays_alone):
+        if components.log_weights is None or not (ENABLED and self._possible and self._pays_alone):
             return None
         try:
             with np.errstate(all="ignore"):
                 if self._cell_trials is not None:
-                    return self._cells_for_densities(self._cell_trials, parameters)
-                return self._screen_for(goal, parameters)
+                    return self._cells_for_densities(self._cell_trials, components)
+                return self._screen_for(goal, components)
         except (np.linalg.LinAlgError, NoScreenError):
             pass
         return None
 
-    def _cells_for_densities(self, trials: CellTrials, parameters: Components) -> Cells | None:
+    def _cells_for_densities(self, trials: CellTrials, components: Components) -> Cells | None:
         if self._pass_flops < _LEAST_FLOPS_ONCE:
             return None
-        tree = trials.for_densities(parameters)
-        return None if tree is None else Cells.for_densities(parameters, self._covariance_type, tree)
+        tree = trials.for_densities(components)
+        return None if tree is None else Cells.for_densities(components, tree)
 
-    def _screen_for(self, goal: Goal, parameters: Components) -> Screen | None:
-        seen = AsFactors(parameters, self._covariance_type)
-        directions = Directions(seen, self._covariance_type)
-        projections = Projections(seen, self._covariance_type, self._rows.dtype, directions, goal=goal)
+    def _screen_for(self, goal: Goal, components: Components) -> Screen | None:
+        covariances = components.covariances()  # not those of the model, which may have been set by hand
+        directions = Directions(components, covariances)
+        projections = Projections(components, covariances, self._rows.dtype, directions, goal=goal)
         plan = best_plan(projections, self._trial_rows())
         return None if plan is None else projections.screen(*plan)
 
     def _trial_rows(self) -> np.ndarray:
         return np.ascontiguousarray(self._rows[:: max(1, len(self._rows) // BLOCK_ROWS)][:BLOCK_ROWS])
 
-    def _screen(self, parameters: Mixture) -> Screen | Cells | None:
+    def _screen(self, components: Components, covariances: Callable[[], np.ndarray]) -> Screen | Cells | None:
         if self._passes_to_trial == 0:
-            self._try(parameters)
+            self._try(components, covariances)
         self._passes_to_trial -= 1
         if self._plan is None:
             return None
         if isinstance(self._plan, Tree):
-            return Cells.for_statistics(parameters, self._covariance_type, self._plan)
+            return Cells.for_statistics(components, self._plan)
         dtype = self._rows.dtype
-        projections = Projections(parameters, self._covariance_type, dtype, self._directions, self._plan[1])
+        projections = Projections(components, covariances(), dtype, self._directions, self._plan[1])
         return projections.screen(*self._plan)
 
     def settle(self, lost: Callable[[], float]) -> bool:
@@ -396,14 +394,15 @@ class Screening:
         self._settled = self._possible and lost() <= _MOST_LOST
         return self._settled
 
-    def _try(self, parameters: Mixture) -> None:
+    def _try(self, components: Components, covariances: Callable[[], np.ndarray]) -> None:
         before, self._plan = self._plan, None
         self._passes_to_trial = max(self._pause, self._least_pause)  # should the trial fail
         if self._cell_trials is not None:
-            self._plan = self._cell_trials.for_statistics(parameters)
+            self._plan = self._cell_trials.for_statistics(components)
         else:
-            self._directions = Directions(parameters, self._covariance_type)
-            projections = Projections(parameters, self._covariance_type, self._rows.dtype, self._directions)
+            of_each = covariances()
+            self._directions = Directions(components, of_each)
+            projections = Projections(components, of_each, self._rows.dtype, self._directions)
             self._plan = best_plan(projections, self._trial_rows())
         self._pause = 2 if (self._plan is None) != (before is None) else min(2 * self._pause, _LONGEST_PAUSE)
         self._passes_to_trial = max(self._pause, self._least_pause)
@@ -425,10 +424,9 @@ def best_plan(projections: Projections, rows: np.ndarray) -> tuple[int, int] | N
 
     What is left at the end is taken to be what all directions leave.
     """
-    covariance_type = projections.covariance_type
-    mixture = kernel_parameters(projections.parameters, covariance_type, rows.dtype)
+    mixture = projections.components.for_kernels(rows.dtype)
     most = projections.directions.shape[1]
-    costs = _Costs(*projections.shape, covariance_type, rows.dtype, projections.goal)
+    costs = _Costs(*projections.shape, projections.diagonal, rows.dtype, projections.goal)
     worth = _WORTH if projections.goal is Goal.STATISTICS else _WORTH_ONCE
     affordable = worth * (_DIAGONAL_WORTH if costs.diagonal else 1.0) * costs.dense()
     least = _share_left(projections.screen(most, most), rows, mixture)
@@ -461,12 +459,12 @@ class _Costs:
     confirm.
     """
 
-    def __init__(self, n_components: int, n_features: int, covariance_type: str, dtype, goal: Goal = Goal.STATISTICS):
+    def __init__(self, n_components: int, n_features: int, diagonal: bool, dtype, goal: Goal = Goal.STATISTICS):
         self.K, self.d = n_components, n_features
         self.block = _block(n_components, n_features)
         self.arithmetic = 8.0 / _kernels.active.LANES
         self.lanes = 2 if dtype == np.float32 else 1  # as many times as many numbers in a vector
-        self.diagonal = COVARIANCE_TYPES[covariance_type].structure == "diag"
+        self.diagonal = diagonal
         d = n_features
         self.e_step, self.m_step = (2.0 * d, 3.0 * d) if self.diagonal else (d * (d + 3) / 2.0, d * (d + 3) / 2.0)
         self.with_statistics = goal is Goal.STATISTICS

@@ -12,15 +12,10 @@ from functools import partial
 
 import numpy as np
 
-from fastgmm._em.iteration import MaximumLikelihood
+from fastgmm._em.iteration import Iteration
 from fastgmm._em.loop import EMResult, Progress, run_em
-from fastgmm._model.covariance import (
-    COVARIANCE_TYPES,
-    MixtureParameters,
-    estimate_moments,
-    is_accurate,
-    n_free_parameters,
-)
+from fastgmm._model.gaussian import MaximumLikelihood, MixtureParameters, n_free_parameters
+from fastgmm._model.moments import estimate_moments, is_accurate
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.columns import column_means
@@ -41,7 +36,7 @@ _SAMPLE_TRY_TOL = 1e-2  # at which the best try is chosen
 _SAMPLE_SHORTFALL = 1.0  # of the mean log-density of all rows, by which the sample has missed some; usually 0 to 0.4
 _REFINEMENTS = 10
 
-# (passes, reg_covar) -> statistics under the responsibilities of a start, for the covariance type of the passes.
+# (passes, reg_covar) -> statistics under the responsibilities of a start, for the covariance structure of the passes.
 Start = Callable[[ArrayPasses, float], SufficientStatistics]
 
 
@@ -67,7 +62,7 @@ def find_start(
     Returns
     -------
     start : callable
-        Gives the statistics under these responsibilities, by passes over the same rows for whatever covariance type.
+        Gives the statistics under these responsibilities, by passes over the same rows for any covariance structure.
     """
     return _STARTS[init_params](X, sample_weight, n_components, random_state, n_threads)
 
@@ -81,8 +76,8 @@ def _kmeans(X, sample_weight, n_components, random_state, n_threads) -> Start:
 def _of_clusters(passes, labels, centers, reg_covar) -> SufficientStatistics:
     """Statistics where each row belongs to its cluster."""
     statistics = passes.statistics_from_labels(labels, centers)
-    moments = estimate_moments(statistics, passes.covariance_type, reg_covar, passes.dtype)
-    if is_accurate(moments, moments.covariances, passes.covariance_type, passes.dtype):
+    moments = estimate_moments(statistics, passes.structure, reg_covar, passes.dtype)
+    if is_accurate(moments, moments.covariances, passes.structure, passes.dtype):
         return statistics
     return passes.statistics_from_labels(labels, moments.means)
 
@@ -117,7 +112,7 @@ def _of_sample(passes: ArrayPasses, n_components, n_rows, random_state, reg_cova
         kmeans_labels(sample.X, n_components, random_state, n_threads, sample.sample_weight)
         for _ in range(_SAMPLE_TRIES)
     ]
-    n_parameters = n_free_parameters(passes.covariance_type, n_components, passes.n_features)
+    n_parameters = n_free_parameters(passes.structure, n_components, passes.n_features)
     n_rows_em = max(n_rows, _SAMPLE_ROWS_OF_PARAMETER * n_parameters)
     if n_rows_em > len(passes.X) // _SAMPLE_SHARE:
         _, centers = min(found, key=lambda clusters: _squared_distance(sample, *clusters))
@@ -125,7 +120,7 @@ def _of_sample(passes: ArrayPasses, n_components, n_rows, random_state, reg_cova
         return _of_clusters(passes, *clusters, reg_covar)
     larger = _drawn(passes, n_components, n_rows_em, random_state)
     fitted = _fitted(larger, [centers for _, centers in found], reg_covar)
-    statistics, _ = MaximumLikelihood(passes, reg_covar).accurate_e_step(fitted.parameters)
+    statistics, _ = _iteration(passes, n_components, reg_covar).accurate_e_step(fitted.parameters)
     shortfall = fitted.lower_bound - statistics.log_likelihood / statistics.total_weight
     if shortfall > _SAMPLE_SHORTFALL:
         raise PoorSampleError(f"All rows are {shortfall:g} less likely than the sample: it has none of those far out.")
@@ -146,7 +141,7 @@ def _drawn(passes: ArrayPasses, n_components: int, n_rows: int, random_state) ->
     if len(indices) < n_rows // 2:
         raise PoorSampleError(f"Only {len(indices)} rows have most of the weight: too few for a sample of {n_rows}.")
     weights = counts.astype(np.float64) if len(indices) < n_rows else None
-    return ArrayPasses(passes.X[indices], weights, n_components, passes.covariance_type, passes.n_threads)
+    return ArrayPasses(passes.X[indices], weights, n_components, passes.structure, passes.n_threads)
 
 
 def _squared_distance(sample: ArrayPasses, labels: np.ndarray, centers: np.ndarray) -> float:
@@ -159,15 +154,21 @@ def _fitted(sample: ArrayPasses, starts: list[np.ndarray], reg_covar: float) -> 
     """The best mixture that EM finds in a sample from the clusters around given centers.
 
     Only the best one goes on until EM converges."""
-    updates = MaximumLikelihood(sample, reg_covar)
+    iteration = _iteration(sample, len(starts[0]), reg_covar)
     clusters = (refined_labels(sample.X, centers, 0, sample.n_threads, sample.sample_weight) for centers in starts)
-    run = partial(run_em, iterate=updates.iterate, max_iter=_SAMPLE_MAX_ITER, progress=Progress(0, 1))
+    run = partial(run_em, iterate=iteration.iterate, max_iter=_SAMPLE_MAX_ITER, progress=Progress(0, 1))
     best = run(
-        lambda: updates.start(lambda: _of_clusters(sample, *next(clusters), reg_covar)),
+        lambda: iteration.model.start(lambda: _of_clusters(sample, *next(clusters), reg_covar)),
         n_init=len(starts),
         tol=_SAMPLE_TRY_TOL,
     )
     return run(lambda: best.parameters, n_init=1, tol=_SAMPLE_TOL)
+
+
+def _iteration(passes: ArrayPasses, n_components: int, reg_covar: float) -> Iteration[MixtureParameters]:
+    return Iteration(
+        MaximumLikelihood(passes.structure, n_components, passes.n_features, passes.dtype, reg_covar), passes
+    )
 
 
 def _random(X, sample_weight, n_components, random_state, n_threads) -> Start:
@@ -214,17 +215,17 @@ def _single_rows(indices: np.ndarray) -> Start:
     def start(passes, reg_covar):
         rows = passes.X[indices]
         centers = rows.astype(np.float64)
-        covariance = COVARIANCE_TYPES[passes.covariance_type]
-        statistics = SufficientStatistics.zeros(centers, covariance.scatter_shape(*centers.shape))
+        structure = passes.structure
+        statistics = SufficientStatistics.zeros(centers, structure.scatter_shape(*centers.shape))
         statistics.nk[:] = 1.0 if passes.sample_weight is None else passes.sample_weight[indices]
         statistics.total_weight = passes.total_weight
-        if passes.covariance_type == "tied":
+        if structure.kernel == "full" and structure.is_shared:
             # scikit-learn's tied covariance is (sum over ALL rows of x x^T, minus nk mu mu^T) / sum of nk, whatever the
             # responsibilities: with rows that belong to no component it is the scatter of those rows about the origin.
             labels = np.zeros(passes.X.shape[0], dtype=np.int32)
             scatter = passes.statistics_from_labels(labels, np.zeros_like(centers)).scatter
             statistics.scatter[0] = scatter[0] - (statistics.nk[:, np.newaxis] * centers).T @ centers
-        elif covariance.structure == "diag":
+        elif structure.kernel == "diag":
             # scikit-learn's variances are E[x^2] - mu^2 in the dtype of X. For a single row what is left of them is the
             # ten units of rounding in its divisor, next to reg_covar no trifle.
             divisor = rows.dtype.type(1.0 + 10 * np.finfo(rows.dtype).eps)

@@ -25,84 +25,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
-from scipy.special import betaln, digamma, gammaln
+from scipy.special import digamma, gammaln
 
-from fastgmm._em.iteration import LEAST_MASS, Updates
-from fastgmm._model.covariance import Moments, is_accurate, log_gaussian_normalizer
+from fastgmm._model.components import Components, log_gaussian_normalizer
+from fastgmm._model.covariance import ConjugatePrior, CovarianceStructure, InverseMStep, require
+from fastgmm._model.mixture import LEAST_MASS, CoordinateModel, StreamModel
+from fastgmm._model.moments import Moments, is_accurate
 from fastgmm._model.statistics import SufficientStatistics
+from fastgmm._model.weight_priors import WeightPrior
 from fastgmm._utils.errors import IllDefinedCovarianceError, LostLikelihoodError
-
-
-class WeightPrior(Protocol):
-    """A prior of the weights; `concentration` are the parameters of its posterior."""
-
-    def shape(self, n_components: int) -> tuple[int, ...]:
-        """Shape of the concentration."""
-
-    def posterior(self, prior: float, nk: np.ndarray) -> np.ndarray:
-        """Concentration, given the masses of the components."""
-
-    def expected_log_weights(self, concentration: np.ndarray) -> np.ndarray:
-        """E[log pi_k]."""
-
-    def log_normalizer(self, concentration: np.ndarray) -> float:
-        """Log of what makes the posterior's density integrate to 1."""
-
-    def weights(self, concentration: np.ndarray) -> np.ndarray:
-        """E[pi_k], summing to 1."""
-
-
-class _DirichletDistribution:
-    def shape(self, n_components):
-        return (n_components,)
-
-    def posterior(self, prior, nk):
-        return prior + nk
-
-    def expected_log_weights(self, concentration):
-        return digamma(concentration) - digamma(concentration.sum())
-
-    def log_normalizer(self, concentration):
-        return float(gammaln(concentration.sum()) - gammaln(concentration).sum())
-
-    def weights(self, concentration):
-        return concentration / concentration.sum()
-
-
-class _DirichletProcess:
-    """Stick-breaking: component k takes a Beta(a_k, b_k)-distributed share of what the ones before it have left."""
-
-    def shape(self, n_components):
-        return (2, n_components)
-
-    def posterior(self, prior, nk):
-        concentration = np.empty((2, len(nk)))
-        concentration[0] = 1.0 + nk
-        concentration[1, :-1] = prior + nk[:0:-1].cumsum()[::-1]
-        concentration[1, -1] = prior
-        return concentration
-
-    def expected_log_weights(self, concentration):
-        log_taken, log_left = digamma(concentration) - digamma(concentration[0] + concentration[1])
-        log_taken[1:] += log_left[:-1].cumsum()
-        return log_taken
-
-    def log_normalizer(self, concentration):
-        return -float(betaln(*concentration).sum())
-
-    def weights(self, concentration):
-        taken, left = concentration / concentration.sum(axis=0)
-        taken[1:] *= left[:-1].cumprod()
-        return taken / taken.sum()
-
-
-WEIGHT_PRIORS: dict[str, WeightPrior] = {
-    "dirichlet_process": _DirichletProcess(),
-    "dirichlet_distribution": _DirichletDistribution(),
-}
 
 
 class Priors(NamedTuple):
@@ -139,19 +73,19 @@ class VariationalParameters:
     covariances: np.ndarray
     precisions_cholesky: np.ndarray
 
-    def log_weights(self) -> np.ndarray:
-        """E[log pi_k]."""
-        return self.weight_prior.expected_log_weights(self.weight_concentration)
-
-    def log_normalizer(self, covariance_type: str) -> np.ndarray:
-        """What E[log pi_k] and the expectations over means and precisions add to the quadratic form."""
-        n_features = self.means.shape[1]
+    def components(self, structure: CovarianceStructure) -> Components:
+        """As a pass needs them, with the expectations over weights, means and precisions in the constants."""
+        K, d = self.means.shape
         nu = self.degrees_of_freedom
-        expected_log_det = digamma(_halves(nu, n_features)).sum(axis=0) + n_features * (math.log(2.0) - np.log(nu))
-        return (
-            self.log_weights()
-            + log_gaussian_normalizer(self.precisions_cholesky, covariance_type, n_features)
-            + 0.5 * (expected_log_det - n_features / self.mean_precision)
+        log_weights = self.weight_prior.expected_log_weights(self.weight_concentration)
+        expected_log_det = digamma(_halves(nu, d)).sum(axis=0) + d * (math.log(2.0) - np.log(nu))
+        return Components(
+            self.means,
+            structure.kernel_factors(self.precisions_cholesky, K, d),
+            log_weights
+            + log_gaussian_normalizer(structure, self.precisions_cholesky, d)
+            + 0.5 * (expected_log_det - d / self.mean_precision),
+            log_weights,
         )
 
     def weights(self) -> np.ndarray:
@@ -163,35 +97,48 @@ def _halves(degrees_of_freedom: np.ndarray, n_features: int) -> np.ndarray:
     return 0.5 * np.subtract.outer(degrees_of_freedom, np.arange(n_features)).T
 
 
-class VariationalBayes(Updates[VariationalParameters]):
+class VariationalBayes(StreamModel[VariationalParameters], CoordinateModel[VariationalParameters]):
     """The variational mixture.
 
     Parameters
     ----------
-    passes : ArrayPasses or BatchPasses
+    structure : ConjugatePrior
+    n_components, n_features : int
+    dtype : dtype
     reg_covar : float
     priors : Priors
     weight_prior : WeightPrior
     """
 
+    structure: ConjugatePrior
     with_entropy = has_priors = True
 
-    def __init__(self, passes, reg_covar: float, priors: Priors, weight_prior: WeightPrior):
-        super().__init__(passes, reg_covar)
+    def __init__(
+        self,
+        structure: ConjugatePrior,
+        n_components: int,
+        n_features: int,
+        dtype,
+        reg_covar: float,
+        priors: Priors,
+        weight_prior: WeightPrior,
+    ):
+        super().__init__(structure, n_components, n_features, dtype, reg_covar)
+        self.prior_mass = min(priors.weight_concentration, priors.mean_precision, priors.degrees_of_freedom)
         self.priors = priors
         self.weight_prior = weight_prior
 
     def start(self, statistics: Callable[[], SufficientStatistics]) -> VariationalParameters:
-        return self.m_step(self.moments(statistics()))
+        return self.m_step(self.moments(statistics()), None)
 
-    def shapes(self, n_components: int) -> dict[str, tuple[int, ...]]:
-        n_features = self.passes.n_features
-        of_covariances = self.covariance.shape(n_components, n_features)
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        K, d = self.n_components, self.n_features
+        of_covariances = self.structure.shape(K, d)
         return {
-            "weight_concentration": self.weight_prior.shape(n_components),
-            "mean_precision": (n_components,),
-            "means": (n_components, n_features),
-            "degrees_of_freedom": self.covariance.masses(np.ones(n_components)).shape,
+            "weight_concentration": self.weight_prior.shape(K),
+            "mean_precision": (K,),
+            "means": (K, d),
+            "degrees_of_freedom": self.structure.masses(np.ones(K)).shape,
             "covariances": of_covariances,
             "precisions_cholesky": of_covariances,
         }
@@ -201,16 +148,16 @@ class VariationalBayes(Updates[VariationalParameters]):
 
     def statistics_behind(self, parameters: VariationalParameters) -> SufficientStatistics:
         """The M step backwards: nothing is divided by, so that components without rows do no harm."""
-        priors, covariance, means = self.priors, self.covariance, parameters.means
+        priors, structure, means = self.priors, self.structure, parameters.means
         nk = np.maximum(parameters.mean_precision - priors.mean_precision, 0.0)
         differences = means - priors.mean
         sum_x = priors.mean_precision * differences
         sums = (
-            covariance.per_covariance(parameters.degrees_of_freedom) * parameters.covariances
+            structure.per_covariance(parameters.degrees_of_freedom) * parameters.covariances
             - priors.covariance
-            - covariance.outer_products(np.full(len(nk), priors.mean_precision), differences)
+            - structure.outer_products(np.full(len(nk), priors.mean_precision), differences)
         )
-        scatter = covariance.scatter(sums, nk, self.reg_covar, means.shape[1])
+        scatter = require(structure, InverseMStep, "partial_fit").scatter(sums, nk, self.reg_covar, means.shape[1])
         statistics = SufficientStatistics(means, nk, sum_x, scatter, 0.0, 0.0, float(nk.sum()))
         statistics.scale(1.0 / statistics.total_weight)
         return statistics
@@ -218,30 +165,24 @@ class VariationalBayes(Updates[VariationalParameters]):
     def are_accurate(self, moments: Moments) -> bool:
         if super().are_accurate(moments):  # all the more with what the prior adds
             return True
-        return is_accurate(moments, self._with_prior(moments), self.covariance_type, self.dtype)
+        return is_accurate(moments, self.with_prior(moments), self.structure, self.dtype)
 
-    def units_lost(self, parameters, statistics, moments: Moments) -> float:
-        priors = self.priors
-        mass = min(priors.weight_concentration, priors.mean_precision, priors.degrees_of_freedom)
-        return self._units_lost(parameters, statistics, moments, mass, self._with_prior(moments))
-
-    def _with_prior(self, moments: Moments) -> np.ndarray:
-        """The covariances with what the prior adds to each."""
-        prior_share = self.priors.covariance / self.covariance.per_covariance(self.covariance.masses(moments.nk))
+    def with_prior(self, moments: Moments) -> np.ndarray:
+        prior_share = self.priors.covariance / self.structure.per_covariance(self.structure.masses(moments.nk))
         return moments.covariances + prior_share
 
-    def m_step(self, moments: Moments) -> VariationalParameters:
-        priors, covariance = self.priors, self.covariance
+    def m_step(self, moments: Moments, before: VariationalParameters | None) -> VariationalParameters:
+        priors, structure = self.priors, self.structure
         nk = moments.nk
         mean_precision = priors.mean_precision + nk
         means = (priors.mean_precision * priors.mean + nk[:, np.newaxis] * moments.means) / mean_precision[
             :, np.newaxis
         ]
-        masses = covariance.masses(nk)
+        masses = structure.masses(nk)
         degrees_of_freedom = priors.degrees_of_freedom + masses
-        from_means = covariance.outer_products(priors.mean_precision * nk / mean_precision, moments.means - priors.mean)
-        scatter = priors.covariance + covariance.per_covariance(masses) * moments.covariances + from_means
-        return self.assembled(nk, means, scatter / covariance.per_covariance(degrees_of_freedom))
+        from_means = structure.outer_products(priors.mean_precision * nk / mean_precision, moments.means - priors.mean)
+        scatter = priors.covariance + structure.per_covariance(masses) * moments.covariances + from_means
+        return self.assembled(nk, means, scatter / structure.per_covariance(degrees_of_freedom))
 
     def masses(self, parameters: VariationalParameters) -> np.ndarray:
         return np.maximum(parameters.mean_precision - self.priors.mean_precision, LEAST_MASS)
@@ -249,7 +190,7 @@ class VariationalBayes(Updates[VariationalParameters]):
     def assembled(self, masses: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> VariationalParameters:
         priors = self.priors
         try:
-            factors = self.covariance.precisions_cholesky(covariances)
+            factors = self.structure.precisions_cholesky(covariances)
         except IllDefinedCovarianceError as error:
             raise IllDefinedCovarianceError(
                 f"{error} Components with few rows have covariance_prior, by default the covariance of X, which is "
@@ -260,7 +201,7 @@ class VariationalBayes(Updates[VariationalParameters]):
             self.weight_prior.posterior(priors.weight_concentration, masses),
             priors.mean_precision + masses,
             means,
-            priors.degrees_of_freedom + self.covariance.masses(masses),
+            priors.degrees_of_freedom + self.structure.masses(masses),
             covariances,
             factors,
         )
@@ -273,7 +214,7 @@ class VariationalBayes(Updates[VariationalParameters]):
         """
         K, n_features = parameters.means.shape
         nu = parameters.degrees_of_freedom
-        log_det = self.covariance.log_det(parameters.precisions_cholesky, n_features)
+        log_det = self.structure.log_det(parameters.precisions_cholesky, n_features)
         log_wishart = -(
             nu * (log_det + 0.5 * n_features * (math.log(2.0) - np.log(nu)))
             + gammaln(_halves(nu, n_features)).sum(axis=0)

@@ -1,0 +1,53 @@
+"""What a pass over the rows needs to know of a mixture: the kernels' view of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastgmm._model.covariance import CovarianceStructure
+from fastgmm._model.covariance.matrices import covariances_of_factors
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Components under which a pass evaluates the rows; their number may differ from the model's. It can be pickled.
+
+    The log-density of a row x under component k, with its weight, is ``log_const[k] - |(x - means[k]) U_k|^2 / 2``.
+
+    Attributes
+    ----------
+    means : ndarray of shape (K, d), float64
+    factors : ndarray of shape (K, d, d), (1, d, d) or (K, 1, d), float64
+        Upper-triangular factors U of the precisions U U^T: one for each component, one that all share, or the diagonals
+        of diagonal ones.
+    log_const : ndarray of shape (K,), float64
+    log_weights : ndarray of shape (K,), float64, or None
+        What of `log_const` is the weight. Bounds of a component's density need it; without it no pass leaves anything
+        out.
+    """
+
+    means: np.ndarray
+    factors: np.ndarray
+    log_const: np.ndarray
+    log_weights: np.ndarray | None = None
+
+    def for_kernels(self, dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Means, factors and constants as the kernels take them for rows of a dtype."""
+        return np.ascontiguousarray(self.means, dtype), np.ascontiguousarray(self.factors, dtype), self.log_const
+
+    def covariances(self) -> np.ndarray:
+        """The covariances that the factors stand for: (K, d, d), or variances (K, d) for diagonals."""
+        K, d = self.means.shape
+        if self.factors.shape[1] == 1:
+            return np.broadcast_to(1.0 / self.factors[:, 0] ** 2, (K, d))
+        return np.broadcast_to(covariances_of_factors(self.factors), (K, d, d))
+
+
+def log_gaussian_normalizer(
+    structure: CovarianceStructure, precisions_cholesky: np.ndarray, n_features: int
+) -> np.ndarray:
+    """log det U_k - d/2 log(2 pi): what a Gaussian log-density adds to its quadratic form, shape (K,) or ()."""
+    return structure.log_det(precisions_cholesky, n_features) - 0.5 * n_features * math.log(2.0 * math.pi)

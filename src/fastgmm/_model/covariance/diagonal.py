@@ -1,0 +1,143 @@
+"""Structures of variances: 'diag', one for each component and feature, and 'spherical', one for each component."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastgmm._model.covariance.structure import (
+    ConjugatePrior,
+    CovarianceStructure,
+    FisherInformation,
+    InverseMStep,
+    any_of,
+    are_positive,
+    as_variances,
+)
+
+
+class VarianceStructure(CovarianceStructure):
+    """A variance for each feature, of each component or of all; a subclass says which variances the M step finds."""
+
+    kernel = "diag"
+
+    def shape_of_one(self, n_features):
+        return (n_features,)
+
+    def variances(self, covariances):
+        return covariances
+
+    def precisions_cholesky(self, covariances):
+        if not are_positive(covariances):
+            stack = covariances[np.newaxis] if self.is_shared else covariances
+            component = next(k for k, variances in enumerate(stack) if not are_positive(variances))
+            raise self.ill_defined(component, stack[component])
+        return 1.0 / np.sqrt(covariances)
+
+    def precisions_cholesky_from_precisions(self, precisions):
+        if not (precisions > 0.0).all():
+            raise np.linalg.LinAlgError("not positive")
+        return np.sqrt(precisions)
+
+    def covariances_from_cholesky(self, precisions_cholesky):
+        return 1.0 / precisions_cholesky**2
+
+    def precisions(self, precisions_cholesky):
+        return precisions_cholesky**2
+
+    def log_det(self, precisions_cholesky, n_features):
+        return np.log(precisions_cholesky).sum(axis=-1)
+
+    def kernel_factors(self, precisions_cholesky, n_components, n_features):
+        if self.is_shared:
+            return np.tile(precisions_cholesky, (n_components, 1, 1))
+        return precisions_cholesky[:, np.newaxis]
+
+    def spread(self, covariances, n_components, n_features):
+        return np.tile(covariances, (n_components, 1)) if self.is_shared else covariances
+
+    def per_covariance(self, values):
+        return values if self.is_shared else values[:, np.newaxis]
+
+
+class Diagonal(VarianceStructure, ConjugatePrior, FisherInformation, InverseMStep):
+    name = "diag"
+
+    def covariances(self, statistics, delta, nk, reg_covar, noise, previous=None):
+        variances = statistics.scatter_about(delta) / nk[:, np.newaxis]
+        is_noise = variances <= noise
+        if any_of(is_noise):
+            variances[is_noise & np.isfinite(variances)] = 0.0
+        variances += reg_covar
+        return variances
+
+    def from_spread(self, spread, weights):
+        return as_variances(spread).copy()
+
+    def n_parameters(self, n_components, n_features):
+        return n_components * n_features
+
+    def outer_products(self, weights, differences):
+        return weights[:, np.newaxis] * (differences * differences)
+
+    def scatter(self, sums, nk, reg_covar, n_features):
+        return sums - reg_covar * nk[:, np.newaxis]
+
+    def times(self, rows, covariances):
+        return rows * covariances
+
+    def congruent(self, matrices, covariances):
+        return covariances * matrices * covariances
+
+    def information(self, masses, n_features):
+        return 0.5 * masses[:, np.newaxis]
+
+    def exceed(self, covariances, floor):
+        return bool(covariances.min() > floor)
+
+
+class Spherical(Diagonal):
+    """The diagonal structure with one variance for each component: the mean over the features."""
+
+    name = "spherical"
+
+    def shape_of_one(self, n_features):
+        return ()
+
+    def covariances(self, statistics, delta, nk, reg_covar, noise, previous=None):
+        return super().covariances(statistics, delta, nk, 0.0, noise).mean(axis=1) + reg_covar
+
+    def averaged(self, squares, nk):
+        return squares.mean(axis=1)
+
+    def log_det(self, precisions_cholesky, n_features):
+        return n_features * np.log(precisions_cholesky)
+
+    def kernel_factors(self, precisions_cholesky, n_components, n_features):
+        return np.repeat(precisions_cholesky[:, np.newaxis], n_features, axis=1)[:, np.newaxis]
+
+    def spread(self, covariances, n_components, n_features):
+        return np.repeat(covariances[:, np.newaxis], n_features, axis=1)
+
+    def from_spread(self, spread, weights):
+        return super().from_spread(spread, weights).mean(axis=1)
+
+    def n_parameters(self, n_components, n_features):
+        return n_components
+
+    def per_covariance(self, values):
+        return values
+
+    def outer_products(self, weights, differences):
+        return super().outer_products(weights, differences).mean(axis=1)
+
+    def scatter(self, sums, nk, reg_covar, n_features):
+        return super().scatter(np.repeat(sums[:, np.newaxis], n_features, axis=1), nk, reg_covar, n_features)
+
+    def times(self, rows, covariances):
+        return rows * covariances[:, np.newaxis]
+
+    def information(self, masses, n_features):
+        return 0.5 * n_features * masses
+
+
+DIAGONAL = Diagonal()

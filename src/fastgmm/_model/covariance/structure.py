@@ -1,0 +1,256 @@
+"""What a covariance structure is: one protocol for every fit, and capabilities for clients that need more.
+
+K is the number of components and d the number of features. Arrays are float64. A subclass states its `name`, the value
+of `covariance_type`; its `kernel`, which serves it; and whether all components share one covariance.
+
+A client that needs a capability asks with `require` (of the package), which refuses a structure without it by name.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import numpy as np
+
+from fastgmm._model.statistics import SufficientStatistics
+from fastgmm._utils.errors import IllDefinedCovarianceError
+
+
+def any_of(mask: np.ndarray) -> bool:
+    """As `mask.any()`, without what that costs for a few numbers."""
+    return bool(np.logical_or.reduce(mask, axis=None))
+
+
+def are_positive(values: np.ndarray) -> bool:
+    """Whether all are finite and greater than 0."""
+    return bool(values.min() > 0.0 and values.max() < math.inf)
+
+
+def as_matrices(spread: np.ndarray) -> np.ndarray:
+    """Matrices (K, d, d) as they are, variances (K, d) as diagonal matrices."""
+    return spread if spread.ndim == 3 else spread[:, :, np.newaxis] * np.eye(spread.shape[1])
+
+
+def as_variances(spread: np.ndarray) -> np.ndarray:
+    """Variances (K, d) as they are, matrices (K, d, d) as their diagonals."""
+    return spread if spread.ndim == 2 else spread.diagonal(axis1=1, axis2=2)
+
+
+class CovarianceStructure(ABC):
+    """What EM, its starts and a fitted model need to know of the covariances.
+
+    Attributes
+    ----------
+    name : str
+    kernel : {'full', 'diag'}
+        'full': a covariance is a matrix (d, d), and kernels read triangular factors. 'diag': it is a vector of
+        variances (d,), or one variance (), and kernels read vectors.
+    is_shared : bool
+        Whether all components have the same covariance. Its array then has no axis of components.
+    """
+
+    name: str
+    kernel: Literal["full", "diag"]
+    is_shared: bool = False
+
+    @abstractmethod
+    def shape_of_one(self, n_features: int) -> tuple[int, ...]:
+        """Shape of a single covariance: (d, d), (d,) or ()."""
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        """Shape of the covariances, of the precisions and of their factors."""
+        one = self.shape_of_one(n_features)
+        return one if self.is_shared else (n_components, *one)
+
+    def scatter_shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        """Shape of the scatter that a pass over the rows fills: (K, d, d), (1, d, d) if shared, or (K, d)."""
+        if self.kernel == "diag":
+            return (n_components, n_features)
+        return (1 if self.is_shared else n_components, n_features, n_features)
+
+    # The M step ------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def covariances(
+        self,
+        statistics: SufficientStatistics,
+        delta: np.ndarray,
+        nk: np.ndarray,
+        reg_covar: float,
+        noise: np.ndarray,
+        previous: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Covariances about the moved means, in a new array of shape `shape(K, d)`.
+
+        Parameters
+        ----------
+        statistics : SufficientStatistics
+        delta : ndarray of shape (K, d)
+            The means minus the centers of the statistics.
+        nk : ndarray of shape (K,)
+            The divisors, all positive.
+        reg_covar : float
+            Added to each variance.
+        noise : ndarray of shape (K, d)
+            Variances of features that are not greater count as 0.
+        previous : ndarray of shape `shape(K, d)`, default=None
+            The covariances before this M step, for structures that iterate from them. None at a start.
+        """
+
+    def keep(self, covariances: np.ndarray, previous: np.ndarray, components: np.ndarray) -> None:
+        """Give the components of a mask their previous covariances, in place, unless they share that of all rows."""
+        if not self.is_shared:
+            covariances[components] = previous[components]
+
+    def averaged(self, squares: np.ndarray, nk: np.ndarray) -> np.ndarray:
+        """Squares for each component and feature, shape (K, d), averaged as `variances` are."""
+        return nk @ squares / nk.sum() if self.is_shared else squares
+
+    @abstractmethod
+    def variances(self, covariances: np.ndarray) -> np.ndarray:
+        """Diagonals of the covariances: the array of covariances without its last axis if they are matrices."""
+
+    # Factors and precisions ------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def precisions_cholesky(self, covariances: np.ndarray) -> np.ndarray:
+        """Factors of the precisions; IllDefinedCovarianceError if a covariance is not positive-definite."""
+
+    @abstractmethod
+    def precisions_cholesky_from_precisions(self, precisions: np.ndarray) -> np.ndarray:
+        """The same factors from the precisions; LinAlgError if one is not positive-definite."""
+
+    @abstractmethod
+    def covariances_from_cholesky(self, precisions_cholesky: np.ndarray) -> np.ndarray:
+        """Covariances that belong to the factors of the precisions."""
+
+    @abstractmethod
+    def precisions(self, precisions_cholesky: np.ndarray) -> np.ndarray:
+        """Precisions that belong to their factors."""
+
+    @abstractmethod
+    def log_det(self, precisions_cholesky: np.ndarray, n_features: int) -> np.ndarray:
+        """Log-determinants of the factors, shape (K,) or, for a shared one, ()."""
+
+    @abstractmethod
+    def kernel_factors(self, precisions_cholesky: np.ndarray, n_components: int, n_features: int) -> np.ndarray:
+        """The factors as kernels read them: (K, d, d), (1, d, d) if shared, or (K, 1, d) for the kernel 'diag'."""
+
+    # Between structures ----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def spread(self, covariances: np.ndarray, n_components: int, n_features: int) -> np.ndarray:
+        """A covariance for each component: matrices (K, d, d), or variances (K, d) for the kernel 'diag'."""
+
+    def from_spread(self, spread: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Covariances of this structure for components that have the spread of another, or of this one.
+
+        Unless a subclass knows a shorter way they are those of the M step.
+
+        Parameters
+        ----------
+        spread : ndarray of shape (K, d, d) or (K, d)
+        weights : ndarray of shape (K,)
+
+        Returns
+        -------
+        ndarray of shape `shape(K, d)`
+        """
+        K, d = spread.shape[:2]
+        nk, zeros = np.maximum(weights, np.finfo(float).tiny), np.zeros((K, d))
+        if self.kernel == "diag":
+            scatter = nk[:, np.newaxis] * as_variances(spread)
+        else:
+            scatter = nk[:, np.newaxis, np.newaxis] * as_matrices(spread)
+            scatter = scatter.sum(axis=0, keepdims=True) if self.is_shared else scatter
+        statistics = SufficientStatistics(zeros, nk, zeros, scatter, 0.0, 0.0, float(nk.sum()))
+        return self.covariances(statistics, zeros, nk, 0.0, zeros)
+
+    @abstractmethod
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        """Number of free covariance parameters."""
+
+    @abstractmethod
+    def per_covariance(self, values: np.ndarray) -> np.ndarray:
+        """Numbers, one for each covariance as `masses` gives them, such that they broadcast against the covariances."""
+
+    def masses(self, nk: np.ndarray) -> np.ndarray:
+        """The number of rows behind each covariance: shape (K,) or, for a shared one, the mean of all, ()."""
+        return nk.sum() / len(nk) if self.is_shared else nk
+
+    def ill_defined(self, component: int, covariance: np.ndarray) -> IllDefinedCovarianceError:
+        """The error that the covariance of a component, or of all, is not positive-definite."""
+        which = (
+            "the covariance that all components share" if self.is_shared else f"the covariance of component {component}"
+        )
+        what = "not positive-definite" if np.isfinite(covariance).all() else "not finite: values are too large"
+        return IllDefinedCovarianceError(
+            "Fitting the mixture model failed because some components have ill-defined empirical covariance (for "
+            "instance caused by singleton or collapsed samples). Try to decrease the number of components, increase "
+            f"reg_covar, or scale the input data. In floating point {which} is {what}."
+        )
+
+
+class ConjugatePrior(CovarianceStructure):
+    """A structure whose precisions have a Wishart prior: for the variational mixture."""
+
+    capability = "a conjugate prior"
+
+    @abstractmethod
+    def outer_products(self, weights: np.ndarray, differences: np.ndarray) -> np.ndarray:
+        """Weighted outer products of each component's difference with itself, averaged where the covariance is shared.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (K,)
+        differences : ndarray of shape (K, d)
+
+        Returns
+        -------
+        ndarray of shape `shape(K, d)`
+        """
+
+
+class FisherInformation(CovarianceStructure):
+    """A structure whose covariances are a linear space in which the Fisher information is known: for acceleration."""
+
+    capability = "a Fisher information of the covariances"
+
+    @abstractmethod
+    def times(self, rows: np.ndarray, covariances: np.ndarray) -> np.ndarray:
+        """Row k times the covariance, or precision, of component k, shape (K, d)."""
+
+    @abstractmethod
+    def congruent(self, matrices: np.ndarray, covariances: np.ndarray) -> np.ndarray:
+        """C M C for each covariance, or precision, C and a matrix M, all of shape `shape(K, d)`."""
+
+    @abstractmethod
+    def information(self, masses: np.ndarray, n_features: int) -> np.ndarray:
+        """i such that i P M P is the Fisher information of components of these masses times M; P is the precision.
+
+        It broadcasts against the covariances."""
+
+    @abstractmethod
+    def exceed(self, covariances: np.ndarray, floor: float) -> bool:
+        """Whether all variances in all directions are greater than `floor`."""
+
+
+class InverseMStep(CovarianceStructure):
+    """A structure whose M step is linear in the scatter, and has an inverse: streams go on from parameters."""
+
+    capability = "an inverse of its M step"
+
+    @abstractmethod
+    def scatter(self, sums: np.ndarray, nk: np.ndarray, reg_covar: float, n_features: int) -> np.ndarray:
+        """The scatter about the means, of shape `scatter_shape(K, d)`, from which the M step makes given covariances.
+
+        Parameters
+        ----------
+        sums : ndarray of shape `shape(K, d)`
+            `masses` times the covariances, to which the M step has added `reg_covar`.
+        nk : ndarray of shape (K,)
+        reg_covar : float
+        n_features : int
+        """

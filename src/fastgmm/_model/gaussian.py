@@ -1,0 +1,183 @@
+"""The Gaussian mixture without priors: parameters, and how maximum likelihood finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgmm._model.components import Components, log_gaussian_normalizer
+from fastgmm._model.covariance import CovarianceStructure, InverseMStep, require
+from fastgmm._model.mixture import LEAST_MASS, CoordinateModel, StreamModel
+from fastgmm._model.moments import Moments, estimate_moments
+from fastgmm._model.statistics import SufficientStatistics
+
+
+@dataclass(frozen=True, slots=True)
+class MixtureParameters:
+    """Parameters of a Gaussian mixture, all float64; shapes as the covariance type says.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_components,)
+    means : ndarray of shape (n_components, n_features)
+    covariances : ndarray
+        Shape (K, d, d) for 'full', (d, d) for 'tied', (K, d) for 'diag' and (K,) for 'spherical'.
+    precisions_cholesky : ndarray
+        Upper-triangular factors (inverse standard deviations for 'diag' and 'spherical'), shaped like `covariances`.
+    is_empty : ndarray of bool of shape (n_components,), or None
+        Which components had no rows when the parameters were estimated; None if they were not estimated from rows.
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+    precisions_cholesky: np.ndarray
+    is_empty: np.ndarray | None = None
+
+    def log_weights(self) -> np.ndarray:
+        """Shape (n_components,)."""
+        with np.errstate(divide="ignore"):  # a component of weight 0 has log-weight -inf, and takes no rows
+            return np.log(self.weights)
+
+    def components(self, structure: CovarianceStructure) -> Components:
+        """As a pass needs them."""
+        log_weights = self.log_weights()
+        K, d = self.means.shape
+        return Components(
+            self.means,
+            structure.kernel_factors(self.precisions_cholesky, K, d),
+            log_weights + log_gaussian_normalizer(structure, self.precisions_cholesky, d),
+            log_weights,
+        )
+
+
+class InitialValues(NamedTuple):
+    """What the user gives, validated: None where a start has to be found; `fixed` names what no iteration changes."""
+
+    weights: np.ndarray | None = None
+    means: np.ndarray | None = None
+    precisions: np.ndarray | None = None
+    fixed: frozenset[str] = frozenset()
+
+
+_NOTHING_GIVEN = InitialValues()
+
+
+class MaximumLikelihood(StreamModel[MixtureParameters], CoordinateModel[MixtureParameters]):
+    """The mixture without priors, Bishop 2006 eqs. 9.23-9.28.
+
+    The M step maximizes over what is not fixed. With fixed means the covariances are those about them; weights, means
+    and covariances otherwise do not enter each other's maxima, so that each iteration still raises the likelihood.
+
+    Parameters
+    ----------
+    structure : CovarianceStructure
+    n_components, n_features : int
+    dtype : dtype
+    reg_covar : float
+        Fixed covariances are not regularized.
+    given : InitialValues, default=InitialValues()
+        Replace what the start finds.
+    """
+
+    def __init__(
+        self,
+        structure: CovarianceStructure,
+        n_components: int,
+        n_features: int,
+        dtype,
+        reg_covar: float,
+        given: InitialValues = _NOTHING_GIVEN,
+    ):
+        self._covariances_are_fixed = "covariances" in given.fixed
+        super().__init__(structure, n_components, n_features, dtype, 0.0 if self._covariances_are_fixed else reg_covar)
+        self._given = given
+        self._fixed_weights = given.weights if "weights" in given.fixed else None
+        self._fixed_means = given.means if "means" in given.fixed else None
+        if given.precisions is not None:
+            self._given_factors = structure.precisions_cholesky_from_precisions(given.precisions)
+            self._given_covariances = structure.covariances_from_cholesky(self._given_factors)
+
+    def start(self, statistics: Callable[[], SufficientStatistics]) -> MixtureParameters:
+        """If everything is given no statistics are asked for, and no random numbers drawn."""
+        weights, means, precisions, _ = self._given
+        if weights is None or means is None or precisions is None:
+            of_start = statistics()
+            found = self.moments(of_start)
+            # Not normalized by their sum: where only some rows have responsibilities the weights do not add up to 1.
+            weights = found.nk / of_start.total_weight if weights is None else weights
+            means = found.means if means is None else means
+        if precisions is None:
+            factors = self.structure.precisions_cholesky(found.covariances)
+            return MixtureParameters(weights, means, found.covariances, factors)
+        return MixtureParameters(weights, means, self._given_covariances, self._given_factors)
+
+    def held(self, parameters: MixtureParameters) -> MixtureParameters:
+        if not self._given.fixed:
+            return parameters
+        return self._assembled(parameters.weights, parameters.means, parameters.covariances, parameters.is_empty)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        K, d = self.n_components, self.n_features
+        of_covariances = self.structure.shape(K, d)
+        return {
+            "weights": (K,),
+            "means": (K, d),
+            "covariances": of_covariances,
+            "precisions_cholesky": of_covariances,
+        }
+
+    def restored(self, arrays: dict[str, np.ndarray]) -> MixtureParameters:
+        return MixtureParameters(**arrays)
+
+    def statistics_behind(self, parameters: MixtureParameters) -> SufficientStatistics:
+        structure = require(self.structure, InverseMStep, "partial_fit")
+        means, nk = parameters.means, parameters.weights / parameters.weights.sum()
+        sums = structure.per_covariance(structure.masses(nk)) * parameters.covariances
+        scatter = structure.scatter(sums, nk, self.reg_covar, means.shape[1])
+        return SufficientStatistics(means, nk, np.zeros(means.shape), scatter, 0.0, 0.0, 1.0)
+
+    def moments(self, statistics: SufficientStatistics, before: MixtureParameters | None = None) -> Moments:
+        means, previous = (None, None) if before is None else (self._fixed_means, before.covariances)
+        return estimate_moments(statistics, self.structure, self.reg_covar, self.dtype, means, previous)
+
+    def m_step(self, moments: Moments, before: MixtureParameters | None) -> MixtureParameters:
+        return self._assembled(moments.nk / moments.nk.sum(), moments.means, moments.covariances, moments.is_empty)
+
+    def without_rows(self, parameters: MixtureParameters) -> np.ndarray:
+        is_empty = parameters.is_empty
+        return np.empty(0, np.intp) if is_empty is None else np.flatnonzero(is_empty)
+
+    def masses(self, parameters: MixtureParameters) -> np.ndarray:
+        return np.maximum(parameters.weights, LEAST_MASS)
+
+    def assembled(self, masses: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> MixtureParameters:
+        return self._assembled(masses / masses.sum(), means, covariances, None)
+
+    def _assembled(self, weights, means, covariances, is_empty) -> MixtureParameters:
+        """Parameters, with what is fixed in place of what is not to be."""
+        weights = weights if self._fixed_weights is None else self._fixed_weights
+        means = means if self._fixed_means is None else self._fixed_means
+        if self._covariances_are_fixed:
+            return MixtureParameters(weights, means, self._given_covariances, self._given_factors, is_empty)
+        factors = self.structure.precisions_cholesky(covariances)
+        return MixtureParameters(weights, means, covariances, factors, is_empty)
+
+    def lower_bound(self, statistics: SufficientStatistics, parameters: MixtureParameters) -> float:
+        """Weighted mean log-density under the parameters BEFORE the M step; the new `parameters` do not enter."""
+        return statistics.log_likelihood / statistics.total_weight
+
+
+def n_free_parameters(
+    structure: CovarianceStructure, n_components: int, n_features: int, fixed: frozenset = frozenset()
+) -> int:
+    """Number of free parameters of a mixture: covariances, means, and weights that sum to 1, except what is fixed."""
+    counts = {
+        "covariances": structure.n_parameters(n_components, n_features),
+        "means": n_components * n_features,
+        "weights": n_components - 1,
+    }
+    return sum(count for name, count in counts.items() if name not in fixed)
