@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_components", "plot_criterion", "plot_density", "plot_pairs", "plot_uncertainty"]
 
+_MARKERS = "osD^vP*X<>"  # of covariance types
+
 _MAX_PANELS = 8  # features in a pairs plot
 _SHARES = np.array([0.99, 0.95, 0.9, 0.75, 0.5])  # of the mass within contours
 
@@ -336,8 +338,8 @@ def plot_criterion(search, *, ax=None) -> Axes:
             continue
         rows = np.flatnonzero(types == covariance_type)
         rows = rows[np.argsort(counts[rows])]
-        color = drawing.PALETTE[i]
-        ax.plot(counts[rows], values[rows], color=color, marker="osD^"[i], markersize=5, label=covariance_type)
+        color, marker = drawing.PALETTE[i % len(drawing.PALETTE)], _MARKERS[i % len(_MARKERS)]
+        ax.plot(counts[rows], values[rows], color=color, marker=marker, markersize=5, label=covariance_type)
         failed = counts[rows[np.isnan(values[rows])]]
         height = np.full(len(failed), 0.025 + 0.03 * i)  # of the axes
         ax.plot(failed, height, "x", color=color, markersize=5, transform=ax.get_xaxis_transform())
