@@ -6,7 +6,7 @@ import pytest
 from fastgmm import GaussianMixture, GaussianMixtureIC, selection
 from fastgmm._model.gaussian import MaximumLikelihood
 from fastgmm._skipping import screens as _skipping
-from fastgmm._start import find as _initialization
+from fastgmm._start import sample as _sample
 
 rng = np.random.default_rng(0)
 MANY_ROWS = rng.normal(size=(41_000, 2)) + rng.integers(0, 3, (41_000, 1))
@@ -17,7 +17,7 @@ FITS = {  # what breaks, and a fit that needs it
         lambda: GaussianMixture(64, init_params="sample", max_iter=4, tol=0, random_state=0).fit(MANY_PAIRS),
     ),
     "a start from a sample": (
-        (_initialization, "_fitted"),
+        (_sample, "_fitted"),
         lambda: GaussianMixture(2, init_params="sample", random_state=0).fit(MANY_ROWS),
     ),
     "an accelerated pass": (

@@ -16,7 +16,8 @@ from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC
 from fastgmm._model.covariance import COVARIANCE_TYPES, FULL
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.kmeans import KMeansPasses
-from fastgmm._start import find as _initialization
+from fastgmm._start import sample as _sample
+from fastgmm._start.find import find_start
 from fastgmm._start.kmeans import kmeans_labels, kmeans_plusplus_indices, lloyd, refined_labels
 from fastgmm._utils.errors import PoorSampleError
 
@@ -53,7 +54,7 @@ def test_a_start_asked_twice_leaves_the_generator_alone(init_params):
     """It gives the same statistics again, and numbers that were drawn in between do not come again."""
     X = skewed(300)
     passes, generator = ArrayPasses(X, None, 3, FULL, 1), np.random.RandomState(0)
-    start = _initialization.find_start(X, None, 3, init_params, generator, 1)
+    start = find_start(X, None, 3, init_params, generator, 1)
     first, between = start(passes, 1e-6), generator.random_sample()
     again, after = start(passes, 1e-6), generator.random_sample()
     np.testing.assert_array_equal(again.scatter, first.scatter)
@@ -258,13 +259,13 @@ def moments_under(X, resp, covariance_type, weights=None):
 def test_sample_start_is_a_step_from_the_best_mixture_of_the_sample(monkeypatch, covariance_type, weights):
     """The responsibilities of all rows under the sample's mixture, as scikit-learn's estimator computes them."""
     found = []
-    fitted = _initialization._fitted
+    fitted = _sample._fitted
 
     def noted(sample, starts, reg_covar):
         found.append((sample, fitted(sample, starts, reg_covar)))
         return found[-1][1]
 
-    monkeypatch.setattr(_initialization, "_fitted", noted)
+    monkeypatch.setattr(_sample, "_fitted", noted)
     start = start_of(MANY, covariance_type=covariance_type, weights=weights)
     [(sample, result)] = found
     parameters = result.parameters
@@ -280,14 +281,14 @@ def test_sample_start_is_a_step_from_the_best_mixture_of_the_sample(monkeypatch,
 
 @pytest.mark.parametrize("covariance_type", TYPES)
 def test_sample_start_without_rows_enough_for_em_is_refined_kmeans(monkeypatch, covariance_type):
-    monkeypatch.setattr(_initialization, "_SAMPLE_ROWS_OF_PARAMETER", 1_000)
+    monkeypatch.setattr(_sample, "_ROWS_PER_PARAMETER", 1_000)
     calls = []
 
     def noted(X, centers, *others):
         calls.append((len(X), centers))
         return refined_labels(X, centers, *others)
 
-    monkeypatch.setattr(_initialization, "refined_labels", noted)
+    monkeypatch.setattr(_sample, "refined_labels", noted)
     start = start_of(MANY, covariance_type=covariance_type)
     [(n_rows, centers)] = calls
     assert n_rows == len(MANY)
@@ -327,7 +328,7 @@ def test_a_weight_equals_copies():
 @pytest.mark.parametrize("weights", [None, COUNTS], ids=["unweighted", "weighted"])
 def test_sample_is_drawn_in_proportion_to_the_weights(weights):
     passes = ArrayPasses(np.arange(40_000.0)[:, np.newaxis], weights, 1, FULL, 1)
-    sample = _initialization._drawn(passes, 1, 5_000, np.random.RandomState(0))
+    sample = _sample._drawn(passes, 1, 5_000, np.random.RandomState(0))
     counted = np.ones(len(sample.X)) if sample.sample_weight is None else sample.sample_weight
     assert counted.sum() == 5_000
     shares = np.add.reduceat(counted, np.searchsorted(sample.X[:, 0], np.arange(0, 40_000, 4_000))) / 5_000
@@ -342,14 +343,14 @@ def test_sample_start_repeats():
 
 def test_each_start_draws_a_new_sample(monkeypatch):
     first_rows = []
-    drawn = _initialization._drawn
+    drawn = _sample._drawn
 
     def noted(*arguments):
         sample = drawn(*arguments)
         first_rows.append(tuple(sample.X[:5].ravel()))
         return sample
 
-    monkeypatch.setattr(_initialization, "_drawn", noted)
+    monkeypatch.setattr(_sample, "_drawn", noted)
     start_of(MANY, n_init=3)
     assert len(set(first_rows)) == len(first_rows) == 6  # for k-means and for EM
 
@@ -374,7 +375,7 @@ def test_row_far_out_that_the_sample_has_missed_starts_from_all_rows(covariance_
     X[-1] = distance
     passes = ArrayPasses(X, None, 4, COVARIANCE_TYPES[covariance_type], 1)
     with pytest.raises(PoorSampleError, match="less likely than the sample"):
-        _initialization._of_sample(passes, 4, 5_000, np.random.RandomState(0), 1e-6)
+        _sample.statistics_of_sample(passes, 4, 5_000, np.random.RandomState(0), 1e-6)
     assert start_of(X, covariance_type=covariance_type).weights_.min() == pytest.approx(1 / len(X))
 
 
@@ -385,7 +386,7 @@ def test_sample_without_positive_definite_covariance_starts_from_all_rows():
     X[:8] += np.random.default_rng(0).normal(size=(8, 3))
     passes = ArrayPasses(X, None, 2, FULL, 1)
     with pytest.raises(ValueError, match="ill-defined"):
-        _initialization._of_sample(passes, 2, 5_000, np.random.RandomState(0), 0.0)
+        _sample.statistics_of_sample(passes, 2, 5_000, np.random.RandomState(0), 0.0)
     assert np.isfinite(start_of(X, 2, reg_covar=0.0).means_).all()
 
 

@@ -12,7 +12,7 @@ a function of :math:`n_k`, :math:`\mu_k` and :math:`\Sigma_k`.
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import numpy as np
 
@@ -38,8 +38,7 @@ class Coordinates(Generic[P]):
     def __init__(self, model: CoordinateModel[P], origin: P):
         self._model = model
         self._origin = origin
-        assert isinstance(model.structure, FisherInformation)  # or acceleration was refused
-        self._structure = model.structure
+        self._structure = cast(FisherInformation, model.structure)  # or acceleration was refused
         self._precisions = self._structure.precisions(origin.precisions_cholesky)
         masses = model.masses(origin)
         # A starved component carries no information: it has no gradient, and no step but that of EM.

@@ -33,6 +33,7 @@ from scipy.linalg.lapack import dtrtrs
 
 from fastgmm._em.coordinates import Coordinates
 from fastgmm._em.iteration import Iteration
+from fastgmm._model.covariance import FisherInformation, require
 from fastgmm._model.mixture import CoordinateModel, Parameters
 from fastgmm._utils.errors import FitError
 
@@ -121,6 +122,7 @@ class LBFGS(Generic[P]):
 
     def __init__(self, iteration: Iteration[P], rounding: float):
         assert isinstance(iteration.model, CoordinateModel)
+        require(iteration.model.structure, FisherInformation, "acceleration")
         self._iteration = iteration
         self._model: CoordinateModel[P] = iteration.model
         self._rounding = rounding

@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastgmm._rows.array import in_kernel_unit
+from fastgmm._model.moments import estimate_moments, is_accurate
+from fastgmm._model.statistics import SufficientStatistics
+from fastgmm._rows.array import ArrayPasses, in_kernel_unit
 from fastgmm._rows.columns import column_means, column_variances
 from fastgmm._rows.kmeans import KMeansPasses, SeedingPasses
 from fastgmm._utils.warnings import warn
@@ -225,3 +227,22 @@ def _relocate_empty_clusters(X, shift, centers, labels, sums, counts, sample_wei
         sums[labels[i]] -= sums[k]
         counts[k] = weight
         counts[labels[i]] -= weight
+
+
+def statistics_of_clusters(
+    passes: ArrayPasses, labels: np.ndarray, centers: np.ndarray, reg_covar: float
+) -> SufficientStatistics:
+    """Statistics where each row belongs to its cluster, about means near enough for accurate sums.
+
+    Parameters
+    ----------
+    passes : ArrayPasses
+    labels : ndarray of shape (n_samples,), int32
+    centers : ndarray of shape (n_components, n_features)
+    reg_covar : float
+    """
+    statistics = passes.statistics_from_labels(labels, centers)
+    moments = estimate_moments(statistics, passes.structure, reg_covar, passes.dtype)
+    if is_accurate(moments, moments.covariances, passes.structure, passes.dtype):
+        return statistics
+    return passes.statistics_from_labels(labels, moments.means)

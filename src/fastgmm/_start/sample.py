@@ -1,0 +1,122 @@
+"""The start from a sample: a mixture fitted to few rows, under which all rows have their responsibilities."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from fastgmm._em.iteration import Iteration
+from fastgmm._em.loop import EMResult, Progress, run_em
+from fastgmm._model.gaussian import MaximumLikelihood, MixtureParameters, n_free_parameters
+from fastgmm._model.statistics import SufficientStatistics
+from fastgmm._rows.array import ArrayPasses
+from fastgmm._start.kmeans import kmeans_labels, refined_labels, statistics_of_clusters
+from fastgmm._utils.errors import PoorSampleError
+
+# Chosen with benchmarks/start.py.
+_LEAST_ROWS = 5_000  # of the sample for k-means
+_ROWS_PER_CLUSTER = 40  # of the same, at least
+_ROWS_PER_PARAMETER = 5  # of the sample for EM, for each free parameter
+_SHARE = 8  # a sample has at most one in so many of all rows
+_TRIES = 3  # k-means of the sample, each followed by EM
+_TRY_TOL = 1e-2  # tolerance of EM at which the best try is chosen
+_MAX_ITER, _TOL = 100, 1e-3  # of EM; the tolerance is that of the best try
+_LARGEST_SHORTFALL = 1.0  # by which the mean log-density of all rows may be below the sample's; usually 0 to 0.4
+_REFINEMENTS = 10  # Lloyd iterations on all rows, where the sample for EM would be too large
+
+
+def rows_for_clusters(n_components: int, n_rows: int) -> int | None:
+    """How many of n_rows rows the sample for k-means has; None if that are too many for a sample."""
+    n_sampled = max(_LEAST_ROWS, _ROWS_PER_CLUSTER * n_components)
+    return None if n_sampled > n_rows // _SHARE else n_sampled
+
+
+def statistics_of_sample(
+    passes: ArrayPasses, n_components: int, n_rows: int, random_state: np.random.RandomState, reg_covar: float
+) -> SufficientStatistics:
+    """Statistics of all rows under the best of a few mixtures fitted to a sample.
+
+    K-means finds clusters in a small sample, several times, and EM goes on from each in one that is large enough for
+    its parameters: three fits to few rows cost less than k-means of all (Biernacki, Celeux & Govaert 2003 compare such
+    starts). Where that sample would be too large, the best clusters are refined on all rows instead.
+
+    Parameters
+    ----------
+    passes : ArrayPasses
+        Over all rows.
+    n_components : int
+    n_rows : int
+        Of the sample for k-means, as `rows_for_clusters` says.
+    random_state : RandomState
+    reg_covar : float
+
+    Raises
+    ------
+    FitError
+        If EM on the sample comes to nothing.
+    PoorSampleError
+        If few rows have most of the weight, or all rows are much less likely than the sample.
+    """
+    n_threads = passes.n_threads
+    sample = _drawn(passes, n_components, n_rows, random_state)
+    found = [
+        kmeans_labels(sample.X, n_components, random_state, n_threads, sample.sample_weight) for _ in range(_TRIES)
+    ]
+    n_parameters = n_free_parameters(passes.structure, n_components, passes.n_features)
+    n_rows_em = max(n_rows, _ROWS_PER_PARAMETER * n_parameters)
+    if n_rows_em > len(passes.X) // _SHARE:
+        _, centers = min(found, key=lambda clusters: _squared_distance(sample, *clusters))
+        clusters = refined_labels(passes.X, centers, _REFINEMENTS, n_threads, passes.sample_weight)
+        return statistics_of_clusters(passes, *clusters, reg_covar)
+    larger = _drawn(passes, n_components, n_rows_em, random_state)
+    fitted = _fitted(larger, [centers for _, centers in found], reg_covar)
+    statistics, _ = _iteration(passes, n_components, reg_covar).accurate_e_step(fitted.parameters)
+    shortfall = fitted.lower_bound - statistics.log_likelihood / statistics.total_weight
+    if shortfall > _LARGEST_SHORTFALL:
+        raise PoorSampleError(f"All rows are {shortfall:g} less likely than the sample: it has none of those far out.")
+    return statistics
+
+
+def _drawn(passes: ArrayPasses, n_components: int, n_rows: int, random_state) -> ArrayPasses:
+    """Passes over a sample with one row from each of n_rows stretches of equal weight, in order.
+
+    A row is drawn with a probability proportional to its weight, and counts as often as it is drawn."""
+    places = (np.arange(n_rows) + random_state.random_sample(n_rows)) / n_rows
+    if passes.sample_weight is None:
+        indices = (places * len(passes.X)).astype(np.intp)
+    else:
+        cumulated = np.cumsum(passes.sample_weight)
+        indices = np.searchsorted(cumulated, places * cumulated[-1], side="right")
+    indices, counts = np.unique(np.minimum(indices, len(passes.X) - 1), return_counts=True)
+    if len(indices) < n_rows // 2:
+        raise PoorSampleError(f"Only {len(indices)} rows have most of the weight: too few for a sample of {n_rows}.")
+    weights = counts.astype(np.float64) if len(indices) < n_rows else None
+    return ArrayPasses(passes.X[indices], weights, n_components, passes.structure, passes.n_threads)
+
+
+def _squared_distance(sample: ArrayPasses, labels: np.ndarray, centers: np.ndarray) -> float:
+    """Weighted sum of squared distances from the centers."""
+    distances = np.square(sample.X - centers[labels]).sum(axis=1)
+    return float(distances.sum() if sample.sample_weight is None else distances @ sample.sample_weight)
+
+
+def _fitted(sample: ArrayPasses, starts: list[np.ndarray], reg_covar: float) -> EMResult[MixtureParameters]:
+    """The best mixture that EM finds in a sample from the clusters around given centers.
+
+    Only the best one goes on until EM converges."""
+    iteration = _iteration(sample, len(starts[0]), reg_covar)
+    clusters = (refined_labels(sample.X, centers, 0, sample.n_threads, sample.sample_weight) for centers in starts)
+    run = partial(run_em, iterate=iteration.iterate, max_iter=_MAX_ITER, progress=Progress(0, 1))
+    best = run(
+        lambda: iteration.model.start(lambda: statistics_of_clusters(sample, *next(clusters), reg_covar)),
+        n_init=len(starts),
+        tol=_TRY_TOL,
+    )
+    return run(lambda: best.parameters, n_init=1, tol=_TOL)
+
+
+def _iteration(passes: ArrayPasses, n_components: int, reg_covar: float) -> Iteration[MixtureParameters]:
+    return Iteration(
+        MaximumLikelihood(passes.structure, n_components, passes.n_features, passes.dtype, reg_covar), passes
+    )
