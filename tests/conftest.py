@@ -13,8 +13,10 @@ import pytest
 from _shared.kernels import variant_in_use, watched_calls
 
 from fastgmm import _kernels
-from fastgmm._rows import runner
+from fastgmm._input import blocks
+from fastgmm._rows import engine, reading, runner
 from fastgmm._skipping import cells, screens
+from fastgmm._start import find, sample
 from fastgmm._utils import memory
 
 pytest.register_assert_rewrite("_shared.assertions")
@@ -70,6 +72,36 @@ def skipping_on_tiny_data(monkeypatch):
 def dense_passes_only():
     """A context in which nothing is skipped."""
     return lambda: replaced(screens, "_LEAST_COMPONENTS", sys.maxsize)
+
+
+@pytest.fixture
+def random_numbers_in_small_blocks():
+    """A context in which the responsibilities of a random start are drawn for 111 rows at a time."""
+    return lambda: replaced(find, "_BLOCK_ELEMENTS", 3 * 111)
+
+
+@pytest.fixture
+def samples_too_small_for_em(monkeypatch):
+    """Lets a start from a sample be one of k-means only."""
+    monkeypatch.setattr(sample, "_ROWS_PER_PARAMETER", 1_000)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Cuts three features in arrays on disk into blocks of 100 rows."""
+    monkeypatch.setattr(blocks, "_BLOCK_BYTES", 100 * 3 * 8)
+
+
+@pytest.fixture
+def a_line_for_each_batch():
+    """A context in which progress is printed as if each batch took seconds."""
+    return lambda: replaced(reading, "_LINE_SECONDS", 0.0)
+
+
+@pytest.fixture
+def memory_of_the_machine():
+    """A context in which the machine has so many bytes."""
+    return lambda n_bytes: replaced(engine, "machine_memory", lambda: n_bytes)
 
 
 @pytest.fixture

@@ -12,15 +12,14 @@ import pandas as pd
 import pytest
 import scipy.sparse
 from _shared.cases import TYPES
+from _shared.kernels import watched_calls
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, batches
 from fastgmm._em.checkpoint import Checkpoint
 from fastgmm._input.blocks import block_slices
-from fastgmm._rows import reading as _reading
 from fastgmm._rows.reading import BatchMeter, read_ahead
-from fastgmm._rows.runner import KernelRunner
 from fastgmm._rows.survey import Survey
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -131,27 +130,18 @@ def test_warm_start_goes_on():
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_batches_share_a_workspace(estimator, monkeypatch):
-    """No bit of the result depends on it, whatever their lengths."""
+def test_batches_share_a_workspace(estimator, kernel_calls):
+    """No bit of the result depends on what is left in it."""
     X, weights = rows_and_weights(np.float32)
+    model = estimator(n_components=3, random_state=0, max_iter=6, tol=0.0)
     source = batches.from_array(X, weights, batch_rows=100)
-    walks, init = [], KernelRunner.__init__
-
-    def fit(shared):
-        walks.clear()
-
-        def noted(self, *given):
-            init(self, *(given if shared else given[:5]))
-            walks.append(self)
-
-        monkeypatch.setattr(KernelRunner, "__init__", noted)
-        model = estimator(n_components=3, random_state=0, max_iter=6, tol=0.0).fit_batches(source)
-        return model, len({id(walk.workspace) for walk in walks})
-
-    (together, few), (alone, many) = fit(True), fit(False)
-    assert few < 42 < many  # iterations times batches
-    np.testing.assert_array_equal(together.covariances_, alone.covariances_)
-    assert together.lower_bounds_ == alone.lower_bounds_
+    clean = clone(model).fit_batches(source)
+    passes = [call.arguments for call in kernel_calls if call.name == "em_pass"]
+    assert len({arguments["workspace"].ctypes.data for arguments in passes}) < 6 < 42 <= len(passes)
+    with watched_calls(lambda call: call.arguments["workspace"].fill(np.nan)):
+        soiled = clone(model).fit_batches(source)
+    np.testing.assert_array_equal(soiled.covariances_, clean.covariances_)
+    assert soiled.lower_bounds_ == clean.lower_bounds_
 
 
 def test_repeats_bitwise():
@@ -625,7 +615,7 @@ def test_callback_counts_rows_and_passes():
     assert all(progress.seconds > 0 for progress in seen)
 
 
-def test_verbose_says_how_fast_rows_go_by(capsys, monkeypatch):
+def test_verbose_says_how_fast_rows_go_by(capsys, a_line_for_each_batch):
     X, _ = rows_and_weights()
     source = batches.from_array(X, batch_rows=300)
     model = GaussianMixture(n_components=2, random_state=0, max_iter=2, tol=0.0, verbose=2)
@@ -633,8 +623,8 @@ def test_verbose_says_how_fast_rows_go_by(capsys, monkeypatch):
     lines = [line for line in capsys.readouterr().out.splitlines() if "Pass" in line]
     assert [line.split("\t")[0] for line in lines] == [f"  Pass {i}: 690 rows" for i in range(3)]
     assert all(line.endswith(" rows/s") for line in lines)
-    monkeypatch.setattr(_reading, "_LINE_SECONDS", 0.0)
-    clone(model).set_params(verbose=1).fit_batches(source)
+    with a_line_for_each_batch():
+        clone(model).set_params(verbose=1).fit_batches(source)
     lines = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines() if "Pass" in line]
     assert lines[3:6] == [f"  Pass 1: {rows} rows" for rows in ("300 of 690", "600 of 690", "690")]
 

@@ -247,12 +247,12 @@ def test_a_killed_worker_changes_nothing(tmp_path):
 
 @pytest.mark.parametrize(("share", "persisted"), [(0.49, False), (0.51, True)])
 @pytest.mark.parametrize("known", [True, False])
-def test_held_in_memory_if_half_of_it_suffices(monkeypatch, known, share, persisted):
+def test_held_in_memory_if_half_of_it_suffices(memory_of_the_machine, known, share, persisted):
     X, _ = rows_and_weights()
     rows = in_chunks(X) if known else of_unknown_sizes(in_chunks(X))
-    monkeypatch.setattr(_engine, "machine_memory", lambda: 4 * share * X.nbytes)
     model, _ = in_both("GaussianMixture", max_iter=1)
-    assert model.fit(rows).persisted_ is persisted
+    with memory_of_the_machine(4 * share * X.nbytes):
+        assert model.fit(rows).persisted_ is persisted
 
 
 def test_memory_and_threads_of_a_cluster(client):

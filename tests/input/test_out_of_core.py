@@ -9,8 +9,9 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
-from fastgmm._input import blocks
 from fastgmm.batches import from_array
+
+pytestmark = pytest.mark.usefixtures("small_blocks")
 
 METHODS = ["predict", "predict_proba", "score_samples"]
 
@@ -70,11 +71,6 @@ SOURCES = {
     "dask": dask_array,
     "memmap": memmap_of_another_order,
 }
-
-
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch):
-    monkeypatch.setattr(blocks, "_BLOCK_BYTES", 100 * 3 * 8)
 
 
 def assert_same_model(actual, expected):
@@ -186,8 +182,7 @@ def test_labels_must_fit_into_out():
         model.predict(X, out=np.empty(400, np.int8))
 
 
-def test_memory_does_not_grow_with_the_number_of_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(blocks, "_BLOCK_BYTES", 2**17)
+def test_memory_does_not_grow_with_the_number_of_rows(tmp_path):
     block, _ = rows_and_weights()
 
     class Repeated:

@@ -18,7 +18,7 @@ from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.kmeans import KMeansPasses
 from fastgmm._start import sample as _sample
 from fastgmm._start.find import find_start
-from fastgmm._start.kmeans import kmeans_labels, kmeans_plusplus_indices, lloyd, refined_labels
+from fastgmm._start.kmeans import kmeans_labels, kmeans_plusplus_indices, lloyd
 from fastgmm._utils.errors import PoorSampleError
 
 SEEDS = range(10)
@@ -205,12 +205,12 @@ def test_nothing_is_drawn_if_all_is_given(init_params):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_random_responsibilities_do_not_depend_on_blocks(monkeypatch, dtype):
+def test_random_responsibilities_do_not_depend_on_blocks(random_numbers_in_small_blocks, dtype):
     X = DATA["skewed"].astype(dtype)
     gmm = GaussianMixture(3, init_params="random", max_iter=0, random_state=0)
     means = gmm.fit(X).means_
-    monkeypatch.setattr("fastgmm._start.find._BLOCK_ELEMENTS", 3 * 111)
-    np.testing.assert_allclose(gmm.fit(X).means_, means, rtol=1e-12 if dtype == np.float64 else 1e-5)
+    with random_numbers_in_small_blocks():
+        np.testing.assert_allclose(gmm.fit(X).means_, means, rtol=1e-12 if dtype == np.float64 else 1e-5)
 
 
 # From a sample -------------------------------------------------------------------------------------------------------
@@ -279,19 +279,12 @@ def test_sample_start_is_a_step_from_the_best_mixture_of_the_sample(monkeypatch,
     np.testing.assert_allclose(start.covariances_, covariances, rtol=1e-8, atol=1e-9)
 
 
+@pytest.mark.usefixtures("samples_too_small_for_em")
 @pytest.mark.parametrize("covariance_type", TYPES)
-def test_sample_start_without_rows_enough_for_em_is_refined_kmeans(monkeypatch, covariance_type):
-    monkeypatch.setattr(_sample, "_ROWS_PER_PARAMETER", 1_000)
-    calls = []
-
-    def noted(X, centers, *others):
-        calls.append((len(X), centers))
-        return refined_labels(X, centers, *others)
-
-    monkeypatch.setattr(_sample, "refined_labels", noted)
+def test_sample_start_without_rows_enough_for_em_is_refined_kmeans(kernel_calls, covariance_type):
     start = start_of(MANY, covariance_type=covariance_type)
-    [(n_rows, centers)] = calls
-    assert n_rows == len(MANY)
+    refined = [call for call in kernel_calls if call.name == "kmeans_pass" and len(call.arguments["X"]) == len(MANY)]
+    centers = refined[0].arguments["centers"] + refined[0].arguments["shift"]
     labels = KMeans(4, init=centers, n_init=1, max_iter=10, tol=0.0).fit(MANY).labels_
     shares, means, covariances = moments_under(MANY, np.eye(4)[labels], covariance_type)
     np.testing.assert_allclose(start.weights_, shares, rtol=1e-9)
@@ -341,18 +334,10 @@ def test_sample_start_repeats():
     assert not np.array_equal(start_of(MANY).means_, start_of(MANY, random_state=1).means_)
 
 
-def test_each_start_draws_a_new_sample(monkeypatch):
-    first_rows = []
-    drawn = _sample._drawn
-
-    def noted(*arguments):
-        sample = drawn(*arguments)
-        first_rows.append(tuple(sample.X[:5].ravel()))
-        return sample
-
-    monkeypatch.setattr(_sample, "_drawn", noted)
+def test_each_start_draws_a_new_sample(kernel_calls):
     start_of(MANY, n_init=3)
-    assert len(set(first_rows)) == len(first_rows) == 6  # for k-means and for EM
+    samples = [call for call in kernel_calls if 2 * len(call.arguments.get("X", MANY)) < len(MANY)]
+    assert len({call.arguments["X"][:5].tobytes() for call in samples}) == 6  # for k-means and for EM
 
 
 @pytest.mark.parametrize("estimator", [GaussianMixture, BayesianGaussianMixture])
