@@ -4,6 +4,7 @@
     python benchmarks/skipping.py --plot skipping.png   # and a picture of it
     python benchmarks/skipping.py --only patches --components 64 256
     python benchmarks/skipping.py --predict             # labels and log-densities, trials included
+    python benchmarks/skipping.py --dask                # fits on dask chunks beside fits in memory
 
 How to read the output: benchmarks/README.md.
 """
@@ -12,23 +13,28 @@ import argparse
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
+import dask.array
 import numpy as np
 from common import Case, limited_threads, measure_rates
 from sklearn.exceptions import ConvergenceWarning
 
+import fastgmm.dask
 from fastgmm import GaussianMixture, datasets
 from fastgmm._command_line.timing import describe_machine
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
-from fastgmm._skipping import screens as _skipping
-from fastgmm._skipping.cells import Cells
+from fastgmm._skipping.goal import Goal
+from fastgmm._skipping.port import Skipping, plan_once
 
 COMPONENTS = (16, 64, 256, 1024)
 MOST_FLOPS = 2e10  # of a dense pass: it decides how many rows are looked at
 LEAST_ROWS = 20_000
+PASSES_TO_TRIAL = 8  # of a fit: before the first trial of screens or cells, at most
+ITERATIONS = 20  # of fits on dask chunks
 COPIES = 5  # of the rows to predict, since a trial has to pay within one pass
 HEADS = {
     False: f"\n{'data':<28}{'K':>6}{'rows':>9}{'floor':>9}{'dense':>9}{'/floor':>7}{'ours':>9}{'/floor':>7}{'x':>6}"
@@ -36,6 +42,7 @@ HEADS = {
     True: f"\n{'':<43}{'labels':>24}{'log-densities':>24}\n{'data':<28}{'K':>6}{'rows':>9}"
     + 2 * f"{'dense':>9}{'ours':>9}{'x':>6}",
 }
+DASK_HEAD = f"\n{'data':<28}{'K':>6}{'rows':>9}{'dense':>9}{'in memory':>13}{'threads':>13}{'processes':>13}  seconds"
 
 
 def patches(rng, n_rows, n_components):
@@ -77,10 +84,11 @@ DATA: dict[str, tuple[int, str, Callable]] = {
 
 def main() -> None:
     options = parse_arguments()
-    with limited_threads(options.threads) as n_threads:
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    with limited_threads(options.threads) as n_threads, cluster(n_threads if options.dask else 0) as client:
         for label, value in describe_machine(n_threads).items():
             print(f"{label:>20}: {value}")
-        print(HEADS[options.predict], flush=True)
+        print(DASK_HEAD if options.dask else HEADS[options.predict], flush=True)
         results: dict[str, list[tuple[int, float, float]]] = {}
         for name, (n_features, covariance_type, make) in DATA.items():
             if options.only and not any(part in name for part in options.only):
@@ -89,10 +97,26 @@ def main() -> None:
                 if options.predict:
                     measure_prediction(name, n_features, covariance_type, make, K, n_threads)
                     continue
+                if options.dask:
+                    measure_fits(name, n_features, covariance_type, make, K, n_threads, client)
+                    continue
                 row = measure(name, n_features, covariance_type, make, K, n_threads)
                 results.setdefault(name, []).append(row)
     if options.plot:
         draw(results, options.plot)
+
+
+@contextmanager
+def cluster(n_workers: int) -> Iterator:
+    """A client of so many processes with one thread each; None for 0."""
+    if n_workers == 0:
+        yield None
+        return
+    from distributed import Client, LocalCluster
+
+    processes = LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=":0")
+    with processes, Client(processes, set_as_default=False) as client:
+        yield client
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -102,6 +126,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", help="data whose name contains one of these")
     parser.add_argument("--plot", metavar="FILE")
     parser.add_argument("--predict", action="store_true")
+    parser.add_argument("--dask", action="store_true")
     return parser.parse_args()
 
 
@@ -118,14 +143,35 @@ def measure_prediction(name, n_features, covariance_type, make, K, n_threads) ->
     structure = COVARIANCE_TYPES[covariance_type]
     passes = ArrayPasses(np.tile(X, (COPIES, 1)), None, K, structure, n_threads)
     print(f"{name:<28}{K:>6}{len(passes.X):>9}", end="")
-    for predict in (passes.predict, passes.log_prob_norm):
-        times: dict[bool, list[float]] = {False: [], True: []}
-        for _ in range(3):
-            for _skipping.ENABLED in (False, True):
-                times[_skipping.ENABLED].append(seconds(partial(predict, mixture.components(structure))))
-        slow, fast = (float(np.median(times[enabled])) for enabled in (False, True))
+    components = mixture.components(structure)
+    for predict, goal in ((passes.predict, Goal.LABELS), (passes.log_prob_norm, Goal.DENSITIES)):
+        dense = partial(predict, components)
+        ours = lambda predict=predict, goal=goal: predict(components, plan_once(passes, components, goal))  # noqa: E731
+        slow, fast = np.median([(seconds(dense), seconds(ours)) for _ in range(3)], axis=0)
         print(f"{1e3 * slow:>9.1f}{1e3 * fast:>9.1f}{slow / fast:>6.2f}", end="", flush=True)
     print()
+
+
+def measure_fits(name, n_features, covariance_type, make, K, n_threads, client) -> None:
+    """Print a row: a fit from a start near the optimum, in memory, on chunks by threads, and on chunks by processes."""
+    X = rows_for(n_features, covariance_type, make, K)
+    start = fitted(X, K, covariance_type, n_threads)
+    model = {
+        **{"n_components": K, "covariance_type": covariance_type, "tol": 0.0, "max_iter": ITERATIONS},
+        **{"reg_covar": 1e-5, "weights_init": start.weights / start.weights.sum(), "means_init": start.means},
+        "precisions_init": COVARIANCE_TYPES[covariance_type].precisions(start.precisions_cholesky),
+    }
+    on_threads = dask.array.from_array(X, chunks=(-(-len(X) // (4 * n_threads)), -1)).persist(scheduler="threads")
+    runs = [
+        (GaussianMixture(n_threads=n_threads, **model), X),
+        (fastgmm.dask.GaussianMixture(**model), on_threads),
+        (fastgmm.dask.GaussianMixture(client=client, **model), client.persist(on_threads)),
+    ]
+    times = np.median([[seconds(partial(each.fit, rows)) for each, rows in runs] for _ in range(3)], axis=0)
+    passes = ArrayPasses(X, None, K, COVARIANCE_TYPES[covariance_type], n_threads)
+    components = start.components(COVARIANCE_TYPES[covariance_type])
+    dense = ITERATIONS * np.median([seconds(lambda: passes.em_step(components)) for _ in range(3)])
+    print(f"{name:<28}{K:>6}{len(X):>9}{dense:>9.2f}" + "".join(f"{each:>13.2f}" for each in times), flush=True)
 
 
 def measure(name, n_features, covariance_type, make, K, n_threads) -> tuple[int, float, float]:
@@ -136,13 +182,14 @@ def measure(name, n_features, covariance_type, make, K, n_threads) -> tuple[int,
     passes = ArrayPasses(X, None, K, structure, n_threads)
     components = mixture.components(structure)
     covariances = partial(structure.spread, mixture.covariances, *mixture.means.shape)
-    screening = passes.screening
+    skipping = Skipping(passes)
 
     def ours():
-        screening.settle(lambda: 1.0)
-        passes.em_step(components, screen=screening.screen(components, covariances))
+        skipping.report(lambda: 1.0)
+        passes.em_step(components, plan=skipping.plan(components, covariances))
 
-    ours()
+    for _ in range(PASSES_TO_TRIAL):
+        ours()
     dense, screened = [], []
     for _ in range(5):
         dense.append(seconds(lambda: passes.em_step(components)))
@@ -151,13 +198,17 @@ def measure(name, n_features, covariance_type, make, K, n_threads) -> tuple[int,
     floor = Case(covariance_type, len(X), n_features, K).floor(rates)
     slow, fast = float(np.median(dense)), float(np.median(screened))
     left = "dense"
-    screen = screening.screen(components, covariances)
-    if isinstance(screen, Cells):
+    skipping.report(lambda: 1.0)
+    plan = skipping.plan(components, covariances)
+    if plan is not None:
+        passes.runner.counts[:] = 0
+        passes.em_step(components, plan=plan)
         counts = passes.runner.counts.sum(axis=0)
-        left = f"cells, {counts[0] / counts[2]:.1f} {counts[3] / counts[2]:.1f}, {counts[2] / counts[1]:.0f}"
-    elif screen is not None:
-        counts = passes.runner.counts.sum(axis=0) / max(1, passes.runner.counts[:, 3].sum())
-        left = f"{screen.workspace_shape()[3:5]}, {counts[0]:.1f} {counts[1]:.1f} {counts[2]:.1f}"
+        if plan.kernels == "cells":
+            left = f"cells, {counts[0] / counts[2]:.1f} {counts[3] / counts[2]:.1f}, {counts[2] / counts[1]:.0f}"
+        else:
+            of_row = counts[:3] / max(1, counts[3])
+            left = f"{plan.workspace_shape[3:5]}, {of_row[0]:.1f} {of_row[1]:.1f} {of_row[2]:.1f}"
     print(
         f"{name:<28}{K:>6}{len(X):>9}{1e3 * floor:>9.2f}{1e3 * slow:>9.2f}{slow / floor:>7.2f}"
         f"{1e3 * fast:>9.2f}{fast / floor:>7.2f}{slow / fast:>6.2f}  {left}",
@@ -167,11 +218,9 @@ def measure(name, n_features, covariance_type, make, K, n_threads) -> tuple[int,
 
 
 def fitted(X, K, covariance_type, n_threads) -> MixtureParameters:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model = GaussianMixture(
-            K, covariance_type=covariance_type, max_iter=8, tol=0.0, reg_covar=1e-5, random_state=0, n_threads=n_threads
-        ).fit(X)
+    model = GaussianMixture(
+        K, covariance_type=covariance_type, max_iter=8, tol=0.0, reg_covar=1e-5, random_state=0, n_threads=n_threads
+    ).fit(X)
     return MixtureParameters(model.weights_, model.means_, model.covariances_, model.precisions_cholesky_)
 
 

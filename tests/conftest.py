@@ -15,7 +15,7 @@ from _shared.kernels import variant_in_use, watched_calls
 from fastgmm import _kernels
 from fastgmm._input import blocks
 from fastgmm._rows import engine, reading, runner
-from fastgmm._skipping import cells, screens
+from fastgmm._skipping import port, trials
 from fastgmm._start import find, sample
 from fastgmm._utils import memory
 
@@ -57,21 +57,18 @@ def slices_of_one_block():
 def skipping_on_tiny_data(monkeypatch):
     """Lets fits and predictions skip pairs at once, whatever that costs: with fewer than 5 features in cells, else by
     screens."""
-    for module, name in (
-        (screens, "_LEAST_FLOPS"),
-        (screens, "_LEAST_FLOPS_ONCE"),
-        (cells.CellTrials, "LEAST_FLOPS"),
-    ):
-        monkeypatch.setattr(module, name, 0.0)
-    monkeypatch.setattr(screens, "_TRIAL_SHARE", 1e9)
-    for module, name in ((screens, "_WORTH"), (screens, "_WORTH_ONCE"), (cells, "_WORTH")):
-        monkeypatch.setattr(module, name, 100.0)
+    for each in (trials.ScreenTrials, trials.CellTrials):
+        monkeypatch.setattr(each, "least_pass", 0.0)
+        monkeypatch.setattr(each, "least_single_pass", 0.0)
+    monkeypatch.setattr(port, "_TRIAL_SHARE", 1e9)
+    for name in ("_WORTH", "_WORTH_ONCE"):
+        monkeypatch.setattr(trials, name, 100.0)
 
 
 @pytest.fixture
 def dense_passes_only():
     """A context in which nothing is skipped."""
-    return lambda: replaced(screens, "_LEAST_COMPONENTS", sys.maxsize)
+    return lambda: replaced(port, "_LEAST_COMPONENTS", sys.maxsize)
 
 
 @pytest.fixture

@@ -35,9 +35,10 @@ from fastgmm._input.rows import (
 from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure, FisherInformation, require
 from fastgmm._model.gaussian import MixtureParameters, n_free_parameters
 from fastgmm._model.moments import estimate_moments
-from fastgmm._rows.array import total_weight
+from fastgmm._rows.array import ArrayPasses, total_weight
 from fastgmm._rows.columns import mean_of_all
 from fastgmm._search.checks import check_folds, check_grid, check_weights_count_rows
+from fastgmm._skipping.port import log_likelihood_of
 from fastgmm._start.find import find_start
 from fastgmm._utils.blas import blas_beside_passes
 from fastgmm._utils.errors import FitError, OutOfRangeError
@@ -390,7 +391,7 @@ class _Cell:
     def log_likelihood_of(self, rows: np.ndarray, weights: np.ndarray | None) -> float:
         """Weighted sum of the log-densities of rows under the fitted estimator."""
         passes = self.estimator._passes(rows, weights, self.n_components)
-        return passes.score_sum(self.estimator._fitted_components(rows.shape[1]))
+        return log_likelihood_of(passes, self.estimator._fitted_components(rows.shape[1]))
 
 
 class _Fits:
@@ -439,7 +440,7 @@ class _Fits:
             if more.result is not None:
                 self._run(cell, self.iteration(cell), "merged", partial(_merged, more, cell))
 
-    def iteration(self, cell: _Cell) -> Iteration[MixtureParameters]:
+    def iteration(self, cell: _Cell) -> Iteration[MixtureParameters, ArrayPasses]:
         passes = cell.estimator._passes_to_fit(self.rows, self.weights)
         return Iteration(cell.estimator._model(passes), passes)
 
@@ -460,7 +461,7 @@ class _Fits:
                 cell.warning = outcome
         else:
             collapse = self._collapse(cell, result.parameters)
-            log_likelihood = iteration.passes.score_sum(iteration.model.components(result.parameters))
+            log_likelihood = log_likelihood_of(iteration.passes, iteration.model.components(result.parameters))
             outcome = (
                 collapse
                 or f"log-likelihood {log_likelihood:.8g} after {counted(len(result.lower_bounds), 'iteration')}"

@@ -2,18 +2,19 @@
 
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 
-from _shared.cases import components, rounded
+from _shared.cases import rounded
 from _shared.kernels import watched_calls
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
-from fastgmm._rows.runner import row_flops
-from fastgmm._skipping.cells import Cells, Tree
-from fastgmm._skipping.screens import Directions, Goal, Projections, Screening
+from fastgmm._skipping.cells import Tree
+from fastgmm._skipping.goal import Goal
+from fastgmm._skipping.screens import Directions, Projections
 
 SORTED_ROWS = 2**16  # that passes with cells sort together
 
@@ -84,17 +85,11 @@ def nearly_singular(d):
     return mixture.means[labels] + noise, replace(mixture, covariances=covariances, precisions_cholesky=factors)
 
 
-def without_weight(mixture, which):
+def without_weight(mixture, components):
     """The mixture where these components have the weight 0."""
     weights = mixture.weights.copy()
-    weights[which] = 0.0
+    weights[components] = 0.0
     return replace(mixture, weights=weights / weights.sum())
-
-
-def components_and_spread(mixture, covariance_type):
-    """Components, and a covariance for each."""
-    structure = COVARIANCE_TYPES[covariance_type]
-    return mixture.components(structure), structure.spread(mixture.covariances, *mixture.means.shape)
 
 
 # Passes ---------------------------------------------------------------------------------------------------------------
@@ -110,12 +105,12 @@ class Screens(NamedTuple):
     COUNTS = {"rows": 3, "pairs": 1, "kept": 2, "pairs of first projections": 0, "dense rows": 4}  # noqa: RUF012
 
     def plan(self, X, mixture, covariance_type, goal=Goal.STATISTICS):
-        of_mixture, spread = components_and_spread(mixture, covariance_type)
+        components, covariances = seen(mixture, covariance_type)
         if goal is not Goal.STATISTICS:
-            spread = of_mixture.covariances()
-        directions = Directions(of_mixture, spread)
-        projections = Projections(of_mixture, spread, X.dtype, directions, self.n_all, goal)
-        return projections.screen(self.n_first, self.n_all)
+            covariances = components.covariances()
+        directions = Directions(components, covariances)
+        projections = Projections(components, covariances, X.dtype, directions, goal, self.n_all)
+        return projections.plan(self.n_first, self.n_all)
 
 
 class InCells(NamedTuple):
@@ -128,27 +123,32 @@ class InCells(NamedTuple):
 
     def plan(self, X, mixture, covariance_type, goal=Goal.STATISTICS):
         tree = Tree.of_rows(X[: self.n_rows], np.broadcast_to(self.unit, X.shape[1]))
-        of_goal = Cells.for_statistics if goal is Goal.STATISTICS else Cells.for_densities
-        return of_goal(components(mixture, covariance_type), tree)
+        return tree.plan(seen(mixture, covariance_type)[0], goal)
+
+
+def seen(mixture, covariance_type):
+    """The components of a mixture, and a covariance for each."""
+    structure = COVARIANCE_TYPES[covariance_type]
+    return mixture.components(structure), structure.spread(mixture.covariances, *mixture.means.shape)
 
 
 def statistics(X, sample_weight, mixture, covariance_type, way, n_threads=2):
     """Statistics with pairs skipped and dense ones, and what the former pass counted, by name."""
     passes = ArrayPasses(X, sample_weight, len(mixture.means), COVARIANCE_TYPES[covariance_type], n_threads)
-    of_mixture = components(mixture, covariance_type)
+    components, _ = seen(mixture, covariance_type)
     with counted(way) as counts:
-        skipped = passes.em_step(of_mixture, with_entropy=True, screen=way.plan(X, mixture, covariance_type))
-    return skipped, passes.em_step(of_mixture, with_entropy=True), counts
+        skipped = passes.em_step(components, with_entropy=True, plan=way.plan(X, mixture, covariance_type))
+    return skipped, passes.em_step(components, with_entropy=True), counts
 
 
 def predictions(X, mixture, covariance_type, way, n_threads=2):
     """Labels and log-densities with pairs skipped, and densely; what the former two passes counted, by name."""
     passes = ArrayPasses(X, None, len(mixture.means), COVARIANCE_TYPES[covariance_type], n_threads)
-    of_mixture = components(mixture, covariance_type)
-    dense = passes.predict(of_mixture), passes.log_prob_norm(of_mixture)
-    passes.screening.screen_for = lambda goal, _: way.plan(X, mixture, covariance_type, goal)
+    components, _ = seen(mixture, covariance_type)
+    dense = passes.predict(components), passes.log_prob_norm(components)
+    of_labels, of_densities = (way.plan(X, mixture, covariance_type, goal) for goal in (Goal.LABELS, Goal.DENSITIES))
     with counted(way) as counts:
-        skipped = passes.predict(of_mixture), passes.log_prob_norm(of_mixture)
+        skipped = passes.predict(components, of_labels), passes.log_prob_norm(components, of_densities)
     return skipped, dense, counts
 
 
@@ -171,16 +171,20 @@ def counted(way):
 # When -----------------------------------------------------------------------------------------------------------------
 
 
-def skipping_of(X, n_components, covariance_type, n_samples=None, n_threads=1):
-    """What decides for each pass over n_samples rows, of which some are given."""
-    n_samples = len(X) if n_samples is None else n_samples
-    structure = COVARIANCE_TYPES[covariance_type]
-    flops = row_flops(structure, n_components, X.shape[1])
-    return Screening(X, n_samples, n_components, structure, flops, n_threads)
+def passes_of(X, n_components, covariance_type, n_samples=None, n_threads=1):
+    """What `_skipping` asks of passes over n_samples rows, some of which are given."""
+    return SimpleNamespace(
+        n_rows=len(X) if n_samples is None else n_samples,
+        n_features=X.shape[1],
+        n_components=n_components,
+        n_threads=n_threads,
+        structure=COVARIANCE_TYPES[covariance_type],
+        trial_rows=lambda: X,
+    )
 
 
-def next_plan(skipping, mixture, covariance_type="full", lost=1.0):
+def next_plan(skipping, mixture, covariance_type, lost=1.0):
     """What to skip in a pass of EM after one that left out so many units of rounding; None: nothing."""
-    skipping.settle(lambda: lost)
-    of_mixture, spread = components_and_spread(mixture, covariance_type)
-    return skipping.screen(of_mixture, lambda: spread)
+    components, covariances = seen(mixture, covariance_type)
+    skipping.report(lambda: lost)
+    return skipping.plan(components, lambda: covariances)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from _shared import oracle
 from _shared.assertions import assert_close
-from _shared.cases import all_types, components
-from _shared.skipping import InCells, separated, statistics
+from _shared.cases import all_types
+from _shared.skipping import InCells, seen, separated, statistics
 
 pytestmark = pytest.mark.usefixtures("threads_on_tiny_data")
 
@@ -16,7 +16,7 @@ def test_of_a_point_just_what_may_count_is_left(n_features, covariance_type, sim
     """The bounds of a box without width are the densities themselves."""
     X, mixture = separated(30, n_features, 40, covariance_type, np.float64)
     joint = oracle.log_joint(X, mixture, covariance_type)
-    q = 2.0 * (components(mixture, covariance_type).log_const - joint)
+    q = 2.0 * (seen(mixture, covariance_type)[0].log_const - joint)
     bounds = joint - np.log(mixture.weights) + np.log(256.0) - 1.0 + q / 256.0
     least = joint.max(axis=1, keepdims=True) + np.log(np.finfo(np.float64).eps)
     for x, n_left in zip(X, (bounds >= least).sum(axis=1), strict=True):

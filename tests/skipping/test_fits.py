@@ -7,6 +7,7 @@ import pytest
 from _shared.cases import all_types, both_estimators
 from _shared.skipping import separated
 
+import fastgmm
 from fastgmm import GaussianMixture
 
 pytestmark = [
@@ -42,7 +43,7 @@ def test_fits(way, d, estimator, covariance_type, kernel_calls, dense_passes_onl
     np.testing.assert_allclose(found[2], model.weights_, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("source", ["weights", "batches", "memmap"])
+@pytest.mark.parametrize("source", ["weights", "batches", "memmap", "dask"])
 @both_ways
 def test_other_ways_to_fit(way, d, source, kernel_calls, dense_passes_only, tmp_path):
     X, _ = separated(3000, d, 8, "full", np.float64)
@@ -51,8 +52,10 @@ def test_other_ways_to_fit(way, d, source, kernel_calls, dense_passes_only, tmp_
         "weights": lambda model: model.fit(X, sample_weight=np.arange(3000) % 3),
         "batches": lambda model: model.fit_batches([X[:1000], X[1000:1300], X[1300:]]),
         "memmap": lambda model: model.fit(np.load(tmp_path / "X.npy", mmap_mode="r")),
+        "dask": lambda model: model.fit(pytest.importorskip("dask.array").from_array(X, chunks=(700, -1))),
     }[source]
-    model = GaussianMixture(8, max_iter=12, tol=0.0, random_state=0)
+    home = pytest.importorskip("fastgmm.dask") if source == "dask" else fastgmm
+    model = home.GaussianMixture(8, max_iter=12, tol=0.0, random_state=0)
     fit(model)
     assert names_of(kernel_calls).count(f"{way}_em_pass") >= 3
     found = model.lower_bounds_, model.means_

@@ -1,5 +1,6 @@
 """Passes that skip pairs of row and component, in either way: against the oracle, and against dense passes."""
 
+import pickle
 from functools import cache
 
 import numpy as np
@@ -15,12 +16,15 @@ from _shared.skipping import (
     hard,
     nearly_singular,
     predictions,
+    seen,
     separated,
     statistics,
     without_weight,
 )
 
+from fastgmm._model.covariance import FULL
 from fastgmm._model.gaussian import MixtureParameters
+from fastgmm._rows.array import ArrayPasses
 
 pytestmark = pytest.mark.usefixtures("threads_on_tiny_data")
 
@@ -188,3 +192,16 @@ def test_labels_of_ties(d, way, covariance_type, dtype, simd):
     (labels, _), dense, counts = predictions(X, mixture, covariance_type, way)
     assert 0 < counts["pairs"] < 2 * K * n
     np.testing.assert_array_equal(labels, dense[0])
+
+
+@pytest.mark.parametrize(("d", "way"), [(6, Screens(2, 6)), (4, InCells())], ids=["screens", "cells"])
+def test_plans_travel_and_are_for_one_dtype(d, way):
+    """To workers, as dask sends them; rows of another dtype get a dense pass."""
+    X, mixture = separated(3000, d, 12, "full", np.float32)
+    components, _ = seen(mixture, "full")
+    passes, wider = (ArrayPasses(rows, None, 12, FULL, 2) for rows in (X, X.astype(np.float64)))
+    plan = way.plan(X, mixture, "full")
+    sent = pickle.loads(pickle.dumps(plan))
+    assert_bitwise_equal(passes.em_step(components, plan=sent), passes.em_step(components, plan=plan))
+    assert passes.runner.counts.any()
+    assert_bitwise_equal(wider.em_step(components, plan=plan), wider.em_step(components))

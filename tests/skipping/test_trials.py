@@ -5,15 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from _shared.cases import BLOCK_ROWS, all_types, both_dtypes, components
+from _shared.cases import BLOCK_ROWS, all_types, both_dtypes
 from _shared.kernels import watched_calls
-from _shared.skipping import SORTED_ROWS, components_and_spread, next_plan, separated, skipping_of
+from _shared.skipping import SORTED_ROWS, next_plan, passes_of, seen, separated
 
 from fastgmm import GaussianMixture
-from fastgmm._model.covariance import COVARIANCE_TYPES, DIAGONAL, FULL
+from fastgmm._model.covariance import DIAGONAL, FULL
 from fastgmm._rows.array import ArrayPasses
-from fastgmm._skipping.cells import CellTrials
-from fastgmm._skipping.screens import Directions, Goal, Projections, best_plan, units_lost
+from fastgmm._skipping import trials
+from fastgmm._skipping.goal import Goal
+from fastgmm._skipping.port import Skipping, plan_once, units_lost
 
 
 def passes_with_trials(skipping, mixture, n_passes=300):
@@ -33,7 +34,7 @@ def test_trials_take_a_small_share():
     """The shorter the passes, the fewer trials there are, and the later the first one. Threads shorten passes only."""
     X, mixture = separated(BLOCK_ROWS, 64, 32, "diag", np.float64, spread=0.5)
     often, seldom, with_threads, of_many = (
-        passes_with_trials(skipping_of(X, 32, "diag", n_samples, n_threads), mixture)
+        passes_with_trials(Skipping(passes_of(X, 32, "diag", n_samples, n_threads)), mixture)
         for n_samples, n_threads in ((10**6, 1), (5 * 10**4, 1), (5 * 10**4, 8), (4 * 10**5, 8))
     )
     assert len(often[0]) > len(seldom[0]) > len(with_threads[0]) > 0
@@ -50,7 +51,7 @@ def test_short_predictions_are_not_worth_a_trial(kernel_calls):
     X, mixture = separated(BLOCK_ROWS, 16, 64, "full", np.float64)
     for n_samples, n_threads, is_tried in ((10**4, 1, False), (10**6, 1, True), (10**6, 64, False)):
         kernel_calls.clear()
-        skipping_of(X, 64, "full", n_samples, n_threads).screen_for(Goal.LABELS, mixture.components(FULL))
+        plan_once(passes_of(X, 64, "full", n_samples, n_threads), mixture.components(FULL), Goal.LABELS)
         assert bool(kernel_calls) == is_tried
 
 
@@ -62,20 +63,22 @@ def test_small_data_are_not_tried(d, kernel_calls):
     assert {call.name for call in kernel_calls} == {"em_pass", "density_pass"}
 
 
-def projections(mixture, dtype):
-    of_mixture, spread = components_and_spread(mixture, "full")
-    return Projections(of_mixture, spread, dtype, Directions(of_mixture, spread))
-
-
 @pytest.mark.usefixtures("guarded_workspaces")
-def test_screens_are_used_where_they_pay(simd):
+def test_screens_are_used_where_they_pay(simd, monkeypatch):
     """For separated components, not for overlapping ones or where few features leave little to gain."""
     X, mixture = separated(BLOCK_ROWS, 16, 64, "full", np.float64)
-    n_first, n_all = best_plan(projections(mixture, X.dtype), X)
-    assert 1 <= n_first <= n_all <= 16
+    choice = chosen(X, mixture, "full")
+    assert 1 <= choice.n_first <= choice.n_all <= 16
     for d, K, spread in ((16, 64, 0.5), (1, 8, None)):
         X, mixture = separated(BLOCK_ROWS, d, K, "full", np.float64, spread)
-        assert best_plan(projections(mixture, X.dtype), X) is None
+        monkeypatch.setattr(trials, "_FEATURES_OF_SCREENS", 1)
+        assert chosen(X, mixture, "full") is None
+
+
+def chosen(X, mixture, covariance_type, goal=Goal.STATISTICS):
+    components, covariances = seen(mixture, covariance_type)
+    of_rows = trials.trials_for(passes_of(X, len(mixture.means), covariance_type))
+    return of_rows.choose(components, lambda: covariances, goal)
 
 
 @pytest.mark.usefixtures("guarded_workspaces")
@@ -84,9 +87,8 @@ def test_screens_are_used_where_they_pay(simd):
 def test_cells_are_used_where_they_pay(covariance_type, dtype, simd):
     for spread, K, pays in ((20.0, 128, True), (0.5, 128, False), (None, 8, False)):
         X, mixture = separated(SORTED_ROWS, 3, K, covariance_type, dtype, spread)
-        trials = CellTrials(X, COVARIANCE_TYPES[covariance_type])
-        of_mixture = components(mixture, covariance_type)
-        assert [bool(trials.for_statistics(of_mixture)), bool(trials.for_densities(of_mixture))] == [pays] * 2
+        choices = [chosen(X, mixture, covariance_type, goal) for goal in (Goal.STATISTICS, Goal.DENSITIES)]
+        assert [bool(choice) for choice in choices] == [pays] * 2
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -96,20 +98,21 @@ def test_cells_are_used_where_they_pay(covariance_type, dtype, simd):
 def test_what_is_out_of_range_is_no_error(d, name, value):
     """The pass is dense; and when parameters are in range again, pairs are skipped again."""
     X, mixture = separated(SORTED_ROWS if d == 3 else BLOCK_ROWS, d, 64, "full", np.float64, 30.0)
-    skipping = skipping_of(X, 64, "full", 10**7)
+    skipping = Skipping(passes_of(X, 64, "full", 10**7))
     endless = replace(mixture, **{name: np.full_like(getattr(mixture, name), value)})
-    assert all(next_plan(skipping, endless) is None for _ in range(9))
-    assert any(next_plan(skipping, mixture) is not None for _ in range(20))
+    assert all(next_plan(skipping, endless, "full") is None for _ in range(9))
+    assert any(next_plan(skipping, mixture, "full") is not None for _ in range(20))
 
 
 def test_nothing_is_skipped_after_a_pass_that_left_out_too_much():
     X, mixture = separated(SORTED_ROWS, 3, 64, "full", np.float64, 30.0)
-    skipping = skipping_of(X, 64, "full", 10**7)
-    assert (
-        skipping.screen(mixture.components(FULL), lambda: mixture.covariances) is None
-    )  # nothing is known yet of the pass before
-    assert next_plan(skipping, mixture, lost=1.0) is not None
-    assert next_plan(skipping, mixture, lost=1e9) is None
+    skipping = Skipping(passes_of(X, 64, "full", 10**7))
+    components, covariances = seen(mixture, "full")
+    assert skipping.plan(components, lambda: covariances) is None  # nothing is known yet of the pass before
+    assert next_plan(skipping, mixture, "full", lost=1.0) is not None
+    assert next_plan(skipping, mixture, "full", lost=1e9) is None
+    assert next_plan(skipping, mixture, "full", lost=1.0) is not None
+    assert skipping.plan(components, lambda: covariances) is None  # no report
 
 
 def test_units_lost():

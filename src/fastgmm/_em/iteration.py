@@ -14,26 +14,28 @@ from fastgmm._model.mixture import Model, Parameters
 from fastgmm._model.moments import Moments, estimate_moments
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.columns import mean_of_all
-from fastgmm._skipping.cells import Cells
-from fastgmm._skipping.screens import Screen, units_lost
+from fastgmm._rows.protocol import Passes, SkippingPlan
+from fastgmm._skipping.port import Skipping, units_lost
 from fastgmm._utils.errors import LostLikelihoodError
 
 P = TypeVar("P", bound=Parameters)
+S = TypeVar("S", bound=Passes)
 
 
-class Iteration(Generic[P]):
+class Iteration(Generic[P, S]):
     """Iterations of a model on rows.
 
     Parameters
     ----------
     model : Model
-    passes : ArrayPasses, BatchPasses or DaskPasses
+    passes : Passes
         Over rows of the model's dtype, for its structure and number of components.
     """
 
-    def __init__(self, model: Model[P], passes):
+    def __init__(self, model: Model[P], passes: S):
         self.model = model
         self.passes = passes
+        self._skipping = Skipping(passes)
 
     def iterate(self, parameters: P) -> tuple[P, float]:
         """E step, M step and bound."""
@@ -44,20 +46,20 @@ class Iteration(Generic[P]):
     def accurate_e_step(self, parameters: P) -> tuple[SufficientStatistics, Moments]:
         """One pass over the rows, or two if the means move too far for accurate sums, or a component shrinks too much
         for what was skipped not to matter."""
-        model, screening = self.model, self.passes.screening
+        model = self.model
         components = model.components(parameters)
-        screen = screening.screen(components, partial(model.spread, parameters))
-        statistics = self.e_step(components, screen)
+        plan = self._skipping.plan(components, partial(model.spread, parameters))
+        statistics = self.e_step(components, plan)
         moments = model.moments(statistics, parameters)
-        settled = screening.settle(partial(self._units_lost, parameters, components, statistics, moments))
-        if not model.are_accurate(moments) or (screen is not None and not settled):
+        lost_nothing = self._skipping.report(partial(self._units_lost, parameters, components, statistics, moments))
+        if not model.are_accurate(moments) or (plan is not None and not lost_nothing):
             statistics = self.passes.em_step(components, moments.means, model.with_entropy)
             moments = model.moments(statistics, parameters)
         return statistics, moments
 
-    def e_step(self, components: Components, screen: Screen | Cells | None = None) -> SufficientStatistics:
+    def e_step(self, components: Components, plan: SkippingPlan | None = None) -> SufficientStatistics:
         """Statistics of the rows about the means; LostLikelihoodError if the densities overflow or underflow."""
-        statistics = self.passes.em_step(components, None, self.model.with_entropy, screen)
+        statistics = self.passes.em_step(components, None, self.model.with_entropy, plan)
         if not math.isfinite(statistics.log_likelihood):
             raise _likelihood_lost(statistics.log_likelihood, self.model.dtype)
         return statistics
@@ -65,7 +67,7 @@ class Iteration(Generic[P]):
     def _units_lost(
         self, parameters: P, components: Components, statistics: SufficientStatistics, moments: Moments
     ) -> float:
-        """As `_skipping.units_lost`."""
+        """As the function of `_skipping` of that name."""
         model = self.model
         if components.log_weights is None:
             return math.inf

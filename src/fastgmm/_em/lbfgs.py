@@ -26,7 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from scipy.linalg.lapack import dtrtrs
@@ -120,7 +120,7 @@ class LBFGS(Generic[P]):
         Error of the bound, relative to it.
     """
 
-    def __init__(self, iteration: Iteration[P], rounding: float):
+    def __init__(self, iteration: Iteration[P, Any], rounding: float):
         assert isinstance(iteration.model, CoordinateModel)
         require(iteration.model.structure, FisherInformation, "acceleration")
         self._iteration = iteration

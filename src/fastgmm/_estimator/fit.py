@@ -42,12 +42,13 @@ from fastgmm._model.mixture import Parameters
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses, total_weight
 from fastgmm._rows.batches import BatchPasses
+from fastgmm._rows.protocol import Passes, SampledPasses
 from fastgmm._rows.reading import BatchMeter
 from fastgmm._rows.survey import Survey
+from fastgmm._skipping.port import labels_of
 from fastgmm._start.find import find_start
 from fastgmm._utils.blas import blas_beside_passes
 from fastgmm._utils.errors import OutOfRangeError
-from fastgmm._utils.threads import effective_n_threads
 from fastgmm._utils.values import is_boolean, is_integer_from
 from fastgmm._utils.warnings import each_topic_once
 
@@ -91,7 +92,7 @@ class Fitting(Inference):
         with each_topic_once():
             X, findings = self._fit(X, sample_weight)
             findings.warn(self)
-            return self._for_rows(ArrayPasses.predict, X, (), np.int64, None, is_checked=True)
+            return self._for_rows(labels_of, X, (), np.int64, None, is_checked=True)
 
     def _fit_by_own_fit_predict(self, X, y, sample_weight) -> bool:
         """Fit by the `fit_predict` of a subclass, which scikit-learn's `fit` calls; whether there is one."""
@@ -119,16 +120,22 @@ class Fitting(Inference):
         if continues:
             check_covariance_type(self)
 
-    def _fit_from_sample(self, passes, survey, reader, random_state, checkpoint: Checkpoint | None) -> Findings:
+    def _fit_from_sample(
+        self, passes: SampledPasses, survey, reader, random_state, checkpoint: Checkpoint | None
+    ) -> Findings:
         """Fit to rows that are never here all at once, from a start that is found on the passes' sample of them.
 
         `survey` says what tells the rows from others, `reader` was told their features.
         """
-        sample = cache(passes.of_sample)
+
+        @cache
+        def of_sample() -> ArrayPasses:
+            rows, weights, n_threads = passes.sample()
+            return ArrayPasses(rows, weights, self.n_components, self._structure, n_threads)
 
         def statistics() -> SufficientStatistics:
             draws = random_state if checkpoint is None else checkpoint.random_state
-            statistics = self._found_start(sample(), draws)
+            statistics = self._found_start(of_sample(), draws)
             if statistics.total_weight != passes.total_weight:
                 statistics.scale(passes.total_weight / statistics.total_weight)
                 statistics.total_weight = passes.total_weight  # without the rounding of the quotient
@@ -151,7 +158,7 @@ class Fitting(Inference):
 
     def _fit_passes(
         self,
-        passes,
+        passes: Passes,
         statistics: Callable[[], SufficientStatistics],
         n_samples_seen: float,
         checkpoint: Checkpoint | None = None,
@@ -352,7 +359,7 @@ class InMemoryFitting(Fitting):
             self._weight_unit(survey.largest_weight),
             self.n_components,
             self._structure,
-            effective_n_threads(self.n_threads),
+            self.n_threads,
             meter,
         )
         return self._fit_from_sample(passes, survey, reader, random_state, file)

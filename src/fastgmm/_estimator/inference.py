@@ -27,6 +27,7 @@ from fastgmm._input.rows import (
 )
 from fastgmm._model.components import Components
 from fastgmm._rows.array import ArrayPasses
+from fastgmm._skipping.port import labels_of, log_densities_of, log_likelihood_of
 
 # Steps of scikit-learn's mixtures that predict, predict_proba and score_samples take.
 _PREDICTION_STEPS = (
@@ -54,7 +55,7 @@ class Inference(MixtureEstimator):
         labels : ndarray of shape (n_samples,)
             Numbers of the components; `out` if that was given.
         """
-        return self._for_rows(ArrayPasses.predict, X, (), np.int64, out)
+        return self._for_rows(labels_of, X, (), np.int64, out)
 
     def predict_proba(self, X, *, out=None):
         """Responsibilities: the probability of each component, given the row.
@@ -92,7 +93,7 @@ class Inference(MixtureEstimator):
         log_prob : ndarray of shape (n_samples,)
             Log-densities in the dtype of X; `out` if that was given.
         """
-        return self._for_rows(ArrayPasses.log_prob_norm, X, (), None, out)
+        return self._for_rows(log_densities_of, X, (), None, out)
 
     def score(self, X, y=None, sample_weight=None):
         """Mean log-density of a row.
@@ -222,4 +223,4 @@ class Inference(MixtureEstimator):
         if len(rows) == 0:
             return 0.0, 0.0
         passes, components = self._passes_of_fitted(rows, weights)
-        return passes.score_sum(components), passes.total_weight
+        return log_likelihood_of(passes, components), passes.total_weight

@@ -11,6 +11,7 @@ from fastgmm._model.covariance import COVARIANCE_TYPES, FULL
 from fastgmm._model.covariance.structure import as_matrices
 from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
+from fastgmm._skipping.port import log_densities_of
 
 _N_DRAWS = 20_000  # put the mass within a contour right to 0.1 (at 99 %) to 0.4 (at 50 %) percentage points
 
@@ -38,7 +39,8 @@ class Marginal(NamedTuple):
         """Log-density at points whose last axis runs over the features."""
         factors = FULL.precisions_cholesky(self.covariances)
         passes = ArrayPasses(points.reshape(-1, points.shape[-1]), None, len(self.weights), FULL, None)
-        return passes.log_prob_norm(MixtureParameters(*self, factors).components(FULL)).reshape(points.shape[:-1])
+        components = MixtureParameters(*self, factors).components(FULL)
+        return log_densities_of(passes, components).reshape(points.shape[:-1])
 
     def draw(self, n_samples: int) -> np.ndarray:
         """Random points, the same each time."""

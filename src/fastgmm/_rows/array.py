@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from functools import cached_property
 
 import numpy as np
 
@@ -12,15 +11,14 @@ from fastgmm import _kernels
 from fastgmm._model.components import Components
 from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.statistics import SufficientStatistics
+from fastgmm._rows.protocol import Passes, SkippingPlan
 from fastgmm._rows.runner import KernelRunner, part_of, row_flops
-from fastgmm._skipping.cells import Cells
-from fastgmm._skipping.screens import Goal, Screen, Screening
 
 _SCORE_ROWS = 2**16  # log-densities held at a time when only their sum is wanted
 _LEAST_WEIGHT = 2.0**-60  # of the largest, next to which products of float32 are far from underflow
 
 
-class ArrayPasses:
+class ArrayPasses(Passes):
     """Passes over one data set, all for one shape of mixture.
 
     Parameters
@@ -49,21 +47,16 @@ class ArrayPasses:
         if _differ_too_much(sample_weight, self.dtype):
             self.X = self.X.astype(np.float64)
         self._weights, self._weight_unit = in_kernel_unit(sample_weight, self.X.dtype)
-        self.n_features = self.X.shape[1]
+        self.n_rows, self.n_features = self.X.shape
         self.sample_weight = sample_weight
         self.total_weight = total_weight(X, sample_weight)
         self.structure = structure
-        self._n_components = n_components
-        self._row_flops = row_flops(structure, n_components, self.n_features)
+        self.n_components = n_components
         n_factors = structure.scatter_shape(n_components, self.n_features)[0]
         factors = (n_factors, self.n_features if structure.kernel == "full" else 1)
-        self.runner = KernelRunner(self.X, n_components, factors, self._row_flops, n_threads, before)
+        flops = row_flops(structure, n_components, self.n_features)
+        self.runner = KernelRunner(self.X, n_components, factors, flops, n_threads, before)
         self.n_threads = self.runner.n_threads
-
-    @cached_property
-    def screening(self) -> Screening:
-        """What these rows say about what to skip; those of a batch are not asked."""
-        return Screening(self.X, len(self.X), self._n_components, self.structure, self._row_flops, self.n_threads)
 
     def of_one_component(self, structure: CovarianceStructure) -> ArrayPasses:
         """Passes over the same rows for a mixture of one component."""
@@ -73,25 +66,25 @@ class ArrayPasses:
         """Shape (n_features,), float64."""
         return self.X[0].astype(np.float64)
 
+    def trial_rows(self) -> np.ndarray:
+        """All rows."""
+        return self.X
+
     def em_step(
         self,
         components: Components,
         centers: np.ndarray | None = None,
         with_entropy: bool = False,
-        screen: Screen | Cells | None = None,
+        plan: SkippingPlan | None = None,
     ) -> SufficientStatistics:
         """Statistics of the rows under their responsibilities, about ``centers`` (default: the means).
 
-        With a ``screen``, of the same components, pairs of row and component are skipped that cannot matter."""
+        With a plan for the same components, pairs of row and component are left out that cannot matter."""
         means, factors, log_const = components.for_kernels(self.X.dtype)
         centers = self._as_data(components.means if centers is None else centers)
         statistics = self._zeros(centers)
         scatter = _as_3d(statistics.scatter)
-        em_pass: Callable[..., tuple[float, float]] = _kernels.active.em_pass
-        further: tuple = ()
-        if screen is not None:
-            em_pass = screen.em_pass
-            further = (*screen.arguments(), *self.runner.screen_workspaces(screen), self.runner.counts)
+        em_pass, further = self.runner.kernel("em_pass", plan)
         for rows in self.runner.slices():
             log_likelihood, entropy = self.runner.run(
                 em_pass, self.X[rows], part_of(self._weights, rows), means, centers, factors, log_const, statistics.nk,
@@ -123,17 +116,17 @@ class ArrayPasses:
         """Statistics about ``centers`` where every row belongs to every component."""
         return self._given_statistics(((rows, None, None) for rows in self.runner.slices()), centers)
 
-    def log_prob_norm(self, components: Components) -> np.ndarray:
+    def log_prob_norm(self, components: Components, plan: SkippingPlan | None = None) -> np.ndarray:
         """log p(x_i), shape (n_samples,)."""
-        fill = self._densities(Goal.DENSITIES, components)
+        fill = self._densities(components, plan)
         out = np.empty(len(self.X), self.X.dtype)
         for rows in self.runner.slices():
             fill(rows, out[rows], None)
         return out
 
-    def score_sum(self, components: Components) -> float:
+    def score_sum(self, components: Components, plan: SkippingPlan | None = None) -> float:
         """sum_i w_i log p(x_i), without an array of n_samples."""
-        fill = self._densities(Goal.DENSITIES, components)
+        fill = self._densities(components, plan)
         total = 0.0
         for rows in self.runner.slices():
             for start in range(rows.start, rows.stop, _SCORE_ROWS):
@@ -162,9 +155,9 @@ class ArrayPasses:
                 total += float(log_max.sum() if weights is None else weights @ log_max)
         return total
 
-    def predict(self, components: Components) -> np.ndarray:
+    def predict(self, components: Components, plan: SkippingPlan | None = None) -> np.ndarray:
         """The most probable component of each row, shape (n_samples,), int64."""
-        fill = self._densities(Goal.LABELS, components)
+        fill = self._densities(components, plan)
         out = np.empty(len(self.X), np.int64)
         for rows in self.runner.slices():
             fill(rows, None, out[rows])
@@ -181,20 +174,21 @@ class ArrayPasses:
             )  # fmt: skip
         return out
 
-    def _densities(self, goal: Goal, components: Components) -> Callable[..., None]:
-        """Fills, for a slice of rows, their log-densities or their labels, whichever is the goal; what cannot matter to
-        it may be skipped."""
-        screen = self.screening.screen_for(goal, components)
+    def _densities(self, components: Components, plan: SkippingPlan | None) -> Callable[..., None]:
+        """Fills, for a slice of rows, their log-densities or their labels, whichever the plan is for."""
         mixture = components.for_kernels(self.X.dtype)
-        workspace, n_threads = self.runner.workspace, self.n_threads
-        if screen is None:
-            density_pass: Callable[..., None] = _kernels.active.density_pass
-            return lambda rows, norm, labels: self.runner.run(
-                density_pass, self.X[rows], *mixture, norm, labels, None, workspace, n_threads
-            )
-        further = (*screen.arguments(), *self.runner.screen_workspaces(screen), self.runner.counts)
+        density_pass, further = self.runner.kernel("density_pass", plan)
+        no_resp = () if further else (None,)
         return lambda rows, norm, labels: self.runner.run(
-            screen.density_pass, self.X[rows], *mixture, norm, labels, workspace, n_threads, *further
+            density_pass,
+            self.X[rows],
+            *mixture,
+            norm,
+            labels,
+            *no_resp,
+            self.runner.workspace,
+            self.n_threads,
+            *further,
         )
 
     def _given_statistics(self, blocks, centers) -> SufficientStatistics:

@@ -6,8 +6,8 @@ Tasks are given what `chunks` says.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.chunks import Chunks, ChunkSurvey, ready_chunk, rows_of_chunk
-from fastgmm._skipping.screens import Screening
+from fastgmm._rows.protocol import Sample, SampledPasses, SkippingPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +33,17 @@ class TaskSettings:
 
     def passes(self, rows, weights) -> ArrayPasses:
         rows, weights = ready_chunk(rows, weights, self.dtype)
-        if weights is not None and self.weight_unit != 1.0:
-            weights = weights / self.weight_unit
-        return ArrayPasses(rows, weights, self.n_components, self.structure, self.n_threads)
+        return ArrayPasses(rows, self.in_unit(weights), self.n_components, self.structure, self.n_threads)
+
+    def in_unit(self, weights: np.ndarray | None) -> np.ndarray | None:
+        return weights if weights is None or self.weight_unit == 1.0 else weights / self.weight_unit
 
 
 def em_step(
-    number, rows, weights, n_rows, *, settings: TaskSettings, components: Components, centers, with_entropy: bool
+    number, rows, weights, n_rows, *, settings: TaskSettings, components, centers, with_entropy, plan
 ) -> np.ndarray:
     passes = settings.passes(rows, weights)
-    statistics = passes.em_step(components, centers, with_entropy)
+    statistics = passes.em_step(components, centers, with_entropy, plan)
     check_chunk_again(number, passes.X, n_rows, statistics.log_likelihood)
     return statistics.to_vector()
 
@@ -54,8 +55,8 @@ def statistics_of_all(number, rows, weights, n_rows, *, settings: TaskSettings, 
     return statistics.to_vector()
 
 
-class DaskPasses:
-    """Passes over chunks, all for one shape of mixture; what `Iteration` asks of passes.
+class DaskPasses(SampledPasses):
+    """Passes over chunks, all for one shape of mixture.
 
     Parameters
     ----------
@@ -70,20 +71,20 @@ class DaskPasses:
         self, chunks: Chunks, survey: ChunkSurvey, sample: Mapping[int, np.ndarray | None], settings: TaskSettings
     ):
         self.dtype = chunks.dtype
-        self.n_features = chunks.n_features
+        self.n_components, self.n_rows, self.n_features = settings.n_components, survey.n_rows, chunks.n_features
         self.total_weight = survey.total_weight / settings.weight_unit
         self.structure = settings.structure
         self._chunks = chunks
         self._survey = survey
-        self._sample = sample
+        self._chosen = sample
         self._settings = settings
-        # Of no rows, so that every pass is dense: the rows that trials would look at are elsewhere.
-        self.screening = Screening(np.empty((0, self.n_features)), 0, settings.n_components, settings.structure, 0.0, 1)
+        n_tasks = len(survey.counts)  # that can run at a time
+        self.n_threads = max(1, min(sum(chunks.engine.worker_threads()), n_tasks * (settings.n_threads or 1)))
 
     def of_one_component(self, structure: CovarianceStructure) -> DaskPasses:
         """Passes over the same rows for a mixture of one component."""
-        settings = TaskSettings(self.dtype, self._settings.weight_unit, 1, structure, self._settings.n_threads)
-        return DaskPasses(self._chunks, self._survey, self._sample, settings)
+        settings = replace(self._settings, n_components=1, structure=structure)
+        return DaskPasses(self._chunks, self._survey, self._chosen, settings)
 
     def first_row(self) -> np.ndarray:
         """Shape (n_features,), float64."""
@@ -94,27 +95,32 @@ class DaskPasses:
         components: Components,
         centers: np.ndarray | None = None,
         with_entropy: bool = False,
-        screen: None = None,
+        plan: SkippingPlan | None = None,
     ) -> SufficientStatistics:
         """Statistics of all rows under their responsibilities, about ``centers`` (default: the means)."""
-        task = partial(
-            em_step, settings=self._settings, components=components, centers=centers, with_entropy=with_entropy
-        )
+        told = {"components": components, "centers": centers, "with_entropy": with_entropy, "plan": plan}
+        task = partial(em_step, settings=self._settings, **told)
         return self._summed(task, components.means if centers is None else centers)
 
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
         """Statistics about ``centers`` where every row belongs to every component."""
         return self._summed(partial(statistics_of_all, settings=self._settings, centers=centers), centers)
 
-    def of_sample(self) -> ArrayPasses:
-        """Passes, here, over the rows to find a start on."""
-        parts = self._chunks.map(partial(rows_of_chunk, dtype=self.dtype), self._sample)
+    def trial_rows(self) -> np.ndarray:
+        """The rows of the sample."""
+        return self._fetched[0]
+
+    def sample(self) -> Sample:
+        """The rows that the survey chose."""
+        rows, weights = self._fetched
+        return Sample(rows, self._settings.in_unit(weights), None)
+
+    @cached_property
+    def _fetched(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """The sample, here."""
+        parts = self._chunks.map(partial(rows_of_chunk, dtype=self.dtype), self._chosen)
         rows = np.concatenate([rows for rows, _ in parts])
-        weights = None if parts[0][1] is None else np.concatenate([weights for _, weights in parts])
-        settings = TaskSettings(
-            self.dtype, self._settings.weight_unit, self._settings.n_components, self.structure, None
-        )
-        return settings.passes(rows, weights)
+        return rows, None if parts[0][1] is None else np.concatenate([weights for _, weights in parts])
 
     def _summed(self, task: Callable, centers: np.ndarray) -> SufficientStatistics:
         vector = self._chunks.sum(task, self._survey.counts)
@@ -127,9 +133,9 @@ class DaskPasses:
 
 
 def log_likelihood_of_chunk(
-    number, rows, weights, _, *, n_features, dtype, columns, structure, components: Components, n_threads
+    number, rows, weights, _, *, of_passes, n_features, dtype, columns, structure, components: Components, n_threads
 ) -> np.ndarray:
-    """Weighted sum of the log-densities, and the sum of the weights."""
+    """Weighted sum of the log-densities, which `of_passes` finds, and the sum of the weights."""
     try:
         rows, weights = drop_unweighted_rows(*check_chunk(rows, weights, n_features, dtype, columns))
     except (ValueError, TypeError) as error:
@@ -137,7 +143,7 @@ def log_likelihood_of_chunk(
     if len(rows) == 0:
         return np.zeros(2)
     passes = ArrayPasses(rows, weights, len(components.means), structure, n_threads)
-    return np.array([passes.score_sum(components), passes.total_weight])
+    return np.array([of_passes(passes, components), passes.total_weight])
 
 
 def of_block(

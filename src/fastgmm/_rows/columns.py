@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 
 from fastgmm._model.covariance import DIAGONAL, CovarianceStructure
 from fastgmm._model.moments import variance_noise
-from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses
+from fastgmm._rows.protocol import Passes
 
 
-class AllRows(Protocol):
-    """Passes that can look at all rows as one component."""
-
-    dtype: np.dtype
-
-    def of_one_component(self, structure: CovarianceStructure) -> AllRows: ...
-
-    def first_row(self) -> np.ndarray: ...
-
-    def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics: ...
-
-
-def mean_of_all(passes: AllRows) -> np.ndarray:
+def mean_of_all(passes: Passes) -> np.ndarray:
     """(Weighted) mean of the rows, float64."""
     return _mean_of_component(passes.of_one_component(DIAGONAL))
 
 
-def _mean_of_component(passes: AllRows) -> np.ndarray:
+def _mean_of_component(passes: Passes) -> np.ndarray:
     first_row = passes.first_row()
     statistics = passes.statistics_of_all(first_row[np.newaxis])
     return first_row + statistics.sum_x[0] / statistics.nk[0]
 
 
-def covariance_of_all(passes: AllRows, mean: np.ndarray, structure: CovarianceStructure) -> np.ndarray:
+def covariance_of_all(passes: Passes, mean: np.ndarray, structure: CovarianceStructure) -> np.ndarray:
     """Unbiased (weighted) covariance of the rows as one component has it, float64; weights count rows."""
     statistics = passes.of_one_component(structure).statistics_of_all(mean[np.newaxis])
     delta = statistics.sum_x / statistics.nk[0]

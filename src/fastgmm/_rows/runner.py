@@ -16,8 +16,7 @@ import numpy as np
 
 from fastgmm import _kernels
 from fastgmm._model.covariance import CovarianceStructure
-from fastgmm._skipping.cells import Cells
-from fastgmm._skipping.screens import Screen
+from fastgmm._rows.protocol import SkippingPlan
 from fastgmm._utils.background import run_interruptibly
 from fastgmm._utils.memory import aligned_empty, aligned_zeros
 from fastgmm._utils.threads import effective_n_threads
@@ -55,25 +54,30 @@ class KernelRunner:
         self.slice_rows = -(-n_samples // (n_slices * BLOCK_ROWS)) * BLOCK_ROWS
         self.n_samples, self._dtype = n_samples, X.dtype
         self._is_long = BLOCK_ROWS * row_flops > _SLICE_FLOPS
-        self._of_screens: dict[tuple[int, ...], tuple[np.ndarray, ...]] = {}
+        self._of_plans: dict[tuple, tuple[np.ndarray, ...]] = {}  # workspaces
         if before is not None and (before.n_threads, before._dtype) == (self.n_threads, X.dtype):
-            self.workspace, self.sums, self._of_screens = before.workspace, before.sums, before._of_screens
+            self.workspace, self.sums, self._of_plans = before.workspace, before.sums, before._of_plans
         else:
             work, sums = _kernels.active.workspace_sizes(n_components, n_features, *factors, self.n_threads)
             self.workspace, self.sums = aligned_empty(work, X.dtype), aligned_empty(sums, np.float64)
 
     @cached_property
     def counts(self) -> np.ndarray:
-        """Of pairs that screened passes looked at; a cache line for each thread, since all write at the same time."""
+        """What passes with a plan had left; a cache line for each thread, since all write at the same time."""
         return aligned_zeros((self.n_threads, 8), np.int64)
 
-    def screen_workspaces(self, screen: Screen | Cells) -> tuple[np.ndarray, ...]:
-        """Kept for the next pass: to get so much memory anew each time would cost some percent."""
-        shape = screen.workspace_shape()
-        if shape not in self._of_screens:
-            self._of_screens.clear()
-            self._of_screens[shape] = screen.workspaces(self._dtype, self.n_threads)
-        return self._of_screens[shape]
+    def kernel(self, name: str, plan: SkippingPlan | None) -> tuple[Callable, tuple]:
+        """The kernel of that name that leaves out what the plan says, and its arguments beyond those of the dense one.
+
+        Its workspaces are kept for the next pass: to get so much memory anew each time would cost some percent."""
+        if plan is None or plan.dtype != self._dtype:
+            return getattr(_kernels.active, name), ()
+        key = (plan.kernels, *plan.workspace_shape)
+        if key not in self._of_plans:
+            self._of_plans.clear()
+            self._of_plans[key] = plan.workspaces(self.n_threads)
+        further = (*plan.arguments, *self._of_plans[key], self.counts)
+        return getattr(_kernels.active, f"{plan.kernels}_{name}"), further
 
     def run(self, kernel: Callable[..., T], *arguments) -> T:
         """What a kernel returns for the rows of a slice, or fewer."""

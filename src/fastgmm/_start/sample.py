@@ -116,7 +116,7 @@ def _fitted(sample: ArrayPasses, starts: list[np.ndarray], reg_covar: float) -> 
     return run(lambda: best.parameters, n_init=1, tol=_TOL)
 
 
-def _iteration(passes: ArrayPasses, n_components: int, reg_covar: float) -> Iteration[MixtureParameters]:
+def _iteration(passes: ArrayPasses, n_components: int, reg_covar: float) -> Iteration[MixtureParameters, ArrayPasses]:
     return Iteration(
         MaximumLikelihood(passes.structure, n_components, passes.n_features, passes.dtype, reg_covar), passes
     )
