@@ -22,6 +22,7 @@ _LEAST_COMPONENTS = 8  # with fewer, skipping never pays
 _LONGEST_PAUSE = 16  # passes from one trial to the next, if trials cost nothing
 _MOST_LOST = 450.0  # units of rounding: 1e-13 in float64
 _TRIAL_SHARE = 0.03  # of the time of passes, which trials may take at most
+_FIRST_TRIAL_SHARE = 0.15  # of the time of one pass: if the first trial takes no more, it does not wait to be paid for
 _TRIAL_SLOWNESS = 40.0  # an operation of a trial (NumPy) takes so many times as long as one of a pass
 _TRIAL_ROWS = 600  # evaluating all screens on the rows of a trial takes as long as a dense pass over so many rows
 _TRIAL_FLOPS = 5e7  # operations of a pass in the time that any trial takes (Python)
@@ -45,7 +46,7 @@ class Skipping:
         self._may_skip = False  # not before a report says that the last pass lost nothing
         self._choice: Choice | None = None
         self._least_pause = math.ceil(cost / max(1.0, _TRIAL_SHARE * pass_flops))
-        self._passes_to_trial = self._least_pause - 1
+        self._passes_to_trial = 0 if cost <= _FIRST_TRIAL_SHARE * pass_flops else self._least_pause - 1
         self._pause = 1
 
     def plan(self, components: Components, covariances: Covariances) -> SkippingPlan | None:
