@@ -19,8 +19,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from fastgmm import GaussianMixture, GaussianMixtureIC, selection
+from fastgmm import GaussianMixture, GaussianMixtureIC
 from fastgmm._em.lbfgs import LBFGS
+from fastgmm._search import fits
 from fastgmm.datasets import load_old_faithful
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -517,7 +518,7 @@ def test_global_random_numbers_are_left_alone():
 
 def interrupt_after(monkeypatch, n_fits):
     """Ctrl-C during a run of EM."""
-    run_em, runs = selection.run_em, []
+    run_em, runs = fits.run_em, []
 
     def run_or_stop(*args, **kwargs):
         runs.append(args)
@@ -525,7 +526,7 @@ def interrupt_after(monkeypatch, n_fits):
             raise KeyboardInterrupt
         return run_em(*args, **kwargs)
 
-    monkeypatch.setattr(selection, "run_em", run_or_stop)
+    monkeypatch.setattr(fits, "run_em", run_or_stop)
 
 
 def test_an_interrupt_leaves_nothing(monkeypatch):

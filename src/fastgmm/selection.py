@@ -1,29 +1,21 @@
 """`GaussianMixtureIC`: how many components, and of which shape? A search over both, by information criteria.
 
-A cell of the grid is a number of components with a covariance type. All types of one number share the starts, so that
-the k-means of a number is run once, and each type also starts from what the type before it has found.
+All covariance types of one number of components share the starts, so that the k-means of a number is run once, and each
+type also starts from what the type before it has found.
 """
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
-from itertools import pairwise
-from time import perf_counter
+from dataclasses import replace
 
 import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import KFold
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from fastgmm._em.iteration import Iteration
-from fastgmm._em.loop import EMResult, Progress, run_em
 from fastgmm._estimator.findings import Findings
+from fastgmm._estimator.fitted import mixture_attributes, set_fitted, take_features
 from fastgmm._estimator.parameters import NamedParameters, check_parameters, with_advice
 from fastgmm._input.rows import (
     check_fit_data,
@@ -32,23 +24,17 @@ from fastgmm._input.rows import (
     drop_unweighted_rows,
     warn_if_weights,
 )
-from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure, FisherInformation, require
-from fastgmm._model.gaussian import MixtureParameters, n_free_parameters
-from fastgmm._model.moments import estimate_moments
-from fastgmm._rows.array import ArrayPasses, total_weight
-from fastgmm._rows.columns import mean_of_all
+from fastgmm._model.covariance import COVARIANCE_TYPES, FisherInformation, require
+from fastgmm._rows.array import total_weight
+from fastgmm._search.candidates import Candidate, all_candidates, table
 from fastgmm._search.checks import check_folds, check_grid, check_weights_count_rows
-from fastgmm._skipping.port import log_likelihood_of
-from fastgmm._start.find import find_start
+from fastgmm._search.criteria import best_of, cross_validate, set_criteria
+from fastgmm._search.fits import Fits, Settings
 from fastgmm._utils.blas import blas_beside_passes
-from fastgmm._utils.errors import FitError, OutOfRangeError
 from fastgmm._utils.warnings import each_topic_once, warn
-from fastgmm._utils.words import counted
 from fastgmm.mixture import GaussianMixture
 
 _PASSED_ON = ("tol", "reg_covar", "max_iter", "n_init", "init_params", "stopping", "acceleration", "n_threads")
-
-_NO_VARIANCE = 1e-12  # share of the variance of all rows that is no more than rounding
 
 
 class GaussianMixtureIC(DensityMixin, NamedParameters):
@@ -222,89 +208,58 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
 
-        cells = self._cells(numbers, covariance_types, seed)
-        interrupted = False
+        passed_on = {name: getattr(self, name) for name in _PASSED_ON}
+        settings = Settings(seed=seed, **passed_on)
+        candidates = all_candidates(numbers, covariance_types, X.shape[1])
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
         blas = blas_beside_passes(X.shape[1], self.acceleration is not None)
         with ignore_overflow, blas, each_topic_once():
-            fits = _Fits(rows, weights, self.verbose)
-            try:
-                fits.search(cells)
-            except KeyboardInterrupt:
-                nothing_found = all(cell.result is None for cell in cells)
-                if self.on_interrupt == "raise" or self.criterion == "cv" or nothing_found:
-                    raise
-                interrupted = True
-            for cell in cells:
-                fits.finish(cell)
+            fits = Fits(rows, weights, settings, self.verbose)
+            interrupted = self._is_interrupted(fits, candidates)
+            for candidate in candidates:
+                fits.finish(candidate)
             if self.criterion == "cv":
-                self._cross_validate(cells, numbers, covariance_types, rows, weights, seed)
+                cross_validate(candidates, self.cv, rows, weights, settings, self.verbose)
             else:
-                for cell in cells:
-                    if cell.is_usable:
-                        cell.criterion = _CRITERIA[self.criterion](cell, rows, weights)
-        best = self._choose(cells, interrupted)
-        assert best.result is not None
-        replace(Findings.of_fit(best.result, fits.iteration(best)), converged=True).warn(self)
-        return self
+                set_criteria(candidates, self.criterion, rows, weights, settings)
+            tried = [candidate for candidate in candidates if candidate.result is not None or candidate.warning]
+            best = best_of(tried)
+            assert best.result is not None
 
-    def _cells(self, numbers, covariance_types, seed) -> list[_Cell]:
-        """The grid: all covariance types of one number of components after each other, the freest last."""
-
-        def freedom(covariance_type):
-            return COVARIANCE_TYPES[covariance_type].n_parameters(2, self.n_features_in_)
-
-        passed_on = {name: getattr(self, name) for name in _PASSED_ON}
-        names = {name: value for name, value in vars(self).items() if name in ("n_features_in_", "feature_names_in_")}
-        cells = []
-        for n_components in numbers:
-            for covariance_type in sorted(covariance_types, key=freedom):
-                estimator = GaussianMixture(
-                    n_components, covariance_type=covariance_type, random_state=seed, **passed_on
-                )
-                estimator.__dict__.update(names)
-                cells.append(_Cell(estimator))
-        return cells
-
-    def _cross_validate(self, cells, numbers, covariance_types, rows, weights, seed) -> None:
-        """Criteria from held-out rows: without each fold in turn the grid is searched as it was with all rows."""
-        totals = np.zeros(len(cells))
-        for train, test in KFold(self.cv, shuffle=True, random_state=seed).split(rows):
-            fold = self._cells(numbers, covariance_types, seed)
-            fits = _Fits(rows[train], _part(weights, train), self.verbose)
-            fits.search(fold)
-            for i, (cell, whole) in enumerate(zip(fold, cells, strict=True)):
-                fits.finish(cell)
-                if cell.is_usable:
-                    totals[i] += cell.log_likelihood_of(rows[test], _part(weights, test))
-                else:
-                    whole.warning = whole.warning or f"In a fold: {cell.warning}"
-        for cell, total in zip(cells, totals, strict=True):
-            if cell.is_usable:
-                cell.criterion = -2.0 * total
-
-    def _choose(self, cells: list[_Cell], interrupted: bool) -> _Cell:
-        """The best cell; sets the fitted attributes."""
-        n_cells = len(cells)
-        cells = [cell for cell in cells if cell.result is not None or cell.warning]
-        usable = [cell for cell in cells if math.isfinite(cell.criterion)]
-        if not usable:
-            reasons = "; ".join(sorted({cell.warning for cell in cells}))
-            raise ValueError(
-                f"No fit of the search is usable: {reasons or 'no criterion is finite.'} Try fewer components or "
-                "other covariance types, a larger reg_covar, or rescale the features to comparable ranges."
+            estimator = GaussianMixture(
+                best.n_components, covariance_type=best.covariance_type, random_state=seed, **passed_on
             )
-        best = min(usable, key=lambda cell: cell.criterion)
-        self.criterion_ = _table(cells)
-        self.best_estimator_ = best.estimator
+            take_features(estimator, self)
+            attributes = mixture_attributes(best.result.parameters, best.structure)
+            set_fitted(estimator, attributes, best.result, rows.dtype, total_weight(rows, weights))
+            findings = Findings.of_fit(best.result, fits.iteration(best))
+        self.criterion_ = table(tried)
+        self.best_estimator_ = estimator
         self.n_components_ = best.n_components
         self.covariance_type_ = best.covariance_type
         if interrupted:
             warn(
-                f"The search was interrupted after {len(cells)} of {n_cells} cells of the grid: the others are left "
-                "out."
+                f"The search was interrupted after {len(tried)} of {len(candidates)} cells of the grid: the others are "
+                "left out."
             )
-        if not best.estimator.converged_ and self.max_iter > 0:
+        self._warn_if_not_converged(best)
+        replace(findings, converged=True).warn(self)
+        return self
+
+    def _is_interrupted(self, fits: Fits, candidates: list[Candidate]) -> bool:
+        """Fit the candidates; whether Ctrl-C has ended that, and what was found is to be kept."""
+        try:
+            fits.search(candidates)
+        except KeyboardInterrupt:
+            nothing_found = all(candidate.result is None for candidate in candidates)
+            if self.on_interrupt == "raise" or self.criterion == "cv" or nothing_found:
+                raise
+            return True
+        return False
+
+    def _warn_if_not_converged(self, best: Candidate) -> None:
+        assert best.result is not None
+        if not best.result.converged and self.max_iter > 0:
             warn(
                 "Best performing initialization did not converge. Try different init parameters, or increase max_iter, "
                 "tol, or check for degenerate data. "
@@ -312,7 +267,6 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
                 f"max_iter={self.max_iter}.",
                 ConvergenceWarning,
             )
-        return best
 
     # The chosen model ------------------------------------------------------------------------------------------------
 
@@ -354,284 +308,3 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
     def sample(self, n_samples=1, *, random_state=None):
         """Random rows and their components from the chosen mixture: `GaussianMixture.sample`."""
         return self._best.sample(n_samples, random_state=random_state)
-
-
-# Cells ---------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True, eq=False)
-class _Cell:
-    """A number of components with a covariance type, and what became of it."""
-
-    estimator: GaussianMixture
-    result: EMResult[MixtureParameters] | None = None  # of the best run
-    start: str = ""
-    seconds: float = 0.0
-    warning: str = ""
-    log_likelihood: float = -math.inf
-    criterion: float = math.nan
-
-    @property
-    def n_components(self) -> int:
-        return self.estimator.n_components
-
-    @property
-    def covariance_type(self) -> str:
-        return self.estimator.covariance_type
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether the cell was fitted, and did not degenerate."""
-        return self.result is not None and not self.warning
-
-    @property
-    def n_parameters(self) -> int:
-        return n_free_parameters(self.estimator._structure, self.n_components, self.estimator.n_features_in_)
-
-    def log_likelihood_of(self, rows: np.ndarray, weights: np.ndarray | None) -> float:
-        """Weighted sum of the log-densities of rows under the fitted estimator."""
-        passes = self.estimator._passes(rows, weights, self.n_components)
-        return log_likelihood_of(passes, self.estimator._fitted_components(rows.shape[1]))
-
-
-class _Fits:
-    """EM for cells on the same rows.
-
-    One fit after the other, each with all threads. Fits side by side with a thread each were no faster for any number
-    of rows between 300 and 100,000: the small ones wait for Python's lock, the large ones use the threads as well.
-    """
-
-    def __init__(self, rows: np.ndarray, weights: np.ndarray | None, verbose: int):
-        self.rows = rows
-        self.weights = weights
-        self.verbose = verbose
-        self._whole: dict[str, np.ndarray] = {}  # covariance of all rows
-
-    def search(self, cells: list[_Cell]) -> None:
-        """Run EM for all cells."""
-        by_number, by_type = defaultdict(list), defaultdict(list)
-        for cell in cells:
-            by_number[cell.n_components].append(cell)
-            by_type[cell.covariance_type].append(cell)
-        for column in by_number.values():
-            self._fit_column(column)
-        for row in by_type.values():
-            self._merge_down(row)
-
-    def _fit_column(self, column: list[_Cell]) -> None:
-        """All covariance types of one number of components, from the same starts, and from each other's fits."""
-        template = column[0].estimator
-        random_state = np.random.RandomState(template.random_state)
-        for _ in range(template.n_init):
-            start = find_start(
-                self.rows, self.weights, template.n_components, template.init_params, random_state, template.n_threads
-            )
-            for cell in column:
-                iteration = self.iteration(cell)
-                statistics = partial(start, iteration.passes, template.reg_covar)
-                self._run(cell, iteration, template.init_params, partial(iteration.model.start, statistics))
-        for before, cell in pairwise(column):
-            if before.result is not None:
-                self._run(cell, self.iteration(cell), before.covariance_type, partial(_as_type, before, cell))
-
-    def _merge_down(self, row: list[_Cell]) -> None:
-        """One covariance type, from many components to few: each fit starts from the one before with two merged."""
-        for more, cell in pairwise(row[::-1]):
-            if more.result is not None:
-                self._run(cell, self.iteration(cell), "merged", partial(_merged, more, cell))
-
-    def iteration(self, cell: _Cell) -> Iteration[MixtureParameters, ArrayPasses]:
-        passes = cell.estimator._passes_to_fit(self.rows, self.weights)
-        return Iteration(cell.estimator._model(passes), passes)
-
-    def _run(self, cell: _Cell, iteration: Iteration, name: str, start: Callable[[], MixtureParameters]) -> None:
-        """EM from one more start, kept if it ends higher than those before."""
-        began = perf_counter()
-        try:
-            result = run_em(
-                start,
-                iteration.iterate,
-                n_init=1,
-                **cell.estimator._loop_options(iteration),
-                progress=Progress(0, 1),
-            )
-        except FitError as error:
-            outcome = str(error)
-            if cell.result is None:
-                cell.warning = outcome
-        else:
-            collapse = self._collapse(cell, result.parameters)
-            log_likelihood = log_likelihood_of(iteration.passes, iteration.model.components(result.parameters))
-            outcome = (
-                collapse
-                or f"log-likelihood {log_likelihood:.8g} after {counted(len(result.lower_bounds), 'iteration')}"
-            )
-            if cell.result is None or (not collapse, log_likelihood) > (not cell.warning, cell.log_likelihood):
-                cell.result, cell.start = result, name
-                cell.warning, cell.log_likelihood = collapse, log_likelihood
-        cell.seconds += perf_counter() - began
-        if self.verbose:
-            print(f"{cell.n_components} {cell.covariance_type}, start {name}: {outcome}")
-
-    def finish(self, cell: _Cell) -> None:
-        """Set the attributes of a cell's estimator, and its log-likelihood; say whether the fit degenerated."""
-        cell.log_likelihood = math.nan
-        if cell.result is None:
-            return
-        try:
-            attributes = cell.estimator._fitted_attributes(cell.result.parameters, self.iteration(cell).model)
-            seen = total_weight(self.rows, self.weights)
-            cell.estimator._set_fitted(cell.result, attributes, self.rows.dtype, seen)
-        except OutOfRangeError as error:
-            cell.warning = str(error)
-            return
-        cell.log_likelihood = cell.log_likelihood_of(self.rows, self.weights)
-
-    def _collapse(self, cell: _Cell, parameters: MixtureParameters) -> str:
-        """Which component has next to no variance where the rows as a whole have some; '' if none."""
-        covariance_type, reg_covar = cell.covariance_type, cell.estimator.reg_covar
-        structure = cell.estimator._structure
-        if covariance_type not in self._whole:
-            passes = cell.estimator._passes(self.rows, self.weights, 1)
-            about_mean = passes.statistics_of_all(mean_of_all(passes)[np.newaxis])
-            moments = estimate_moments(about_mean, structure, 0.0, self.rows.dtype)
-            self._whole[covariance_type] = structure.spread(moments.covariances, 1, self.rows.shape[1])[0]
-        n_different = 1 if structure.is_shared else cell.n_components
-        spread = structure.spread(parameters.covariances, n_different, self.rows.shape[1])
-        collapsed = _collapsed(spread, self._whole[covariance_type], reg_covar)
-        if not collapsed.any():
-            return ""
-        cause = f"reg_covar={reg_covar:g}" if reg_covar > 0.0 else "rounding"
-        return (
-            f"Component {collapsed.argmax()} collapsed: {cause} is most of its least variance. "
-            "Use fewer components, or a covariance type with fewer parameters."
-        )
-
-
-def _collapsed(spread: np.ndarray, whole: np.ndarray, reg_covar: float) -> np.ndarray:
-    """Which components have little more variance than reg_covar, or rounding, where all rows have more.
-
-    Parameters
-    ----------
-    spread : ndarray of shape (K, d, d) or (K, d)
-        Covariances of the components, or their variances.
-    whole : ndarray of shape (d, d) or (d,)
-        Of all rows.
-    reg_covar : float
-
-    Returns
-    -------
-    ndarray of bool of shape (K,)
-    """
-    if spread.ndim == 2:
-        small = spread < np.maximum(2.0 * reg_covar, _NO_VARIANCE * whole)
-        return np.logical_or.reduce(small & (whole > 10.0 * reg_covar), axis=1)
-    # In units of the features' deviations, so that their scales do not matter.
-    variances = np.diagonal(whole).copy()
-    variances[variances <= 0.0] = 1.0
-    units = np.sqrt(np.outer(variances, variances))
-    values, vectors = np.linalg.eigh(whole / units - np.diag(10.0 * reg_covar / variances))
-    directions = vectors[:, values > 1e-10]
-    if directions.shape[1] == 0:
-        return np.zeros(len(spread), dtype=bool)
-    excess = spread / units - np.diag(2.0 * reg_covar / variances + _NO_VARIANCE)
-    return np.linalg.eigvalsh(directions.T @ excess @ directions)[:, 0] < 0.0
-
-
-def _as_type(found: _Cell, cell: _Cell) -> MixtureParameters:
-    """The parameters that were found for one covariance type as a start for another."""
-    return _from_spread(cell.estimator._structure, *_weights_means_spread(found))
-
-
-def _merged(found: _Cell, cell: _Cell) -> MixtureParameters:
-    """The parameters that were found for more components, with two merged until there are as many as the cell has.
-
-    Merged are the two whose union, with the moments of both, raises a bound on the Kullback-Leibler divergence least
-    (Runnalls, IEEE Trans. Aerosp. Electron. Syst. 43, 2007).
-    """
-    weights, means, spread = _weights_means_spread(found)
-    while len(weights) > cell.n_components:
-        log_det = _log_det(spread)
-        least, pair = math.inf, (0, 1)
-        for i in range(len(weights) - 1):
-            others = slice(i + 1, None)
-            union_weights, _, union_spread = _union(weights, means, spread, i, others)
-            cost = union_weights * _log_det(union_spread) - weights[i] * log_det[i] - weights[others] * log_det[others]
-            j = int(np.argmin(cost))
-            if cost[j] < least:
-                least, pair = cost[j], (i, i + 1 + j)
-        i, j = pair
-        unions = _union(weights, means, spread, i, slice(j, j + 1))
-        weights, means, spread = (
-            np.concatenate([union, np.delete(array, [i, j], axis=0)])
-            for array, union in zip((weights, means, spread), unions, strict=True)
-        )
-    return _from_spread(cell.estimator._structure, weights, means, spread)
-
-
-def _union(weights, means, spread, i: int, others: slice):
-    """Weights, means and spreads of the unions of component i with each of the others."""
-    total = weights[i] + weights[others]
-    share = (weights[i] / total)[:, np.newaxis]
-    mean = share * means[i] + (1 - share) * means[others]
-    difference = means[i] - means[others]
-    if spread.ndim == 2:
-        between = difference * difference
-    else:
-        between = difference[:, :, np.newaxis] * difference[:, np.newaxis]
-        share = share[:, :, np.newaxis]
-    return total, mean, share * spread[i] + (1 - share) * spread[others] + share * (1 - share) * between
-
-
-def _log_det(spread: np.ndarray) -> np.ndarray:
-    return np.log(spread).sum(axis=1) if spread.ndim == 2 else np.linalg.slogdet(spread)[1]
-
-
-def _weights_means_spread(cell: _Cell) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    assert cell.result is not None
-    found = cell.result.parameters
-    spread = cell.estimator._structure.spread(found.covariances, *found.means.shape)
-    return found.weights, found.means, spread
-
-
-def _from_spread(structure: CovarianceStructure, weights, means, spread) -> MixtureParameters:
-    covariances = structure.from_spread(spread, weights)
-    return MixtureParameters(weights, means, covariances, structure.precisions_cholesky(covariances))
-
-
-def _bic(cell: _Cell, rows, weights) -> float:
-    n = len(rows) if weights is None else weights.sum()
-    return -2.0 * cell.log_likelihood + cell.n_parameters * math.log(n)
-
-
-def _aic(cell: _Cell, rows, weights) -> float:
-    return -2.0 * cell.log_likelihood + 2.0 * cell.n_parameters
-
-
-def _icl(cell: _Cell, rows, weights) -> float:
-    passes = cell.estimator._passes(rows, weights, cell.n_components)
-    components = cell.estimator._fitted_components(rows.shape[1])
-    return _bic(cell, rows, weights) - 2.0 * passes.log_max_resp_sum(components)
-
-
-_CRITERIA = {"bic": _bic, "aic": _aic, "icl": _icl}
-
-
-def _table(cells: list[_Cell]) -> dict[str, np.ndarray]:
-    """Columns with a row for each cell."""
-    return {
-        "n_components": np.array([cell.n_components for cell in cells]),
-        "covariance_type": np.array([cell.covariance_type for cell in cells]),
-        "criterion": np.array([cell.criterion for cell in cells]),
-        "log_likelihood": np.array([cell.log_likelihood for cell in cells]),
-        "n_parameters": np.array([cell.n_parameters for cell in cells]),
-        "n_iter": np.array([len(cell.result.lower_bounds) if cell.result else 0 for cell in cells]),
-        "converged": np.array([bool(cell.result and cell.result.converged) for cell in cells]),
-        "start": np.array([cell.start for cell in cells]),
-        "seconds": np.array([cell.seconds for cell in cells]),
-        "warning": np.array([cell.warning for cell in cells]),
-    }
-
-
-def _part(weights: np.ndarray | None, index: np.ndarray) -> np.ndarray | None:
-    return None if weights is None else weights[index]

@@ -14,12 +14,15 @@ from fastgmm._model.mixture import Model, Parameters
 from fastgmm._model.moments import Moments, estimate_moments
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.columns import mean_of_all
-from fastgmm._rows.protocol import Passes, SkippingPlan
+from fastgmm._rows.protocol import Passes
 from fastgmm._skipping.port import Skipping, units_lost
 from fastgmm._utils.errors import LostLikelihoodError
 
 P = TypeVar("P", bound=Parameters)
 S = TypeVar("S", bound=Passes)
+
+# Relative error of a bound, from sums of float64 over logarithms in the type of the data.
+_ROUNDING = {np.dtype(np.float64): 4e-15, np.dtype(np.float32): 1e-8}
 
 
 class Iteration(Generic[P, S]):
@@ -37,6 +40,11 @@ class Iteration(Generic[P, S]):
         self.passes = passes
         self._skipping = Skipping(passes)
 
+    @property
+    def rounding(self) -> float:
+        """Relative error of the bounds, and so of what they say about gains."""
+        return _ROUNDING[np.dtype(self.model.dtype)]
+
     def iterate(self, parameters: P) -> tuple[P, float]:
         """E step, M step and bound."""
         statistics, moments = self.accurate_e_step(parameters)
@@ -49,20 +57,14 @@ class Iteration(Generic[P, S]):
         model = self.model
         components = model.components(parameters)
         plan = self._skipping.plan(components, partial(model.spread, parameters))
-        statistics = self.e_step(components, plan)
+        statistics = self.passes.em_step(components, None, model.with_entropy, plan)
+        check_likelihood(statistics, model.dtype)
         moments = model.moments(statistics, parameters)
         lost_nothing = self._skipping.report(partial(self._units_lost, parameters, components, statistics, moments))
         if not model.are_accurate(moments) or (plan is not None and not lost_nothing):
             statistics = self.passes.em_step(components, moments.means, model.with_entropy)
             moments = model.moments(statistics, parameters)
         return statistics, moments
-
-    def e_step(self, components: Components, plan: SkippingPlan | None = None) -> SufficientStatistics:
-        """Statistics of the rows about the means; LostLikelihoodError if the densities overflow or underflow."""
-        statistics = self.passes.em_step(components, None, self.model.with_entropy, plan)
-        if not math.isfinite(statistics.log_likelihood):
-            raise _likelihood_lost(statistics.log_likelihood, self.model.dtype)
-        return statistics
 
     def _units_lost(
         self, parameters: P, components: Components, statistics: SufficientStatistics, moments: Moments
@@ -91,10 +93,14 @@ class Iteration(Generic[P, S]):
         return hidden, variances[hidden]
 
 
-def _likelihood_lost(value: float, dtype) -> LostLikelihoodError:
+def check_likelihood(statistics: SufficientStatistics, dtype) -> None:
+    """LostLikelihoodError if the densities overflowed or underflowed in a pass."""
+    value = statistics.log_likelihood
+    if math.isfinite(value):
+        return
     what = "some row lies beyond the reach of every component" if value == -math.inf else "the densities overflowed"
     or_wider = "; float64 data reach farther than float32" if dtype == np.float32 else ""
-    return LostLikelihoodError(
+    raise LostLikelihoodError(
         f"The log-likelihood became {value}: {what}. Rescale the features to comparable, moderate ranges, remove "
         f"extreme outliers, or increase reg_covar{or_wider}."
     )

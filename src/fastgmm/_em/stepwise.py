@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgmm._em.iteration import Iteration
+from fastgmm._em.iteration import Iteration, check_likelihood
 from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.moments import Moments
 from fastgmm._model.statistics import SufficientStatistics
@@ -101,7 +101,8 @@ def take_step(
     """
     model = iteration.model
     components = model.components(parameters)
-    batch = iteration.e_step(components)
+    batch = iteration.passes.em_step(components, None, model.with_entropy)
+    check_likelihood(batch, model.dtype)
     log_density = batch.log_likelihood / batch.total_weight
     if before is not None:
         n_effective = 1.0 / (step**2 / n_effective + (1.0 - step) ** 2 / before.n_effective)

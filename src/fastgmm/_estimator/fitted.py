@@ -1,18 +1,22 @@
-"""Checks of a fitted model's arrays, which may have been set by hand."""
+"""The fitted attributes of a model: set from parameters, and checked where they are read, since they can be changed."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
-from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._em.loop import EMResult
+from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure
+from fastgmm._model.gaussian import MixtureParameters
+from fastgmm._utils.errors import OutOfRangeError
 
 
 def check_fitted_array(estimator, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """A fitted attribute as C-contiguous float64, of the shape that the kernels will rely on."""
+    """A fitted attribute as C-contiguous float64; ValueError unless finite and of the shape that kernels trust."""
     array = np.asarray(getattr(estimator, name), dtype=np.float64, order="C")
     if array.shape != shape:
         raise ValueError(
@@ -26,12 +30,12 @@ def check_fitted_array(estimator, name: str, shape: tuple[int, ...]) -> np.ndarr
 
 
 def _is_finite(array: np.ndarray) -> bool:
-    """Whether all numbers are; the sum of squares is quicker to say so, until it wakes BLAS threads."""
+    """Whether all numbers are finite. The sum of squares says so faster, but would wake BLAS threads if large."""
     return (array.size < 4096 and math.isfinite(np.vdot(array, array))) or bool(np.isfinite(array).all())
 
 
 def check_covariance_type(estimator, names: Iterable[str] = ("precisions_cholesky_", "covariances_")) -> None:
-    """The fitted arrays must be of the covariance type that the estimator has.
+    """Raise ValueError if fitted arrays belong to another covariance type than the estimator has.
 
     That is told by the arrays themselves, so that it holds for models from pickles, from scikit-learn, and set by hand.
     Of other shapes than any type has, they are left to `check_fitted_array`.
@@ -97,12 +101,12 @@ def _are_upper_triangular(factors: np.ndarray) -> bool:
 
 @lru_cache(maxsize=64)
 def _random_below_diagonal(shape: tuple[int, ...]) -> np.ndarray:
-    """Random numbers, so that no sum of numbers times these is 0, as it may be of the numbers alone."""
+    """Random weights below the diagonal: a weighted sum of numbers that are not all 0 is never 0."""
     return np.tril(np.random.default_rng(0).uniform(1.0, 2.0, shape), -1)
 
 
 def _check_triangular(factors: np.ndarray) -> None:
-    """Factors of precisions are triangular matrices."""
+    """Raise ValueError unless each factor of a precision is triangular."""
     matrices = factors.reshape(-1, *factors.shape[-2:])
     for k, matrix in enumerate(matrices):
         if np.tril(matrix, -1).any() and np.triu(matrix, 1).any():
@@ -111,3 +115,77 @@ def _check_triangular(factors: np.ndarray) -> None:
                 f"{which} is not triangular: it must be U with precision = U @ U.T, such as "
                 "np.linalg.cholesky(precision). Call fit again (with warm_start=False)."
             )
+
+
+# Setting them --------------------------------------------------------------------------------------------------------
+
+
+def mixture_attributes(parameters: MixtureParameters, structure: CovarianceStructure) -> dict[str, np.ndarray]:
+    """Names and values of the fitted attributes that hold the parameters of a mixture without priors."""
+    return {
+        "weights_": parameters.weights,
+        "means_": parameters.means,
+        "covariances_": parameters.covariances,
+        "precisions_cholesky_": parameters.precisions_cholesky,
+        "precisions_": structure.precisions(parameters.precisions_cholesky),
+    }
+
+
+def set_fitted(estimator, attributes: Mapping[str, object], result: EMResult, dtype, n_samples_seen: float) -> None:
+    """Make an estimator a fitted one; nothing is set if a value is out of range.
+
+    All that has found parameters ends here: fits, streams and searches.
+
+    Parameters
+    ----------
+    estimator : MixtureEstimator
+        It knows its features already.
+    attributes : mapping of str to ndarray, tuple of ndarray or float
+        The fitted attributes that hold parameters.
+    result : EMResult
+        The run that led there.
+    dtype : dtype
+        Of the data, and so of the attributes.
+    n_samples_seen : float
+        Sum of the weights of the rows.
+
+    Raises
+    ------
+    OutOfRangeError
+        If the dtype cannot hold a value.
+    """
+    vars(estimator).update(rounded(attributes, dtype))
+    estimator.converged_ = result.converged
+    estimator.n_iter_ = len(result.lower_bounds)
+    estimator.lower_bound_ = result.lower_bound
+    estimator.lower_bounds_ = result.lower_bounds
+    estimator.n_samples_seen_ = n_samples_seen
+    estimator._stream = None
+
+
+def take_features(estimator, reader) -> None:
+    """Let an estimator know the features that another one was told of."""
+    for name in ("n_features_in_", "feature_names_in_"):
+        if hasattr(reader, name):
+            setattr(estimator, name, getattr(reader, name))
+
+
+def rounded(attributes: Mapping[str, object], dtype) -> dict[str, Any]:
+    """Values of fitted attributes, with all arrays in the dtype of the data; OutOfRangeError if it cannot hold one."""
+    return {name: _rounded(name, value, dtype) for name, value in attributes.items()}
+
+
+def _rounded(name: str, value, dtype):
+    """An array in the given dtype, or a tuple of such; what is no array stays as it is."""
+    if isinstance(value, tuple):
+        return tuple(_rounded(name, part, dtype) for part in value)
+    if not isinstance(value, np.ndarray | np.generic):
+        return value
+    value = value.astype(dtype, copy=False)
+    if not np.isfinite(value).all():
+        or_wider = ", or pass float64 data" if dtype == np.float32 else ""
+        raise OutOfRangeError(
+            f"{name} exceeds the range of {np.dtype(dtype).name}: rescale the features, and sample_weight if it is "
+            f"given, to comparable, moderate ranges{or_wider}."
+        )
+    return value

@@ -48,7 +48,7 @@ def check_block(estimator, X, rows: slice) -> np.ndarray:
 
 
 def rows_as_promised(X, rows: slice):
-    """As `rows_of`, of which there must be as many as the shape of X says."""
+    """As `rows_of`; ValueError if X gives fewer rows than its shape promises."""
     values = rows_of(X, rows)
     n_rows = np.shape(values)[0] if np.ndim(values) else 0
     if n_rows != rows.stop - rows.start:
@@ -73,7 +73,7 @@ def checked_rows(estimator, X, dtype, source: Source | None = None, **options) -
 
 
 def warn_of_collection(X, in_blocks: bool) -> None:
-    """Rows of a dask collection are welcome to the estimators in memory, but there are others for them."""
+    """Warn that an estimator in memory was given a dask collection."""
     if not is_dask_collection(X):
         return
     how = "block by block in this process, anew for each pass over the rows" if in_blocks else "into memory"
@@ -85,7 +85,7 @@ def warn_of_collection(X, in_blocks: bool) -> None:
 
 
 def warn_if_weights(y, X) -> None:
-    """Weights that are given by position are y, which is ignored; integers may be labels of classes."""
+    """Warn if y, which is ignored, looks like weights given by position. Integers may be labels of classes."""
     if y is None:
         return
     try:
@@ -108,7 +108,7 @@ def aligned(X):
 
 
 def check_sliceable(X) -> None:
-    """X must have two dimensions, and slices of rows; these are looked at when they are read."""
+    """Raise TypeError or ValueError unless X has two dimensions and slices of rows. The rows are checked when read."""
     check_holds_rows(X)
     found = f"X must be an array whose rows can be sliced, got {type(X).__name__}"
     if issparse(X):
@@ -138,7 +138,7 @@ def check_sliceable(X) -> None:
 
 
 def check_weight_of_each_row(sample_weight, X):
-    """As many weights as rows, both of which may be datasets on disk; returned as they can be sliced by row."""
+    """Weights that can be sliced by row; ValueError unless there is one for each row of X. Both may be on disk."""
     if sample_weight is None:
         return None
     shape = sample_weight.shape if has_shape(sample_weight) else np.shape(sample_weight)
@@ -150,7 +150,7 @@ def check_weight_of_each_row(sample_weight, X):
 
 
 def check_weights_of_block(sample_weight, rows: slice) -> np.ndarray | None:
-    """The weights of some rows, of which all may be zero."""
+    """The weights of some rows. All of them may be zero."""
     if sample_weight is None:
         return None
     source = Source("sample_weight", first_row=rows.start)
@@ -158,7 +158,7 @@ def check_weights_of_block(sample_weight, rows: slice) -> np.ndarray | None:
 
 
 def check_out(out, shape: tuple[int, ...], dtype, largest: int) -> None:
-    """An array that can take results of the given dtype or, if they are integers, up to the largest one."""
+    """Raise TypeError or ValueError unless `out` can hold results of this dtype or, for integers, up to `largest`."""
     is_array = hasattr(out, "__setitem__") and hasattr(out, "dtype") and has_shape(out)
     if is_frame(out) or not is_array:
         raise TypeError(
@@ -179,7 +179,7 @@ def check_out(out, shape: tuple[int, ...], dtype, largest: int) -> None:
 def check_sample_weight(
     sample_weight, n_samples: int, all_zero: bool = False, source: Source | None = None
 ) -> np.ndarray | None:
-    """Weights as a float64 array of shape (n_samples,), or None; with `all_zero` none needs to be positive."""
+    """Weights as a float64 array of shape (n_samples,), or None. With `all_zero` all may be zero."""
     if sample_weight is None:
         return None
     if np.isscalar(sample_weight):
@@ -214,7 +214,7 @@ def check_sample_weight(
 
 
 def check_some_weight(total: float) -> None:
-    """Some row counts, and all together not for more than can be said."""
+    """Raise ValueError if the sum of the weights is zero, or overflows."""
     if not math.isfinite(total):
         raise ValueError("The sum of sample_weight overflows: divide all weights by their maximum.")
     if total == 0.0:
@@ -224,15 +224,23 @@ def check_some_weight(total: float) -> None:
 
 
 def drop_unweighted_rows(X: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """The rows of positive weight, so that weight 0 equals absence; X itself if that is all of them."""
+    """The rows of positive weight, and their weights; X itself if these are all."""
     if weights is None or weights.all():
         return X, weights
     kept = weights > 0.0
     return X[kept], weights[kept]
 
 
+def weight_unit(largest: float) -> float:
+    """The power of two that brings the largest weight into [1, 2) when weights are divided by it.
+
+    Dividing by it changes no ratio of weights, to the last bit."""
+    _, exponent = math.frexp(largest)
+    return math.ldexp(1.0, exponent - 1)
+
+
 def check_n_rows(n_rows: int, n_components: int) -> None:
-    """There must be at least two rows (of positive weight), and one for each component."""
+    """Raise ValueError unless there are two rows of positive weight, and one for each component."""
     if n_rows < 2:
         raise ValueError(
             f"Found array with {n_rows} sample(s) of positive weight while a minimum of 2 is required: add data."

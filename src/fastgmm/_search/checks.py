@@ -40,7 +40,7 @@ def check_grid(estimator, covariance_types) -> tuple[list[int], list[str]]:
 
 
 def check_folds(n_rows: int, n_folds: int, n_components: int) -> None:
-    """Every fold leaves a row for each component."""
+    """Raise ValueError if a fold leaves too few rows for the components."""
     if n_folds > n_rows or n_rows - math.ceil(n_rows / n_folds) < max(2, n_components):
         raise ValueError(
             f"cv={n_folds} folds of n_samples={n_rows} rows leave too few to fit n_components={n_components}: use "
@@ -49,7 +49,7 @@ def check_folds(n_rows: int, n_folds: int, n_components: int) -> None:
 
 
 def check_weights_count_rows(total_weight: float, criterion: str) -> None:
-    """Criteria take the sum of the weights for the number of rows."""
+    """Raise ValueError if the sum of the weights, which criteria take for the number of rows, is too small."""
     if total_weight < 2.0:
         raise ValueError(
             f"The sum of sample_weight is {total_weight:g}, which criterion={criterion!r} takes for the number of "

@@ -1,0 +1,187 @@
+"""The fits of a search: EM for each candidate, from starts that candidates share and from each other's results."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from time import perf_counter
+
+import numpy as np
+
+from fastgmm._em.iteration import Iteration
+from fastgmm._em.lbfgs import LBFGS
+from fastgmm._em.loop import Progress, run_em
+from fastgmm._estimator.fitted import mixture_attributes, rounded
+from fastgmm._input.rows import weight_unit
+from fastgmm._model.gaussian import MaximumLikelihood, MixtureParameters
+from fastgmm._model.moments import estimate_moments
+from fastgmm._rows.array import ArrayPasses
+from fastgmm._rows.columns import mean_of_all
+from fastgmm._search.candidates import Candidate
+from fastgmm._search.collapse import are_collapsed
+from fastgmm._search.merging import as_type, merged
+from fastgmm._skipping.port import log_likelihood_of
+from fastgmm._start.find import find_start
+from fastgmm._utils.errors import FitError, OutOfRangeError
+from fastgmm._utils.words import counted
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How each candidate is fitted: parameters of `GaussianMixture`, with a seed in place of its `random_state`."""
+
+    seed: int
+    tol: float
+    reg_covar: float
+    max_iter: int
+    n_init: int
+    init_params: str
+    stopping: str
+    acceleration: str | None
+    n_threads: int | None
+
+
+class Fits:
+    """EM for candidates on the same rows.
+
+    One fit after the other, each with all threads. Fits side by side with a thread each were no faster for any number
+    of rows between 300 and 100,000: the small ones wait for Python's lock, the large ones use the threads as well.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_samples, n_features), float32 or float64, C-contiguous
+    weights : ndarray of shape (n_samples,), float64, or None
+        Positive.
+    settings : Settings
+    verbose : int
+        1 prints a line for each run of EM.
+    """
+
+    def __init__(self, rows: np.ndarray, weights: np.ndarray | None, settings: Settings, verbose: int):
+        self.rows = rows
+        self.weights = weights
+        self._weights_in_unit = None if weights is None else weights / weight_unit(float(weights.max()))
+        self._settings = settings
+        self._verbose = verbose
+        self._whole: dict[str, np.ndarray] = {}  # covariance of all rows
+
+    def search(self, candidates: list[Candidate]) -> None:
+        """Run EM for all candidates."""
+        by_number, by_type = defaultdict(list), defaultdict(list)
+        for candidate in candidates:
+            by_number[candidate.n_components].append(candidate)
+            by_type[candidate.covariance_type].append(candidate)
+        for of_one_number in by_number.values():
+            self._fit_from_shared_starts(of_one_number)
+            for before, candidate in pairwise(of_one_number):
+                self._fit_from_other(before, candidate, before.covariance_type, as_type)
+        for of_one_type in by_type.values():
+            for more, fewer in pairwise(of_one_type[::-1]):
+                self._fit_from_other(more, fewer, "merged", merged)
+
+    def iteration(self, candidate: Candidate) -> Iteration[MixtureParameters, ArrayPasses]:
+        passes = candidate.passes(self.rows, self._weights_in_unit, self._settings.n_threads)
+        model = MaximumLikelihood(
+            candidate.structure,
+            candidate.n_components,
+            candidate.n_features,
+            passes.dtype,
+            self._settings.reg_covar,
+        )
+        return Iteration(model, passes)
+
+    def finish(self, candidate: Candidate) -> None:
+        """Set the parameters that the fitted model will have, and its log-likelihood, or why the fit degenerated."""
+        candidate.log_likelihood = math.nan
+        if candidate.result is None:
+            return
+        try:
+            attributes = rounded(mixture_attributes(candidate.result.parameters, candidate.structure), self.rows.dtype)
+        except OutOfRangeError as error:
+            candidate.warning = str(error)
+            return
+        names = ("weights_", "means_", "covariances_", "precisions_cholesky_")
+        candidate.fitted = MixtureParameters(*(attributes[name].astype(np.float64) for name in names))
+        passes = candidate.passes(self.rows, self.weights, self._settings.n_threads)
+        candidate.log_likelihood = log_likelihood_of(passes, candidate.fitted.components(candidate.structure))
+
+    def _fit_from_shared_starts(self, candidates: list[Candidate]) -> None:
+        """All covariance types of one number of components, from starts that are found once."""
+        settings, n_components = self._settings, candidates[0].n_components
+        random_state = np.random.RandomState(settings.seed)
+        for _ in range(settings.n_init):
+            start = find_start(
+                self.rows, self.weights, n_components, settings.init_params, random_state, settings.n_threads
+            )
+            for candidate in candidates:
+                iteration = self.iteration(candidate)
+                statistics = partial(start, iteration.passes, settings.reg_covar)
+                self._run(candidate, iteration, settings.init_params, partial(iteration.model.start, statistics))
+
+    def _fit_from_other(
+        self,
+        other: Candidate,
+        candidate: Candidate,
+        name: str,
+        start: Callable[[Candidate, Candidate], MixtureParameters],
+    ) -> None:
+        """From what was found for another candidate, if anything was."""
+        if other.result is not None:
+            self._run(candidate, self.iteration(candidate), name, partial(start, other, candidate))
+
+    def _run(
+        self, candidate: Candidate, iteration: Iteration, name: str, start: Callable[[], MixtureParameters]
+    ) -> None:
+        """EM from one more start, kept if it ends higher than those before."""
+        began, settings = perf_counter(), self._settings
+        try:
+            result = run_em(
+                start,
+                iteration.iterate,
+                n_init=1,
+                max_iter=settings.max_iter,
+                tol=settings.tol,
+                stopping=settings.stopping,
+                rounding=iteration.rounding,
+                accelerator=None if settings.acceleration is None else LBFGS(iteration, iteration.rounding),
+                progress=Progress(0, 1),
+            )
+        except FitError as error:
+            outcome = str(error)
+            if candidate.result is None:
+                candidate.warning = outcome
+        else:
+            collapse = self._collapse(candidate, result.parameters)
+            log_likelihood = log_likelihood_of(iteration.passes, iteration.model.components(result.parameters))
+            n_iter = counted(len(result.lower_bounds), "iteration")
+            outcome = collapse or f"log-likelihood {log_likelihood:.8g} after {n_iter}"
+            is_better = (not collapse, log_likelihood) > (not candidate.warning, candidate.log_likelihood)
+            if candidate.result is None or is_better:
+                candidate.result, candidate.start = result, name
+                candidate.warning, candidate.log_likelihood = collapse, log_likelihood
+        candidate.seconds += perf_counter() - began
+        if self._verbose:
+            print(f"{candidate.n_components} {candidate.covariance_type}, start {name}: {outcome}")
+
+    def _collapse(self, candidate: Candidate, parameters: MixtureParameters) -> str:
+        """Which component has next to no variance where the rows as a whole have some; '' if none."""
+        structure, reg_covar, n_features = candidate.structure, self._settings.reg_covar, candidate.n_features
+        if structure.name not in self._whole:
+            passes = ArrayPasses(self.rows, self.weights, 1, structure, self._settings.n_threads)
+            about_mean = passes.statistics_of_all(mean_of_all(passes)[np.newaxis])
+            moments = estimate_moments(about_mean, structure, 0.0, self.rows.dtype)
+            self._whole[structure.name] = structure.spread(moments.covariances, 1, n_features)[0]
+        n_different = 1 if structure.is_shared else candidate.n_components
+        spread = structure.spread(parameters.covariances, n_different, n_features)
+        collapsed = are_collapsed(spread, self._whole[structure.name], reg_covar)
+        if not collapsed.any():
+            return ""
+        cause = f"reg_covar={reg_covar:g}" if reg_covar > 0.0 else "rounding"
+        return (
+            f"Component {collapsed.argmax()} collapsed: {cause} is most of its least variance. "
+            "Use fewer components, or a covariance type with fewer parameters."
+        )
