@@ -23,9 +23,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm import bayesian, mixture
-from fastgmm._em.checkpoint import Checkpoint
+from fastgmm._em.checkpoint import open_checkpoint
 from fastgmm._estimator.conversion import copied
-from fastgmm._estimator.fit import START_ROWS, Fitting, check_checkpoint, check_start_rows
+from fastgmm._estimator.fit import START_ROWS, Fitting, check_start_rows
 from fastgmm._estimator.maximum_likelihood import MaximumLikelihoodMixture
 from fastgmm._estimator.parameters import with_advice
 from fastgmm._estimator.variational import VariationalMixture
@@ -44,7 +44,7 @@ __all__ = ["BayesianGaussianMixture", "GaussianMixture"]
 
 
 class _OnChunks(Fitting):
-    """What becomes of the methods of an estimator where rows come in chunks."""
+    """Fits and inference where rows are in the chunks of dask collections."""
 
     _local_class: type  # the estimator in memory
 
@@ -92,40 +92,45 @@ class _OnChunks(Fitting):
         warn_if_weights(y, X)
         is_plain = start_rows == START_ROWS and checkpoint is None  # as scikit-learn's fit
         if not (is_plain and self._fit_by_own_fit_predict(X, y, sample_weight)):
-            self._fit(X, sample_weight, start_rows, checkpoint)[1].warn(self)
+            self._fit_data(self._data_to_fit(X, sample_weight, start_rows, checkpoint)).warn(self)
         return self
 
-    def _fit(self, X, sample_weight, start_rows=START_ROWS, checkpoint=None):
+    def _data_to_fit(self, X, sample_weight, start_rows=START_ROWS, checkpoint=None):
         self._check_before_fit(self._continues)
         check_start_rows(start_rows, self.n_components)
-        check_checkpoint(checkpoint)
         random_state = check_random_state(self.random_state)
-        reader = BaseEstimator()  # is told the features, so that this estimator is changed only when all went well
-        file = None if checkpoint is None else Checkpoint(checkpoint, random_state)
+        checkpoint = open_checkpoint(checkpoint, random_state)
+        reader = BaseEstimator()
         chunks = _chunks(self, reader, X, sample_weight, reset=True)
         try:
-            persisted = self.persist if isinstance(self.persist, bool) else chunks.fit_in_memory(chunks.n_rows)
-            if persisted:
+            if chunks.fit_in_memory(chunks.n_rows) if self.persist == "auto" else self.persist:
                 chunks.persist()
             survey = ChunkSurvey(chunks)
             check_n_rows(survey.n_rows, self.n_components)
             check_some_weight(survey.total_weight)
-            if not persisted and self.persist == "auto" and chunks.fit_in_memory(survey.n_all_rows):
-                persisted = True  # what was not known before
-                chunks.persist()
+            if not chunks.persisted and self.persist == "auto" and chunks.fit_in_memory(survey.n_all_rows):
+                chunks.persist()  # the number of rows was not known before
             n_threads = self.n_threads or chunks.engine.n_threads_of_task(len(survey.counts))
             if self.verbose:
-                where = "held in memory" if persisted else "read anew in each iteration"
+                where = "held in memory" if chunks.persisted else "read anew in each iteration"
                 size = f"{counted(len(chunks), 'chunk')}, {counted(survey.n_all_rows, 'row')}"
                 print(f"{size}, {where}; {counted(n_threads, 'thread')} for each task")
             unit = self._weight_unit(survey.largest_weight)
             settings = TaskSettings(chunks.dtype, unit, self.n_components, self._structure, n_threads)
             passes = DaskPasses(chunks, survey, survey.choose(start_rows, random_state), settings)
-            findings = self._fit_from_sample(passes, survey, reader, random_state, file)
+        except BaseException:
+            chunks.release()
+            raise
+        return self._from_sample(X, passes, survey, random_state, reader, checkpoint)
+
+    def _fit_data(self, data):
+        chunks = data.passes.chunks
+        try:
+            findings = super()._fit_data(data)
         finally:
             chunks.release()
-        self._persisted = bool(persisted)
-        return X, findings
+        self._persisted = chunks.persisted
+        return findings
 
     @property
     def persisted_(self) -> bool:
@@ -133,7 +138,7 @@ class _OnChunks(Fitting):
         return self._persisted
 
     def __getattr__(self, name):
-        """Say where the fits are that estimators in memory have beside `fit`; asked only for what is not there."""
+        """Say what to call in place of `fit_batches` and `partial_fit`. (Python asks for missing attributes only.)"""
         message = f"{type(self).__name__!r} object has no attribute {name!r}"
         if name == "fit_batches":
             message += ": its batches are the chunks of X. Call fit, or fit_batches of the same estimator in fastgmm."
@@ -210,7 +215,8 @@ class _OnChunks(Fitting):
 
 
 def _chunks(estimator, reader, X, sample_weight, reset: bool) -> Chunks:
-    """The chunks of X, of whose columns the reader is told or knows, and of the weights, on the estimator's engine."""
+    """The chunks of X and of the weights, to be read by the estimator's client. `reader` is told the columns of X, or
+    knows them."""
     rows = _whole_rows(X)
     check_features(reader, _outline(X), reset)
     weights = None if sample_weight is None else _beside(rows, sample_weight)

@@ -11,6 +11,7 @@ import json
 import math
 import os
 from copy import deepcopy
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,21 @@ from fastgmm._model.mixture import Model
 from fastgmm._utils.errors import CheckpointError
 
 _PARAMETERS_IN_MEMORY = ("point", "found")
+
+
+def open_checkpoint(path, random_state: np.random.RandomState) -> Checkpoint | None:
+    """The checkpoint of a fit that draws from `random_state`, None for None.
+
+    A long fit must know before its first iteration is over whether the file can be written."""
+    if path is None:
+        return None
+    if not isinstance(path, str | PathLike):
+        raise TypeError(f"checkpoint must be the path of a file or None, got {path!r}: pass 'fit.npz'.")
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"checkpoint={str(path)!r} is a folder: pass the path of a file in it.")
+    if not Path(path).parent.is_dir():
+        raise FileNotFoundError(f"checkpoint={str(path)!r} is in a folder that does not exist: make it first.")
+    return Checkpoint(path, random_state)
 
 
 class Checkpoint:

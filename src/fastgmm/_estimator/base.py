@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable
 from inspect import isfunction
 from typing import Any
 
-import numpy as np
-
 from fastgmm._estimator.parameters import NamedParameters
 from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure
 from fastgmm._model.mixture import Model, Parameters
@@ -24,6 +22,7 @@ class MixtureEstimator(NamedParameters):
 
     _sklearn_class: type  # the class that the estimator stands in for
     _steps_of_sklearn: dict[str, Callable]  # its private methods
+    _weights_count_rows: bool  # or only their ratios matter
     _doc_link_module = "fastgmm"  # the HTML representation links to the documentation of that class
 
     def _check_structure(self) -> CovarianceStructure:
@@ -34,13 +33,9 @@ class MixtureEstimator(NamedParameters):
     def _model(self, passes) -> Model:
         """The model for the rows of passes; parameters that depend on the features are validated here."""
 
-    def _weight_unit(self, largest: float) -> float:
-        """What sample weights are divided by before the fit."""
-        return 1.0
-
     @abstractmethod
     def _further_model(self, passes) -> Model:
-        """The model for further rows of a stream: given starts do not matter, priors are those of the fitted model."""
+        """The model for further rows of a stream. It ignores initial values, and has the priors of the fitted model."""
 
     @abstractmethod
     def _fitted_attributes(self, parameters, model: Model) -> dict[str, object]:
@@ -62,14 +57,9 @@ class MixtureEstimator(NamedParameters):
     def _passes(self, X, sample_weight, n_components: int) -> ArrayPasses:
         return ArrayPasses(X, sample_weight, n_components, self._structure, self.n_threads)
 
-    def _passes_to_fit(self, rows: np.ndarray, weights: np.ndarray | None) -> ArrayPasses:
-        if weights is not None and (unit := self._weight_unit(float(weights.max()))) != 1.0:
-            weights = weights / unit
-        return self._passes(rows, weights, self.n_components)
-
 
 def private_methods(sklearn_class: type) -> dict[str, Callable]:
-    """The steps of scikit-learn's mixture that its public methods call, and ours do not; `_n_parameters` they do."""
+    """The private methods of scikit-learn's mixture that ours do not call, by name: all except `_n_parameters`."""
     return {
         name: value
         for base in reversed(sklearn_class.__mro__)
@@ -80,7 +70,7 @@ def private_methods(sklearn_class: type) -> dict[str, Callable]:
 
 
 def check_overrides(estimator, methods: dict[str, Callable], names: Iterable[str]) -> None:
-    """Nobody's own version of a method of scikit-learn's may be ignored."""
+    """Raise TypeError if a subclass overrides a method of scikit-learn's that would not be called."""
     kind, attributes = type(estimator), vars(estimator)
     for name in names:
         if name not in attributes and getattr(kind, name) is methods[name]:
@@ -101,5 +91,5 @@ def check_overrides(estimator, methods: dict[str, Callable], names: Iterable[str
 
 
 def unless_none(**arguments) -> dict[str, Any]:
-    """For methods of subclasses, which need not have all arguments."""
+    """The arguments that are not None: a method of a subclass need not accept the others."""
     return {name: value for name, value in arguments.items() if value is not None}

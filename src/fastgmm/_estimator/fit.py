@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import cache
-from os import PathLike
-from pathlib import Path
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import joblib
@@ -14,14 +13,13 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from fastgmm._em.checkpoint import Checkpoint
+from fastgmm._em.checkpoint import Checkpoint, open_checkpoint
 from fastgmm._em.iteration import Iteration
 from fastgmm._em.lbfgs import LBFGS
-from fastgmm._em.loop import EMResult, Progress, run_em
-from fastgmm._em.stepwise import Stream
+from fastgmm._em.loop import Progress, run_em
 from fastgmm._estimator.base import check_overrides, unless_none
 from fastgmm._estimator.findings import Findings
-from fastgmm._estimator.fitted import check_covariance_type
+from fastgmm._estimator.fitted import check_covariance_type, set_fitted, take_features
 from fastgmm._estimator.inference import Inference
 from fastgmm._estimator.parameters import check_parameters, fixed_names
 from fastgmm._input.batches import CheckedBatches
@@ -36,26 +34,21 @@ from fastgmm._input.rows import (
     drop_unweighted_rows,
     warn_if_weights,
     warn_of_collection,
+    weight_unit,
 )
 from fastgmm._model.covariance import COVARIANCE_TYPES, FisherInformation, require
-from fastgmm._model.mixture import Parameters
-from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses, total_weight
 from fastgmm._rows.batches import BatchPasses
 from fastgmm._rows.protocol import Passes, SampledPasses
 from fastgmm._rows.reading import BatchMeter
 from fastgmm._rows.survey import Survey
 from fastgmm._skipping.port import labels_of
-from fastgmm._start.find import find_start
+from fastgmm._start.finder import StartFinder
 from fastgmm._utils.blas import blas_beside_passes
-from fastgmm._utils.errors import OutOfRangeError
 from fastgmm._utils.values import is_boolean, is_integer_from
 from fastgmm._utils.warnings import each_topic_once
 
 START_ROWS = 100_000  # on which the start is found, if there are more rows than memory may hold
-
-# Relative error of a bound, from sums of float64 over logarithms in the type of the data.
-ROUNDING = {np.dtype(np.float64): 4e-15, np.dtype(np.float32): 1e-8}
 
 # Parameters that may differ when a fit goes on from its checkpoint.
 _MAY_CHANGE = {
@@ -64,8 +57,36 @@ _MAY_CHANGE = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class DataToFit:
+    """The rows to fit, wherever they are, and what a fit needs to know of them.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, n_features), or what was given if it is not in memory
+        All rows.
+    passes : Passes
+        Over the rows of positive weight.
+    n_samples_seen : float
+        Sum of the weights as they were given.
+    random_state : RandomState
+        What the starts draw from.
+    reader : object, default=None
+        Was told the features of the rows, so that an estimator changes only when all went well; None if the estimator
+        itself was.
+    checkpoint : Checkpoint, default=None
+    """
+
+    X: Any
+    passes: Passes
+    n_samples_seen: float
+    random_state: np.random.RandomState
+    reader: Any = None
+    checkpoint: Checkpoint | None = None
+
+
 class Fitting(Inference):
-    """What fits have in common, wherever their rows are."""
+    """What all fits have in common, wherever the rows are."""
 
     def fit_predict(self, X, y=None, sample_weight=None):
         """Estimate the parameters by EM, and return the most probable component of each row.
@@ -90,12 +111,12 @@ class Fitting(Inference):
         """
         warn_if_weights(y, X)
         with each_topic_once():
-            X, findings = self._fit(X, sample_weight)
-            findings.warn(self)
-            return self._for_rows(labels_of, X, (), np.int64, None, is_checked=True)
+            data = self._data_to_fit(X, sample_weight)
+            self._fit_data(data).warn(self)
+            return self._for_rows(labels_of, data.X, (), np.int64, None, is_checked=True)
 
     def _fit_by_own_fit_predict(self, X, y, sample_weight) -> bool:
-        """Fit by the `fit_predict` of a subclass, which scikit-learn's `fit` calls; whether there is one."""
+        """Fit by the `fit_predict` of a subclass, as scikit-learn's `fit` does. Returns False if there is none."""
         if not self._is_overridden(Fitting.fit_predict) or hasattr(self, "_is_in_fit"):  # it may call fit itself
             return False
         self._is_in_fit = True
@@ -111,7 +132,7 @@ class Fitting(Inference):
         return bool(self.warm_start) and hasattr(self, "converged_")
 
     def _check_before_fit(self, continues: bool) -> None:
-        """What can be refused before rows are looked at."""
+        """Raise the errors that can be found without reading rows."""
         check_overrides(self, self._steps_of_sklearn, self._steps_of_sklearn)
         check_parameters(self, COVARIANCE_TYPES)
         self._check_structure()
@@ -120,115 +141,72 @@ class Fitting(Inference):
         if continues:
             check_covariance_type(self)
 
-    def _fit_from_sample(
-        self, passes: SampledPasses, survey, reader, random_state, checkpoint: Checkpoint | None
-    ) -> Findings:
-        """Fit to rows that are never here all at once, from a start that is found on the passes' sample of them.
+    @abstractmethod
+    def _data_to_fit(self, X, sample_weight) -> DataToFit:
+        """The rows of X and their weights, checked. Blocks of rows on disk are checked when they are read."""
 
-        `survey` says what tells the rows from others, `reader` was told their features.
-        """
-
-        @cache
-        def of_sample() -> ArrayPasses:
-            rows, weights, n_threads = passes.sample()
-            return ArrayPasses(rows, weights, self.n_components, self._structure, n_threads)
-
-        def statistics() -> SufficientStatistics:
-            draws = random_state if checkpoint is None else checkpoint.random_state
-            statistics = self._found_start(of_sample(), draws)
-            if statistics.total_weight != passes.total_weight:
-                statistics.scale(passes.total_weight / statistics.total_weight)
-                statistics.total_weight = passes.total_weight  # without the rounding of the quotient
-            return statistics
-
+    def _from_sample(self, X, passes: SampledPasses, survey, random_state, reader, checkpoint) -> DataToFit:
+        """Rows that are never all in this process. `survey` has the sums that identify them."""
         if checkpoint is not None:
             checkpoint.fingerprint = self._fingerprint(survey, passes.dtype)
             checkpoint.covariance_type = self.covariance_type
-        findings = self._fit_passes(passes, statistics, survey.total_weight, checkpoint)
-        self._take_features(reader)
-        if checkpoint is not None:
-            checkpoint.delete()
-        return findings
+        return DataToFit(X, passes, survey.total_weight, random_state, reader, checkpoint)
 
-    def _found_start(self, passes: ArrayPasses, random_state) -> SufficientStatistics:
-        start = find_start(
-            passes.X, passes.sample_weight, self.n_components, self.init_params, random_state, passes.n_threads
-        )
-        return start(passes, self.reg_covar)
-
-    def _fit_passes(
-        self,
-        passes: Passes,
-        statistics: Callable[[], SufficientStatistics],
-        n_samples_seen: float,
-        checkpoint: Checkpoint | None = None,
-    ) -> Findings:
-        """EM over the rows of passes, from what `statistics` finds; sets the attributes."""
-        continues = self._continues
+    def _fit_data(self, data: DataToFit) -> Findings:
+        """EM; sets the fitted attributes."""
+        passes, checkpoint = data.passes, data.checkpoint
         ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
         blas = blas_beside_passes(passes.n_features, self.acceleration is not None)
         with ignore_overflow, blas, each_topic_once():
             model = self._model(passes)
             iteration = Iteration(model, passes)
-
-            resume = None
+            finder = StartFinder(model, passes, self.init_params, self.reg_covar, data.random_state)
+            start, n_init, lower_bound, resume = finder.find, self.n_init, -math.inf, None
             if checkpoint is not None:
                 resume = checkpoint.load(model, self.n_init, self.acceleration is not None)
-
-            def start() -> Parameters:
-                if continues:
-                    return model.held(self._fitted_parameters(passes.n_features, self.n_components))
-                return model.start(statistics)
-
+                finder.random_state = checkpoint.random_state
+            if self._continues:
+                parameters = self._fitted_parameters(passes.n_features, self.n_components)
+                start, n_init, lower_bound = partial(model.held, parameters), 1, self.lower_bound_
             result = run_em(
                 start,
                 iteration.iterate,
-                n_init=1 if continues else self.n_init,
-                **self._loop_options(iteration),
+                n_init=n_init,
+                max_iter=self.max_iter,
+                tol=self.tol,
                 progress=Progress(self.verbose, self.verbose_interval),
-                lower_bound=self.lower_bound_ if continues else -math.inf,
+                stopping=self.stopping,
+                rounding=iteration.rounding,
+                accelerator=None if self.acceleration is None else LBFGS(iteration, iteration.rounding),
+                lower_bound=lower_bound,
                 resume=resume,
                 save=None if checkpoint is None else checkpoint.save,
             )
             findings = Findings.of_fit(result, iteration)
-            self._set_fitted(result, self._fitted_attributes(result.parameters, model), passes.dtype, n_samples_seen)
+            attributes = self._fitted_attributes(result.parameters, model)
+            set_fitted(self, attributes, result, passes.dtype, data.n_samples_seen)
+        if data.reader is not None:
+            take_features(self, data.reader)
+        if checkpoint is not None:
+            checkpoint.delete()
         return findings
 
-    def _loop_options(self, iteration: Iteration) -> dict[str, Any]:
-        """How `run_em` is to go on, and when to stop."""
-        rounding = ROUNDING[np.dtype(iteration.model.dtype)]
-        return {
-            "max_iter": self.max_iter,
-            "tol": self.tol,
-            "stopping": self.stopping,
-            "rounding": rounding,
-            "accelerator": None if self.acceleration is None else LBFGS(iteration, rounding),
-        }
+    def _weight_unit(self, largest: float) -> float:
+        """What sample weights are divided by before a fit."""
+        return 1.0 if self._weights_count_rows else weight_unit(largest)
+
+    def _passes_to_fit(self, rows: np.ndarray, weights: np.ndarray | None) -> ArrayPasses:
+        if weights is not None and (unit := self._weight_unit(float(weights.max()))) != 1.0:
+            weights = weights / unit
+        return self._passes(rows, weights, self.n_components)
 
     def _fingerprint(self, survey, dtype) -> str:
-        """Tells a fit over many rows from others, by what its result depends on."""
+        """A hash of all that the result of a fit depends on: parameters and data."""
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in _MAY_CHANGE}
         if parameters.get("fixed") is not None:
             parameters["fixed"] = sorted(fixed_names(parameters["fixed"]))  # however they are given
         data = (survey.n_rows, survey.total_weight, survey.first_row, survey.column_sums, str(dtype))
         return joblib.hash((type(self).__name__, parameters, data))
-
-    def _take_features(self, reader) -> None:
-        """Know the features that another estimator was told of."""
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(reader, name):
-                setattr(self, name, getattr(reader, name))
-
-    def _set_fitted(self, result: EMResult, attributes: dict[str, object], dtype, n_samples_seen: float) -> None:
-        """Set the fitted attributes, arrays in the dtype of the data; all are checked before the first is set."""
-        converted = {name: _as_fitted(name, value, dtype) for name, value in attributes.items()}
-        self.__dict__.update(converted)
-        self.converged_ = result.converged
-        self.n_iter_ = len(result.lower_bounds)
-        self.lower_bound_ = result.lower_bound
-        self.lower_bounds_ = result.lower_bounds
-        self.n_samples_seen_ = n_samples_seen
-        self._stream: Stream | None = None
 
 
 class InMemoryFitting(Fitting):
@@ -272,7 +250,7 @@ class InMemoryFitting(Fitting):
         """
         if not self._fit_by_own_fit_predict(X, y, sample_weight):
             warn_if_weights(y, X)
-            self._fit(X, sample_weight)[1].warn(self)
+            self._fit_data(self._data_to_fit(X, sample_weight)).warn(self)
         return self
 
     def fit_batches(self, batches, *, start_rows=START_ROWS, callback=None, checkpoint=None):
@@ -321,68 +299,41 @@ class InMemoryFitting(Fitting):
             If `reg_covar` hides the variance of a feature.
         """
         with each_topic_once():
-            self._fit_batches(batches, start_rows, callback, checkpoint).warn(self)
+            data = self._batches_to_fit(batches, start_rows, callback, checkpoint)
+            self._fit_data(data).warn(self)
         return self
 
-    def _fit(self, X, sample_weight) -> tuple[object, Findings]:
-        """Fit and set the attributes; returned are all rows of X, validated unless they are read in blocks."""
+    def _data_to_fit(self, X, sample_weight):
         if is_read_in_blocks(X):
             warn_of_collection(X, in_blocks=True)
             sample_weight = check_weight_of_each_row(sample_weight, X)
-            return X, self._fit_batches(ArrayBatches(X, sample_weight))
+            return replace(self._batches_to_fit(ArrayBatches(X, sample_weight)), X=X)
         self._check_before_fit(self._continues)
         X = check_fit_data(self, X)
         rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
         check_n_rows(rows.shape[0], self.n_components)
         random_state = check_random_state(self.random_state)
-        passes = self._passes_to_fit(rows, weights)
-        seen = total_weight(rows, weights)
-        return X, self._fit_passes(passes, lambda: self._found_start(passes, random_state), seen)
+        return DataToFit(X, self._passes_to_fit(rows, weights), total_weight(rows, weights), random_state)
 
-    def _fit_batches(self, batches, start_rows=START_ROWS, callback=None, checkpoint=None) -> Findings:
-        """Fit and set the attributes."""
+    def _batches_to_fit(self, batches, start_rows=START_ROWS, callback=None, checkpoint=None) -> DataToFit:
         self._check_before_fit(self._continues)
         check_start_rows(start_rows, self.n_components)
         check_callback(callback)
-        check_checkpoint(checkpoint)
         random_state = check_random_state(self.random_state)
-        file = None if checkpoint is None else Checkpoint(checkpoint, random_state)
-        reader = clone(self)  # is told the features, so that this estimator is changed only when all went well
+        checkpoint = open_checkpoint(checkpoint, random_state)
+        reader = clone(self)
         checked = CheckedBatches(reader, batches)
         meter = BatchMeter(callback, self.verbose)
         survey = Survey(checked, start_rows, random_state, meter)
         check_n_rows(survey.n_rows, self.n_components)
         check_some_weight(survey.total_weight)
-        passes = BatchPasses(
-            checked,
-            survey,
-            self._weight_unit(survey.largest_weight),
-            self.n_components,
-            self._structure,
-            self.n_threads,
-            meter,
-        )
-        return self._fit_from_sample(passes, survey, reader, random_state, file)
-
-
-def _as_fitted(name: str, value, dtype):
-    """An array in the given dtype, or a tuple of such; what is no array stays as it is."""
-    if isinstance(value, tuple):
-        return tuple(_as_fitted(name, part, dtype) for part in value)
-    if not isinstance(value, np.ndarray | np.generic):
-        return value
-    value = value.astype(dtype, copy=False)
-    if not np.isfinite(value).all():
-        or_wider = ", or pass float64 data" if dtype == np.float32 else ""
-        raise OutOfRangeError(
-            f"{name} exceeds the range of {np.dtype(dtype).name}: rescale the features, and sample_weight if it is "
-            f"given, to comparable, moderate ranges{or_wider}."
-        )
-    return value
+        unit = self._weight_unit(survey.largest_weight)
+        passes = BatchPasses(checked, survey, unit, self.n_components, self._structure, self.n_threads, meter)
+        return self._from_sample(None, passes, survey, random_state, reader, checkpoint)
 
 
 def check_start_rows(start_rows, n_components: int) -> None:
-    """The sample that a start is found on."""
+    """Raise ValueError if `start_rows` is no number of rows to find a start on."""
     if is_boolean(start_rows) or not is_integer_from(max(2, n_components))(start_rows):
         raise ValueError(
             f"start_rows must be an int >= 2 and >= n_components={n_components}, got {start_rows!r}: pass how many "
@@ -391,18 +342,6 @@ def check_start_rows(start_rows, n_components: int) -> None:
 
 
 def check_callback(callback) -> None:
-    """What is called after each batch."""
+    """Raise TypeError unless `callback` is None or callable."""
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable or None, got {callback!r}: pass a function of a BatchProgress.")
-
-
-def check_checkpoint(checkpoint) -> None:
-    """A file that can be written, which a long fit must know before its first iteration is over."""
-    if checkpoint is None:
-        return
-    if not isinstance(checkpoint, str | PathLike):
-        raise TypeError(f"checkpoint must be the path of a file or None, got {checkpoint!r}: pass 'fit.npz'.")
-    if Path(checkpoint).is_dir():
-        raise IsADirectoryError(f"checkpoint={str(checkpoint)!r} is a folder: pass the path of a file in it.")
-    if not Path(checkpoint).parent.is_dir():
-        raise FileNotFoundError(f"checkpoint={str(checkpoint)!r} is in a folder that does not exist: make it first.")

@@ -37,7 +37,7 @@ _PREDICTION_STEPS = (
 
 
 class Inference(MixtureEstimator):
-    """The methods of a fitted mixture that look at rows, in memory or on disk."""
+    """The methods of a fitted mixture: they read rows in memory or on disk, or draw some."""
 
     def predict(self, X, *, out=None):
         """Most probable component of each row.
@@ -157,9 +157,9 @@ class Inference(MixtureEstimator):
         out,
         is_checked: bool = False,
     ):
-        """What passes find out for each row of X, of shape (n_samples, *columns); in blocks if not all is in memory.
+        """The result of `of_passes` for each row of X, shape (n_samples, *columns). X on disk is read in blocks.
 
-        With `is_checked` rows in memory are those that a fit has checked."""
+        `is_checked` says that a fit has checked the rows of X."""
         check_is_fitted(self)
         in_blocks = is_read_in_blocks(X)
         if in_blocks:
@@ -194,7 +194,7 @@ class Inference(MixtureEstimator):
         return method.__name__ in vars(self) or getattr(type(self), method.__name__) is not method
 
     def _log_likelihood_by_score(self, X, sample_weight) -> tuple[float, float]:
-        """As `_log_likelihood`, by `score` if a subclass has changed it: scikit-learn's aic and bic call it."""
+        """As `_log_likelihood`. If a subclass overrides `score`, by that: scikit-learn's aic and bic call it."""
         if not (self._is_overridden(Inference.score) or self._is_overridden(Inference.score_samples)):
             return self._log_likelihood(X, sample_weight)
         weights = check_sample_weight(sample_weight, len(X))

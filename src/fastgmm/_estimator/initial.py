@@ -14,7 +14,7 @@ from fastgmm._model.covariance import CovarianceStructure
 
 
 def check_fixed(fixed, given: Mapping[str, object]) -> frozenset[str]:
-    """Names of the parameters that are held fixed, each of which has an initial value among those given."""
+    """Names of the parameters that are held fixed; ValueError if one has no initial value among those `given`."""
     names = fixed_names(fixed)
     for name in FIXABLE:
         initial = "precisions_init" if name == "covariances" else f"{name}_init"
@@ -74,7 +74,7 @@ def check_mean_prior(mean_prior, n_features: int) -> np.ndarray | None:
 
 
 def check_degrees_of_freedom_prior(degrees_of_freedom_prior, n_features: int) -> float:
-    """Greater than n_features - 1, without which no Wishart density exists; default: n_features."""
+    """Degrees of freedom, n_features by default; ValueError unless > n_features - 1, where a Wishart density exists."""
     if degrees_of_freedom_prior is None:
         return n_features
     if not degrees_of_freedom_prior > n_features - 1:
@@ -103,7 +103,7 @@ def check_covariance_prior(covariance_prior, structure: CovarianceStructure, n_f
 
 
 def check_weight_for_covariance_prior(total_weight: float) -> None:
-    """The covariance of X, as default prior, is unbiased: more than one row's weight is needed."""
+    """Raise ValueError if the weights are too small for the default prior, an unbiased covariance of X."""
     if not total_weight > 1.0:
         raise ValueError(
             f"The sum of sample_weight is {total_weight}, but the covariance of X, which is the default of "
@@ -147,7 +147,7 @@ def _check_positive(array: np.ndarray, name: str, structure: CovarianceStructure
 
 
 def _is_positive_definite(matrix: np.ndarray) -> bool:
-    """Symmetric and positive-definite; judged relative to the diagonal, so that the features may have any scale."""
+    """Whether a matrix is symmetric, relative to its diagonal, and positive-definite. Features may have any scale."""
     scales = np.sqrt(np.maximum(np.diagonal(matrix), 0.0))
     if (np.abs(matrix - matrix.T) > 1e-8 + 1e-5 * np.outer(scales, scales)).any():
         return False

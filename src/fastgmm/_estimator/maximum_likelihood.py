@@ -8,7 +8,7 @@ from sklearn.mixture import GaussianMixture as _SklearnGaussianMixture
 
 from fastgmm._estimator.base import private_methods
 from fastgmm._estimator.conversion import Conversion
-from fastgmm._estimator.fitted import check_fitted_array, fitted_factors
+from fastgmm._estimator.fitted import check_fitted_array, fitted_factors, mixture_attributes
 from fastgmm._estimator.inference import Inference
 from fastgmm._estimator.initial import check_fixed, check_means_init, check_precisions_init, check_weights_init
 from fastgmm._estimator.parameters import fixed_names
@@ -19,6 +19,7 @@ class MaximumLikelihoodMixture(Inference, Conversion, _SklearnGaussianMixture):
     """The mixture without priors."""
 
     _sklearn_class = _SklearnGaussianMixture
+    _weights_count_rows = False
     fixed: object = None  # of models that were pickled before there was this parameter
     _steps_of_sklearn = private_methods(_SklearnGaussianMixture)
     _doc_link_template = "https://scikit-learn.org/stable/modules/generated/sklearn.mixture.GaussianMixture.html"
@@ -38,19 +39,8 @@ class MaximumLikelihoodMixture(Inference, Conversion, _SklearnGaussianMixture):
             return self._model(passes)
         return MaximumLikelihood(self._structure, self.n_components, passes.n_features, passes.dtype, self.reg_covar)
 
-    def _weight_unit(self, largest):
-        """A power of two that brings the largest weight into [1, 2): only ratios count, of which no bit changes."""
-        _, exponent = math.frexp(largest)
-        return math.ldexp(1.0, exponent - 1)
-
     def _fitted_attributes(self, parameters, model):
-        return {
-            "weights_": parameters.weights,
-            "means_": parameters.means,
-            "covariances_": parameters.covariances,
-            "precisions_cholesky_": parameters.precisions_cholesky,
-            "precisions_": model.structure.precisions(parameters.precisions_cholesky),
-        }
+        return mixture_attributes(parameters, model.structure)
 
     def _fitted_parameters(self, n_features, n_components=None):
         if n_components is None:

@@ -48,7 +48,7 @@ def fixed_names(fixed) -> frozenset[str]:
 
 
 def _listed(fixed) -> list:
-    """The names, of which there may be one alone."""
+    """The names as a list; one name may stand alone."""
     return list(fixed) if isinstance(fixed, list | tuple | set | frozenset) else [fixed]
 
 
@@ -58,7 +58,7 @@ def options(names):
 
 @lru_cache
 def _parameter_rules(covariance_types):
-    """Parameter of any of the estimators -> (accepts, what it must be, how to remedy)."""
+    """Name of a parameter of any estimator -> (whether a value is valid, what it must be, the remedy)."""
     array_like = (_is_array_like_or_none, "an array-like or None", "Pass an array, or None to have it estimated.")
     boolean = f"an instance of 'bool' or an instance of 'numpy.{np.bool_.__name__}'"
     positive_or_none = (_or_none(is_positive_real), "None or a float in the range (0.0, inf)")
@@ -177,7 +177,7 @@ P = ParamSpec("P")
 
 
 def with_advice(constructor: Callable[P, None]) -> Callable[P, None]:
-    """A constructor that says what to do about arguments which it does not take; Python says what is wrong."""
+    """Add advice to the TypeError that Python raises for arguments which a constructor does not take."""
     names = list(signature(constructor).parameters)[1:]
 
     @wraps(constructor)
@@ -211,10 +211,10 @@ def _check_names(estimator, given: Iterable[str]) -> None:
 
 
 class NamedParameters(BaseEstimator):
-    """An estimator whose constructor only keeps what it is given."""
+    """An estimator whose constructor stores its arguments as they are."""
 
     def _keep(self, arguments: dict[str, object]) -> None:
-        """Set what a constructor was given, its `locals()`, as attributes of the same names, unchanged."""
+        """Store the arguments of a constructor, its `locals()`, as attributes of the same names."""
         self.__dict__.update((name, value) for name, value in arguments.items() if name != "self")
 
     def set_params(self, **params):
@@ -239,7 +239,7 @@ class NamedParameters(BaseEstimator):
 
 
 def check_parameters(estimator, covariance_types, but: tuple[str, ...] = ()) -> None:
-    """Raise scikit-learn's InvalidParameterError if a constructor parameter, `but` some, is not usable."""
+    """Raise scikit-learn's InvalidParameterError if a constructor parameter is not valid; `but` names those to skip."""
     rules = _parameter_rules(tuple(covariance_types))
     constraints = _constraints_of_subclass(type(estimator))
     if constraints:
@@ -264,7 +264,7 @@ def _constructor_parameters(kind: type) -> tuple[str, ...]:
 
 
 def _constraints_of_subclass(kind: type) -> dict[str, Any]:
-    """What a subclass of ours demands of parameters in scikit-learn's manner, of those it has added or others."""
+    """The `_parameter_constraints` that a subclass of ours adds to scikit-learn's, or changes."""
     names_and_constraints: dict = getattr(kind, "_parameter_constraints", {})
     of_sklearn = getattr(kind._sklearn_class, "_parameter_constraints", {}) if hasattr(kind, "_sklearn_class") else {}
     if names_and_constraints is of_sklearn:
@@ -280,7 +280,7 @@ def _check_as_sklearn_does(estimator, constraints: dict[str, Any]) -> None:
 
 
 def invalid_parameter_error():
-    """The class that scikit-learn raises, or one like it: its module is private and may move."""
+    """The class that scikit-learn raises. Its module is private and may move: then a class like it."""
     try:
         from sklearn.utils._param_validation import InvalidParameterError
     except ImportError:

@@ -14,7 +14,7 @@ _SHOWS = 1e-4  # a share of the largest variance below which rounding to float32
 
 
 def check_n_draws(n_samples) -> int:
-    """How many rows to draw."""
+    """The number of rows to draw as an int; TypeError or ValueError if it is none."""
     if isinstance(n_samples, np.ndarray) and n_samples.ndim == 0:
         n_samples = n_samples.item()
     if not (isinstance(n_samples, Real) and float(n_samples).is_integer()):
@@ -28,7 +28,7 @@ def check_n_draws(n_samples) -> int:
 
 
 def check_draws_from(estimator, random_state) -> None:
-    """Random numbers for one call."""
+    """Raise scikit-learn's InvalidParameterError if `random_state` is none."""
     if not is_random_state(random_state):
         raise invalid_parameter_error()(
             f"The 'random_state' parameter of {type(estimator).__name__}.sample must be {RANDOM_STATE}. "
@@ -37,7 +37,7 @@ def check_draws_from(estimator, random_state) -> None:
 
 
 def draw_rows(mixture, n_samples: int, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """Rows as float64, those of a component together, and their components."""
+    """Random rows, shape (n_samples, n_features), float64, sorted by component, and the component of each."""
     n_components, n_features = np.shape(mixture.means_)
     means = check_fitted_array(mixture, "means_", (n_components, n_features))
     structure = COVARIANCE_TYPES[mixture.covariance_type]
@@ -48,15 +48,16 @@ def draw_rows(mixture, n_samples: int, random: np.random.RandomState) -> tuple[n
 
 
 def _weights(mixture, n_components: int) -> np.ndarray:
-    """With the sum 1, which they may have lost by rounding to float32."""
+    """Weights, divided by their sum if rounding to float32 has moved it away from 1."""
     weights = check_fitted_array(mixture, "weights_", (n_components,))
     total = weights.sum()
     return weights if abs(total - 1.0) < 1e-12 else weights / total
 
 
 def _covariances(mixture, n_components: int, n_features: int) -> np.ndarray:
-    """As they are, for scikit-learn's draws to the bit, unless rounding to float32 may have left no positive-definite
-    ones, or there are none: then from the factors of their inverses.
+    """`covariances_` as they are, for the same draws as scikit-learn's.
+
+    If there are none, or rounding to float32 may have left some not positive-definite: from `precisions_cholesky_`.
     """
     structure = COVARIANCE_TYPES[mixture.covariance_type]
     shape = structure.shape(n_components, n_features)
@@ -70,13 +71,13 @@ def _covariances(mixture, n_components: int, n_features: int) -> np.ndarray:
 
 
 def _has_small_variances(matrices: np.ndarray) -> bool:
-    """In some direction, beside those in others."""
+    """Whether a matrix has eigenvalues that are small beside its largest one."""
     variances = np.linalg.eigvalsh(matrices)
     return bool((variances[..., 0] < _SHOWS * variances[..., -1]).any())
 
 
 def _of_component(random, mean: np.ndarray, covariance: np.ndarray, n_samples: int) -> np.ndarray:
-    """From a vector of variances or a matrix."""
+    """Rows of one component; its covariance is a vector of variances or a matrix."""
     if covariance.ndim == 1:
         return mean + random.standard_normal((n_samples, len(mean))) * np.sqrt(covariance)
     return random.multivariate_normal(mean, covariance, n_samples, check_valid="ignore")

@@ -13,7 +13,8 @@ from fastgmm._em.iteration import Iteration
 from fastgmm._em.loop import EMResult, Progress, run_em
 from fastgmm._em.stepwise import Stream, counted_rows, effective_rows, step_size, take_step
 from fastgmm._estimator.findings import Findings
-from fastgmm._estimator.fit import ROUNDING, Fitting
+from fastgmm._estimator.fit import Fitting
+from fastgmm._estimator.fitted import set_fitted, take_features
 from fastgmm._input.rows import (
     check_fit_data,
     check_further_data,
@@ -25,13 +26,14 @@ from fastgmm._input.rows import (
 from fastgmm._model.covariance import InverseMStep, require
 from fastgmm._model.mixture import Parameters, StreamModel
 from fastgmm._rows.array import total_weight
+from fastgmm._start.finder import StartFinder
 from fastgmm._utils.blas import blas_beside_passes
 from fastgmm._utils.values import is_positive_real
 from fastgmm._utils.warnings import each_topic_once
 
 
 class Streaming(Fitting):
-    """`partial_fit`, and what it needs to know of the rows so far."""
+    """`partial_fit`, and the state that it keeps between two batches."""
 
     def partial_fit(self, X, y=None, sample_weight=None):
         """Learn from one more batch of rows, by a step of EM whose size falls with the number of rows seen.
@@ -103,10 +105,11 @@ class Streaming(Fitting):
                 parameters, stream, findings = self._learn_more(iteration, seen, total_weight(rows, weights))
             attributes = self._fitted_attributes(parameters, model)
             bounds = [stream.log_density]
-            self._set_fitted(EMResult(parameters, bounds[0], bounds, False), attributes, passes.dtype, seen)
+            result = EMResult(parameters, bounds[0], bounds, False)
+            set_fitted(self, attributes, result, passes.dtype, seen)
         self.n_iter_ = stream.n_batches
         self._stream = stream
-        self._take_features(reader)
+        take_features(self, reader)
         findings.warn(self)
         return self
 
@@ -115,8 +118,7 @@ class Streaming(Fitting):
         random_state = check_random_state(self.random_state)
         passes = iteration.passes
 
-        def start():
-            return iteration.model.start(lambda: self._found_start(passes, random_state)), None
+        finder = StartFinder(iteration.model, passes, self.init_params, self.reg_covar, random_state)
 
         def iterate(learned):
             n_effective = effective_rows(passes.sample_weight, len(passes.X))
@@ -125,14 +127,14 @@ class Streaming(Fitting):
             return (parameters, stream), bound
 
         result = run_em(
-            start,
+            lambda: (finder.find(), None),
             iterate,
             n_init=self.n_init,
             max_iter=max(1, self.max_iter),
             tol=self.tol,
             progress=Progress(self.verbose, self.verbose_interval),
             stopping=self.stopping,
-            rounding=ROUNDING[np.dtype(passes.dtype)],
+            rounding=iteration.rounding,
         )
         parameters, stream = result.parameters
         # The first batch need not converge: further ones go on from it.
@@ -157,7 +159,7 @@ class Streaming(Fitting):
 
 
 def check_rows_behind(estimator) -> float:
-    """The weight of the rows that a fitted model has learned from."""
+    """`n_samples_seen_` as a float; ValueError if it is no weight of rows."""
     n_samples_seen = getattr(estimator, "n_samples_seen_", math.nan)
     if not is_positive_real(n_samples_seen):
         raise ValueError(
@@ -168,7 +170,7 @@ def check_rows_behind(estimator) -> float:
 
 
 def check_statistics_fit(estimator, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    """What earlier batches left is of the covariance type that the estimator has now."""
+    """Raise ValueError if the covariance type was changed between two batches."""
     if shape != expected:
         raise ValueError(
             f"The rows so far left statistics of shape {shape}, but {expected} belongs to "

@@ -25,6 +25,7 @@ class VariationalMixture(Inference, Conversion, _SklearnBayesianGaussianMixture)
     """The mixture with priors."""
 
     _sklearn_class = _SklearnBayesianGaussianMixture
+    _weights_count_rows = True
     _steps_of_sklearn = private_methods(_SklearnBayesianGaussianMixture)
     _doc_link_template = (
         "https://scikit-learn.org/stable/modules/generated/sklearn.mixture.BayesianGaussianMixture.html"

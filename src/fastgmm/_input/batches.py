@@ -27,7 +27,7 @@ from fastgmm._utils.words import counted, numbered_rows
 
 
 def check_batch_rows(batch_rows) -> None:
-    """How many rows a reader puts into a batch."""
+    """Raise ValueError if `batch_rows` is no number of rows."""
     if is_boolean(batch_rows) or not is_integer_from(1)(batch_rows):
         raise ValueError(f"batch_rows must be an int >= 1, got {batch_rows!r}: pass how many rows a batch may have.")
 
@@ -50,7 +50,7 @@ class CheckedBatches:
         self._dtype = None
 
     def __iter__(self):
-        """Rows as C-contiguous arrays of the dtype of the first batch, with their weights or None; no empty batches."""
+        """C-contiguous rows in the dtype of the first batch, and their weights or None. Empty batches are skipped."""
         is_first_pass = self._dtype is None
         for number, (batch, place) in enumerate(_with_places(self._batches)):
             X, weights = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
@@ -78,7 +78,7 @@ class CheckedBatches:
         return X
 
     def _is_ready(self, X) -> bool:
-        """Whether X, seen before, is what kernels can read."""
+        """Whether kernels can read X, which an earlier pass has checked, as it is."""
         return (
             isinstance(X, np.ndarray)
             and not isinstance(X, np.ma.MaskedArray)
@@ -91,7 +91,7 @@ class CheckedBatches:
 
 
 def _has_no_rows(X) -> bool:
-    """Whether a batch is empty, as far as that can be seen before it is checked."""
+    """Whether a batch has a shape that says it is empty."""
     if not has_shape(X) and is_dask_collection(X):  # a number of rows that is not known yet
         return False
     return (X.shape if has_shape(X) else np.shape(X))[:1] == (0,)
@@ -104,7 +104,7 @@ def _with_places(batches) -> Iterator[tuple[Any, Place]]:
 
 
 def _batch_in_words(number: int, place: Place) -> str:
-    """What a message begins with."""
+    """The beginning of a message about a batch."""
     if not place.holder:
         return ""
     if place.holder == "batch":
@@ -113,7 +113,7 @@ def _batch_in_words(number: int, place: Place) -> str:
 
 
 def _check_batches(batches) -> None:
-    """Something to iterate over, again and again."""
+    """Raise TypeError unless `batches` can be iterated over any number of times."""
     found = f"batches must be an iterable of 2-D arrays, got {type(batches).__name__}"
     if isinstance(batches, str | bytes | PathLike):
         raise TypeError(f"{found}: pass what from_parquet, from_csv or from_npy of fastgmm.batches makes of the path.")
@@ -130,7 +130,7 @@ def _check_batches(batches) -> None:
 
 
 def check_batch_again(first_row: int, rows: np.ndarray, log_likelihood: float) -> None:
-    """Rows that were finite in the first pass must be so each time; looked at closely only when the sum is lost."""
+    """Raise ValueError if rows are no longer finite. They are searched only if the log-likelihood is not finite."""
     if not math.isfinite(log_likelihood) and not np.isfinite(rows).all():
         raise ValueError(
             f"{numbered_rows(first_row, len(rows))} of the batches (those of weight 0 not counted) had no NaN or "
@@ -139,7 +139,7 @@ def check_batch_again(first_row: int, rows: np.ndarray, log_likelihood: float) -
 
 
 def check_all_batches_again(n_rows: int, n_rows_at_first: int) -> None:
-    """Every pass must see as many rows."""
+    """Raise ValueError if a pass has read another number of rows than the first one."""
     if n_rows != n_rows_at_first:
         raise ValueError(
             f"The batches held {counted(n_rows_at_first, 'row')} at first and {n_rows} now: every iteration over them "

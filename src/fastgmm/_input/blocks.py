@@ -16,7 +16,7 @@ def block_slices(X, block_rows: int | None = None) -> Iterator[slice]:
     Parameters
     ----------
     X : array of shape (n_samples, n_features)
-        Only its shape and, if it has such, its `chunks` are looked at, as h5py and zarr describe them.
+        Only its shape is used, and its `chunks`, as h5py and zarr describe them, if it has some.
     block_rows : int, default=None
     """
     n_samples, n_features = X.shape

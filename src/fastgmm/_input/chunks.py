@@ -15,7 +15,7 @@ from fastgmm._utils.words import counted
 
 
 def check_collection(X) -> None:
-    """X must be a dask array or DataFrame, whose number of columns is known."""
+    """Raise TypeError or ValueError unless X is a dask array or DataFrame with a known number of columns."""
     n_dimensions = getattr(X, "ndim", None)
     known = isinstance(n_dimensions, int)  # what is delayed has attributes of any name
     if not known or n_dimensions != 2 or not is_dask_collection(X):
@@ -29,7 +29,7 @@ def check_collection(X) -> None:
 
 
 def check_no_out(out) -> None:
-    """Results for collections are collections."""
+    """Raise TypeError if `out` is given: results for collections are collections."""
     if out is not None:
         raise TypeError(
             f"out must be None for a dask collection, got {type(out).__name__}: the result is a dask array, which its "
@@ -38,13 +38,13 @@ def check_no_out(out) -> None:
 
 
 def check_features(estimator, outline, reset: bool) -> None:
-    """`outline` has the columns of X and no rows; with `reset` the estimator is told them, else it must know them."""
+    """Tell the estimator the columns of `outline`, which has no rows; else ValueError if it knows others."""
     check_numbers(outline, Source("X", column_names(outline)))
     validate_data(estimator, outline, dtype=None, ensure_min_samples=0, reset=reset)
 
 
 def check_weights_of_collection(shape: tuple[float, ...], n_chunks: tuple[int, ...], row_chunks: tuple) -> None:
-    """Weights as a dask array must have one dimension, and chunks that are those of X or can be made so."""
+    """Raise ValueError unless weights have one dimension, and the chunks of X or sizes from which these can be made."""
     if len(shape) != 1:
         raise ValueError(f"Sample weights must be 1D: got sample_weight of shape {shape}, pass one for each row of X.")
     n_rows = sum(row_chunks)
@@ -62,7 +62,7 @@ def check_weights_of_collection(shape: tuple[float, ...], n_chunks: tuple[int, .
 def check_chunk(
     rows, weights, n_features: int, dtype, columns: Sequence | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """A chunk of a collection as kernels can read it, which may be empty, and its weights."""
+    """A chunk of a collection as kernels can read it, and its weights or None. It may be empty."""
     source = Source("X", columns, part="chunk")
     rows = check_numbers(rows, source)
     try:
@@ -79,7 +79,7 @@ def check_chunk(
 
 
 def check_chunk_again(number: int, rows: np.ndarray, n_rows: int, log_likelihood: float) -> None:
-    """A chunk must hold the rows of the first pass each time it is read; looked at closely only when a sum is lost."""
+    """Raise ValueError if a chunk has changed. Its rows are searched only if the log-likelihood is not finite."""
     if len(rows) != n_rows:
         raise ValueError(
             f"Chunk {number} held {counted(n_rows, 'row')} (of positive weight) at first and {len(rows)} now: reading "
@@ -93,6 +93,6 @@ def check_chunk_again(number: int, rows: np.ndarray, n_rows: int, log_likelihood
 
 
 def in_chunk(error: Exception, number: int, first_row: int | None = None, n_rows: int = 0) -> Exception:
-    """The same error, saying which chunk of a collection it is about."""
+    """The same error with the number of the chunk in its message."""
     where = "" if first_row is None else f" ({counted(n_rows, 'row')} from row {first_row})"
     return with_prefix(f"Chunk {number}{where}: ", error)

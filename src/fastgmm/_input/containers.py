@@ -1,8 +1,8 @@
-"""What the data are that come from the user: a frame, a dataset on disk, a dask collection, or an array in memory.
+"""Which kind of container the user's data are in: a frame, a dataset on disk, a dask collection, or an array.
 
-Attributes of a frame may be its columns. So a frame is told by its type, whatever its columns are called, before
-anything is told by attributes. Its library need not be there: narwhals, which knows them all, comes with scikit-learn
-from 1.9 on only, so that the protocols that they share are asked for instead.
+A frame is recognized by its type, and before attributes are asked for: its columns may be attributes of any name. The
+protocols that frames share are used, not their libraries, which need not be installed; narwhals, which knows all of
+them, is a dependency of scikit-learn only from 1.9 on.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def is_lazy_frame(X) -> bool:
 
 
 def column_names(X) -> list | None:
-    """The names of the columns of a frame; None if X is none."""
+    """The names of the columns of a frame; None if X is no frame."""
     if not is_frame(X):
         return None
     names = "column_names" if hasattr(type(X), "column_names") else "columns"  # columns of Arrow tables are arrays
@@ -45,8 +45,8 @@ def column_names(X) -> list | None:
 
 
 def with_known_names(X):
-    """A frame as scikit-learn knows the names of its columns: what narwhals wraps, a table of a batch of Arrow's, and
-    what a DataFrame of dask is computed to."""
+    """X in a form whose column names scikit-learn knows: narwhals' frames are unwrapped, record batches of Arrow become
+    tables, DataFrames of dask are computed."""
     if not is_frame(X):
         return X
     if is_dask_collection(X):
@@ -59,7 +59,7 @@ def with_known_names(X):
 
 
 def doubtful_columns(X) -> Iterator[tuple[int, np.ndarray]]:
-    """Number and values of the columns of a frame whose dtype does not promise numbers."""
+    """Number and values of each column of a frame whose dtype does not promise numbers."""
     arrow = hasattr(type(X), "column_names")
     dtypes = X.schema.types if arrow else getattr(X, "dtypes", ())
     for j, dtype in enumerate(dtypes):
@@ -72,14 +72,14 @@ def doubtful_columns(X) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def rows_of(X, rows: slice):
-    """Rows of a frame by their numbers, or of anything else that can be sliced; these as an array, masked or not."""
+    """Rows of a frame as a frame, by their numbers; rows of anything else as an array, masked or not."""
     if is_frame(X):
         return X.iloc[rows] if hasattr(type(X), "iloc") else X[rows]
     return in_memory(X[rows])
 
 
 def in_memory(values) -> np.ndarray:
-    """An array, masked if the values are: NumPy's conversions forget the mask, and dask's do."""
+    """An array, masked if the values are. (Conversions of NumPy and dask lose masks.)"""
     values = np.asanyarray(values.compute() if is_dask_collection(values) else values)
     return values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
 
@@ -92,7 +92,7 @@ def is_mapping_of_arrays(X) -> bool:
 
 
 def is_dask_collection(X) -> bool:
-    """Whether X is dask's, or holds what is; dask is imported by those who have some."""
+    """Whether X is a dask collection, or holds one. Nobody has one who has not imported dask."""
     dask = sys.modules.get("dask")
     return dask is not None and hasattr(type(X), "__dask_graph__") and dask.is_dask_collection(X)
 
@@ -104,9 +104,10 @@ def has_shape(X) -> bool:
 
 
 def is_read_in_blocks(X) -> bool:
-    """Whether X is no array in memory, or mapped memory that kernels can read, but gives slices of rows that are.
+    """Whether the rows of X are read block by block, since kernels cannot read X in place and it is not in memory.
 
-    Datasets of h5py and zarr, arrays of dask with known chunks, and memory maps of other dtypes or orders."""
+    That holds for datasets of h5py and zarr, dask arrays with known chunks, and memory maps of other dtypes or orders.
+    """
     if isinstance(X, np.memmap):
         return X.ndim == 2 and not (X.dtype in FLOAT_DTYPES and X.flags.c_contiguous and X.flags.aligned)
     if isinstance(X, np.ndarray) or issparse(X) or is_frame(X) or is_mapping_of_arrays(X):
@@ -117,7 +118,7 @@ def is_read_in_blocks(X) -> bool:
 
 
 def chunk_rows(X) -> int | None:
-    """The number of rows of a chunk, if X is stored in chunks as h5py and zarr describe them."""
+    """The number of rows of a chunk if X is stored in chunks, as datasets of h5py and zarr are."""
     chunks = getattr(X, "chunks", None)
     if isinstance(chunks, tuple | list) and chunks and isinstance(chunks[0], int):
         return chunks[0]
@@ -133,11 +134,11 @@ class Place(NamedTuple):
     Attributes
     ----------
     first_row : int
-        The number of the first of them there.
+        Number of the first row of the batch there.
     holder : str
-        What they are in, such as a file.
+        What the rows are in, such as a file.
     name : str
-        The name of it, if it has one.
+        Its name, if it has one.
     weights : str
         The name of the column of weights, if they come from one.
     """
@@ -149,7 +150,7 @@ class Place(NamedTuple):
 
 
 class Reader:
-    """An iterable of batches, each of which is rows or a tuple of rows and weights."""
+    """An iterable of batches. A batch is rows, or a tuple of rows and weights."""
 
     def __iter__(self) -> Iterator:
         return (batch for batch, _ in self.batches_with_places())

@@ -1,6 +1,6 @@
-"""Where values are rejected that are no finite numbers: by their kind, with the place of the first of them.
+"""Checks that values are finite numbers. Messages name their kind, and the place of the first that is none.
 
-scikit-learn converts some to numbers without a word: strings of digits, bytes, dates, what is masked.
+scikit-learn silently converts strings of digits, bytes, dates and masked entries to numbers.
 """
 
 from __future__ import annotations

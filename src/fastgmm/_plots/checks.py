@@ -15,8 +15,9 @@ from fastgmm._utils.words import named_kind
 
 
 def check_plotted_mixture(mixture, covariance_types):
-    """The mixture to draw: anything with the parameters and fitted attributes of scikit-learn's, or what a search
-    has found.
+    """The mixture to draw, or the one that a search has found; TypeError if it is none.
+
+    It may be any object with the parameters and fitted attributes of scikit-learn's mixture.
     """
     if getattr(mixture, "criterion", None) in CRITERIA:
         check_is_fitted(mixture, "best_estimator_")
@@ -37,14 +38,14 @@ def check_plotted_mixture(mixture, covariance_types):
 
 
 def check_axes(ax) -> None:
-    """Where to draw: one Axes."""
+    """Raise TypeError unless `ax` is None or one Axes."""
     if ax is not None and not hasattr(ax, "get_xaxis_transform"):
         remedy = "one of them" if np.ndim(ax) else "what matplotlib.pyplot.subplots returns second"
         raise TypeError(f"ax must be Axes of matplotlib or None, got {type(ax).__name__}: pass {remedy}.")
 
 
 def all_plotted_features(names: list[str], at_most: int) -> range:
-    """Numbers of all features, if they are not too many."""
+    """Numbers of all features; ValueError if they are too many."""
     if len(names) > at_most:
         raise ValueError(
             f"X has {len(names)} features, of which at most {at_most} can be drawn: pass their numbers or names, such "
@@ -54,7 +55,7 @@ def all_plotted_features(names: list[str], at_most: int) -> range:
 
 
 def check_plotted_features(features, names: list[str], at_most: int) -> list[int]:
-    """Numbers of the features to draw, from numbers or names, one of them or several."""
+    """Numbers of the features to draw, from one number or name, or several; ValueError if some are wrong."""
     several = isinstance(features, Iterable) and not isinstance(features, str)
     given = list(features) if several else [features]
     numbers = [names.index(feature) if feature in names else feature for feature in given]
@@ -70,13 +71,13 @@ def check_plotted_features(features, names: list[str], at_most: int) -> list[int
 
 
 def check_n_std(n_std) -> None:
-    """How far an ellipse reaches."""
+    """Raise ValueError unless `n_std` is a finite number > 0."""
     if is_boolean(n_std) or not is_positive_real(n_std):
         raise ValueError(f"n_std must be a finite float > 0, got {n_std!r}: pass 2 for two standard deviations.")
 
 
 def check_plotted_search(search) -> None:
-    """A fitted search over numbers of components and covariance types."""
+    """Raise TypeError or NotFittedError unless `search` is a fitted search."""
     if not hasattr(search, "criterion"):
         remedy = "pass pipeline[-1]" if hasattr(search, "steps") else "pass what its fit returns"
         raise TypeError(f"search must be a fitted GaussianMixtureIC, got {named_kind(search)}: {remedy}.")

@@ -120,7 +120,7 @@ def draw_rows(ax: Axes, rows: np.ndarray, colors=None) -> None:
 
 
 def hexagons_across(ax: Axes) -> int:
-    """As many as the eye tells apart."""
+    """How many hexagons side by side can still be told apart."""
     return int(np.clip(15 * ax.get_window_extent().width / ax.figure.dpi, 20, 100))
 
 
@@ -173,7 +173,7 @@ def _draw_curves(ax, marginal, shown, colors, n_std) -> np.ndarray:
 
 
 def legend_of_components(ax: Axes, weights: np.ndarray) -> None:
-    """Colors and weights where components are few, beside the axes; many have their numbers in the picture."""
+    """Colors and weights beside the axes if components are few. (Many have their numbers in the picture.)"""
     shown = np.flatnonzero(is_shown(weights))
     if len(shown) <= len(PALETTE):
         colors = component_colors(weights)

@@ -74,7 +74,7 @@ class DaskPasses(SampledPasses):
         self.n_components, self.n_rows, self.n_features = settings.n_components, survey.n_rows, chunks.n_features
         self.total_weight = survey.total_weight / settings.weight_unit
         self.structure = settings.structure
-        self._chunks = chunks
+        self.chunks = chunks
         self._survey = survey
         self._chosen = sample
         self._settings = settings
@@ -84,7 +84,7 @@ class DaskPasses(SampledPasses):
     def of_one_component(self, structure: CovarianceStructure) -> DaskPasses:
         """Passes over the same rows for a mixture of one component."""
         settings = replace(self._settings, n_components=1, structure=structure)
-        return DaskPasses(self._chunks, self._survey, self._chosen, settings)
+        return DaskPasses(self.chunks, self._survey, self._chosen, settings)
 
     def first_row(self) -> np.ndarray:
         """Shape (n_features,), float64."""
@@ -118,12 +118,12 @@ class DaskPasses(SampledPasses):
     @cached_property
     def _fetched(self) -> tuple[np.ndarray, np.ndarray | None]:
         """The sample, here."""
-        parts = self._chunks.map(partial(rows_of_chunk, dtype=self.dtype), self._chosen)
+        parts = self.chunks.map(partial(rows_of_chunk, dtype=self.dtype), self._chosen)
         rows = np.concatenate([rows for rows, _ in parts])
         return rows, None if parts[0][1] is None else np.concatenate([weights for _, weights in parts])
 
     def _summed(self, task: Callable, centers: np.ndarray) -> SufficientStatistics:
-        vector = self._chunks.sum(task, self._survey.counts)
+        vector = self.chunks.sum(task, self._survey.counts)
         centers = centers.astype(self.dtype).astype(np.float64)  # as passes take them
         shape = self.structure.scatter_shape(*centers.shape)
         return SufficientStatistics.from_vector(vector, centers, shape)

@@ -44,12 +44,15 @@ class Chunks:
     n_features : int
     dtype : dtype
         What kernels read the rows as.
+    persisted : bool
+        Whether `persist` was called.
     """
 
     _graph: dict[Any, Any]  # reads or holds the chunks
 
     def __init__(self, engine: Engine, rows: da.Array, weights: da.Array | None, columns: list | None):
         self.engine = engine
+        self.persisted = False
         self.n_rows, self.n_features = rows.shape
         self.columns = columns
         self.dtype = float_dtype(rows)
@@ -66,6 +69,7 @@ class Chunks:
     def persist(self) -> None:
         """Hold the chunks in memory, until `release`; the given collections stay as they are."""
         self._read(self.engine.persist(*self._collections))
+        self.persisted = True
 
     def release(self) -> None:
         self._collections, self._graph = [], {}
