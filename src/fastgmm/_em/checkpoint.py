@@ -1,6 +1,6 @@
-"""A fit on disk: written after each iteration, so that one that was interrupted can go on where it stood.
+"""Checkpoints: the state of a fit in a file, written after each iteration, from which an interrupted fit goes on.
 
-A file may have been cut off or edited. All that is in it is checked before any of it is used: kernels trust the shapes
+A file may have been cut off or edited. All of it is checked before any of it is used, because kernels trust the shapes
 of what they are given.
 """
 
@@ -42,7 +42,7 @@ def open_checkpoint(path, random_state: np.random.RandomState) -> Checkpoint | N
 
 
 class Checkpoint:
-    """One file, replaced as a whole each time. It is read at once: a long fit should know early that it is damaged.
+    """One file, replaced as a whole each time. It is read at the beginning, so that a damaged one is refused early.
 
     Parameters
     ----------
@@ -53,12 +53,12 @@ class Checkpoint:
     Attributes
     ----------
     fingerprint : str
-        Says what fit the file belongs to: parameters and data. To be set before `load` and `save`.
+        Tells the fit from others, by its parameters and data. Set it before `load` and `save`.
     covariance_type : str
-        The one of these parameters that a message names. To be set before, too.
+        The parameter that a message names if it differs. Set it before `load` and `save`.
     random_state : RandomState
-        What the starts that are still to come draw from; its state is in the file. After `load` it is as in the file.
-        NumPy's global generator is never set to that: a copy is, since the rest of the program draws from it, too.
+        The remaining starts draw from it. `save` writes its state, and `load` sets it. NumPy's global generator, which
+        the rest of the program uses too, is never set: `load` then replaces `random_state` by a copy.
     """
 
     def __init__(self, path, random_state: np.random.RandomState):

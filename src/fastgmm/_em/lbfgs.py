@@ -11,12 +11,17 @@ all that it needs:
     s_n = x_n - x_{n-1}, \qquad y_n = g_{n-1} - g_n, \qquad \text{next point } x_n + H_n g_n .
 
 With nothing remembered :math:`H = G^{-1}`, and the next point is that of EM. A step is at most a radius times as long
-as EM's; the radius grows when it was in the way of a good step, and shrinks after a bad one. The pass that evaluates
-the new point is at the same time its E step, so that only points at which the bound turns out to be lower cost a pass:
-EM then goes on from the last good one. After a point that has gained less than EM is sure to, lower ones included, EM
-goes on alone, for longer each time. So it does while it needs no help, that is to say shrinks its own gains fast, and
-where the bound is not concave along the last step: no quadratic model holds there, and what was remembered is
-forgotten. Components with next to no rows always take EM's steps.
+as EM's. The radius grows when it has shortened a good step, and shrinks after a bad step. The pass that evaluates the
+new point is also its E step, so a pass is lost only if the bound is lower at the new point: EM then goes on from the
+last good one.
+
+EM takes its own steps alone
+
+- after a point that has gained less than EM is sure to gain, and for longer each time;
+- while its own gains shrink fast, because it needs no help then;
+- where the bound is not concave along the last step: no quadratic model holds there, and all pairs are forgotten.
+
+Components with next to no rows always take EM's steps.
 
 The coordinates are those of `coordinates`.
 """
@@ -39,15 +44,15 @@ from fastgmm._utils.errors import FitError
 
 P = TypeVar("P", bound=Parameters)
 
-_N_PAIRS = 5  # more remember what no longer holds: 10 need as many passes
-_FIRST_RADIUS = 2.0
+_N_PAIRS = 5  # pairs kept; with 10, which include pairs that no longer hold, fits take as many passes
+_FIRST_RADIUS = 2.0  # of a step, in lengths of EM's step
 _LEAST_RADIUS = 1.5
-_LEAST_CURVATURE = 1e-4  # cosine between a step and the drop of the gradient along it
-_LARGEST_SCALE = 2.0  # of the inverse information that H is built on
-_SURE_GAIN = 0.5  # of what EM gains to first order: no less is left where the bound is concave
-_FAST = 0.3  # ratio of two of EM's gains below which it needs no help
-_LONGEST_WAIT = 64
-_FIRST_WAIT = 3  # EM's own steps settle which optimum it is: with none more fits end in another one
+_LEAST_CURVATURE = 1e-4  # cosine between a step and the drop of the gradient along it; with less a pair is not kept
+_LARGEST_SCALE = 2.0  # multiple of the inverse information that H is built on
+_SURE_GAIN = 0.5  # share of EM's first-order gain that EM is sure of where the bound is concave
+_FAST = 0.3  # ratio of two successive gains of EM below which it needs no help
+_LONGEST_WAIT = 64  # iterations of EM alone
+_FIRST_WAIT = 3  # iterations of EM alone at the start, which settle the optimum: with 0 more fits end in another one
 
 
 @dataclass(slots=True)
@@ -57,8 +62,8 @@ class Memory(Generic[P]):
     Attributes
     ----------
     point : P or None
-        The last point that was kept. None before the second pass: the start says nothing of the model, since its
-        weights may not add up to 1 and its variances may be nil.
+        The last point that was kept. None before the second pass: the start is no point of the model, since its weights
+        may not add up to 1 and its variances may be 0.
     found : P or None
         What the EM step made of it.
     gradient : ndarray of shape (n_coordinates,)
@@ -74,8 +79,8 @@ class Memory(Generic[P]):
     em_gain, em_gain_before : float
         What the EM steps from `point` and from the point before gain, to first order: their squared lengths.
     remaining_gains : ndarray of shape (3,)
-        How far the bound was below the maximum in the last passes, by the curvature; infinite where nothing is known of
-        it.
+        Estimates of how far the bound is below the maximum, from the curvature, in the last passes. Infinite where the
+        curvature is not known.
     is_extrapolated : bool
         Whether the next pass is at a point that is not `found`.
     is_limited : bool
@@ -142,15 +147,15 @@ class LBFGS(Generic[P]):
     def change(self) -> float:
         """What an EM step from the best point so far gains, to first order.
 
-        A single point may happen to lie in a valley of it: what has led there must have gained as little, or the EM
-        step from the point before.
+        At a single point it may be small by chance: the last step, or the EM step from the point before, must have
+        gained as little.
         """
         memory = self.memory
         return max(memory.em_gain, min(memory.gain, memory.em_gain_before))
 
     @property
     def remaining_gain(self) -> float:
-        """What is left to be gained, by the most pessimistic of the last passes: each may know too few pairs."""
+        """What is left to be gained: the largest of the last estimates, since each may come from too few pairs."""
         return float(self.memory.remaining_gains.max())
 
     def iterate(self, parameters: P) -> tuple[P, float]:
@@ -180,10 +185,10 @@ class LBFGS(Generic[P]):
         return self._accept(parameters, found), bound
 
     def _regularization_gain(self, parameters: P) -> float:
-        """What is gained, since the last good point, in the other part of what EM climbs if `reg_covar` is not 0.
+        """Gain since the last good point in the term that `reg_covar` adds to what the M step maximizes.
 
-        The M step then maximizes the expected log-likelihood minus 1/2 reg_covar sum_k n_k tr(Sigma_k^-1), so that EM
-        itself lowers the bound where that is no longer small.
+        The M step maximizes the expected log-likelihood minus 1/2 reg_covar sum_k n_k tr(Sigma_k^-1), so that EM itself
+        lowers the bound where that term is not small.
         """
         model, point = self._model, self.memory.point
         assert point is not None  # without one nothing is extrapolated
@@ -269,8 +274,8 @@ def lbfgs_step(
     With the steps and drops as rows of S and Y, R the upper triangle of S Y^T and D its diagonal, the first loop
     solves R a = S g, and the second R^T b = D a - Y h for h = H_0 (g - Y^T a); the step is h + S^T b.
 
-    H is built on a multiple of the inverse of the information, as usual (eq. 7.20), but of 1 to 2 only: EM steps are
-    scaled already.
+    H is built on a multiple of the inverse of the information, as usual (eq. 7.20). The multiple is from 1 to 2,
+    because EM steps are scaled already.
 
     Parameters
     ----------

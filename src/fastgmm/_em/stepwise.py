@@ -1,19 +1,20 @@
 r"""Stepwise EM: a mixture that learns from one batch of rows after another (Cappé and Moulines, JRSS B 71, 2009).
 
-What the rows so far have taught are their sufficient statistics :math:`S`, per unit of weight. A batch, whose
-statistics per unit are :math:`s` under the parameters so far, moves them by a step :math:`\gamma`,
+The stream keeps the sufficient statistics :math:`S` of the rows so far, per unit of weight. A batch has the statistics
+:math:`s` per unit of weight, under the parameters so far. It moves :math:`S` by a step :math:`\gamma`,
 
 .. math::
     S \leftarrow (1 - \gamma) S + \gamma s, \qquad
     \gamma = \max\big((b / W)^{\alpha},\; 1 - 2^{-b / h}\big) ,
 
 and an M step gives the parameters. Here b is the batch's weight, W that of all rows up to its end, :math:`\alpha` the
-step decay and h the half-life. Any choice is a weighted average over rows, in which those of batch t have
+step decay and h the half-life. So :math:`S` is a weighted average over rows. Their effective number :math:`n_t` after
+batch t follows from
 
 .. math::
     n_t^{-1} = (1 - \gamma_t)^2 n_{t-1}^{-1} + \gamma_t^2 b_t^{-1}
 
-effective rows behind them (Kish's formula).
+(Kish's formula).
 """
 
 from __future__ import annotations
@@ -28,19 +29,21 @@ from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.moments import Moments
 from fastgmm._model.statistics import SufficientStatistics
 
-_ROWS_A_PARAMETER = 2.0  # a component with fewer effective rows for each number in a row of its factor borrows some
+_ROWS_PER_PARAMETER = (
+    2.0  # effective rows that a component needs for each number in a row of its factor; it borrows the rest
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What the rows so far have left behind.
+    """What is known of the rows so far.
 
     Attributes
     ----------
     statistics : SufficientStatistics
         Per unit of weight, about any centers.
     n_effective : float
-        Number of equally weighted rows of which the average would be as precise.
+        Number of equally weighted rows whose average would be as precise.
     n_batches : int
     log_density : float
         Mean log-density of the rows of the last batch under the parameters before it.
@@ -62,7 +65,7 @@ def step_size(weight: float, seen: float, step_decay: float, half_life: float | 
 
 
 def counted_rows(seen: float, half_life: float | None) -> float:
-    """Rows that the statistics stand for, beside priors: those seen, or all that a half-life lets count."""
+    """Number of rows to weigh against priors: those seen, or at most those that a half-life lets count."""
     return seen if half_life is None else min(seen, half_life / math.log(2.0))
 
 
@@ -90,14 +93,14 @@ def take_step(
     n_effective : float
         Effective rows of the batch.
     n_counted : float
-        Rows that all statistics stand for, beside priors.
+        Number of rows to weigh against priors.
 
     Returns
     -------
     parameters : Parameters
     stream : Stream
     lower_bound : float
-        As an iteration of EM reports it; of interest for the first batch.
+        As an iteration of EM reports it; used for the first batch only.
     """
     model = iteration.model
     components = model.components(parameters)
@@ -106,7 +109,7 @@ def take_step(
     log_density = batch.log_likelihood / batch.total_weight
     if before is not None:
         n_effective = 1.0 / (step**2 / n_effective + (1.0 - step) ** 2 / before.n_effective)
-    # Maximum likelihood knows no number of rows but in rounding; priors do.
+    # With maximum likelihood the number of rows matters for rounding only; with priors it matters.
     n_rows = n_counted if model.has_priors else n_effective
     total = _blended(batch, before, step, n_rows)
     moments = model.moments(total, parameters)
@@ -134,15 +137,25 @@ def _blended(batch: SufficientStatistics, before: Stream | None, step: float, n_
 def with_loans(
     moments: Moments, structure: CovarianceStructure, n_effective: float, before: np.ndarray | None = None
 ) -> Moments:
-    """Covariances of components that have too few rows for one of their own, eked out by rows of another covariance.
+    """The moments, where components with too few effective rows have borrowed rows of another covariance.
 
-    Without it a component that starts on a row or two would be a spike which no later row ever falls into. What is
-    lent is the component's covariance `before` the batch, so that one which loses its rows keeps its shape. Where there
-    is none it is the mean covariance within components, itself eked out by the covariance of all rows. With more rows
-    the debt goes to zero.
+    Otherwise a component that starts on a row or two would be a spike, into which no later row falls. A component
+    borrows from its own covariance before the batch, so that one which loses its rows keeps its shape. Without one it
+    borrows from the mean covariance within components, to which a share of the covariance between them is added. A
+    component with enough rows borrows nothing.
+
+    Parameters
+    ----------
+    moments : Moments
+    structure : CovarianceStructure
+        With an inverse M step: its covariances add up.
+    n_effective : float
+        Effective rows of all components.
+    before : ndarray, default=None
+        Covariances before the batch.
     """
     K, n_features = moments.means.shape
-    needed = _ROWS_A_PARAMETER * (n_features + 1 if structure.kernel == "full" else 2)
+    needed = _ROWS_PER_PARAMETER * (n_features + 1 if structure.kernel == "full" else 2)
     weights = moments.nk / moments.nk.sum()
     rows = n_effective * weights
     lent = np.maximum(0.0, needed - rows)

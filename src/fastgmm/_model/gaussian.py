@@ -39,6 +39,8 @@ class MixtureParameters:
 
     def log_weights(self) -> np.ndarray:
         """Shape (n_components,)."""
+        if np.logical_and.reduce(self.weights):
+            return np.log(self.weights)
         with np.errstate(divide="ignore"):  # a component of weight 0 has log-weight -inf, and takes no rows
             return np.log(self.weights)
 
