@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from fastgmm import _kernels
 from fastgmm._model.components import Components
 from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.statistics import SufficientStatistics
@@ -84,10 +83,10 @@ class ArrayPasses(Passes):
         centers = self._as_data(components.means if centers is None else centers)
         statistics = self._zeros(centers)
         scatter = _as_3d(statistics.scatter)
-        em_pass, further = self.runner.kernel("em_pass", plan)
+        em_pass, further = self.runner.kernel_for(plan, "em_pass")
         for rows in self.runner.slices():
-            log_likelihood, entropy = self.runner.run(
-                em_pass, self.X[rows], part_of(self._weights, rows), means, centers, factors, log_const, statistics.nk,
+            log_likelihood, entropy = em_pass(
+                self.X[rows], part_of(self._weights, rows), means, centers, factors, log_const, statistics.nk,
                 statistics.sum_x, scatter, with_entropy, self.runner.workspace, self.runner.sums, self.n_threads,
                 *further,
             )  # fmt: skip
@@ -142,14 +141,12 @@ class ArrayPasses(Passes):
         mixture, n_components = components.for_kernels(self.X.dtype), len(components.means)
         total = 0.0
         step = max(1, _SCORE_ROWS // n_components)
+        density_pass = self.runner.kernel("density_pass")
         for rows in self.runner.slices():
             for start in range(rows.start, rows.stop, step):
                 part = slice(start, min(start + step, rows.stop))
                 resp = np.empty((part.stop - part.start, n_components), self.X.dtype)
-                self.runner.run(
-                    _kernels.active.density_pass, self.X[part], *mixture, None, None, resp, self.runner.workspace,
-                    self.n_threads,
-                )  # fmt: skip
+                density_pass(self.X[part], *mixture, None, None, resp, self.runner.workspace, self.n_threads)
                 log_max = np.log(resp.max(axis=1), dtype=np.float64)
                 weights = part_of(self.sample_weight, part)
                 total += float(log_max.sum() if weights is None else weights @ log_max)
@@ -167,38 +164,29 @@ class ArrayPasses(Passes):
         """Responsibilities, shape (n_samples, n_components)."""
         mixture = components.for_kernels(self.X.dtype)
         out = np.empty((len(self.X), len(components.means)), self.X.dtype)
+        density_pass = self.runner.kernel("density_pass")
         for rows in self.runner.slices():
-            self.runner.run(
-                _kernels.active.density_pass, self.X[rows], *mixture, None, None, out[rows], self.runner.workspace,
-                self.n_threads,
-            )  # fmt: skip
+            density_pass(self.X[rows], *mixture, None, None, out[rows], self.runner.workspace, self.n_threads)
         return out
 
     def _densities(self, components: Components, plan: SkippingPlan | None) -> Callable[..., None]:
         """Fills, for a slice of rows, their log-densities or their labels, whichever the plan is for."""
         mixture = components.for_kernels(self.X.dtype)
-        density_pass, further = self.runner.kernel("density_pass", plan)
+        density_pass, further = self.runner.kernel_for(plan, "density_pass")
         no_resp = () if further else (None,)
-        return lambda rows, norm, labels: self.runner.run(
-            density_pass,
-            self.X[rows],
-            *mixture,
-            norm,
-            labels,
-            *no_resp,
-            self.runner.workspace,
-            self.n_threads,
-            *further,
+        return lambda rows, norm, labels: density_pass(
+            self.X[rows], *mixture, norm, labels, *no_resp, self.runner.workspace, self.n_threads, *further
         )
 
     def _given_statistics(self, blocks, centers) -> SufficientStatistics:
         centers = self._as_data(centers)
         statistics = self._zeros(centers)
+        scatter = _as_3d(statistics.scatter)
+        statistics_pass = self.runner.kernel("statistics_pass")
         for rows, labels, resp in blocks:
-            self.runner.run(
-                _kernels.active.statistics_pass, self.X[rows], part_of(self._weights, rows), labels, resp, centers,
-                statistics.nk, statistics.sum_x, _as_3d(statistics.scatter), self.runner.workspace, self.runner.sums,
-                self.n_threads,
+            statistics_pass(
+                self.X[rows], part_of(self._weights, rows), labels, resp, centers, statistics.nk, statistics.sum_x,
+                scatter, self.runner.workspace, self.runner.sums, self.n_threads,
             )  # fmt: skip
         return self._of_all_weights(statistics)
 

@@ -48,9 +48,10 @@ class KMeansPasses:
         else:
             _kernels.active.note_moves(centers, self._centers, self._moved, self._scale)
         n_changed = 0
+        kmeans_pass = self.runner.kernel("kmeans_pass")
         for rows in self.runner.slices():
-            n_changed += self.runner.run(
-                _kernels.active.kmeans_pass, self.X[rows], part_of(self.sample_weight, rows), self.shift, centers,
+            n_changed += kmeans_pass(
+                self.X[rows], part_of(self.sample_weight, rows), self.shift, centers,
                 self._moved, self._scale, fresh, labels[rows], self._gaps[rows], self._counts, self._sums,
                 self.runner.workspace, self.floats, self.runner.sums, self.runner.n_threads,
             )  # fmt: skip
@@ -121,10 +122,11 @@ class SeedingPasses:
         potentials = np.zeros(len(candidates))
         centers = np.concatenate([self._waiting, candidates])
         scale = _scale(centers)
+        closest_pass = p.runner.kernel("closest_pass")
         for rows in p.runner.slices():
             blocks = slice(rows.start // BLOCK_ROWS, -(-rows.stop // BLOCK_ROWS))
-            p.runner.run(
-                _kernels.active.closest_pass, p.X[rows], part_of(p.sample_weight, rows), p.shift, centers, scale,
+            closest_pass(
+                p.X[rows], part_of(p.sample_weight, rows), p.shift, centers, scale,
                 len(self._waiting), self.closest[rows], self._is_fresh, self._block_sums[:, blocks], potentials,
                 p.runner.workspace, p.floats, p.runner.sums, p.runner.n_threads,
             )  # fmt: skip

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import cached_property
-from typing import TypeVar
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -20,8 +19,6 @@ from fastgmm._rows.protocol import SkippingPlan
 from fastgmm._utils.background import run_interruptibly
 from fastgmm._utils.memory import aligned_empty, aligned_zeros
 from fastgmm._utils.threads import effective_n_threads
-
-T = TypeVar("T")
 
 BLOCK_ROWS = _kernels.active.BLOCK
 
@@ -66,22 +63,22 @@ class KernelRunner:
         """What passes with a plan had left; a cache line for each thread, since all write at the same time."""
         return aligned_zeros((self.n_threads, 8), np.int64)
 
-    def kernel(self, name: str, plan: SkippingPlan | None) -> tuple[Callable, tuple]:
+    def kernel(self, name: str) -> Callable:
+        """A kernel, to be called on a slice of rows. Where even a block takes long, Ctrl-C interrupts it."""
+        kernel = getattr(_kernels.active, name)
+        return partial(run_interruptibly, kernel) if self._is_long else kernel
+
+    def kernel_for(self, plan: SkippingPlan | None, name: str) -> tuple[Callable, tuple]:
         """The kernel of that name that leaves out what the plan says, and its arguments beyond those of the dense one.
 
-        Its workspaces are kept for the next pass: to get so much memory anew each time would cost some percent."""
+        Its workspaces are kept for the next pass: to allocate so much memory anew each time would cost some percent."""
         if plan is None or plan.dtype != self._dtype:
-            return getattr(_kernels.active, name), ()
+            return self.kernel(name), ()
         key = (plan.kernels, *plan.workspace_shape)
         if key not in self._of_plans:
             self._of_plans.clear()
             self._of_plans[key] = plan.workspaces(self.n_threads)
-        further = (*plan.arguments, *self._of_plans[key], self.counts)
-        return getattr(_kernels.active, f"{plan.kernels}_{name}"), further
-
-    def run(self, kernel: Callable[..., T], *arguments) -> T:
-        """What a kernel returns for the rows of a slice, or fewer."""
-        return run_interruptibly(kernel, *arguments) if self._is_long else kernel(*arguments)
+        return self.kernel(f"{plan.kernels}_{name}"), (*plan.arguments, *self._of_plans[key], self.counts)
 
     def slices(self) -> Iterator[slice]:
         for start in range(0, self.n_samples, self.slice_rows):
