@@ -21,7 +21,7 @@ from fastgmm._em.loop import Progress, run_em
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
-from fastgmm._start.finder import StartFinder
+from fastgmm._start.find import StartFinder
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

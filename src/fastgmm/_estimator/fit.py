@@ -43,7 +43,7 @@ from fastgmm._rows.protocol import Passes, SampledPasses
 from fastgmm._rows.reading import BatchMeter
 from fastgmm._rows.survey import Survey
 from fastgmm._skipping.port import labels_of
-from fastgmm._start.finder import StartFinder
+from fastgmm._start.find import StartFinder
 from fastgmm._utils.blas import blas_beside_passes
 from fastgmm._utils.values import is_boolean, is_integer_from
 from fastgmm._utils.warnings import each_topic_once
@@ -198,7 +198,7 @@ class Fitting(Inference):
     def _passes_to_fit(self, rows: np.ndarray, weights: np.ndarray | None) -> ArrayPasses:
         if weights is not None and (unit := self._weight_unit(float(weights.max()))) != 1.0:
             weights = weights / unit
-        return self._passes(rows, weights, self.n_components)
+        return ArrayPasses(rows, weights, self.n_components, self._structure, self.n_threads)
 
     def _fingerprint(self, survey, dtype) -> str:
         """A hash of all that the result of a fit depends on: parameters and data."""

@@ -26,7 +26,7 @@ from fastgmm._input.rows import (
 from fastgmm._model.covariance import InverseMStep, require
 from fastgmm._model.mixture import Parameters, StreamModel
 from fastgmm._rows.array import total_weight
-from fastgmm._start.finder import StartFinder
+from fastgmm._start.find import StartFinder
 from fastgmm._utils.blas import blas_beside_passes
 from fastgmm._utils.values import is_positive_real
 from fastgmm._utils.warnings import each_topic_once
