@@ -1,9 +1,10 @@
-"""What all mixture estimators share: parameters, passes, and what a subclass has to say about its mixture."""
+"""The base of all mixture estimators, and the check for overridden methods that would not be called."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
+from functools import cache
 from inspect import isfunction
 from typing import Any
 
@@ -14,28 +15,29 @@ from fastgmm._rows.array import ArrayPasses
 
 
 class MixtureEstimator(NamedParameters):
-    """Base of the estimators, before the scikit-learn class in the order of inheritance.
+    """Base of the estimators. It comes before the scikit-learn class in the order of inheritance.
 
-    A subclass says what its model is (`_model`), which attributes a fitted model has (`_fitted_attributes`), and
-    how parameters are read back from them (`_fitted_parameters`).
+    A subclass makes the model (`_model`, `_further_model`), names the fitted attributes that hold its parameters
+    (`_fitted_attributes`), and reads the parameters back from them (`_fitted_parameters`).
     """
 
-    _sklearn_class: type  # the class that the estimator stands in for
-    _steps_of_sklearn: dict[str, Callable]  # its private methods
-    _weights_count_rows: bool  # or only their ratios matter
-    _doc_link_module = "fastgmm"  # the HTML representation links to the documentation of that class
+    _sklearn_class: type  # the class that the estimator replaces
+    _weights_count_rows: bool  # False: only the ratios of sample weights matter
+    # The HTML representation links to the documentation of scikit-learn's class.
+    _doc_link_module = "fastgmm"
+    _doc_link_template = "https://scikit-learn.org/stable/modules/generated/sklearn.mixture.{estimator_name}.html"
 
     def _check_structure(self) -> CovarianceStructure:
-        """The covariance structure; ValueError if the mixture cannot have it."""
+        """The covariance structure. Raises ValueError if the model does not support it."""
         return self._structure
 
     @abstractmethod
     def _model(self, passes) -> Model:
-        """The model for the rows of passes; parameters that depend on the features are validated here."""
+        """The model for the rows of `passes`. Checks the parameters whose shapes depend on the features."""
 
     @abstractmethod
     def _further_model(self, passes) -> Model:
-        """The model for further rows of a stream. It ignores initial values, and has the priors of the fitted model."""
+        """The model for further rows of a stream: without initial values, with the priors of the fitted model."""
 
     @abstractmethod
     def _fitted_attributes(self, parameters, model: Model) -> dict[str, object]:
@@ -43,7 +45,7 @@ class MixtureEstimator(NamedParameters):
 
     @abstractmethod
     def _fitted_parameters(self, n_features: int, n_components: int | None = None) -> Parameters:
-        """Parameters from the fitted attributes, which may have been set by hand, so that their shapes are checked."""
+        """Parameters from the fitted attributes. Checks their shapes, since a user may have set them."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -58,8 +60,9 @@ class MixtureEstimator(NamedParameters):
         return ArrayPasses(X, sample_weight, n_components, self._structure, self.n_threads)
 
 
-def private_methods(sklearn_class: type) -> dict[str, Callable]:
-    """The private methods of scikit-learn's mixture that ours do not call, by name: all except `_n_parameters`."""
+@cache
+def _private_methods(sklearn_class: type) -> dict[str, Callable]:
+    """The private methods of a scikit-learn mixture that fastgmm does not call, by name: all except `_n_parameters`."""
     return {
         name: value
         for base in reversed(sklearn_class.__mro__)
@@ -69,10 +72,14 @@ def private_methods(sklearn_class: type) -> dict[str, Callable]:
     }
 
 
-def check_overrides(estimator, methods: dict[str, Callable], names: Iterable[str]) -> None:
-    """Raise TypeError if a subclass overrides a method of scikit-learn's that would not be called."""
+def check_overrides(estimator, names: Iterable[str] | None = None) -> None:
+    """Raise TypeError if a subclass overrides a private method of scikit-learn's mixture, which would not be called.
+
+    `names` are those of the methods to check, by default of all.
+    """
+    methods = _private_methods(estimator._sklearn_class)
     kind, attributes = type(estimator), vars(estimator)
-    for name in names:
+    for name in methods if names is None else names:
         if name not in attributes and getattr(kind, name) is methods[name]:
             continue
         sklearn_name = estimator._sklearn_class.__name__
@@ -91,5 +98,5 @@ def check_overrides(estimator, methods: dict[str, Callable], names: Iterable[str
 
 
 def unless_none(**arguments) -> dict[str, Any]:
-    """The arguments that are not None: a method of a subclass need not accept the others."""
+    """The arguments that are not None. A subclass's method may not accept the others."""
     return {name: value for name, value in arguments.items() if value is not None}

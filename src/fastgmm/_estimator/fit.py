@@ -133,7 +133,7 @@ class Fitting(Inference):
 
     def _check_before_fit(self, continues: bool) -> None:
         """Raise the errors that can be found without reading rows."""
-        check_overrides(self, self._steps_of_sklearn, self._steps_of_sklearn)
+        check_overrides(self)
         check_parameters(self, COVARIANCE_TYPES)
         self._check_structure()
         if self.acceleration is not None:

@@ -185,7 +185,7 @@ class Inference(MixtureEstimator):
 
     def _fitted_components(self, n_features: int) -> Components:
         """The fitted mixture as a pass needs it."""
-        check_overrides(self, self._steps_of_sklearn, _PREDICTION_STEPS)
+        check_overrides(self, _PREDICTION_STEPS)
         check_covariance_type(self, ("precisions_cholesky_",))
         return self._fitted_parameters(n_features).components(self._structure)
 

@@ -1,4 +1,4 @@
-"""Checks of initial values and priors, whose shapes follow from the data."""
+"""Checks of initial values and priors. Their shapes depend on the data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastgmm._model.covariance import CovarianceStructure
 
 
 def check_fixed(fixed, given: Mapping[str, object]) -> frozenset[str]:
-    """Names of the parameters that are held fixed; ValueError if one has no initial value among those `given`."""
+    """Names of the fixed parameters. Raises ValueError if one of them has no initial value in `given`."""
     names = fixed_names(fixed)
     for name in FIXABLE:
         initial = "precisions_init" if name == "covariances" else f"{name}_init"
@@ -27,10 +27,10 @@ def check_fixed(fixed, given: Mapping[str, object]) -> frozenset[str]:
 
 
 def check_weights_init(weights_init, n_components: int) -> np.ndarray | None:
-    """Initial weights as float64, summing to 1."""
+    """Initial weights as float64. They must sum to 1."""
     if weights_init is None:
         return None
-    weights = _check_initial_array(weights_init, "weights_init", (n_components,), "weights")
+    weights = _check_shape(weights_init, "weights_init", (n_components,), "weights")
     if weights.min() < 0.0 or weights.max() > 1.0:
         raise ValueError(
             "The parameter 'weights' should be in the range [0, 1], but got min value "
@@ -45,36 +45,24 @@ def check_weights_init(weights_init, n_components: int) -> np.ndarray | None:
     return weights.astype(np.float64)
 
 
-def check_means_init(means_init, n_components: int, n_features: int) -> np.ndarray | None:
-    """Initial means as float64."""
-    if means_init is None:
-        return None
-    means = _check_initial_array(means_init, "means_init", (n_components, n_features), "means")
-    return means.astype(np.float64)
+def check_means(means, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Initial means, or a prior mean, as float64."""
+    return None if means is None else _check_shape(means, name, shape, "means").astype(np.float64)
 
 
 def check_precisions_init(
     precisions_init, structure: CovarianceStructure, n_components: int, n_features: int
 ) -> np.ndarray | None:
-    """Initial precisions as float64, of the shape that the structure has, positive or positive-definite."""
+    """Initial precisions as float64, in the shape of the structure. They must be positive or positive-definite."""
     if precisions_init is None:
         return None
     shape = structure.shape(n_components, n_features)
-    precisions = _check_initial_array(precisions_init, "precisions_init", shape, f"{structure.name} precision")
-    precisions = precisions.astype(np.float64)
-    _check_positive(precisions, "precisions_init", structure, "inverses of covariances")
-    return precisions
-
-
-def check_mean_prior(mean_prior, n_features: int) -> np.ndarray | None:
-    """Prior mean as float64."""
-    if mean_prior is None:
-        return None
-    return _check_initial_array(mean_prior, "mean_prior", (n_features,), "means").astype(np.float64)
+    precisions = _check_shape(precisions_init, "precisions_init", shape, f"{structure.name} precision")
+    return _check_positive(precisions, "precisions_init", structure, "inverses of covariances")
 
 
 def check_degrees_of_freedom_prior(degrees_of_freedom_prior, n_features: int) -> float:
-    """Degrees of freedom, n_features by default; ValueError unless > n_features - 1, where a Wishart density exists."""
+    """Degrees of freedom, n_features by default. A Wishart density needs more than n_features - 1."""
     if degrees_of_freedom_prior is None:
         return n_features
     if not degrees_of_freedom_prior > n_features - 1:
@@ -86,7 +74,7 @@ def check_degrees_of_freedom_prior(degrees_of_freedom_prior, n_features: int) ->
 
 
 def check_covariance_prior(covariance_prior, structure: CovarianceStructure, n_features: int) -> np.ndarray | None:
-    """Prior covariance as float64, of the shape that one component has, positive or positive-definite."""
+    """Prior covariance as float64, in the shape of one component. It must be positive or positive-definite."""
     if covariance_prior is None:
         return None
     shape = structure.shape_of_one(n_features)
@@ -96,10 +84,8 @@ def check_covariance_prior(covariance_prior, structure: CovarianceStructure, n_f
             f"covariance_type={structure.name!r}. Got {covariance_prior!r} instead. Pass a covariance, or None for "
             "that of X."
         )
-    prior = _check_initial_array(covariance_prior, "covariance_prior", shape, f"{structure.name} covariance_prior")
-    prior = prior.astype(np.float64)
-    _check_positive(prior, "covariance_prior", structure, "a covariance, or None for that of X")
-    return prior
+    prior = _check_shape(covariance_prior, "covariance_prior", shape, f"{structure.name} covariance_prior")
+    return _check_positive(prior, "covariance_prior", structure, "a covariance, or None for that of X")
 
 
 def check_weight_for_covariance_prior(total_weight: float) -> None:
@@ -111,7 +97,8 @@ def check_weight_for_covariance_prior(total_weight: float) -> None:
         )
 
 
-def _check_initial_array(value, name: str, shape: tuple[int, ...], sklearn_name: str) -> np.ndarray:
+def _check_shape(value, name: str, shape: tuple[int, ...], sklearn_name: str) -> np.ndarray:
+    """Finite numbers of the given shape, as float64 or float32. scikit-learn's message has its own name for them."""
     source = Source(name)
     value = check_numbers(value, source)
     remedy = f"{name} must be finite numbers of shape {shape}."
@@ -129,8 +116,9 @@ def _check_initial_array(value, name: str, shape: tuple[int, ...], sklearn_name:
     return array
 
 
-def _check_positive(array: np.ndarray, name: str, structure: CovarianceStructure, remedy: str) -> None:
-    """ValueError unless matrices are symmetric and positive-definite, or variances positive."""
+def _check_positive(array: np.ndarray, name: str, structure: CovarianceStructure, remedy: str) -> np.ndarray:
+    """The array as float64. Raises ValueError unless matrices are positive-definite, or variances positive."""
+    array = array.astype(np.float64)
     if structure.kernel == "full":
         for k, matrix in enumerate(array.reshape(-1, *array.shape[-2:])):
             if not _is_positive_definite(matrix):
@@ -144,6 +132,7 @@ def _check_positive(array: np.ndarray, name: str, structure: CovarianceStructure
             f"'{structure.name} precision' should be positive, but the least value of {name} is {array.min()}: "
             f"pass {remedy}."
         )
+    return array
 
 
 def _is_positive_definite(matrix: np.ndarray) -> bool:

@@ -6,11 +6,10 @@ import math
 
 from sklearn.mixture import GaussianMixture as _SklearnGaussianMixture
 
-from fastgmm._estimator.base import private_methods
 from fastgmm._estimator.conversion import Conversion
 from fastgmm._estimator.fitted import check_fitted_array, fitted_factors, mixture_attributes
 from fastgmm._estimator.inference import Inference
-from fastgmm._estimator.initial import check_fixed, check_means_init, check_precisions_init, check_weights_init
+from fastgmm._estimator.initial import check_fixed, check_means, check_precisions_init, check_weights_init
 from fastgmm._estimator.parameters import fixed_names
 from fastgmm._model.gaussian import InitialValues, MaximumLikelihood, MixtureParameters, n_free_parameters
 
@@ -21,14 +20,12 @@ class MaximumLikelihoodMixture(Inference, Conversion, _SklearnGaussianMixture):
     _sklearn_class = _SklearnGaussianMixture
     _weights_count_rows = False
     fixed: object = None  # of models that were pickled before there was this parameter
-    _steps_of_sklearn = private_methods(_SklearnGaussianMixture)
-    _doc_link_template = "https://scikit-learn.org/stable/modules/generated/sklearn.mixture.GaussianMixture.html"
 
     def _model(self, passes):
         structure, n_components, n_features = self._structure, self.n_components, passes.n_features
         given = InitialValues(
             check_weights_init(self.weights_init, n_components),
-            check_means_init(self.means_init, n_components, n_features),
+            check_means(self.means_init, "means_init", (n_components, n_features)),
             check_precisions_init(self.precisions_init, structure, n_components, n_features),
             check_fixed(self.fixed, vars(self)),
         )

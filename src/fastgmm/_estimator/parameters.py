@@ -1,7 +1,7 @@
-"""Checks of constructor parameters: their names, and what each may be.
+"""Checks of the names and values of constructor parameters.
 
-Exception types are scikit-learn's, and so is the core of each message, since tools and tests look for it; what follows
-names the value and the remedy.
+Exceptions have scikit-learn's types. Each message begins as scikit-learn's does, because tools and tests look for that
+text; the value and a remedy follow.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ from sklearn.base import BaseEstimator
 
 from fastgmm._utils.values import is_boolean, is_integer_from, is_non_negative_real, is_one_of, is_positive_real
 
-INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data", "sample")
-WEIGHT_CONCENTRATION_PRIOR_TYPES = ("dirichlet_process", "dirichlet_distribution")
 CRITERIA = ("bic", "aic", "icl", "cv")
-ON_INTERRUPT = ("raise", "keep")
-STOPPING = ("change", "aitken")
-ACCELERATION = ("lbfgs",)
 FIXABLE = ("weights", "means", "covariances")
+_CHOICES = {  # parameters that are one of a few names; `fixed` may be several of them
+    "init_params": ("kmeans", "k-means++", "random", "random_from_data", "sample"),
+    "weight_concentration_prior_type": ("dirichlet_process", "dirichlet_distribution"),
+    "criterion": CRITERIA,
+    "on_interrupt": ("raise", "keep"),
+    "stopping": ("change", "aitken"),
+    "acceleration": ("lbfgs",),
+    "fixed": FIXABLE,
+}
 RANDOM_STATE = "an int in the range [0, 4294967295], an instance of 'numpy.random.mtrand.RandomState' or None"
 
 
@@ -43,7 +47,7 @@ def _or_none(accepts):
 
 
 def fixed_names(fixed) -> frozenset[str]:
-    """Names of the parameters that are held fixed, from a valid `fixed`."""
+    """Names of the parameters that a valid `fixed` holds fixed."""
     return frozenset() if fixed is None else frozenset(_listed(fixed))
 
 
@@ -52,24 +56,25 @@ def _listed(fixed) -> list:
     return list(fixed) if isinstance(fixed, list | tuple | set | frozenset) else [fixed]
 
 
-def options(names):
+def options(names) -> str:
+    """The names as scikit-learn's messages list them."""
     return "a str among {" + ", ".join(repr(name) for name in names) + "}"
 
 
 @lru_cache
 def _parameter_rules(covariance_types):
-    """Name of a parameter of any estimator -> (whether a value is valid, what it must be, the remedy)."""
+    """For each parameter of any estimator: a test of its value, what the value must be, and the remedy."""
+    choices = {**_CHOICES, "covariance_type": covariance_types}
     array_like = (_is_array_like_or_none, "an array-like or None", "Pass an array, or None to have it estimated.")
     boolean = f"an instance of 'bool' or an instance of 'numpy.{np.bool_.__name__}'"
     positive_or_none = (_or_none(is_positive_real), "None or a float in the range (0.0, inf)")
     return {
+        **{name: (is_one_of(names), options(names), "Pass one of these names.") for name, names in choices.items()},
         "n_components": (is_integer_from(1), "an int in the range [1, inf)", "Pass the number of components to fit."),
-        "covariance_type": (is_one_of(covariance_types), options(covariance_types), "Pass one of these names."),
         "tol": (is_non_negative_real, "a float in the range [0.0, inf)", "Pass 0 to run all max_iter iterations."),
         "reg_covar": (is_non_negative_real, "a float in the range [0.0, inf)", "Pass 0 for no regularization."),
         "max_iter": (is_integer_from(0), "an int in the range [0, inf)", "Pass the largest number of EM iterations."),
         "n_init": (is_integer_from(1), "an int in the range [1, inf)", "Pass the number of starts to try."),
-        "init_params": (is_one_of(INIT_PARAMS), options(INIT_PARAMS), "Pass one of these names."),
         "weights_init": array_like,
         "means_init": array_like,
         "precisions_init": array_like,
@@ -78,11 +83,7 @@ def _parameter_rules(covariance_types):
             f"{options(FIXABLE)}, a sequence of these or None",
             "Pass for example ('means',), with means_init.",
         ),
-        "random_state": (
-            is_random_state,
-            RANDOM_STATE,
-            "Pass an int for repeatable results.",
-        ),
+        "random_state": (is_random_state, RANDOM_STATE, "Pass an int for repeatable results."),
         "warm_start": (is_boolean, boolean, "Pass True or False."),
         "verbose": (
             lambda value: is_boolean(value) or is_integer_from(0)(value),
@@ -93,11 +94,6 @@ def _parameter_rules(covariance_types):
             is_integer_from(1),
             "an int in the range [1, inf)",
             "Pass the number of iterations between two lines.",
-        ),
-        "weight_concentration_prior_type": (
-            is_one_of(WEIGHT_CONCENTRATION_PRIOR_TYPES),
-            options(WEIGHT_CONCENTRATION_PRIOR_TYPES),
-            "Pass one of these names.",
         ),
         "weight_concentration_prior": (*positive_or_none, "Pass None for 1 / n_components."),
         "mean_precision_prior": (*positive_or_none, "Pass None for 1."),
@@ -114,13 +110,10 @@ def _parameter_rules(covariance_types):
             "Pass 1 to let every row count equally.",
         ),
         "half_life": (*positive_or_none, "Pass the number of rows after which a row counts half, or None."),
-        "criterion": (is_one_of(CRITERIA), options(CRITERIA), "Pass one of these names."),
         "cv": (is_integer_from(2), "an int in the range [2, inf)", "Pass the number of folds."),
-        "on_interrupt": (is_one_of(ON_INTERRUPT), options(ON_INTERRUPT), "Pass one of these names."),
-        "stopping": (is_one_of(STOPPING), options(STOPPING), "Pass one of these names."),
         "acceleration": (
-            _or_none(is_one_of(ACCELERATION)),
-            f"{options(ACCELERATION)} or None",
+            _or_none(is_one_of(_CHOICES["acceleration"])),
+            f"{options(_CHOICES['acceleration'])} or None",
             "Pass None for plain EM.",
         ),
         "n_threads": (
@@ -141,35 +134,26 @@ def _parameter_rules(covariance_types):
     }
 
 
-_NAMES = {
-    "init_params": INIT_PARAMS,
-    "weight_concentration_prior_type": WEIGHT_CONCENTRATION_PRIOR_TYPES,
-    "fixed": FIXABLE,
-    "criterion": CRITERIA,
-    "on_interrupt": ON_INTERRUPT,
-    "stopping": STOPPING,
-    "acceleration": ACCELERATION,
-}
-_OF_MCLUST = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
+_COVARIANCE_TYPES_OF_MCLUST = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
 
 
 def meant(value, names) -> str:
-    """Which of the names was probably meant; '' if that is not clear."""
+    """A sentence that says which of the names the user probably meant; '' if that is not clear."""
     if not isinstance(value, str) or value in names:
         return ""
-    if _OF_MCLUST.get(value) in names:
-        return f"What mclust calls {value!r} is {_OF_MCLUST[value]!r} here."
+    if (here := _COVARIANCE_TYPES_OF_MCLUST.get(value)) in names:
+        return f"What mclust calls {value!r} is {here!r} here."
     near = get_close_matches(value.lower(), names, n=1)
     return f"Did you mean {near[0]!r}?" if near else ""
 
 
-_OTHER_NAMES = {"n_jobs": "n_threads", "n_clusters": "n_components", "n_iter": "max_iter", "min_covar": "reg_covar"}
+_SYNONYMS = {"n_jobs": "n_threads", "n_clusters": "n_components", "n_iter": "max_iter", "min_covar": "reg_covar"}
 
 
 def _near(unknown: str, names: Iterable[str]) -> str:
-    """Which of the parameters was probably meant; '' if that is not clear."""
+    """The parameter that the user probably meant; '' if that is not clear."""
     names = list(names)
-    near = _OTHER_NAMES.get(unknown) or next(iter(get_close_matches(unknown, names, n=1)), "")
+    near = _SYNONYMS.get(unknown) or next(iter(get_close_matches(unknown, names, n=1)), "")
     return near if near in names else ""
 
 
@@ -177,7 +161,7 @@ P = ParamSpec("P")
 
 
 def with_advice(constructor: Callable[P, None]) -> Callable[P, None]:
-    """Add advice to the TypeError that Python raises for arguments which a constructor does not take."""
+    """Add advice to the TypeError that Python raises for wrong arguments of the constructor."""
     names = list(signature(constructor).parameters)[1:]
 
     @wraps(constructor)
@@ -198,23 +182,11 @@ def with_advice(constructor: Callable[P, None]) -> Callable[P, None]:
     return checked
 
 
-def _check_names(estimator, given: Iterable[str]) -> None:
-    """Raise the error of scikit-learn's `set_params`, with advice, if the estimator has no such parameter."""
-    names = sorted(estimator.get_params(deep=False))
-    for name in given:
-        name = name.partition("__")[0]
-        if name not in names:
-            advice = f" Use {near}." if (near := _near(name, names)) else ""
-            raise ValueError(
-                f"Invalid parameter {name!r} for estimator {estimator}. Valid parameters are: {names!r}.{advice}"
-            )
-
-
 class NamedParameters(BaseEstimator):
-    """An estimator whose constructor stores its arguments as they are."""
+    """An estimator whose constructor only stores its arguments."""
 
     def _keep(self, arguments: dict[str, object]) -> None:
-        """Store the arguments of a constructor, its `locals()`, as attributes of the same names."""
+        """Store the arguments of the constructor, given as its `locals()`, as attributes of the same names."""
         self.__dict__.update((name, value) for name, value in arguments.items() if name != "self")
 
     def set_params(self, **params):
@@ -234,16 +206,26 @@ class NamedParameters(BaseEstimator):
         ValueError
             If there is no such parameter; then none is set.
         """
-        _check_names(self, params)
+        names = sorted(self.get_params(deep=False))
+        for name in params:
+            name = name.partition("__")[0]
+            if name not in names:
+                advice = f" Use {near}." if (near := _near(name, names)) else ""
+                raise ValueError(
+                    f"Invalid parameter {name!r} for estimator {self}. Valid parameters are: {names!r}.{advice}"
+                )
         return super().set_params(**params)
 
 
 def check_parameters(estimator, covariance_types, but: tuple[str, ...] = ()) -> None:
-    """Raise scikit-learn's InvalidParameterError if a constructor parameter is not valid; `but` names those to skip."""
+    """Raise scikit-learn's InvalidParameterError if a parameter is not valid. Those in `but` are not checked."""
     rules = _parameter_rules(tuple(covariance_types))
     constraints = _constraints_of_subclass(type(estimator))
     if constraints:
-        _check_as_sklearn_does(estimator, constraints)
+        from sklearn.utils._param_validation import validate_parameter_constraints
+
+        parameters = {name: getattr(estimator, name) for name in constraints}
+        validate_parameter_constraints(constraints, parameters, caller_name=type(estimator).__name__)
     ours = next(kind for kind in type(estimator).__mro__ if kind.__module__.startswith("fastgmm."))
     for name in _constructor_parameters(ours):
         if name in but or name in constraints:
@@ -251,7 +233,7 @@ def check_parameters(estimator, covariance_types, but: tuple[str, ...] = ()) -> 
         accepts, expected, remedy = rules[name]
         value = getattr(estimator, name)
         if not accepts(value):
-            names = covariance_types if name == "covariance_type" else _NAMES.get(name, ())
+            names = covariance_types if name == "covariance_type" else _CHOICES.get(name, ())
             raise invalid_parameter_error()(
                 f"The {name!r} parameter of {type(estimator).__name__} must be {expected}. "
                 f"Got {value!r} instead. {meant(value, names) or remedy}"
@@ -264,23 +246,16 @@ def _constructor_parameters(kind: type) -> tuple[str, ...]:
 
 
 def _constraints_of_subclass(kind: type) -> dict[str, Any]:
-    """The `_parameter_constraints` that a subclass of ours adds to scikit-learn's, or changes."""
-    names_and_constraints: dict = getattr(kind, "_parameter_constraints", {})
-    of_sklearn = getattr(kind._sklearn_class, "_parameter_constraints", {}) if hasattr(kind, "_sklearn_class") else {}
-    if names_and_constraints is of_sklearn:
+    """The `_parameter_constraints` that a user's subclass adds to scikit-learn's, or changes."""
+    constraints: dict = getattr(kind, "_parameter_constraints", {})
+    of_sklearn = getattr(getattr(kind, "_sklearn_class", None), "_parameter_constraints", {})
+    if constraints is of_sklearn:
         return {}
-    return {name: value for name, value in names_and_constraints.items() if value is not of_sklearn.get(name)}
-
-
-def _check_as_sklearn_does(estimator, constraints: dict[str, Any]) -> None:
-    from sklearn.utils._param_validation import validate_parameter_constraints
-
-    parameters = {name: getattr(estimator, name) for name in constraints}
-    validate_parameter_constraints(constraints, parameters, caller_name=type(estimator).__name__)
+    return {name: value for name, value in constraints.items() if value is not of_sklearn.get(name)}
 
 
 def invalid_parameter_error():
-    """The class that scikit-learn raises. Its module is private and may move: then a class like it."""
+    """The class that scikit-learn raises, or one like it: scikit-learn's is in a private module, which may move."""
     try:
         from sklearn.utils._param_validation import InvalidParameterError
     except ImportError:

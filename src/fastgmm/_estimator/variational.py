@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 from sklearn.mixture import BayesianGaussianMixture as _SklearnBayesianGaussianMixture
 
-from fastgmm._estimator.base import private_methods
 from fastgmm._estimator.conversion import Conversion
 from fastgmm._estimator.fitted import check_fitted_array, fitted_factors
 from fastgmm._estimator.inference import Inference
 from fastgmm._estimator.initial import (
     check_covariance_prior,
     check_degrees_of_freedom_prior,
-    check_mean_prior,
+    check_means,
     check_weight_for_covariance_prior,
 )
 from fastgmm._model.covariance import ConjugatePrior, require
@@ -26,10 +25,6 @@ class VariationalMixture(Inference, Conversion, _SklearnBayesianGaussianMixture)
 
     _sklearn_class = _SklearnBayesianGaussianMixture
     _weights_count_rows = True
-    _steps_of_sklearn = private_methods(_SklearnBayesianGaussianMixture)
-    _doc_link_template = (
-        "https://scikit-learn.org/stable/modules/generated/sklearn.mixture.BayesianGaussianMixture.html"
-    )
 
     def _check_structure(self):
         return require(self._structure, ConjugatePrior, type(self).__name__)
@@ -63,7 +58,7 @@ class VariationalMixture(Inference, Conversion, _SklearnBayesianGaussianMixture)
         """What the user gives, and the defaults of the rest."""
         n_features = passes.n_features
         structure = self._structure
-        mean = check_mean_prior(self.mean_prior, n_features)
+        mean = check_means(self.mean_prior, "mean_prior", (n_features,))
         degrees_of_freedom = check_degrees_of_freedom_prior(self.degrees_of_freedom_prior, n_features)
         covariance = check_covariance_prior(self.covariance_prior, structure, n_features)
         if mean is None or covariance is None:
