@@ -4,6 +4,7 @@
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -84,6 +85,12 @@ def test_no_circle_in_a_folder(folder):
         leaves = {module for module, imported in imports.items() if not imported & imports.keys()}
         assert leaves, f"a circle among {sorted(imports)}"
         imports = {module: imported for module, imported in imports.items() if module not in leaves}
+
+
+def test_no_test_module_imports_another():
+    """What several of them use is in tests/_shared."""
+    for path in Path(__file__).parent.rglob("test_*.py"):
+        assert not re.search(r"^(from|import) (\w+\.)*test_", path.read_text(encoding="utf-8"), re.MULTILINE), path
 
 
 def picture() -> str:
