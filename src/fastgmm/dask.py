@@ -44,7 +44,7 @@ __all__ = ["BayesianGaussianMixture", "GaussianMixture"]
 
 
 class _OnChunks(Fitting):
-    """Fits and inference where rows are in the chunks of dask collections."""
+    """Fits and inference on rows in the chunks of dask collections."""
 
     _local_class: type  # the estimator in memory
 
@@ -121,7 +121,7 @@ class _OnChunks(Fitting):
         except BaseException:
             chunks.release()
             raise
-        return self._from_sample(X, passes, survey, random_state, reader, checkpoint)
+        return self._sampled_data(X, passes, survey, random_state, reader, checkpoint)
 
     def _fit_data(self, data):
         chunks = data.passes.chunks
@@ -138,7 +138,7 @@ class _OnChunks(Fitting):
         return self._persisted
 
     def __getattr__(self, name):
-        """Say what to call in place of `fit_batches` and `partial_fit`. (Python asks for missing attributes only.)"""
+        """Raise AttributeError. It names the methods to call in place of `fit_batches` and `partial_fit`."""
         message = f"{type(self).__name__!r} object has no attribute {name!r}"
         if name == "fit_batches":
             message += ": its batches are the chunks of X. Call fit, or fit_batches of the same estimator in fastgmm."
@@ -167,7 +167,7 @@ class _OnChunks(Fitting):
         check_is_fitted(self)
         check_no_out(out)
         rows = _whole_rows(X)
-        check_features(self, _outline(X), reset=False)
+        check_features(self, _without_rows(X), reset=False)
         components = self._fitted_components(rows.shape[1])
         chunks = (rows.chunks[0], *((n,) for n in columns))
         return rows.map_blocks(
@@ -179,7 +179,7 @@ class _OnChunks(Fitting):
                 dtype=float_dtype(rows),
                 columns=column_names(X),
             ),
-            components=dask.delayed(components, pure=True),  # travels once to each worker
+            components=dask.delayed(components, pure=True),  # sent once to each worker
             n_threads=self.n_threads or Engine(self.client).n_threads_of_task(rows.numblocks[0]),
             drop_axis=None if columns else 1,
             chunks=chunks,
@@ -215,14 +215,16 @@ class _OnChunks(Fitting):
 
 
 def _chunks(estimator, reader, X, sample_weight, reset: bool) -> Chunks:
-    """The chunks of X and of the weights, to be read by the estimator's client. `reader` is told the columns of X, or
-    knows them."""
+    """The chunks of X and of the weights, for the estimator's client.
+
+    With `reset`, `reader` gets the number and the names of the columns of X; otherwise they must be those it has.
+    """
     rows = _whole_rows(X)
-    check_features(reader, _outline(X), reset)
-    weights = None if sample_weight is None else _beside(rows, sample_weight)
+    check_features(reader, _without_rows(X), reset)
+    weights = None if sample_weight is None else _weights_in_chunks(rows, sample_weight)
     if rows.dtype.kind in "biuf" and (rows is not X or rows.dtype != float_dtype(rows)):
-        # What is held in memory is what kernels read; objects are left to where their chunk is named if they are no
-        # numbers.
+        # Chunks are held in memory in the dtype that kernels read. Chunks of objects are converted later, where an
+        # error can name the chunk.
         rows = rows.map_blocks(partial(read_as, dtype=float_dtype(rows)), meta=np.empty((0, 0), float_dtype(rows)))
     return Chunks(Engine(estimator.client), rows, weights, column_names(X))
 
@@ -240,13 +242,13 @@ def _whole_rows(X) -> da.Array:
     return rows
 
 
-def _outline(X):
-    """The columns of X, with their names, and no rows."""
+def _without_rows(X):
+    """An array or DataFrame with the columns of X and no rows."""
     return np.empty((0, X.shape[1]), X.dtype) if isinstance(X, da.Array) else X._meta
 
 
-def _beside(rows: da.Array, sample_weight) -> da.Array:
-    """Weights as a dask array, in the chunks of the rows."""
+def _weights_in_chunks(rows: da.Array, sample_weight) -> da.Array:
+    """The weights as a dask array with the chunks of the rows."""
     row_chunks = rows.chunks[0]
     if hasattr(type(sample_weight), "to_dask_array"):
         weights = sample_weight.to_dask_array()

@@ -1,7 +1,7 @@
-"""`GaussianMixtureIC`: how many components, and of which shape? A search over both, by information criteria.
+"""`GaussianMixtureIC`: a search for the number of components and the covariance type, by an information criterion.
 
-All covariance types of one number of components share the starts, so that the k-means of a number is run once, and each
-type also starts from what the type before it has found.
+All covariance types of one number of components share their starts: k-means runs once for each number. Each type also
+starts from the parameters that were found for the type before it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from fastgmm._estimator.base import while_fitting
 from fastgmm._estimator.findings import Findings
 from fastgmm._estimator.fitted import mixture_attributes, set_fitted, take_features
 from fastgmm._estimator.parameters import NamedParameters, check_parameters, with_advice
@@ -26,11 +27,9 @@ from fastgmm._input.rows import (
 )
 from fastgmm._model.covariance import COVARIANCE_TYPES, FisherInformation, require
 from fastgmm._rows.array import total_weight
-from fastgmm._search.candidates import Candidate, all_candidates, table
-from fastgmm._search.checks import check_folds, check_grid, check_weights_count_rows
-from fastgmm._search.criteria import best_of, cross_validate, set_criteria
+from fastgmm._search.candidates import Candidate, all_candidates, check_grid, table
+from fastgmm._search.criteria import best_of, check_folds, check_weights_count_rows, cross_validate, set_criteria
 from fastgmm._search.fits import Fits, Settings
-from fastgmm._utils.blas import blas_beside_passes
 from fastgmm._utils.warnings import each_topic_once, warn
 from fastgmm.mixture import GaussianMixture
 
@@ -192,7 +191,7 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
             If the chosen fit did not reach `tol` within `max_iter` iterations.
         """
         warn_if_weights(y, X)
-        check_parameters(self, COVARIANCE_TYPES, but=("n_components", "covariance_type"))
+        check_parameters(self, COVARIANCE_TYPES, skip=("n_components", "covariance_type"))
         numbers, covariance_types = check_grid(self, COVARIANCE_TYPES)
         if self.acceleration is not None:
             for name in covariance_types:
@@ -209,19 +208,17 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
 
         passed_on = {name: getattr(self, name) for name in _PASSED_ON}
-        settings = Settings(seed=seed, **passed_on)
+        settings = Settings(seed=seed, verbose=self.verbose, **passed_on)
         candidates = all_candidates(numbers, covariance_types, X.shape[1])
-        ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
-        blas = blas_beside_passes(X.shape[1], self.acceleration is not None)
-        with ignore_overflow, blas, each_topic_once():
-            fits = Fits(rows, weights, settings, self.verbose)
+        with while_fitting(X.shape[1], self.acceleration):
+            fits = Fits(rows, weights, settings)
             interrupted = self._is_interrupted(fits, candidates)
             for candidate in candidates:
                 fits.finish(candidate)
             if self.criterion == "cv":
-                cross_validate(candidates, self.cv, rows, weights, settings, self.verbose)
+                cross_validate(candidates, self.cv, fits)
             else:
-                set_criteria(candidates, self.criterion, rows, weights, settings)
+                set_criteria(candidates, self.criterion, fits)
             tried = [candidate for candidate in candidates if candidate.result is not None or candidate.warning]
             best = best_of(tried)
             assert best.result is not None
@@ -247,7 +244,7 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         return self
 
     def _is_interrupted(self, fits: Fits, candidates: list[Candidate]) -> bool:
-        """Fit the candidates; whether Ctrl-C has ended that, and what was found is to be kept."""
+        """Fit the candidates. Returns whether Ctrl-C has ended that and the fits so far are kept."""
         try:
             fits.search(candidates)
         except KeyboardInterrupt:

@@ -1,1 +1,1 @@
-"""What the estimators share: fitting, streams, inference, conversion, checks of parameters."""
+"""The parts of the estimators: fits, streams, inference, conversion, and checks of parameters and attributes."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from inspect import isfunction
 from typing import Any
+
+import numpy as np
 
 from fastgmm._estimator.parameters import NamedParameters
 from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure
 from fastgmm._model.mixture import Model, Parameters
 from fastgmm._rows.array import ArrayPasses
+from fastgmm._utils.blas import blas_beside_passes
+from fastgmm._utils.warnings import each_topic_once
 
 
 class MixtureEstimator(NamedParameters):
@@ -95,6 +100,14 @@ def check_overrides(estimator, names: Iterable[str] | None = None) -> None:
             f"{what} would be ignored: it stands for a step of sklearn.mixture.{sklearn_name} that fastgmm takes in "
             f"another way. {remedy}"
         )
+
+
+@contextmanager
+def while_fitting(n_features: int, acceleration: str | None) -> Iterator[None]:
+    """Hold BLAS to one thread, and give each warning once. NumPy does not warn of overflow: the results are checked."""
+    ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    with ignore_overflow, blas_beside_passes(n_features, acceleration is not None), each_topic_once():
+        yield
 
 
 def unless_none(**arguments) -> dict[str, Any]:

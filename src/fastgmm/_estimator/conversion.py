@@ -1,4 +1,4 @@
-"""The way to scikit-learn and back."""
+"""Conversion to scikit-learn's estimators and back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SKLEARN_COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 
 
 class Conversion(MixtureEstimator):
-    """Models of scikit-learn made of ours, and ours of scikit-learn's."""
+    """`to_sklearn` and `from_sklearn`."""
 
     def to_sklearn(self):
         """The same fitted model as a plain scikit-learn estimator, for tools that insist on its class.
@@ -65,7 +65,7 @@ class Conversion(MixtureEstimator):
 
 
 def _remedy(estimator, cls: type[MixtureEstimator]) -> str:
-    """What to do with an estimator that cannot become one of ours."""
+    """Advice for a user whose estimator cannot be converted."""
     if estimator is cls._sklearn_class:
         return "pass what its fit returns"
     start = hasattr(estimator, "cluster_centers_") and hasattr(cls(), "means_init")
@@ -73,7 +73,7 @@ def _remedy(estimator, cls: type[MixtureEstimator]) -> str:
 
 
 def copied(source, target):
-    """`target` with copies of scikit-learn's parameters and of all fitted attributes of `source`."""
+    """`target`, with copies of the parameters that both have and of all fitted attributes of `source`."""
     check_is_fitted(source)
     check_covariance_type(source)
     names = [name for name in target.get_params(deep=False) if hasattr(source, name)]

@@ -1,4 +1,4 @@
-"""What a fit has found beside its parameters, and the warnings about it."""
+"""The findings of a fit besides its parameters, and the warnings about them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from fastgmm._model.mixture import Model
 from fastgmm._utils.errors import FitError
 from fastgmm._utils.warnings import warn
 
-_MOST_NAMED = 10  # components or features
+_MOST_NAMED = 10  # largest number of components or features that a warning lists
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the caller of a fit is to be told.
+    """What the user of a fit must know about it.
 
     Attributes
     ----------
     converged : bool
     failures : tuple of FitError
-        Of starts that came to nothing.
+        The errors of the starts that failed.
     without_rows : ndarray of shape (n,)
         Numbers of the components that have no rows.
     hidden : ndarray of shape (n,)
         Numbers of the features whose variance `reg_covar` hides.
     variances : ndarray of shape (n,)
-        Their variances.
+        The variances of these features.
     """
 
     converged: bool
@@ -42,21 +42,21 @@ class Findings:
 
     @classmethod
     def of_fit(cls, result: EMResult, iteration: Iteration) -> Findings:
-        """Of the best run of EM; passes over the rows once more if some component has no variance but `reg_covar`."""
-        converged = result.converged or not result.lower_bounds  # no iteration was asked for
+        """The findings of the best run of EM. Makes a pass if a component has little variance besides `reg_covar`."""
+        converged = result.converged or not result.lower_bounds  # with max_iter=0 there is nothing to converge
         without_rows = iteration.model.without_rows(result.parameters)
         return cls(converged, result.failures, without_rows, *iteration.hidden_features(result.parameters))
 
     @classmethod
     def of_batch(cls, model: Model, parameters, was_empty: np.ndarray | None) -> Findings:
-        """Of a further batch of a stream: components that had rows before it and have none any longer."""
+        """The findings of a further batch of a stream: components that had rows before it and have none now."""
         lost = model.without_rows(parameters)
         if was_empty is not None:
             lost = lost[~was_empty[lost]]
         return cls(True, (), lost, np.empty(0, np.intp), np.empty(0))
 
     def warn(self, estimator) -> None:
-        """Give the warnings, which quote the parameters of the estimator and the names of its features."""
+        """Warn of all findings. The warnings name parameters and features of the estimator."""
         if not self.converged:
             gain = "its last gain was" if estimator.stopping == "change" else "what it has still to gain was estimated"
             warn(

@@ -1,4 +1,4 @@
-"""Fits by EM: to rows in memory, to rows that come in batches, and what is common to them."""
+"""Fits by EM: the steps of all fits, and fits to rows in memory or in batches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastgmm._em.checkpoint import Checkpoint, open_checkpoint
 from fastgmm._em.iteration import Iteration
 from fastgmm._em.lbfgs import LBFGS
 from fastgmm._em.loop import Progress, run_em
-from fastgmm._estimator.base import check_overrides, unless_none
+from fastgmm._estimator.base import check_overrides, unless_none, while_fitting
 from fastgmm._estimator.findings import Findings
 from fastgmm._estimator.fitted import check_covariance_type, set_fitted, take_features
 from fastgmm._estimator.inference import Inference
@@ -44,13 +44,12 @@ from fastgmm._rows.reading import BatchMeter
 from fastgmm._rows.survey import Survey
 from fastgmm._skipping.port import labels_of
 from fastgmm._start.find import StartFinder
-from fastgmm._utils.blas import blas_beside_passes
 from fastgmm._utils.values import is_boolean, is_integer_from
 from fastgmm._utils.warnings import each_topic_once
 
-START_ROWS = 100_000  # on which the start is found, if there are more rows than memory may hold
+START_ROWS = 100_000  # number of sampled rows on which a fit to batches or chunks finds its start
 
-# Parameters that may differ when a fit goes on from its checkpoint.
+# Parameters that may have changed when a fit continues from its checkpoint.
 _MAY_CHANGE = {
     *("max_iter", "tol", "n_threads", "verbose", "verbose_interval", "warm_start", "random_state"),
     *("stopping", "step_decay", "half_life", "client", "persist"),
@@ -59,22 +58,22 @@ _MAY_CHANGE = {
 
 @dataclass(frozen=True, slots=True)
 class DataToFit:
-    """The rows to fit, wherever they are, and what a fit needs to know of them.
+    """The rows to fit, wherever they are, and the state that a fit needs with them.
 
     Attributes
     ----------
-    X : ndarray of shape (n_samples, n_features), or what was given if it is not in memory
-        All rows.
+    X : ndarray of shape (n_samples, n_features), dataset on disk, dask collection or None
+        All rows, also those without weight; None if they come in batches.
     passes : Passes
         Over the rows of positive weight.
     n_samples_seen : float
-        Sum of the weights as they were given.
+        Sum of the weights as the user gave them.
     random_state : RandomState
-        What the starts draw from.
-    reader : object, default=None
-        Was told the features of the rows, so that an estimator changes only when all went well; None if the estimator
-        itself was.
-    checkpoint : Checkpoint, default=None
+        Random numbers for the starts.
+    reader : estimator or None
+        It has the names and the number of the features. The fitted estimator takes them at the end, since it must not
+        change if the fit fails. None: the fitted estimator has them already.
+    checkpoint : Checkpoint or None
     """
 
     X: Any
@@ -86,7 +85,7 @@ class DataToFit:
 
 
 class Fitting(Inference):
-    """What all fits have in common, wherever the rows are."""
+    """The steps of all fits, wherever the rows are."""
 
     def fit_predict(self, X, y=None, sample_weight=None):
         """Estimate the parameters by EM, and return the most probable component of each row.
@@ -116,8 +115,8 @@ class Fitting(Inference):
             return self._for_rows(labels_of, data.X, (), np.int64, None, is_checked=True)
 
     def _fit_by_own_fit_predict(self, X, y, sample_weight) -> bool:
-        """Fit by the `fit_predict` of a subclass, as scikit-learn's `fit` does. Returns False if there is none."""
-        if not self._is_overridden(Fitting.fit_predict) or hasattr(self, "_is_in_fit"):  # it may call fit itself
+        """Fit by the `fit_predict` of a user's subclass, as scikit-learn's `fit` does. Returns whether there is one."""
+        if not self._is_overridden(Fitting.fit_predict) or hasattr(self, "_is_in_fit"):  # it may call `fit` itself
             return False
         self._is_in_fit = True
         try:
@@ -128,11 +127,11 @@ class Fitting(Inference):
 
     @property
     def _continues(self) -> bool:
-        """Whether `fit` goes on from the fitted parameters."""
+        """Whether `fit` starts from the fitted parameters."""
         return bool(self.warm_start) and hasattr(self, "converged_")
 
     def _check_before_fit(self, continues: bool) -> None:
-        """Raise the errors that can be found without reading rows."""
+        """Raise the errors that do not depend on the rows."""
         check_overrides(self)
         check_parameters(self, COVARIANCE_TYPES)
         self._check_structure()
@@ -143,21 +142,19 @@ class Fitting(Inference):
 
     @abstractmethod
     def _data_to_fit(self, X, sample_weight) -> DataToFit:
-        """The rows of X and their weights, checked. Blocks of rows on disk are checked when they are read."""
+        """The rows of X and their weights, checked. Rows on disk are checked when they are read."""
 
-    def _from_sample(self, X, passes: SampledPasses, survey, random_state, reader, checkpoint) -> DataToFit:
-        """Rows that are never all in this process. `survey` has the sums that identify them."""
+    def _sampled_data(self, X, passes: SampledPasses, survey, random_state, reader, checkpoint) -> DataToFit:
+        """The data to fit if the rows are never in memory at once. The sums of `survey` identify them."""
         if checkpoint is not None:
             checkpoint.fingerprint = self._fingerprint(survey, passes.dtype)
             checkpoint.covariance_type = self.covariance_type
         return DataToFit(X, passes, survey.total_weight, random_state, reader, checkpoint)
 
     def _fit_data(self, data: DataToFit) -> Findings:
-        """EM; sets the fitted attributes."""
+        """Run EM and set the fitted attributes."""
         passes, checkpoint = data.passes, data.checkpoint
-        ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
-        blas = blas_beside_passes(passes.n_features, self.acceleration is not None)
-        with ignore_overflow, blas, each_topic_once():
+        with while_fitting(passes.n_features, self.acceleration):
             model = self._model(passes)
             iteration = Iteration(model, passes)
             finder = StartFinder(model, passes, self.init_params, self.reg_covar, data.random_state)
@@ -192,25 +189,26 @@ class Fitting(Inference):
         return findings
 
     def _weight_unit(self, largest: float) -> float:
-        """What sample weights are divided by before a fit."""
+        """The number by which sample weights are divided before a fit."""
         return 1.0 if self._weights_count_rows else weight_unit(largest)
 
     def _passes_to_fit(self, rows: np.ndarray, weights: np.ndarray | None) -> ArrayPasses:
+        """Passes over rows of positive weight."""
         if weights is not None and (unit := self._weight_unit(float(weights.max()))) != 1.0:
             weights = weights / unit
         return ArrayPasses(rows, weights, self.n_components, self._structure, self.n_threads)
 
     def _fingerprint(self, survey, dtype) -> str:
-        """A hash of all that the result of a fit depends on: parameters and data."""
+        """A hash of the parameters and data on which the result of a fit depends."""
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in _MAY_CHANGE}
         if parameters.get("fixed") is not None:
-            parameters["fixed"] = sorted(fixed_names(parameters["fixed"]))  # however they are given
+            parameters["fixed"] = sorted(fixed_names(parameters["fixed"]))  # the order does not matter
         data = (survey.n_rows, survey.total_weight, survey.first_row, survey.column_sums, str(dtype))
         return joblib.hash((type(self).__name__, parameters, data))
 
 
 class InMemoryFitting(Fitting):
-    """Fits to rows that this process reads: all at once, or a batch at a time."""
+    """Fits to rows that this process reads, all at once or a batch at a time."""
 
     def fit(self, X, y=None, sample_weight=None):
         """Estimate the parameters by EM.
@@ -318,7 +316,8 @@ class InMemoryFitting(Fitting):
     def _batches_to_fit(self, batches, start_rows=START_ROWS, callback=None, checkpoint=None) -> DataToFit:
         self._check_before_fit(self._continues)
         check_start_rows(start_rows, self.n_components)
-        check_callback(callback)
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback must be callable or None, got {callback!r}: pass a function of a BatchProgress.")
         random_state = check_random_state(self.random_state)
         checkpoint = open_checkpoint(checkpoint, random_state)
         reader = clone(self)
@@ -329,19 +328,13 @@ class InMemoryFitting(Fitting):
         check_some_weight(survey.total_weight)
         unit = self._weight_unit(survey.largest_weight)
         passes = BatchPasses(checked, survey, unit, self.n_components, self._structure, self.n_threads, meter)
-        return self._from_sample(None, passes, survey, random_state, reader, checkpoint)
+        return self._sampled_data(None, passes, survey, random_state, reader, checkpoint)
 
 
 def check_start_rows(start_rows, n_components: int) -> None:
-    """Raise ValueError if `start_rows` is no number of rows to find a start on."""
+    """Raise ValueError unless `start_rows` is a valid number of rows."""
     if is_boolean(start_rows) or not is_integer_from(max(2, n_components))(start_rows):
         raise ValueError(
             f"start_rows must be an int >= 2 and >= n_components={n_components}, got {start_rows!r}: pass how many "
             "rows the start is to be found on."
         )
-
-
-def check_callback(callback) -> None:
-    """Raise TypeError unless `callback` is None or callable."""
-    if callback is not None and not callable(callback):
-        raise TypeError(f"callback must be callable or None, got {callback!r}: pass a function of a BatchProgress.")

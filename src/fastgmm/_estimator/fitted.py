@@ -1,4 +1,4 @@
-"""The fitted attributes of a model: set from parameters, and checked where they are read, since they can be changed."""
+"""The fitted attributes: setting them after a fit, and checking them before use, since a user can change them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fastgmm._utils.errors import OutOfRangeError
 
 
 def check_fitted_array(estimator, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """A fitted attribute as C-contiguous float64; ValueError unless finite and of the shape that kernels trust."""
+    """A fitted attribute as C-contiguous float64. Raises ValueError unless it is finite and has the given shape."""
     array = np.asarray(getattr(estimator, name), dtype=np.float64, order="C")
     if array.shape != shape:
         raise ValueError(
@@ -30,15 +30,15 @@ def check_fitted_array(estimator, name: str, shape: tuple[int, ...]) -> np.ndarr
 
 
 def _is_finite(array: np.ndarray) -> bool:
-    """Whether all numbers are finite. The sum of squares says so faster, but would wake BLAS threads if large."""
+    """Whether all numbers are finite. A sum of squares is faster, but wakes BLAS threads if the array is large."""
     return (array.size < 4096 and math.isfinite(np.vdot(array, array))) or bool(np.isfinite(array).all())
 
 
 def check_covariance_type(estimator, names: Iterable[str] = ("precisions_cholesky_", "covariances_")) -> None:
-    """Raise ValueError if fitted arrays belong to another covariance type than the estimator has.
+    """Raise ValueError if fitted arrays belong to another covariance type than that of the estimator.
 
-    That is told by the arrays themselves, so that it holds for models from pickles, from scikit-learn, and set by hand.
-    Of other shapes than any type has, they are left to `check_fitted_array`.
+    Shapes and values of the arrays identify the type. So the check also works for models from pickles or scikit-learn,
+    and for attributes that a user has set. `check_fitted_array` reports shapes that belong to no type.
     """
     given = estimator.covariance_type
     shape_of_means = np.shape(estimator.means_)
@@ -64,10 +64,10 @@ def check_covariance_type(estimator, names: Iterable[str] = ("precisions_cholesk
 
 
 def _alike(may_be: list[str], array: np.ndarray, name: str) -> list[str]:
-    """Of the types that an array has the shape of, those that its values may belong to.
+    """Those of the covariance types `may_be`, which fit the shape of the array, that also fit its values.
 
-    A shared matrix, where there are as many components as features, has the shape of their variances: one is
-    triangular, or symmetric, the others are positive.
+    With as many components as features a shared matrix has the shape of the variances of all components. A matrix is
+    triangular or symmetric, while variances are positive.
     """
     variances = [each for each in may_be if COVARIANCE_TYPES[each].kernel == "diag"]
     matrices = [each for each in may_be if each not in variances]
@@ -80,10 +80,10 @@ def _alike(may_be: list[str], array: np.ndarray, name: str) -> list[str]:
 
 
 def fitted_factors(mixture, shape: tuple[int, ...]) -> np.ndarray:
-    """`precisions_cholesky_` as float64, upper-triangular where it holds matrices.
+    """`precisions_cholesky_` as float64. Matrices are upper-triangular.
 
-    Lower-triangular ones, such as np.linalg.cholesky(precision), are factors of the precision as well, and to
-    scikit-learn as good; the kernels read what is above the diagonal.
+    scikit-learn also accepts lower-triangular factors, such as np.linalg.cholesky(precision). They are converted, since
+    the kernels read only the upper triangle.
     """
     factors = check_fitted_array(mixture, "precisions_cholesky_", shape)
     structure = COVARIANCE_TYPES[mixture.covariance_type]
@@ -101,7 +101,7 @@ def _are_upper_triangular(factors: np.ndarray) -> bool:
 
 @lru_cache(maxsize=64)
 def _random_below_diagonal(shape: tuple[int, ...]) -> np.ndarray:
-    """Random weights below the diagonal: a weighted sum of numbers that are not all 0 is never 0."""
+    """Random weights below the diagonal. A sum with such weights is 0 only if all its terms are 0."""
     return np.tril(np.random.default_rng(0).uniform(1.0, 2.0, shape), -1)
 
 
@@ -121,7 +121,7 @@ def _check_triangular(factors: np.ndarray) -> None:
 
 
 def mixture_attributes(parameters: MixtureParameters, structure: CovarianceStructure) -> dict[str, np.ndarray]:
-    """Names and values of the fitted attributes that hold the parameters of a mixture without priors."""
+    """The fitted attributes that hold the parameters of a mixture without priors, by name."""
     return {
         "weights_": parameters.weights,
         "means_": parameters.means,
@@ -132,20 +132,19 @@ def mixture_attributes(parameters: MixtureParameters, structure: CovarianceStruc
 
 
 def set_fitted(estimator, attributes: Mapping[str, object], result: EMResult, dtype, n_samples_seen: float) -> None:
-    """Make an estimator a fitted one; nothing is set if a value is out of range.
+    """Set the fitted attributes of an estimator, after a fit, a step of a stream or a search.
 
-    All that has found parameters ends here: fits, streams and searches.
+    Nothing is set if a value is out of range.
 
     Parameters
     ----------
     estimator : MixtureEstimator
-        It knows its features already.
     attributes : mapping of str to ndarray, tuple of ndarray or float
         The fitted attributes that hold parameters.
     result : EMResult
-        The run that led there.
+        The run of EM that found them.
     dtype : dtype
-        Of the data, and so of the attributes.
+        That of the data and of the attributes.
     n_samples_seen : float
         Sum of the weights of the rows.
 
@@ -164,19 +163,19 @@ def set_fitted(estimator, attributes: Mapping[str, object], result: EMResult, dt
 
 
 def take_features(estimator, reader) -> None:
-    """Let an estimator know the features that another one was told of."""
+    """Give an estimator the number and the names of the features that `reader` has read."""
     for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(reader, name):
             setattr(estimator, name, getattr(reader, name))
 
 
 def rounded(attributes: Mapping[str, object], dtype) -> dict[str, Any]:
-    """Values of fitted attributes, with all arrays in the dtype of the data; OutOfRangeError if it cannot hold one."""
+    """The fitted attributes, with arrays in the dtype of the data. Raises OutOfRangeError if it cannot hold a value."""
     return {name: _rounded(name, value, dtype) for name, value in attributes.items()}
 
 
 def _rounded(name: str, value, dtype):
-    """An array in the given dtype, or a tuple of such; what is no array stays as it is."""
+    """One fitted attribute in the given dtype. Values other than arrays and tuples of arrays are returned as given."""
     if isinstance(value, tuple):
         return tuple(_rounded(name, part, dtype) for part in value)
     if not isinstance(value, np.ndarray | np.generic):

@@ -1,4 +1,4 @@
-"""What a fitted mixture says about rows: labels, responsibilities, log-densities; and rows drawn from it."""
+"""Inference with a fitted mixture: labels, responsibilities, log-densities and random rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from fastgmm._model.components import Components
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._skipping.port import labels_of, log_densities_of, log_likelihood_of
 
-# Steps of scikit-learn's mixtures that predict, predict_proba and score_samples take.
+# Private methods that scikit-learn's predict, predict_proba and score_samples call.
 _PREDICTION_STEPS = (
     *("_estimate_log_prob", "_estimate_log_weights"),
     *("_estimate_weighted_log_prob", "_estimate_log_prob_resp"),
@@ -37,7 +37,7 @@ _PREDICTION_STEPS = (
 
 
 class Inference(MixtureEstimator):
-    """The methods of a fitted mixture: they read rows in memory or on disk, or draw some."""
+    """The methods of a fitted mixture. They read rows in memory or on disk."""
 
     def predict(self, X, *, out=None):
         """Most probable component of each row.
@@ -148,18 +148,12 @@ class Inference(MixtureEstimator):
         random = check_random_state(self.random_state if random_state is None else random_state)
         return draw_rows(self, n_samples, random)
 
-    def _for_rows(
-        self,
-        of_passes: Callable[[ArrayPasses, Components], np.ndarray],
-        X,
-        columns: tuple,
-        dtype,
-        out,
-        is_checked: bool = False,
-    ):
-        """The result of `of_passes` for each row of X, shape (n_samples, *columns). X on disk is read in blocks.
+    def _for_rows(self, of_passes: Callable, X, columns: tuple[int, ...], dtype, out, is_checked: bool = False):
+        """The results of ``of_passes(passes, components)`` for the rows of X. X on disk is read in blocks.
 
-        `is_checked` says that a fit has checked the rows of X."""
+        They have the shape (n_samples, *columns) and the dtype, or that of the data if it is None. `is_checked` says
+        that a fit has checked the rows of X.
+        """
         check_is_fitted(self)
         in_blocks = is_read_in_blocks(X)
         if in_blocks:
@@ -180,21 +174,22 @@ class Inference(MixtureEstimator):
         return out
 
     def _passes_of_fitted(self, rows: np.ndarray, weights: np.ndarray | None = None) -> tuple[ArrayPasses, Components]:
+        """Passes over the rows, and the fitted mixture for them."""
         components = self._fitted_components(rows.shape[1])
         return self._passes(rows, weights, len(components.means)), components
 
     def _fitted_components(self, n_features: int) -> Components:
-        """The fitted mixture as a pass needs it."""
+        """The fitted mixture, as the kernels take it."""
         check_overrides(self, _PREDICTION_STEPS)
         check_covariance_type(self, ("precisions_cholesky_",))
         return self._fitted_parameters(n_features).components(self._structure)
 
     def _is_overridden(self, method: Callable) -> bool:
-        """Whether a subclass, or this object, has its own version of a public method of ours."""
+        """Whether a user's subclass, or this object, has its own version of a public method."""
         return method.__name__ in vars(self) or getattr(type(self), method.__name__) is not method
 
     def _log_likelihood_by_score(self, X, sample_weight) -> tuple[float, float]:
-        """As `_log_likelihood`. If a subclass overrides `score`, by that: scikit-learn's aic and bic call it."""
+        """As `_log_likelihood`, but by the `score` of a user's subclass if it has one, as in scikit-learn."""
         if not (self._is_overridden(Inference.score) or self._is_overridden(Inference.score_samples)):
             return self._log_likelihood(X, sample_weight)
         weights = check_sample_weight(sample_weight, len(X))
@@ -219,6 +214,7 @@ class Inference(MixtureEstimator):
         return log_likelihood, n
 
     def _log_likelihood_of_rows(self, X: np.ndarray, weights: np.ndarray | None) -> tuple[float, float]:
+        """As `_log_likelihood`, for checked rows in memory."""
         rows, weights = drop_unweighted_rows(X, weights)
         if len(rows) == 0:
             return 0.0, 0.0

@@ -1,4 +1,4 @@
-"""What a `GaussianMixture` is, wherever its rows are: its model, fitted attributes, and information criteria."""
+"""The model, fitted attributes and information criteria of `GaussianMixture`, in memory and on dask."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from fastgmm._model.gaussian import InitialValues, MaximumLikelihood, MixturePar
 
 
 class MaximumLikelihoodMixture(Inference, Conversion, _SklearnGaussianMixture):
-    """The mixture without priors."""
+    """The mixture without priors, fitted by maximum likelihood."""
 
     _sklearn_class = _SklearnGaussianMixture
     _weights_count_rows = False
-    fixed: object = None  # of models that were pickled before there was this parameter
+    fixed: object = None  # models that were pickled by older versions do not have this parameter
 
     def _model(self, passes):
         structure, n_components, n_features = self._structure, self.n_components, passes.n_features

@@ -217,8 +217,8 @@ class NamedParameters(BaseEstimator):
         return super().set_params(**params)
 
 
-def check_parameters(estimator, covariance_types, but: tuple[str, ...] = ()) -> None:
-    """Raise scikit-learn's InvalidParameterError if a parameter is not valid. Those in `but` are not checked."""
+def check_parameters(estimator, covariance_types, skip: tuple[str, ...] = ()) -> None:
+    """Raise scikit-learn's InvalidParameterError if a parameter is not valid. Those in `skip` are not checked."""
     rules = _parameter_rules(tuple(covariance_types))
     constraints = _constraints_of_subclass(type(estimator))
     if constraints:
@@ -228,7 +228,7 @@ def check_parameters(estimator, covariance_types, but: tuple[str, ...] = ()) -> 
         validate_parameter_constraints(constraints, parameters, caller_name=type(estimator).__name__)
     ours = next(kind for kind in type(estimator).__mro__ if kind.__module__.startswith("fastgmm."))
     for name in _constructor_parameters(ours):
-        if name in but or name in constraints:
+        if name in skip or name in constraints:
             continue
         accepts, expected, remedy = rules[name]
         value = getattr(estimator, name)

@@ -1,4 +1,4 @@
-"""Random rows from a fitted mixture, by the same random numbers as scikit-learn's."""
+"""Random rows from a fitted mixture, drawn with the same random numbers as in scikit-learn."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from fastgmm._estimator.fitted import check_fitted_array, fitted_factors
 from fastgmm._estimator.parameters import RANDOM_STATE, invalid_parameter_error, is_random_state
 from fastgmm._model.covariance import COVARIANCE_TYPES
 
-_SHOWS = 1e-4  # a share of the largest variance below which rounding to float32 changes a variance visibly
+_SMALL_VARIANCE = 1e-4  # rounding to float32 changes variances below this fraction of the largest one noticeably
 
 
 def check_n_draws(n_samples) -> int:
-    """The number of rows to draw as an int; TypeError or ValueError if it is none."""
+    """The number of rows to draw, as an int. Raises TypeError or ValueError unless it is a positive integer."""
     if isinstance(n_samples, np.ndarray) and n_samples.ndim == 0:
         n_samples = n_samples.item()
     if not (isinstance(n_samples, Real) and float(n_samples).is_integer()):
@@ -28,7 +28,7 @@ def check_n_draws(n_samples) -> int:
 
 
 def check_draws_from(estimator, random_state) -> None:
-    """Raise scikit-learn's InvalidParameterError if `random_state` is none."""
+    """Raise scikit-learn's InvalidParameterError unless `random_state` is valid."""
     if not is_random_state(random_state):
         raise invalid_parameter_error()(
             f"The 'random_state' parameter of {type(estimator).__name__}.sample must be {RANDOM_STATE}. "
@@ -48,16 +48,17 @@ def draw_rows(mixture, n_samples: int, random: np.random.RandomState) -> tuple[n
 
 
 def _weights(mixture, n_components: int) -> np.ndarray:
-    """Weights, divided by their sum if rounding to float32 has moved it away from 1."""
+    """Weights, divided by their sum if that is not 1 because of rounding to float32."""
     weights = check_fitted_array(mixture, "weights_", (n_components,))
     total = weights.sum()
     return weights if abs(total - 1.0) < 1e-12 else weights / total
 
 
 def _covariances(mixture, n_components: int, n_features: int) -> np.ndarray:
-    """`covariances_` as they are, for the same draws as scikit-learn's.
+    """`covariances_` as they are, which gives the same draws as scikit-learn.
 
-    If there are none, or rounding to float32 may have left some not positive-definite: from `precisions_cholesky_`.
+    They are computed from `precisions_cholesky_` if they are missing, or if rounding to float32 may have made one
+    indefinite.
     """
     structure = COVARIANCE_TYPES[mixture.covariance_type]
     shape = structure.shape(n_components, n_features)
@@ -71,13 +72,13 @@ def _covariances(mixture, n_components: int, n_features: int) -> np.ndarray:
 
 
 def _has_small_variances(matrices: np.ndarray) -> bool:
-    """Whether a matrix has eigenvalues that are small beside its largest one."""
+    """Whether a matrix has an eigenvalue that is small compared with its largest one."""
     variances = np.linalg.eigvalsh(matrices)
-    return bool((variances[..., 0] < _SHOWS * variances[..., -1]).any())
+    return bool((variances[..., 0] < _SMALL_VARIANCE * variances[..., -1]).any())
 
 
 def _of_component(random, mean: np.ndarray, covariance: np.ndarray, n_samples: int) -> np.ndarray:
-    """Rows of one component; its covariance is a vector of variances or a matrix."""
+    """Rows of one component. The covariance is a matrix, or a vector of variances."""
     if covariance.ndim == 1:
         return mean + random.standard_normal((n_samples, len(mean))) * np.sqrt(covariance)
     return random.multivariate_normal(mean, covariance, n_samples, check_valid="ignore")

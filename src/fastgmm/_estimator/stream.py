@@ -1,17 +1,17 @@
-"""Learning from a stream: one step of EM for each batch of rows."""
+"""Learning from a stream of batches: one step of EM for each batch of rows."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
 
-import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from fastgmm._em.iteration import Iteration
 from fastgmm._em.loop import EMResult, Progress, run_em
 from fastgmm._em.stepwise import Stream, counted_rows, effective_rows, step_size, take_step
+from fastgmm._estimator.base import while_fitting
 from fastgmm._estimator.findings import Findings
 from fastgmm._estimator.fit import Fitting
 from fastgmm._estimator.fitted import set_fitted, take_features
@@ -25,15 +25,13 @@ from fastgmm._input.rows import (
 )
 from fastgmm._model.covariance import InverseMStep, require
 from fastgmm._model.mixture import Parameters, StreamModel
-from fastgmm._rows.array import total_weight
+from fastgmm._rows.array import ArrayPasses, total_weight
 from fastgmm._start.find import StartFinder
-from fastgmm._utils.blas import blas_beside_passes
 from fastgmm._utils.values import is_positive_real
-from fastgmm._utils.warnings import each_topic_once
 
 
 class Streaming(Fitting):
-    """`partial_fit`, and the state that it keeps between two batches."""
+    """`partial_fit`. It keeps its state between two batches in `_stream`."""
 
     def partial_fit(self, X, y=None, sample_weight=None):
         """Learn from one more batch of rows, by a step of EM whose size falls with the number of rows seen.
@@ -86,7 +84,7 @@ class Streaming(Fitting):
         is_first = not hasattr(self, "means_")
         self._check_before_fit(continues=not is_first)
         require(self._structure, InverseMStep, "partial_fit")
-        reader = clone(self) if is_first else self  # is told the features, as in fit_batches
+        reader = clone(self) if is_first else self  # gets the names of the features, as in fit_batches
         X = check_fit_data(reader, X) if is_first else check_further_data(self, X, self.means_.dtype)
         rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, len(X), all_zero=not is_first))
         if is_first:
@@ -95,8 +93,7 @@ class Streaming(Fitting):
             return self
         seen = total_weight(rows, weights) + (0.0 if is_first else check_rows_behind(self))
         passes = self._passes_to_fit(rows, weights)
-        ignore_overflow = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # the results are checked
-        with ignore_overflow, blas_beside_passes(passes.n_features), each_topic_once():
+        with while_fitting(passes.n_features, acceleration=None):
             model = self._model(passes) if is_first else self._further_model(passes)
             iteration = Iteration(model, passes)
             if is_first:
@@ -104,8 +101,7 @@ class Streaming(Fitting):
             else:
                 parameters, stream, findings = self._learn_more(iteration, seen, total_weight(rows, weights))
             attributes = self._fitted_attributes(parameters, model)
-            bounds = [stream.log_density]
-            result = EMResult(parameters, bounds[0], bounds, False)
+            result = EMResult(parameters, stream.log_density, [stream.log_density], False)
             set_fitted(self, attributes, result, passes.dtype, seen)
         self.n_iter_ = stream.n_batches
         self._stream = stream
@@ -114,16 +110,12 @@ class Streaming(Fitting):
         return self
 
     def _learn_first(self, iteration: Iteration, seen: float) -> tuple[Parameters, Stream, Findings]:
-        """EM on the first batch."""
-        random_state = check_random_state(self.random_state)
-        passes = iteration.passes
-
+        """Run EM on the first batch."""
+        passes, random_state = iteration.passes, check_random_state(self.random_state)
         finder = StartFinder(iteration.model, passes, self.init_params, self.reg_covar, random_state)
 
         def iterate(learned):
-            n_effective = effective_rows(passes.sample_weight, len(passes.X))
-            n_counted = counted_rows(seen, self.half_life)
-            parameters, stream, bound = take_step(iteration, learned[0], None, 1.0, n_effective, n_counted)
+            parameters, stream, bound = take_step(iteration, learned[0], None, 1.0, *self._n_rows(passes, seen))
             return (parameters, stream), bound
 
         result = run_em(
@@ -137,12 +129,12 @@ class Streaming(Fitting):
             rounding=iteration.rounding,
         )
         parameters, stream = result.parameters
-        # The first batch need not converge: further ones go on from it.
+        # The fit to the first batch need not converge, since further batches continue from it.
         findings = Findings.of_fit(replace(result, parameters=parameters, converged=True), iteration)
         return parameters, stream, findings
 
     def _learn_more(self, iteration: Iteration, seen: float, weight: float) -> tuple[Parameters, Stream, Findings]:
-        """One step from the model so far."""
+        """Take one step from the fitted parameters."""
         model, passes = iteration.model, iteration.passes
         assert isinstance(model, StreamModel)
         parameters = self._fitted_parameters(passes.n_features, self.n_components)
@@ -152,14 +144,16 @@ class Streaming(Fitting):
         shape = model.structure.scatter_shape(self.n_components, passes.n_features)
         check_statistics_fit(self, before.statistics.scatter.shape, shape)
         step = step_size(weight, seen, self.step_decay, self.half_life)
-        n_effective = effective_rows(passes.sample_weight, len(passes.X))
-        n_counted = counted_rows(seen, self.half_life)
-        parameters, stream, _ = take_step(iteration, parameters, before, step, n_effective, n_counted)
+        parameters, stream, _ = take_step(iteration, parameters, before, step, *self._n_rows(passes, seen))
         return parameters, stream, Findings.of_batch(model, parameters, getattr(before, "is_empty", None))
+
+    def _n_rows(self, passes: ArrayPasses, seen: float) -> tuple[float, float]:
+        """Effective number of rows of a batch, and the number of rows that priors compete with."""
+        return effective_rows(passes.sample_weight, len(passes.X)), counted_rows(seen, self.half_life)
 
 
 def check_rows_behind(estimator) -> float:
-    """`n_samples_seen_` as a float; ValueError if it is no weight of rows."""
+    """`n_samples_seen_` as a float. Raises ValueError unless it is positive and finite."""
     n_samples_seen = getattr(estimator, "n_samples_seen_", math.nan)
     if not is_positive_real(n_samples_seen):
         raise ValueError(

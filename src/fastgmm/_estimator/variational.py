@@ -1,4 +1,4 @@
-"""What a `BayesianGaussianMixture` is, wherever its rows are: its priors, model, and fitted attributes."""
+"""The priors, model and fitted attributes of `BayesianGaussianMixture`, in memory and on dask."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fastgmm._rows.columns import covariance_of_all, mean_of_all
 
 
 class VariationalMixture(Inference, Conversion, _SklearnBayesianGaussianMixture):
-    """The mixture with priors."""
+    """The mixture with priors, fitted by variational inference."""
 
     _sklearn_class = _SklearnBayesianGaussianMixture
     _weights_count_rows = True
@@ -55,7 +55,7 @@ class VariationalMixture(Inference, Conversion, _SklearnBayesianGaussianMixture)
         return self._with_priors(passes, priors)
 
     def _priors(self, passes) -> Priors:
-        """What the user gives, and the defaults of the rest."""
+        """The priors that the user gives, and defaults for the others."""
         n_features = passes.n_features
         structure = self._structure
         mean = check_means(self.mean_prior, "mean_prior", (n_features,))

@@ -1,22 +1,30 @@
-"""The candidates of a search: each is a number of components with a covariance type."""
+"""The candidates of a search. Each is a number of components with a covariance type."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
 from fastgmm._em.loop import EMResult
+from fastgmm._estimator.parameters import invalid_parameter_error, meant, options
 from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure
 from fastgmm._model.gaussian import MixtureParameters, n_free_parameters
 from fastgmm._rows.array import ArrayPasses
+from fastgmm._utils.values import is_boolean, is_integer_from, is_one_of
+
+_COLUMNS = (
+    *("n_components", "covariance_type", "criterion", "log_likelihood", "n_parameters"),
+    *("n_iter", "converged", "start", "seconds", "warning"),
+)
 
 
 @dataclass(slots=True, eq=False)
 class Candidate:
-    """A number of components with a covariance type, and what came of fitting it.
+    """A number of components with a covariance type, and the best fit of it so far.
 
     Attributes
     ----------
@@ -24,19 +32,19 @@ class Candidate:
     covariance_type : str
     n_features : int
     result : EMResult or None
-        The best run so far.
+        The best run of EM so far.
     start : str
-        Which start led there.
+        The name of the start of that run.
     seconds : float
-        Spent on its runs of EM.
+        Time spent on all its runs.
     warning : str
         Why the fit has degenerated, or ''.
     log_likelihood : float
-        Of the rows that it was fitted to, a weighted sum.
+        Weighted sum over the rows that it was fitted to.
     fitted : MixtureParameters or None
-        The parameters as a fitted model has them, rounded to the dtype of the data.
+        The parameters, rounded to the dtype of the data as those of a fitted model are.
     criterion : float
-        NaN where there is none.
+        NaN if the candidate has none.
     """
 
     n_components: int
@@ -56,8 +64,16 @@ class Candidate:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it was fitted, and did not degenerate."""
+        """Whether it was fitted and did not degenerate."""
         return self.result is not None and not self.warning
+
+    @property
+    def n_iter(self) -> int:
+        return 0 if self.result is None else len(self.result.lower_bounds)
+
+    @property
+    def converged(self) -> bool:
+        return self.result is not None and bool(self.result.converged)
 
     @property
     def n_parameters(self) -> int:
@@ -67,23 +83,39 @@ class Candidate:
         return ArrayPasses(rows, weights, self.n_components, self.structure, n_threads)
 
 
+def check_grid(estimator, covariance_types) -> tuple[list[int], list[str]]:
+    """The numbers of components, ascending, and the covariance types that a search is to try."""
+    numbers, types = estimator.n_components, estimator.covariance_type
+    if is_boolean(numbers) or isinstance(numbers, Iterator):  # an iterator could be read only once
+        numbers = []
+    try:
+        numbers = [numbers] if isinstance(numbers, Integral) else sorted(set(numbers))
+    except TypeError:
+        numbers = []
+    if not numbers or not all(is_integer_from(1)(number) for number in numbers):
+        raise invalid_parameter_error()(
+            f"The 'n_components' parameter of {type(estimator).__name__} must be an int in the range [1, inf) or a "
+            f"sequence of them. Got {estimator.n_components!r} instead. Pass for example range(1, 10)."
+        )
+    types = list(covariance_types) if isinstance(types, str) and types == "all" else types
+    types = [types] if isinstance(types, str) else types
+    types = list(types) if np.iterable(types) else []
+    if not types or not all(is_one_of(covariance_types)(name) for name in types):
+        hints = (meant(name, covariance_types) for name in types)
+        raise invalid_parameter_error()(
+            f"The 'covariance_type' parameter of {type(estimator).__name__} must be 'all', "
+            f"{options(covariance_types)} or a list of these. Got {estimator.covariance_type!r} instead. "
+            f"{next(filter(None, hints), 'Pass some of these names.')}"
+        )
+    return [int(number) for number in numbers], list(dict.fromkeys(types))
+
+
 def all_candidates(numbers: Iterable[int], covariance_types: Iterable[str], n_features: int) -> list[Candidate]:
-    """All covariance types for one number of components after each other, the one with most parameters last."""
+    """All candidates, ordered by the number of components, then by the number of parameters of the type, ascending."""
     types = sorted(covariance_types, key=lambda name: COVARIANCE_TYPES[name].n_parameters(2, n_features))
     return [Candidate(number, covariance_type, n_features) for number in numbers for covariance_type in types]
 
 
 def table(candidates: list[Candidate]) -> dict[str, np.ndarray]:
-    """Columns with a row for each candidate."""
-    return {
-        "n_components": np.array([candidate.n_components for candidate in candidates]),
-        "covariance_type": np.array([candidate.covariance_type for candidate in candidates]),
-        "criterion": np.array([candidate.criterion for candidate in candidates]),
-        "log_likelihood": np.array([candidate.log_likelihood for candidate in candidates]),
-        "n_parameters": np.array([candidate.n_parameters for candidate in candidates]),
-        "n_iter": np.array([len(found.lower_bounds) if (found := each.result) else 0 for each in candidates]),
-        "converged": np.array([bool(each.result and each.result.converged) for each in candidates]),
-        "start": np.array([candidate.start for candidate in candidates]),
-        "seconds": np.array([candidate.seconds for candidate in candidates]),
-        "warning": np.array([candidate.warning for candidate in candidates]),
-    }
+    """Columns by name, each an array with an element for each candidate."""
+    return {name: np.array([getattr(candidate, name) for candidate in candidates]) for name in _COLUMNS}

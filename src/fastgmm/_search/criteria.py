@@ -1,4 +1,4 @@
-"""What a search minimizes: criteria from all rows, or the likelihood of held-out rows."""
+"""The criteria that a search minimizes, from all rows or from held-out rows."""
 
 from __future__ import annotations
 
@@ -7,16 +7,33 @@ import math
 import numpy as np
 from sklearn.model_selection import KFold
 
+from fastgmm._rows.array import total_weight
 from fastgmm._search.candidates import Candidate
-from fastgmm._search.fits import Fits, Settings
+from fastgmm._search.fits import Fits
 from fastgmm._skipping.port import log_likelihood_of
 
 
-def set_criteria(
-    candidates: list[Candidate], criterion: str, rows: np.ndarray, weights: np.ndarray | None, settings: Settings
-) -> None:
-    """Set the criterion of each candidate that was fitted to these rows, and is usable."""
-    n_rows = len(rows) if weights is None else weights.sum()
+def check_folds(n_rows: int, n_folds: int, n_components: int) -> None:
+    """Raise ValueError if a fold leaves too few rows for the components."""
+    if n_folds > n_rows or n_rows - math.ceil(n_rows / n_folds) < max(2, n_components):
+        raise ValueError(
+            f"cv={n_folds} folds of n_samples={n_rows} rows leave too few to fit n_components={n_components}: use "
+            "fewer components, another criterion, or more data."
+        )
+
+
+def check_weights_count_rows(total_weight: float, criterion: str) -> None:
+    """Raise ValueError if the sum of the weights, which criteria take for the number of rows, is too small."""
+    if total_weight < 2.0:
+        raise ValueError(
+            f"The sum of sample_weight is {total_weight:g}, which criterion={criterion!r} takes for the number of "
+            "rows: weights count rows. Scale them so that their sum is that number."
+        )
+
+
+def set_criteria(candidates: list[Candidate], criterion: str, fits: Fits) -> None:
+    """Set the criterion of each usable candidate, from the rows that it was fitted to."""
+    n_rows = total_weight(fits.rows, fits.weights)
     for candidate in candidates:
         if not candidate.is_usable:
             continue
@@ -24,30 +41,23 @@ def set_criteria(
         candidate.criterion = -2.0 * candidate.log_likelihood + candidate.n_parameters * penalty
         if criterion == "icl":
             assert candidate.fitted is not None
-            passes = candidate.passes(rows, weights, settings.n_threads)
             components = candidate.fitted.components(candidate.structure)
-            candidate.criterion -= 2.0 * passes.log_max_resp_sum(components)
+            candidate.criterion -= 2.0 * fits.passes(candidate).log_max_resp_sum(components)
 
 
-def cross_validate(
-    candidates: list[Candidate],
-    n_folds: int,
-    rows: np.ndarray,
-    weights: np.ndarray | None,
-    settings: Settings,
-    verbose: int,
-) -> None:
-    """Set criteria from held-out rows: without each fold in turn the search is made as it was with all rows."""
+def cross_validate(candidates: list[Candidate], n_folds: int, fits: Fits) -> None:
+    """Set the criteria from held-out rows: repeat the search without each fold, and add up the log-likelihoods."""
+    rows, settings = fits.rows, fits.settings
     totals = np.zeros(len(candidates))
     for train, test in KFold(n_folds, shuffle=True, random_state=settings.seed).split(rows):
         of_fold = [Candidate(each.n_components, each.covariance_type, each.n_features) for each in candidates]
-        fits = Fits(rows[train], _part(weights, train), settings, verbose)
-        fits.search(of_fold)
+        fits_of_fold = Fits(rows[train], _part(fits.weights, train), settings)
+        fits_of_fold.search(of_fold)
         for i, (candidate, whole) in enumerate(zip(of_fold, candidates, strict=True)):
-            fits.finish(candidate)
+            fits_of_fold.finish(candidate)
             if candidate.is_usable:
                 assert candidate.fitted is not None
-                passes = candidate.passes(rows[test], _part(weights, test), settings.n_threads)
+                passes = candidate.passes(rows[test], _part(fits.weights, test), settings.n_threads)
                 totals[i] += log_likelihood_of(passes, candidate.fitted.components(candidate.structure))
             else:
                 whole.warning = whole.warning or f"In a fold: {candidate.warning}"
@@ -57,7 +67,7 @@ def cross_validate(
 
 
 def best_of(candidates: list[Candidate]) -> Candidate:
-    """The one whose criterion is lowest; ValueError if none has a finite one."""
+    """The candidate with the lowest criterion. Raises ValueError if none has a finite one."""
     usable = [candidate for candidate in candidates if math.isfinite(candidate.criterion)]
     if not usable:
         reasons = "; ".join(sorted({candidate.warning for candidate in candidates}))

@@ -35,6 +35,7 @@ class Settings:
     """How each candidate is fitted: parameters of `GaussianMixture`, with a seed in place of its `random_state`."""
 
     seed: int
+    verbose: int  # 1 prints a line for each run of EM
     tol: float
     reg_covar: float
     max_iter: int
@@ -48,8 +49,8 @@ class Settings:
 class Fits:
     """EM for candidates on the same rows.
 
-    One fit after the other, each with all threads. Fits side by side with a thread each were no faster for any number
-    of rows between 300 and 100,000: the small ones wait for Python's lock, the large ones use the threads as well.
+    The fits run one after the other, each with all threads. Fits in parallel, with one thread each, were no faster for
+    any number of rows from 300 to 100,000: small fits wait for Python's lock, and large fits use all threads anyway.
 
     Parameters
     ----------
@@ -57,17 +58,14 @@ class Fits:
     weights : ndarray of shape (n_samples,), float64, or None
         Positive.
     settings : Settings
-    verbose : int
-        1 prints a line for each run of EM.
     """
 
-    def __init__(self, rows: np.ndarray, weights: np.ndarray | None, settings: Settings, verbose: int):
+    def __init__(self, rows: np.ndarray, weights: np.ndarray | None, settings: Settings):
         self.rows = rows
         self.weights = weights
+        self.settings = settings
         self._weights_in_unit = None if weights is None else weights / weight_unit(float(weights.max()))
-        self._settings = settings
-        self._verbose = verbose
-        self._whole: dict[str, np.ndarray] = {}  # covariance of all rows
+        self._spread_of_rows: dict[str, np.ndarray] = {}  # covariance or variances of all rows, by covariance type
 
     def search(self, candidates: list[Candidate]) -> None:
         """Run EM for all candidates."""
@@ -83,19 +81,19 @@ class Fits:
             for more, fewer in pairwise(of_one_type[::-1]):
                 self._fit_from_other(more, fewer, "merged", merged)
 
+    def passes(self, candidate: Candidate) -> ArrayPasses:
+        """Passes over the rows, with their weights as given."""
+        return candidate.passes(self.rows, self.weights, self.settings.n_threads)
+
     def iteration(self, candidate: Candidate) -> Iteration[MixtureParameters, ArrayPasses]:
-        passes = candidate.passes(self.rows, self._weights_in_unit, self._settings.n_threads)
-        model = MaximumLikelihood(
-            candidate.structure,
-            candidate.n_components,
-            candidate.n_features,
-            passes.dtype,
-            self._settings.reg_covar,
-        )
+        """Iterations of the candidate's model on the rows, as in a fit of `GaussianMixture`."""
+        passes = candidate.passes(self.rows, self._weights_in_unit, self.settings.n_threads)
+        structure, n_components, n_features = candidate.structure, candidate.n_components, candidate.n_features
+        model = MaximumLikelihood(structure, n_components, n_features, passes.dtype, self.settings.reg_covar)
         return Iteration(model, passes)
 
     def finish(self, candidate: Candidate) -> None:
-        """Set the parameters that the fitted model will have, and its log-likelihood, or why the fit degenerated."""
+        """Set the parameters of the fitted model and its log-likelihood, or a warning if they are out of range."""
         candidate.log_likelihood = math.nan
         if candidate.result is None:
             return
@@ -106,12 +104,12 @@ class Fits:
             return
         names = ("weights_", "means_", "covariances_", "precisions_cholesky_")
         candidate.fitted = MixtureParameters(*(attributes[name].astype(np.float64) for name in names))
-        passes = candidate.passes(self.rows, self.weights, self._settings.n_threads)
-        candidate.log_likelihood = log_likelihood_of(passes, candidate.fitted.components(candidate.structure))
+        components = candidate.fitted.components(candidate.structure)
+        candidate.log_likelihood = log_likelihood_of(self.passes(candidate), components)
 
     def _fit_from_shared_starts(self, candidates: list[Candidate]) -> None:
-        """All covariance types of one number of components, from starts that are found once."""
-        settings, n_components = self._settings, candidates[0].n_components
+        """Fit all covariance types of one number of components from the same starts."""
+        settings, n_components = self.settings, candidates[0].n_components
         random_state = np.random.RandomState(settings.seed)
         for _ in range(settings.n_init):
             start = find_start(
@@ -129,15 +127,15 @@ class Fits:
         name: str,
         start: Callable[[Candidate, Candidate], MixtureParameters],
     ) -> None:
-        """From what was found for another candidate, if anything was."""
+        """Fit a candidate from the parameters that were found for another one, if any were."""
         if other.result is not None:
             self._run(candidate, self.iteration(candidate), name, partial(start, other, candidate))
 
     def _run(
         self, candidate: Candidate, iteration: Iteration, name: str, start: Callable[[], MixtureParameters]
     ) -> None:
-        """EM from one more start, kept if it ends higher than those before."""
-        began, settings = perf_counter(), self._settings
+        """Run EM from one more start. Keep the result if it is better than those before."""
+        began, settings = perf_counter(), self.settings
         try:
             result = run_em(
                 start,
@@ -164,20 +162,20 @@ class Fits:
                 candidate.result, candidate.start = result, name
                 candidate.warning, candidate.log_likelihood = collapse, log_likelihood
         candidate.seconds += perf_counter() - began
-        if self._verbose:
+        if settings.verbose:
             print(f"{candidate.n_components} {candidate.covariance_type}, start {name}: {outcome}")
 
     def _collapse(self, candidate: Candidate, parameters: MixtureParameters) -> str:
-        """Which component has next to no variance where the rows as a whole have some; '' if none."""
-        structure, reg_covar, n_features = candidate.structure, self._settings.reg_covar, candidate.n_features
-        if structure.name not in self._whole:
-            passes = ArrayPasses(self.rows, self.weights, 1, structure, self._settings.n_threads)
+        """A warning that names the first collapsed component; '' if none has collapsed."""
+        structure, reg_covar, n_features = candidate.structure, self.settings.reg_covar, candidate.n_features
+        if structure.name not in self._spread_of_rows:
+            passes = ArrayPasses(self.rows, self.weights, 1, structure, self.settings.n_threads)
             about_mean = passes.statistics_of_all(mean_of_all(passes)[np.newaxis])
             moments = estimate_moments(about_mean, structure, 0.0, self.rows.dtype)
-            self._whole[structure.name] = structure.spread(moments.covariances, 1, n_features)[0]
+            self._spread_of_rows[structure.name] = structure.spread(moments.covariances, 1, n_features)[0]
         n_different = 1 if structure.is_shared else candidate.n_components
         spread = structure.spread(parameters.covariances, n_different, n_features)
-        collapsed = are_collapsed(spread, self._whole[structure.name], reg_covar)
+        collapsed = are_collapsed(spread, self._spread_of_rows[structure.name], reg_covar)
         if not collapsed.any():
             return ""
         cause = f"reg_covar={reg_covar:g}" if reg_covar > 0.0 else "rounding"

@@ -1,4 +1,4 @@
-"""Starts of candidates from what others have found: in another covariance type, or with components merged."""
+"""Starts from the parameters of another candidate: in another covariance type, or with components merged."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from fastgmm._search.candidates import Candidate
 
 
 def as_type(found: Candidate, candidate: Candidate) -> MixtureParameters:
-    """The parameters that were found for one covariance type as a start for another."""
+    """A start from the parameters of another covariance type."""
     return _from_spread(candidate.structure, *_weights_means_spread(found))
 
 
 def merged(found: Candidate, candidate: Candidate) -> MixtureParameters:
-    """The parameters that were found for more components, with two merged until there are as many as wanted.
+    """A start from the parameters of more components. Merges two components at a time until as many are left as wanted.
 
-    Merged are the two whose union, with the moments of both, raises a bound on the Kullback-Leibler divergence least
-    (Runnalls, IEEE Trans. Aerosp. Electron. Syst. 43, 2007).
+    A union has the moments of both components. Each step takes the pair whose union raises a bound on the
+    Kullback-Leibler divergence least (Runnalls, IEEE Trans. Aerosp. Electron. Syst. 43, 2007).
     """
     weights, means, spread = _weights_means_spread(found)
     while len(weights) > candidate.n_components:
