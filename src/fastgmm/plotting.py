@@ -15,7 +15,6 @@ from fastgmm._input.containers import column_names
 from fastgmm._input.rows import check_predict_data
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._plots.checks import (
-    all_plotted_features,
     check_axes,
     check_n_std,
     check_plotted_features,
@@ -31,32 +30,33 @@ __all__ = ["plot_components", "plot_criterion", "plot_density", "plot_pairs", "p
 
 _MARKERS = "osD^vP*X<>"  # of covariance types
 
-_MAX_PANELS = 8  # features in a pairs plot
-_SHARES = np.array([0.99, 0.95, 0.9, 0.75, 0.5])  # of the mass within contours
+_MAX_PAIRED_FEATURES = 8  # in a plot of pairs
+_SHARES = np.array([0.99, 0.95, 0.9, 0.75, 0.5])  # of the mass, within the contours
 
 
-def _drawing():
+def _import_drawing():
     try:
-        from fastgmm._plots import drawing as _drawing
+        from fastgmm._plots import drawing
     except ImportError as error:
         raise ImportError("Plots need matplotlib: python -m pip install matplotlib") from error
-    return _drawing
+    return drawing
 
 
-def _chosen(mixture, X, features, at_most: int = 2) -> tuple[list[int], list[str]]:
-    """Numbers and names of the features to draw."""
+def _checked(mixture, X, features, at_most: int = 2):
+    """The mixture to draw, and numbers and names of the features to draw."""
+    mixture = check_plotted_mixture(mixture)
     n_features = mixture.means_.shape[1]
     names = list(getattr(mixture, "feature_names_in_", column_names(X) or ()))
     if len(names) != n_features or not all(isinstance(name, str) for name in names):
         names = [f"feature {j}" for j in range(n_features)]
-    if features is None:
-        features = range(min(n_features, 2)) if at_most == 2 else all_plotted_features(names, at_most)
+    if features is None and at_most == 2:
+        features = range(min(n_features, 2))
     numbers = check_plotted_features(features, names, at_most)
-    return numbers, [names[j] for j in numbers]
+    return mixture, numbers, [names[j] for j in numbers]
 
 
 def _draw_panels(drawing, panels, mixture, marginal, X, rows, n_std) -> None:
-    """Data and components in each of the panels: pairs of Axes and the marginal's features that they show."""
+    """Draw rows and components in each panel: a pair of Axes and the columns of `marginal` and `rows` that it shows."""
     colors = None
     if rows is not None and len(rows) <= drawing.MAX_DOTS:
         colors = drawing.component_colors(marginal.weights)[mixture.predict(X)]
@@ -111,11 +111,10 @@ def plot_components(mixture, X=None, *, features=None, n_std=2.0, ax=None) -> Ax
     """
     check_n_std(n_std)
     check_axes(ax)
-    mixture = check_plotted_mixture(mixture, COVARIANCE_TYPES)
-    numbers, names = _chosen(mixture, X, features)
+    mixture, numbers, names = _checked(mixture, X, features)
     rows = None if X is None else check_predict_data(mixture, X)[:, numbers]
     marginal = marginal_of(mixture, numbers)
-    drawing = _drawing()
+    drawing = _import_drawing()
     ax = drawing.axes_or_new(ax)
     _draw_panels(drawing, [(ax, range(len(numbers)))], mixture, marginal, X, rows, n_std)
     drawing.legend_of_components(ax, marginal.weights)
@@ -156,11 +155,10 @@ def plot_pairs(mixture, X, *, features=None, n_std=2.0) -> np.ndarray:
     (4, 4)
     """
     check_n_std(n_std)
-    mixture = check_plotted_mixture(mixture, COVARIANCE_TYPES)
-    numbers, names = _chosen(mixture, X, features, _MAX_PANELS)
+    mixture, numbers, names = _checked(mixture, X, features, _MAX_PAIRED_FEATURES)
     rows = check_predict_data(mixture, X)[:, numbers]
     marginal = marginal_of(mixture, numbers)
-    drawing = _drawing()
+    drawing = _import_drawing()
     axes = drawing.pair_axes(len(names))
     lower = zip(*np.tril_indices(len(names)), strict=True)
     panels = [(axes[i, j], [j] if i == j else [j, i]) for i, j in lower]
@@ -170,7 +168,7 @@ def plot_pairs(mixture, X, *, features=None, n_std=2.0) -> np.ndarray:
         axes[j, 0].set_ylabel(name if j else "density")
     drawing.legend_of_components(axes[0, 0], marginal.weights)
     if len(names) > 1 and (legend := axes[0, 0].get_legend()):
-        legend.set_in_layout(False)  # it stands where no panel is
+        legend.set_in_layout(False)  # no panel is where it stands
     return axes
 
 
@@ -213,11 +211,10 @@ def plot_density(mixture, X=None, *, features=None, ax=None) -> Axes:
     >>> ax = plot_density(gmm, X)
     """
     check_axes(ax)
-    mixture = check_plotted_mixture(mixture, COVARIANCE_TYPES)
-    numbers, names = _chosen(mixture, X, features)
+    mixture, numbers, names = _checked(mixture, X, features)
     rows = None if X is None else check_predict_data(mixture, X)[:, numbers]
     marginal = marginal_of(mixture, numbers)
-    drawing = _drawing()
+    drawing = _import_drawing()
     ax = drawing.axes_or_new(ax)
     levels, grid = marginal.highest_density_regions(_SHARES)
     log_density = marginal.log_density(np.stack(np.meshgrid(*grid), axis=-1))
@@ -232,7 +229,7 @@ def plot_density(mixture, X=None, *, features=None, ax=None) -> Axes:
         ax.plot(*grid, density, color=drawing.ACCENT)
         ax.legend(title="mass", **drawing.OUTSIDE)
     else:
-        log_density = np.maximum(log_density, levels[0] - 50.0)  # a contour needs finite numbers
+        log_density = np.maximum(log_density, levels[0] - 50.0)  # contours need finite numbers
         if rows is None:
             ax.contourf(*grid, log_density, [*levels, np.inf], colors=shades(1 - _SHARES))
         contours = ax.contour(*grid, log_density, levels, colors=drawing.ACCENT, linewidths=1.2, linestyles="solid")
@@ -279,11 +276,10 @@ def plot_uncertainty(mixture, X, *, features=None, ax=None) -> Axes:
     >>> ax = plot_uncertainty(gmm, X)
     """
     check_axes(ax)
-    mixture = check_plotted_mixture(mixture, COVARIANCE_TYPES)
-    numbers, names = _chosen(mixture, X, features)
+    mixture, numbers, names = _checked(mixture, X, features)
     rows = check_predict_data(mixture, X)[:, numbers]
     uncertainty = 1.0 - mixture.predict_proba(X).max(axis=1)
-    drawing = _drawing()
+    drawing = _import_drawing()
     ax = drawing.axes_or_new(ax)
     if len(names) == 1:
         drawing.draw_rows(ax, np.column_stack([rows, uncertainty]))
@@ -329,7 +325,7 @@ def plot_criterion(search, *, ax=None) -> Axes:
     """
     check_axes(ax)
     check_plotted_search(search)
-    drawing = _drawing()
+    drawing = _import_drawing()
     ax = drawing.axes_or_new(ax)
     columns = ("covariance_type", "n_components", "criterion")
     types, counts, values = (np.asarray(search.criterion_[name]) for name in columns)
@@ -348,7 +344,7 @@ def plot_criterion(search, *, ax=None) -> Axes:
     ax.plot(counts[best], values[best], "o", label="best", **ring)
     if np.isnan(values).any():
         bottom, top = ax.get_ylim()
-        ax.set_ylim(bottom - 0.05 * len(COVARIANCE_TYPES) * (top - bottom), top)  # room for the crosses
+        ax.set_ylim(bottom - 0.05 * len(COVARIANCE_TYPES) * (top - bottom), top)  # space for the crosses
         ax.plot([], [], "x", color=drawing.ink(), markersize=5, label="degenerate")
     drawing.integer_ticks(ax, counts)
     ax.set(xlabel="n_components", ylabel=f"{search.criterion.upper()} (lower is better)")

@@ -18,8 +18,6 @@ from fastgmm._command_line.versions import show_versions
 from fastgmm.datasets import load_sample_patches, load_sample_pixels
 from fastgmm.mixture import GaussianMixture
 
-__all__ = ["main"]
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
@@ -56,21 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"The benchmark needs {' and '.join(missing)}: python -m pip install {' '.join(missing)}", file=sys.stderr
         )
         return 2
-    try:
-        with _file_to_write(options.json) as file:
-            _run_benchmark(options.quick, options.threads, file)
-    except _CannotWriteError as error:
-        benchmark.error(f"argument --json: {error}")
+    with _file_to_write(options.json, benchmark) as file:
+        _run_benchmark(options.quick, options.threads, file)
     return 0
 
 
-class _CannotWriteError(Exception):
-    """A file cannot be opened."""
-
-
 @contextmanager
-def _file_to_write(path: str | None) -> Iterator[TextIO | None]:
-    """Opened before minutes of work. It keeps what it holds until then; if they fail a new one is deleted."""
+def _file_to_write(path: str | None, parser: argparse.ArgumentParser) -> Iterator[TextIO | None]:
+    """The file, opened before minutes of work. If the work fails, an old file is unchanged and a new one deleted."""
     if path is None:
         yield None
         return
@@ -78,7 +69,7 @@ def _file_to_write(path: str | None) -> Iterator[TextIO | None]:
     try:
         file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - in the next with
     except OSError as error:
-        raise _CannotWriteError(f"cannot write to {path!r}: {error.strerror}") from error
+        parser.error(f"argument --json: cannot write to {path!r}: {error.strerror}")
     try:
         with file:
             yield file
@@ -95,8 +86,8 @@ def _positive_int(text: str) -> int:
     return value
 
 
-# What is fitted: (name, loader, n_components, every how many rows, the same when quick). scikit-learn needs about a
-# second for one iteration on 100,000 patches, so that it gets every fifth of the 531,720; fastgmm gets the same rows.
+# (name, loader, n_components, step between the fitted rows, step with --quick). Only every fifth of the 531,720 patches
+# is fitted: scikit-learn takes about a second for an iteration on 100,000.
 _TASKS = (
     ("pixels", load_sample_pixels, 8, 1, 10),
     ("patches 8x8", load_sample_patches, 16, 5, 100),

@@ -1,4 +1,4 @@
-"""The machine, and whole fits on it: their time and memory, for ``python -m fastgmm benchmark`` and ``benchmarks/``."""
+"""Time and memory of whole fits, and the machine, for ``python -m fastgmm benchmark`` and ``benchmarks/``."""
 
 import gc
 import os
@@ -17,15 +17,18 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from fastgmm._command_line.versions import cpu_name, package_versions, simd_variant
+from fastgmm import _kernels
+from fastgmm._command_line.versions import cpu_name, package_versions
 from fastgmm._utils.threads import effective_n_threads
+
+_LEAST_SECONDS = 1.0  # a fit is repeated until this time has passed
 
 
 def describe_machine(n_threads: int) -> dict[str, str]:
-    """What a reader of a time must know about where it was taken."""
+    """The machine and the versions that a time depends on."""
     return {
         "CPU": f"{cpu_name()}, {os.cpu_count()} logical cores",
-        "SIMD variant": simd_variant(),
+        "SIMD variant": _kernels.ACTIVE,
         "threads": str(n_threads),
         "Python": sys.version.split()[0],
         **package_versions("fastgmm", "numpy", "scipy", "scikit-learn", "scikit-learn-intelex"),
@@ -34,7 +37,7 @@ def describe_machine(n_threads: int) -> dict[str, str]:
 
 @contextmanager
 def limited_threads(n_threads: int | None) -> Iterator[int]:
-    """Hold everything that is timed to n_threads (None: what the machine grants); yields the number."""
+    """Limit all libraries to n_threads (None: as many as the machine grants). Yields the number."""
     n_threads = effective_n_threads(n_threads)
     with threadpool_limits(n_threads):
         yield n_threads
@@ -52,21 +55,20 @@ class WholeFit:
 
     @property
     def iteration_seconds(self) -> float:
-        """What is not the start, divided by the number of iterations."""
+        """Time beyond the start, divided by the number of iterations."""
         return (self.total_seconds - self.start_seconds) / self.n_iter
 
 
 def time_whole_fits(
     X: NDArray[Any],
     estimators: Mapping[str, Any],
-    turn_seconds: float = 1.0,
-    report: Callable[[str, str], None] = lambda name, stage: None,
+    report: Callable[[str, str], None],
     **arguments: Any,
 ) -> dict[str, WholeFit]:
-    """Fit X with each estimator, and measure the start alone (max_iter=0), the fit, and in a short run the memory.
+    """Measure, for each estimator, the memory of a short fit of X, the time of the start (max_iter=0) and of the fit.
 
-    Each is timed once, and again until `turn_seconds` have passed; the medians count. The short run comes first and
-    warms up.
+    A fit is repeated for at least a second; its time is the median. The short fit comes first, so it also warms up.
+    ``report(name, stage)`` is called before each stage.
     """
     fits = {}
     with warnings.catch_warnings():
@@ -77,19 +79,19 @@ def time_whole_fits(
             peak_bytes = peak_memory(partial(short.fit, X))
             report(name, "start")
             start_only = estimator(**arguments | {"max_iter": 0})
-            start_seconds = _median_seconds(partial(start_only.fit, X), turn_seconds)
+            start_seconds = _median_seconds(partial(start_only.fit, X))
             report(name, "fit")
             model = estimator(**arguments)
-            total_seconds = _median_seconds(partial(model.fit, X), turn_seconds)
+            total_seconds = _median_seconds(partial(model.fit, X))
             report(name, "log-likelihood")
             log_likelihood = float(model.score(X)) * len(X)
             fits[name] = WholeFit(start_seconds, total_seconds, int(model.n_iter_), log_likelihood, peak_bytes)
     return fits
 
 
-def _median_seconds(function: Callable[[], object], turn_seconds: float) -> float:
+def _median_seconds(function: Callable[[], object]) -> float:
     seconds: list[float] = []
-    while not seconds or sum(seconds) < turn_seconds:
+    while sum(seconds) < _LEAST_SECONDS:
         begin = time.perf_counter()
         function()
         seconds.append(time.perf_counter() - begin)
@@ -97,7 +99,7 @@ def _median_seconds(function: Callable[[], object], turn_seconds: float) -> floa
 
 
 def peak_memory(function: Callable[[], object]) -> int:
-    """Most bytes that Python and NumPy held at once during the call, beyond what they held before it."""
+    """Peak of the bytes that Python and NumPy held during the call, less what they held before it."""
     gc.collect()
     tracemalloc.start()
     try:

@@ -1,4 +1,4 @@
-"""What is installed and what it runs on: the first thing to paste into a bug report."""
+"""Installed versions and the machine they run on: the first thing to paste into a bug report."""
 
 import platform
 import sys
@@ -10,8 +10,6 @@ from threadpoolctl import threadpool_info
 from fastgmm import _kernels
 from fastgmm._utils.threads import explain_n_threads
 
-__all__ = ["cpu_name", "package_versions", "show_versions", "simd_variant"]
-
 
 def show_versions() -> None:
     """Print the version of fastgmm, how it was built, what it runs on and the versions of what it builds upon."""
@@ -20,7 +18,7 @@ def show_versions() -> None:
         ("fastgmm", _version("fastgmm")),
         ("SIMD built", ", ".join(_kernels.BUILT)),
         ("SIMD supported", ", ".join(_kernels.SUPPORTED)),
-        ("SIMD active", simd_variant()),
+        ("SIMD active", _kernels.ACTIVE),
         ("OpenMP", _describe_openmp()),
         ("threads", f"{n_threads} ({reason})"),
         ("Python", sys.version.replace("\n", " ")),
@@ -33,13 +31,8 @@ def show_versions() -> None:
         print(f"{label:>{width}}: {value}")
 
 
-def simd_variant() -> str:
-    """Name of the variant of the kernels in use."""
-    return _kernels.ACTIVE
-
-
 def cpu_name() -> str:
-    """The processor's own name, as far as the operating system tells."""
+    """The name of the processor, as far as the operating system tells it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         fields: dict[str, str] = {}

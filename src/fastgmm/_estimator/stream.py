@@ -17,8 +17,8 @@ from fastgmm._estimator.fit import Fitting
 from fastgmm._estimator.fitted import set_fitted, take_features
 from fastgmm._input.rows import (
     check_fit_data,
-    check_further_data,
     check_n_rows,
+    check_predict_data,
     check_sample_weight,
     drop_unweighted_rows,
     warn_if_weights,
@@ -85,7 +85,7 @@ class Streaming(Fitting):
         self._check_before_fit(continues=not is_first)
         require(self._structure, InverseMStep, "partial_fit")
         reader = clone(self) if is_first else self  # gets the names of the features, as in fit_batches
-        X = check_fit_data(reader, X) if is_first else check_further_data(self, X, self.means_.dtype)
+        X = check_fit_data(reader, X) if is_first else check_predict_data(self, X, self.means_.dtype)
         rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, len(X), all_zero=not is_first))
         if is_first:
             check_n_rows(len(rows), self.n_components)

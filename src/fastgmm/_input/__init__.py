@@ -1,1 +1,1 @@
-"""Data as users give them: what they are, whether they are valid, and readers of files."""
+"""Data from users: kinds of containers, checks, and readers of files."""

@@ -1,4 +1,4 @@
-"""Checks of batches of rows, at each iteration over them."""
+"""Checks of batches of rows, in every pass over them."""
 
 from __future__ import annotations
 
@@ -27,18 +27,21 @@ from fastgmm._utils.words import counted, numbered_rows
 
 
 def check_batch_rows(batch_rows) -> None:
-    """Raise ValueError if `batch_rows` is no number of rows."""
+    """Raise ValueError unless `batch_rows` is a positive integer."""
     if is_boolean(batch_rows) or not is_integer_from(1)(batch_rows):
         raise ValueError(f"batch_rows must be an int >= 1, got {batch_rows!r}: pass how many rows a batch may have.")
 
 
 class CheckedBatches:
-    """Batches of rows as they come from the user, validated one by one at each iteration.
+    """Batches of the user, validated one by one at each iteration over them.
+
+    An iteration yields C-contiguous rows in the dtype of the first batch, and their weights or None, for every batch
+    that has rows of positive weight. It raises ValueError or TypeError for a batch that is wrong.
 
     Parameters
     ----------
     estimator : estimator
-        Is told the features of the first batch.
+        Gets the names and number of features of the first batch.
     batches : iterable of X or (X, sample_weight)
         Must start anew at each iteration.
     """
@@ -50,35 +53,28 @@ class CheckedBatches:
         self._dtype = None
 
     def __iter__(self):
-        """C-contiguous rows in the dtype of the first batch, and their weights or None. Empty batches are skipped."""
         is_first_pass = self._dtype is None
         for number, (batch, place) in enumerate(_with_places(self._batches)):
             X, weights = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
-            source = Source("X", column_names(X), place.first_row, place.holder)
-            of_weights = Source(
-                "sample_weight", [place.weights] if place.weights else None, place.first_row, place.holder
-            )
+            weight_columns = [place.weights] if place.weights else None
             try:
                 if _has_no_rows(X):
                     continue
                 if is_first_pass or not self._is_ready(X):
-                    X = self._checked(X, is_first_pass, source)
-                weights = check_sample_weight(weights, len(X), True, of_weights)
+                    source = Source("X", column_names(X), place.first_row, place.holder)
+                    options = {"ensure_all_finite": is_first_pass, "reset": self._dtype is None}
+                    X = checked_rows(self._estimator, X, self._dtype or FLOAT_DTYPES, source, **options)
+                    self._dtype = X.dtype
+                source = Source("sample_weight", weight_columns, place.first_row, place.holder)
+                weights = check_sample_weight(weights, len(X), all_zero=True, source=source)
             except (ValueError, TypeError) as error:
-                raise with_prefix(_batch_in_words(number, place), error) from error
+                raise with_prefix(_prefix(number, place), error) from error
             rows, weights = drop_unweighted_rows(X, weights)
             if len(rows):
                 yield rows, weights
 
-    def _checked(self, X, is_first_pass: bool, source: Source) -> np.ndarray:
-        dtype = self._dtype or FLOAT_DTYPES
-        options = {"ensure_all_finite": is_first_pass, "reset": self._dtype is None}
-        X = checked_rows(self._estimator, X, dtype, source, **options)
-        self._dtype = X.dtype
-        return X
-
     def _is_ready(self, X) -> bool:
-        """Whether kernels can read X, which an earlier pass has checked, as it is."""
+        """Whether kernels can read X without a conversion. An earlier pass has checked its values."""
         return (
             isinstance(X, np.ndarray)
             and not isinstance(X, np.ma.MaskedArray)
@@ -91,8 +87,8 @@ class CheckedBatches:
 
 
 def _has_no_rows(X) -> bool:
-    """Whether a batch has a shape that says it is empty."""
-    if not has_shape(X) and is_dask_collection(X):  # a number of rows that is not known yet
+    """Whether a batch is known to be empty."""
+    if not has_shape(X) and is_dask_collection(X):  # its number of rows is unknown
         return False
     return (X.shape if has_shape(X) else np.shape(X))[:1] == (0,)
 
@@ -103,8 +99,8 @@ def _with_places(batches) -> Iterator[tuple[Any, Place]]:
     return ((batch, Place(0, "batch")) for batch in batches)
 
 
-def _batch_in_words(number: int, place: Place) -> str:
-    """The beginning of a message about a batch."""
+def _prefix(number: int, place: Place) -> str:
+    """The beginning of a message about a batch. It is empty for a block of an array, which is no batch to the user."""
     if not place.holder:
         return ""
     if place.holder == "batch":
@@ -130,7 +126,7 @@ def _check_batches(batches) -> None:
 
 
 def check_batch_again(first_row: int, rows: np.ndarray, log_likelihood: float) -> None:
-    """Raise ValueError if rows are no longer finite. They are searched only if the log-likelihood is not finite."""
+    """Raise ValueError if rows are no longer finite. They are searched only if their log-likelihood is not finite."""
     if not math.isfinite(log_likelihood) and not np.isfinite(rows).all():
         raise ValueError(
             f"{numbered_rows(first_row, len(rows))} of the batches (those of weight 0 not counted) had no NaN or "
@@ -139,7 +135,7 @@ def check_batch_again(first_row: int, rows: np.ndarray, log_likelihood: float) -
 
 
 def check_all_batches_again(n_rows: int, n_rows_at_first: int) -> None:
-    """Raise ValueError if a pass has read another number of rows than the first one."""
+    """Raise ValueError unless a pass has read as many rows as the first one."""
     if n_rows != n_rows_at_first:
         raise ValueError(
             f"The batches held {counted(n_rows_at_first, 'row')} at first and {n_rows} now: every iteration over them "

@@ -1,4 +1,4 @@
-"""Arrays of any kind, on disk too, as batches: blocks of their rows."""
+"""Arrays of any kind, in memory or on disk, as batches: blocks of their rows."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ from collections.abc import Iterator
 from fastgmm._input.containers import Place, Reader, chunk_rows, rows_of
 from fastgmm._input.rows import rows_as_promised
 
-_BLOCK_BYTES = 2**25  # of float64
+_BLOCK_BYTES = 2**25  # of a block in float64
 
 
 def block_slices(X, block_rows: int | None = None) -> Iterator[slice]:
-    """Slices that cut the rows of X into blocks; by default of about 32 MiB, in whole chunks if X is stored in chunks.
+    """Slices that divide the rows of X into blocks of `block_rows`.
 
-    Parameters
-    ----------
-    X : array of shape (n_samples, n_features)
-        Only its shape is used, and its `chunks`, as h5py and zarr describe them, if it has some.
-    block_rows : int, default=None
+    By default a block has about 32 MiB, and whole chunks if X has `chunks`, as datasets of h5py and zarr have.
     """
     n_samples, n_features = X.shape
     if block_rows is None:
@@ -29,17 +25,17 @@ def block_slices(X, block_rows: int | None = None) -> Iterator[slice]:
 
 
 class ArrayBatches(Reader):
-    """Blocks of rows of anything that can be sliced, with their weights, to be iterated over any number of times.
+    """Blocks of rows of an array, as batches.
 
     Parameters
     ----------
     X : array of shape (n_samples, n_features)
-        Only ``X.shape``, ``X[start:stop]`` and chunks are used.
+        Only ``X.shape``, ``X[start:stop]`` and ``X.chunks`` are used.
     sample_weight : array of shape (n_samples,), or None
     batch_rows : int, default=None
-        None: as `block_slices` does.
+        None: as in `block_slices`.
     holder : str, default=""
-        What messages call X; by default they know of no batches, but of X alone.
+        What messages call X. By default they do not mention batches.
     """
 
     def __init__(self, X, sample_weight=None, batch_rows: int | None = None, holder: str = ""):

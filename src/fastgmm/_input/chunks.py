@@ -1,4 +1,4 @@
-"""Checks of dask collections, of their chunks, and of weights beside them."""
+"""Checks of dask collections, their chunks and their weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastgmm._utils.words import counted
 def check_collection(X) -> None:
     """Raise TypeError or ValueError unless X is a dask array or DataFrame with a known number of columns."""
     n_dimensions = getattr(X, "ndim", None)
-    known = isinstance(n_dimensions, int)  # what is delayed has attributes of any name
+    known = isinstance(n_dimensions, int)  # a Delayed has attributes of any name
     if not known or n_dimensions != 2 or not is_dask_collection(X):
         found = type(X).__name__ + (f" of {counted(int(X.ndim), 'dimension')}" if known else "")
         raise TypeError(
@@ -29,7 +29,7 @@ def check_collection(X) -> None:
 
 
 def check_no_out(out) -> None:
-    """Raise TypeError if `out` is given: results for collections are collections."""
+    """Raise TypeError if `out` is given. Results for collections are collections."""
     if out is not None:
         raise TypeError(
             f"out must be None for a dask collection, got {type(out).__name__}: the result is a dask array, which its "
@@ -38,13 +38,16 @@ def check_no_out(out) -> None:
 
 
 def check_features(estimator, outline, reset: bool) -> None:
-    """Tell the estimator the columns of `outline`, which has no rows; else ValueError if it knows others."""
+    """With `reset`, store the columns of `outline` in the estimator; else raise ValueError if it has others.
+
+    The outline has the columns and dtypes of the collection, but no rows.
+    """
     check_numbers(outline, Source("X", column_names(outline)))
     validate_data(estimator, outline, dtype=None, ensure_min_samples=0, reset=reset)
 
 
 def check_weights_of_collection(shape: tuple[float, ...], n_chunks: tuple[int, ...], row_chunks: tuple) -> None:
-    """Raise ValueError unless weights have one dimension, and the chunks of X or sizes from which these can be made."""
+    """Raise ValueError unless weights have one dimension, and as many rows or, if these are unknown, chunks as X."""
     if len(shape) != 1:
         raise ValueError(f"Sample weights must be 1D: got sample_weight of shape {shape}, pass one for each row of X.")
     n_rows = sum(row_chunks)
@@ -62,7 +65,10 @@ def check_weights_of_collection(shape: tuple[float, ...], n_chunks: tuple[int, .
 def check_chunk(
     rows, weights, n_features: int, dtype, columns: Sequence | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """A chunk of a collection as kernels can read it, and its weights or None. It may be empty."""
+    """A chunk in a form that kernels can read, shape (n_rows >= 0, n_features), and its weights or None.
+
+    Raises ValueError or TypeError if values are not finite numbers, or the chunk has another number of columns.
+    """
     source = Source("X", columns, part="chunk")
     rows = check_numbers(rows, source)
     try:
@@ -93,6 +99,6 @@ def check_chunk_again(number: int, rows: np.ndarray, n_rows: int, log_likelihood
 
 
 def in_chunk(error: Exception, number: int, first_row: int | None = None, n_rows: int = 0) -> Exception:
-    """The same error with the number of the chunk in its message."""
+    """The error with the number of the chunk in its message."""
     where = "" if first_row is None else f" ({counted(n_rows, 'row')} from row {first_row})"
     return with_prefix(f"Chunk {number}{where}: ", error)

@@ -1,8 +1,8 @@
-"""Which kind of container the user's data are in: a frame, a dataset on disk, a dask collection, or an array.
+"""Kinds of containers of the user's data: arrays, frames, datasets on disk, dask collections; and readers.
 
-A frame is recognized by its type, and before attributes are asked for: its columns may be attributes of any name. The
-protocols that frames share are used, not their libraries, which need not be installed; narwhals, which knows all of
-them, is a dependency of scikit-learn only from 1.9 on.
+Tests for a frame look at its type, and come before tests of attributes: columns may be attributes of any name. They use
+the protocols that frames share; the libraries of frames need not be installed. (narwhals knows them all, but
+scikit-learn depends on it only from 1.9 on.)
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from scipy.sparse import issparse
 
 FLOAT_DTYPES = (np.float64, np.float32)
 
-# Names of dtypes, of NumPy, pandas, polars and Arrow, whose values are numbers for certain.
-_OF_NUMBERS = re.compile(r"(sparse\[)?(u?int\d|float|double|half_?float|bool)")
+# Names of numeric dtypes in NumPy, pandas, polars and Arrow.
+_NUMERIC_DTYPES = re.compile(r"(sparse\[)?(u?int\d|float|double|half_?float|bool)")
 
 
 def is_frame(X) -> bool:
-    """Whether X is a table with named columns, in the memory of this process or not."""
+    """Whether X is a table with named columns, in memory or elsewhere."""
     kind = type(X)
     if hasattr(kind, "__dataframe__") or hasattr(kind, "__narwhals_dataframe__"):
         return True
@@ -32,12 +32,12 @@ def is_frame(X) -> bool:
 
 
 def is_lazy_frame(X) -> bool:
-    """Whether X is a query of polars, or of narwhals, whose rows have not been asked for."""
+    """Whether X is a query of polars or narwhals that has not been run."""
     return hasattr(type(X), "collect") and hasattr(type(X), "collect_schema")
 
 
 def column_names(X) -> list | None:
-    """The names of the columns of a frame; None if X is no frame."""
+    """The names of the columns of a frame; None for anything else."""
     if not is_frame(X):
         return None
     names = "column_names" if hasattr(type(X), "column_names") else "columns"  # columns of Arrow tables are arrays
@@ -45,8 +45,9 @@ def column_names(X) -> list | None:
 
 
 def with_known_names(X):
-    """X in a form whose column names scikit-learn knows: narwhals' frames are unwrapped, record batches of Arrow become
-    tables, DataFrames of dask are computed."""
+    """A frame whose column names scikit-learn can read; anything else as it is.
+
+    Frames of narwhals are unwrapped, record batches of Arrow become tables, DataFrames of dask are computed."""
     if not is_frame(X):
         return X
     if is_dask_collection(X):
@@ -59,11 +60,11 @@ def with_known_names(X):
 
 
 def doubtful_columns(X) -> Iterator[tuple[int, np.ndarray]]:
-    """Number and values of each column of a frame whose dtype does not promise numbers."""
+    """Number and values of each column of a frame that may hold something else than numbers."""
     arrow = hasattr(type(X), "column_names")
     dtypes = X.schema.types if arrow else getattr(X, "dtypes", ())
     for j, dtype in enumerate(dtypes):
-        if _OF_NUMBERS.match(str(dtype).lower()):
+        if _NUMERIC_DTYPES.match(str(dtype).lower()):
             continue
         if hasattr(type(X), "iloc"):
             yield j, np.asarray(X.iloc[:, j])
@@ -72,39 +73,39 @@ def doubtful_columns(X) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def rows_of(X, rows: slice):
-    """Rows of a frame as a frame, by their numbers; rows of anything else as an array, masked or not."""
+    """Rows of X by their numbers: of a frame as a frame, of anything else as an array, masked if X is."""
     if is_frame(X):
         return X.iloc[rows] if hasattr(type(X), "iloc") else X[rows]
     return in_memory(X[rows])
 
 
 def in_memory(values) -> np.ndarray:
-    """An array, masked if the values are. (Conversions of NumPy and dask lose masks.)"""
+    """The values as an array, masked if they are. (Conversions of NumPy and dask lose masks.)"""
     values = np.asanyarray(values.compute() if is_dask_collection(values) else values)
     return values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
 
 
 def is_mapping_of_arrays(X) -> bool:
-    """Whether X has arrays by name: a dict, or what h5py, numpy.savez and zarr have in place of one."""
+    """Whether X maps names to arrays: a dict, or a file or group of h5py, numpy.savez or zarr."""
     if issparse(X) or is_frame(X):  # some sparse formats are dicts
         return False
     return isinstance(X, Mapping) or hasattr(type(X), "require_group")
 
 
 def is_dask_collection(X) -> bool:
-    """Whether X is a dask collection, or holds one. Nobody has one who has not imported dask."""
+    """Whether X is a dask collection, or holds one. Only programs that have imported dask have one."""
     dask = sys.modules.get("dask")
     return dask is not None and hasattr(type(X), "__dask_graph__") and dask.is_dask_collection(X)
 
 
 def has_shape(X) -> bool:
-    """Whether X has a shape as arrays have it."""
+    """Whether X has a shape, a tuple of integers."""
     shape = getattr(X, "shape", None)
     return isinstance(shape, tuple) and all(isinstance(length, Integral) for length in shape)
 
 
 def is_read_in_blocks(X) -> bool:
-    """Whether the rows of X are read block by block, since kernels cannot read X in place and it is not in memory.
+    """Whether X is not in memory and kernels cannot read it in place, so its rows are read block by block.
 
     That holds for datasets of h5py and zarr, dask arrays with known chunks, and memory maps of other dtypes or orders.
     """
@@ -112,13 +113,13 @@ def is_read_in_blocks(X) -> bool:
         return X.ndim == 2 and not (X.dtype in FLOAT_DTYPES and X.flags.c_contiguous and X.flags.aligned)
     if isinstance(X, np.ndarray) or issparse(X) or is_frame(X) or is_mapping_of_arrays(X):
         return False
-    if hasattr(X, "__array_interface__") or hasattr(X, "__dlpack__"):  # in memory, if not in that of the CPU
+    if hasattr(X, "__array_interface__") or hasattr(X, "__dlpack__"):  # in memory, of the CPU or another device
         return False
     return hasattr(X, "dtype") and hasattr(X, "__getitem__") and has_shape(X) and len(X.shape) == 2
 
 
 def chunk_rows(X) -> int | None:
-    """The number of rows of a chunk if X is stored in chunks, as datasets of h5py and zarr are."""
+    """Rows of a chunk if X is stored in chunks, as datasets of h5py and zarr are; else None."""
     chunks = getattr(X, "chunks", None)
     if isinstance(chunks, tuple | list) and chunks and isinstance(chunks[0], int):
         return chunks[0]
@@ -129,24 +130,12 @@ def chunk_rows(X) -> int | None:
 
 
 class Place(NamedTuple):
-    """Where the rows of a batch come from, for messages.
+    """Where the rows of a batch come from, for messages."""
 
-    Attributes
-    ----------
-    first_row : int
-        Number of the first row of the batch there.
-    holder : str
-        What the rows are in, such as a file.
-    name : str
-        Its name, if it has one.
-    weights : str
-        The name of the column of weights, if they come from one.
-    """
-
-    first_row: int
-    holder: str
-    name: str = ""
-    weights: str = ""
+    first_row: int  # number of the batch's first row in the holder
+    holder: str  # kind of thing that holds the rows, such as "file"
+    name: str = ""  # of the holder
+    weights: str = ""  # name of the column that holds the weights
 
 
 class Reader:
@@ -157,4 +146,4 @@ class Reader:
 
     @abstractmethod
     def batches_with_places(self) -> Iterator[tuple[Any, Place]]:
-        """Each batch, and where it comes from."""
+        """Pairs of a batch and the place that it comes from."""

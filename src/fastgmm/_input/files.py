@@ -1,4 +1,4 @@
-"""Rows of .npy files, and which files there are, for all readers of files."""
+"""Rows of .npy files, and lists of files for all readers."""
 
 from __future__ import annotations
 
@@ -11,18 +11,12 @@ import numpy as np
 from fastgmm._input.blocks import block_slices
 from fastgmm._input.containers import Place, Reader, is_frame
 
-# What files of a format are called, in a folder.
+# Names of the files of a format in a folder.
 _PATTERNS = {"npy": ("*.npy",), "parquet": ("**/*.parquet", "**/*.pq", "**/*.parq"), "csv": ("**/*.csv",)}
 
 
 class NpyReader(Reader):
-    """Slices of .npy files, which are memory-mapped.
-
-    Parameters
-    ----------
-    paths : path, or sequence of paths
-    batch_rows : int or None
-    """
+    """Batches of rows of .npy files, which are memory-mapped."""
 
     def __init__(self, paths, batch_rows: int | None):
         self._files = local_files(paths, "npy")
@@ -55,14 +49,14 @@ def _mapped(file: Path) -> np.ndarray:
 
 
 def in_words(files: list) -> str:
-    """Which files they are."""
+    """The names of the first and last file, for messages."""
     if len(files) == 1:
         return repr(str(files[0]))
     return f"{len(files)} files from {str(files[0])!r} to {str(files[-1])!r}"
 
 
 def local_files(paths, file_format: str) -> list[Path]:
-    """Files, those in a folder in the order of their names."""
+    """Paths of the given files, and of files in given folders, sorted by name. Raises an error if there are none."""
     given = [paths] if isinstance(paths, str | PathLike) else _listed_paths(paths)
     files = [file for path in given for file in _files_of(Path(path), file_format)]
     if not files:
@@ -94,5 +88,5 @@ def _files_of(path: Path, file_format: str) -> list[Path]:
 
 
 def _is_hidden(file: Path) -> bool:
-    """As Arrow does, leave out what programs put beside the data."""
+    """Whether programs other than the user's may have put a file there. Arrow leaves out the same ones."""
     return any(part.startswith((".", "_")) for part in file.parts)

@@ -1,6 +1,6 @@
-"""Checks that values are finite numbers. Messages name their kind, and the place of the first that is none.
+"""Checks that values are finite numbers. Messages name what else they are, and the place of the first one.
 
-scikit-learn silently converts strings of digits, bytes, dates and masked entries to numbers.
+scikit-learn's checks do not suffice: they convert strings of digits, bytes, dates and masked entries to numbers.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from fastgmm._input.containers import (
 
 _READERS = {".parquet": "from_parquet", ".pq": "from_parquet", ".csv": "from_csv", ".npy": "from_npy"}
 _TIMES = (np.datetime64, np.timedelta64)
-_NO_NUMBERS = (*_TIMES, str, bytes, complex, np.complexfloating, np.ndarray)  # though NumPy's have the method __float__
+_NO_NUMBERS = (*_TIMES, str, bytes, complex, np.complexfloating, np.ndarray)  # NumPy's have a method __float__, too
 _MISSING = "Drop such rows, or fill in what is missing."
 
 
 class Source:
-    """Where values come from, for messages that name a place.
+    """Where values come from, for messages.
 
     Parameters
     ----------
     name : str
-        Of the parameter.
+        Name of the parameter that holds the values.
     columns : list, default=None
         Names of the columns.
     first_row : int, default=0
-        Number of the first of the rows.
+        Number of the first row.
     part : str, default=""
-        What the rows are numbered in if not in the parameter: "batch" or "chunk".
+        "batch", "chunk" or "file" if rows are numbered within one of these, not within the parameter.
     """
 
     def __init__(self, name: str, columns: Sequence | None = None, first_row: int = 0, part: str = ""):
@@ -51,12 +51,8 @@ class Source:
         self.first_row = first_row
         self.part = part
 
-    def of_column(self, name) -> Source:
-        """One column of a frame."""
-        return Source(self.name, [name], self.first_row, self.part)
-
     def place(self, index: tuple[int, ...]) -> str:
-        """Of one value, in words."""
+        """The place of a value, in words."""
         part = f" of the {self.part}" if self.part else ""
         if len(index) == 1:
             column = f", column {self.columns[0]!r}" if self.columns else ""
@@ -68,21 +64,21 @@ class Source:
         return f"row {row + self.first_row}{part}, column {name}"
 
     def first_of(self, mask: np.ndarray, what: str) -> str:
-        """How many values the mask marks, and where the first one is."""
+        """How many values the mask marks, and the place of the first, in words. `what` says what they are."""
         count = int(np.count_nonzero(mask))
         place = self.place(tuple(int(i) for i in np.unravel_index(np.argmax(mask), mask.shape)))
         return f"1 value is {what}, in {place}" if count == 1 else f"{count} values are {what}, the first in {place}"
 
 
 def is_numeric_array(X) -> bool:
-    """Whether X is a NumPy array, of no subclass, whose dtype promises numbers."""
+    """Whether X is a NumPy array, but no instance of a subclass, with a dtype of real numbers."""
     return type(X) is np.ndarray and X.dtype.kind in "biuf"
 
 
 def check_numbers(X, source: Source):
-    """Raise ValueError or TypeError, naming the place, if X holds values that are no numbers.
+    """Return X; raise ValueError or TypeError, naming the place, if it holds something else than numbers.
 
-    Returned is X or, for a list, an array of it: rows may be masked arrays, whose masks would else be lost.
+    A list is returned as an array, masked if one of its rows is.
     """
     if is_numeric_array(X):
         return X
@@ -100,7 +96,7 @@ def check_numbers(X, source: Source):
 
 
 def _is_numeric_series(X) -> bool:
-    """Whether X is of pandas, whose dtype promises numbers; those that are missing are reported as NaN."""
+    """Whether X is a Series of pandas with a dtype of real numbers. Missing values are reported as NaN."""
     kind = getattr(getattr(X, "dtype", None), "kind", "O")
     return hasattr(type(X), "iloc") and kind in "biuf"
 
@@ -109,7 +105,7 @@ def _checked_list(X, source: Source):
     try:
         masked = any(isinstance(row, np.ma.MaskedArray) for row in X)
         values = np.ma.stack(X) if masked else np.asarray(X)
-    except TypeError:  # numbers and dates, which have no dtype in common
+    except TypeError:  # no common dtype, as of numbers and dates
         values = np.asarray(X, dtype=object)
     except ValueError as error:
         raise ValueError(f"{error} Pass {source.name} with equally many numbers in each row.") from error
@@ -127,15 +123,15 @@ def _check_frame(X, source: Source) -> None:
             f"required: {source.name} is a {type(X).__name__} without columns."
         )
     for j, values in doubtful_columns(X):
-        _check_array(_entries(values).reshape(-1, 1), source.of_column(names[j]))
+        _check_array(_entries(values).reshape(-1, 1), Source(source.name, [names[j]], source.first_row, source.part))
 
 
 def _entries(values: np.ndarray) -> np.ndarray:
-    """One object for each entry of a column whose entries are arrays or structs; others as they are."""
+    """A column as a 1-D array: one object for each entry that is an array or a struct."""
     if values.ndim == 1 and values.dtype.names is None:
         return values
     entries = np.empty(len(values), object)
-    for i, entry in enumerate(values.tolist()):  # assigned as a whole, they would be taken apart
+    for i, entry in enumerate(values.tolist()):  # a single assignment would take them apart
         entries[i] = entry
     return entries
 
@@ -174,39 +170,37 @@ def _check_objects(values: np.ndarray, source: Source) -> None:
     refused = {kind for kind in kinds if not _is_number(kind)}
     if refused:
         places = [index for index in np.ndindex(values.shape) if type(values[index]) in refused]
-        worse = (index for index in places if not _reads_as_number(values[index]))  # than a string of digits
+        worse = (index for index in places if not _is_text_of_number(values[index]))
         index = next(worse, places[0])
         raise _no_number(values[index], source.place(index), source.name)
-    missing = {kind for kind in kinds if kind.__name__ == "NAType"}  # of pandas, which NumPy cannot convert
+    missing = {kind for kind in kinds if kind.__name__ == "NAType"}  # pandas.NA, which NumPy cannot convert
     if missing:
         mask = np.array([type(value) in missing for value in values.flat]).reshape(values.shape)
         raise ValueError(f"Input {source.name} contains NaN. {source.first_of(mask, 'NaN')}. {_MISSING}")
 
 
 def _is_number(kind: type) -> bool:
-    """Whether objects of a type are numbers, or missing ones, which are reported as NaN."""
+    """Whether objects of a type are numbers or missing values. The latter are reported as NaN."""
     if issubclass(kind, _NO_NUMBERS):
         return False
     return kind is type(None) or kind.__name__ == "NAType" or hasattr(kind, "__float__") or hasattr(kind, "__index__")
 
 
-def _reads_as_number(value) -> bool:
-    return isinstance(value, str | bytes) and _is_float(value)
-
-
-def _is_float(text) -> bool:
+def _is_text_of_number(value) -> bool:
+    if not isinstance(value, str | bytes):
+        return False
     try:
-        float(text)
+        float(value)
     except ValueError:
         return False
     return True
 
 
 def _no_number(value, place: str, name: str) -> Exception:
-    """The error, which begins with scikit-learn's words where it refuses such values, too."""
+    """The error for a value that is no number. It begins with scikit-learn's words where that refuses it, too."""
     if isinstance(value, str | bytes):
         what, shown = ("bytes", bytes(value)) if isinstance(value, bytes) else ("strings", str(value))
-        if _is_float(value):
+        if _is_text_of_number(value):
             return ValueError(
                 f"Input {name} contains {what}. The first is {shown!r}, in {place}. Convert {what} to numbers first."
             )
@@ -230,7 +224,7 @@ def _no_number(value, place: str, name: str) -> Exception:
 
 
 def located(error: ValueError, X, source: Source, dtype, remedy: str = "") -> ValueError:
-    """scikit-learn's error about NaN or infinity with the number of them, and the first one's place; others as is."""
+    """scikit-learn's error about NaN or infinity, with their number and the first place; other errors unchanged."""
     first_line = str(error).partition("\n")[0]
     if not (first_line.startswith("Input ") and "contains " in first_line):
         return error
@@ -244,11 +238,11 @@ def located(error: ValueError, X, source: Source, dtype, remedy: str = "") -> Va
     return ValueError(f"{first_line} {source.first_of(mask, what)}. {remedy}")
 
 
-# What holds no rows --------------------------------------------------------------------------------------------------
+# Arguments without rows ----------------------------------------------------------------------------------------------
 
 
 def check_holds_rows(X) -> None:
-    """Raise an error that says what to do instead if X is not rows, but what they can be had from."""
+    """Raise ValueError or TypeError, with what to pass instead, if X is not rows but something that leads to rows."""
     if isinstance(X, str | PathLike):
         raise _is_path(X)
     if X is None:
@@ -274,7 +268,7 @@ def check_holds_rows(X) -> None:
 
 
 def _rows_of_mapping(X) -> str:
-    """What to pass in place of a dict, a file of h5py or numpy.savez, a group of zarr or a Bunch of scikit-learn."""
+    """What to pass in place of a mapping of arrays or a Bunch of scikit-learn."""
     name = next((name for name in X if has_shape(X[name]) and len(X[name].shape) == 2), None)
     if name is not None:
         return f"X.{name}" if isinstance(X, Bunch) else f"X[{name!r}]"

@@ -1,7 +1,7 @@
-"""Checks of rows and their weights: arrays, frames, and datasets on disk that are read in blocks.
+"""Checks of rows and their weights, in arrays, frames and datasets on disk that are read in blocks.
 
-Exception types are scikit-learn's, and so is the core of each message, since tools and tests look for it; what follows
-names the value and the remedy.
+Exceptions have the types and the first words of scikit-learn's, which tools and tests look for. Then messages name the
+value and the remedy.
 """
 
 from __future__ import annotations
@@ -27,28 +27,23 @@ from fastgmm._utils.words import counted
 
 
 def check_fit_data(estimator, X) -> np.ndarray:
-    """X as a C-contiguous float array that the kernels can read; a C-order float array or memmap is not copied."""
+    """X as a C-contiguous float array; a C-contiguous float array or memory map is not copied."""
     return checked_rows(estimator, X, FLOAT_DTYPES, ensure_min_samples=2)
 
 
-def check_predict_data(estimator, X) -> np.ndarray:
-    """As `check_fit_data`, for an estimator that knows its features."""
-    return checked_rows(estimator, X, FLOAT_DTYPES, reset=False)
-
-
-def check_further_data(estimator, X, dtype) -> np.ndarray:
-    """Further rows, one or more, for an estimator that knows its features: in the dtype of the first ones."""
+def check_predict_data(estimator, X, dtype=FLOAT_DTYPES) -> np.ndarray:
+    """As `check_fit_data`, in one of the dtypes, for an estimator that knows its features. One row is enough."""
     return checked_rows(estimator, X, dtype, reset=False)
 
 
 def check_block(estimator, X, rows: slice) -> np.ndarray:
-    """Rows of X for an estimator that knows its features, as `check_predict_data`; messages count the rows of X."""
-    block = rows_as_promised(X, rows)
-    return checked_rows(estimator, block, FLOAT_DTYPES, Source("X", first_row=rows.start), reset=False)
+    """Some rows of X, as in `check_predict_data`. Messages number the rows as X does."""
+    source = Source("X", first_row=rows.start)
+    return checked_rows(estimator, rows_as_promised(X, rows), FLOAT_DTYPES, source, reset=False)
 
 
 def rows_as_promised(X, rows: slice):
-    """As `rows_of`; ValueError if X gives fewer rows than its shape promises."""
+    """As `rows_of`; raises ValueError if X returns fewer rows than its shape promises."""
     values = rows_of(X, rows)
     n_rows = np.shape(values)[0] if np.ndim(values) else 0
     if n_rows != rows.stop - rows.start:
@@ -60,6 +55,24 @@ def rows_as_promised(X, rows: slice):
 
 
 def checked_rows(estimator, X, dtype, source: Source | None = None, **options) -> np.ndarray:
+    """X as an aligned C-contiguous array in one of the dtypes.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X : array-like or frame of shape (n_samples, n_features)
+    dtype : dtype or sequence of dtypes
+        X is converted to the first one unless it has one of them.
+    source : Source, default=None
+        None: the parameter X.
+    **options
+        Passed to `sklearn.utils.validation.validate_data`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If X does not hold rows of finite numbers, or has other features than the estimator.
+    """
     if not is_numeric_array(X):
         check_holds_rows(X)
         warn_of_collection(X, in_blocks=False)
@@ -73,7 +86,7 @@ def checked_rows(estimator, X, dtype, source: Source | None = None, **options) -
 
 
 def warn_of_collection(X, in_blocks: bool) -> None:
-    """Warn that an estimator in memory was given a dask collection."""
+    """Warn that an estimator in memory got a dask collection, if X is one."""
     if not is_dask_collection(X):
         return
     how = "block by block in this process, anew for each pass over the rows" if in_blocks else "into memory"
@@ -85,17 +98,17 @@ def warn_of_collection(X, in_blocks: bool) -> None:
 
 
 def warn_if_weights(y, X) -> None:
-    """Warn if y, which is ignored, looks like weights given by position. Integers may be labels of classes."""
+    """Warn if y, which is ignored, may be weights passed by position: floats. Integers may be labels of classes."""
     if y is None:
         return
     try:
         y = y if is_dask_collection(y) else np.asarray(y)
         n_rows = X.shape[0] if has_shape(X) else len(X)
-    except (TypeError, ValueError):  # it is ignored, whatever it is
+    except (TypeError, ValueError):  # y is ignored, whatever it is
         return
     if y.ndim != 1 or y.dtype.kind != "f":
         return
-    # Equal ones would change nothing as weights.
+    # Equal numbers would change nothing as weights.
     if is_dask_collection(y) or (len(y) == n_rows and bool((y >= 0.0).all()) and y.min() < y.max()):
         warn(
             "y is ignored, but looks like weights: it holds a number >= 0 for each row of X. Pass weights by name: "
@@ -104,11 +117,12 @@ def warn_if_weights(y, X) -> None:
 
 
 def aligned(X):
+    """X itself if it is C-contiguous and aligned, else such a copy."""
     return np.require(X, requirements=["C", "ALIGNED"])
 
 
 def check_sliceable(X) -> None:
-    """Raise TypeError or ValueError unless X has two dimensions and slices of rows. The rows are checked when read."""
+    """Raise TypeError or ValueError unless X has two dimensions and its rows can be sliced. Checks no values."""
     check_holds_rows(X)
     found = f"X must be an array whose rows can be sliced, got {type(X).__name__}"
     if issparse(X):
@@ -138,7 +152,7 @@ def check_sliceable(X) -> None:
 
 
 def check_weight_of_each_row(sample_weight, X):
-    """Weights that can be sliced by row; ValueError unless there is one for each row of X. Both may be on disk."""
+    """Weights that can be sliced by number, or None; ValueError unless each row of X has one. Both may be on disk."""
     if sample_weight is None:
         return None
     shape = sample_weight.shape if has_shape(sample_weight) else np.shape(sample_weight)
@@ -146,11 +160,11 @@ def check_weight_of_each_row(sample_weight, X):
         n_weights = shape[0] if shape else 0
         entries = "1 entry" if n_weights == 1 else f"{n_weights or 'no'} entries"
         raise ValueError(f"sample_weight has {entries} for {X.shape[0]} rows of X: pass one for each.")
-    return np.asarray(sample_weight) if hasattr(type(sample_weight), "iloc") else sample_weight  # by number, not label
+    return np.asarray(sample_weight) if hasattr(type(sample_weight), "iloc") else sample_weight
 
 
 def check_weights_of_block(sample_weight, rows: slice) -> np.ndarray | None:
-    """The weights of some rows. All of them may be zero."""
+    """The weights of some rows, as in `check_sample_weight`. All of them may be zero."""
     if sample_weight is None:
         return None
     source = Source("sample_weight", first_row=rows.start)
@@ -158,7 +172,7 @@ def check_weights_of_block(sample_weight, rows: slice) -> np.ndarray | None:
 
 
 def check_out(out, shape: tuple[int, ...], dtype, largest: int) -> None:
-    """Raise TypeError or ValueError unless `out` can hold results of this dtype or, for integers, up to `largest`."""
+    """Raise TypeError or ValueError unless `out` can hold results of this shape and dtype, integers up to `largest`."""
     is_array = hasattr(out, "__setitem__") and hasattr(out, "dtype") and has_shape(out)
     if is_frame(out) or not is_array:
         raise TypeError(
@@ -179,7 +193,10 @@ def check_out(out, shape: tuple[int, ...], dtype, largest: int) -> None:
 def check_sample_weight(
     sample_weight, n_samples: int, all_zero: bool = False, source: Source | None = None
 ) -> np.ndarray | None:
-    """Weights as a float64 array of shape (n_samples,), or None. With `all_zero` all may be zero."""
+    """Weights as a float64 array of shape (n_samples,), or None.
+
+    Raises ValueError or TypeError unless they are finite numbers >= 0 with a finite sum > 0 (with `all_zero`: >= 0).
+    """
     if sample_weight is None:
         return None
     if np.isscalar(sample_weight):
@@ -214,7 +231,7 @@ def check_sample_weight(
 
 
 def check_some_weight(total: float) -> None:
-    """Raise ValueError if the sum of the weights is zero, or overflows."""
+    """Raise ValueError if the sum of the weights is zero or not finite."""
     if not math.isfinite(total):
         raise ValueError("The sum of sample_weight overflows: divide all weights by their maximum.")
     if total == 0.0:
@@ -224,7 +241,7 @@ def check_some_weight(total: float) -> None:
 
 
 def drop_unweighted_rows(X: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """The rows of positive weight, and their weights; X itself if these are all."""
+    """The rows of positive weight and their weights; X and `weights` themselves if these are all."""
     if weights is None or weights.all():
         return X, weights
     kept = weights > 0.0
@@ -232,15 +249,15 @@ def drop_unweighted_rows(X: np.ndarray, weights: np.ndarray | None) -> tuple[np.
 
 
 def weight_unit(largest: float) -> float:
-    """The power of two that brings the largest weight into [1, 2) when weights are divided by it.
+    """The power of two that divides the largest weight to a number in [1, 2).
 
-    Dividing by it changes no ratio of weights, to the last bit."""
+    A division by it is exact. So it changes no ratio of weights."""
     _, exponent = math.frexp(largest)
     return math.ldexp(1.0, exponent - 1)
 
 
 def check_n_rows(n_rows: int, n_components: int) -> None:
-    """Raise ValueError unless there are two rows of positive weight, and one for each component."""
+    """Raise ValueError unless there are at least two rows of positive weight, and as many as components."""
     if n_rows < 2:
         raise ValueError(
             f"Found array with {n_rows} sample(s) of positive weight while a minimum of 2 is required: add data."
@@ -253,5 +270,6 @@ def check_n_rows(n_rows: int, n_components: int) -> None:
 
 
 def with_prefix(prefix: str, error: Exception) -> Exception:
-    kind = ValueError if isinstance(error, ValueError) else TypeError  # NumPy's own may not be made of a text
+    """A ValueError or TypeError whose message has a prefix."""
+    kind = ValueError if isinstance(error, ValueError) else TypeError  # a subclass may need other arguments
     return kind(f"{prefix}{error}")

@@ -1,4 +1,4 @@
-"""Rows of Parquet and CSV files, read by pyarrow. What is wrong with a file is said with its name."""
+"""Rows of Parquet and CSV files, which pyarrow reads. Errors name the file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
-import pandas  # noqa: F401 - batches come as its frames
+import pandas  # noqa: F401 - batches are its frames
 import pyarrow
 from pyarrow import dataset
 
@@ -16,8 +16,8 @@ from fastgmm._input.files import in_words, local_files
 
 _INDEX_OF_PANDAS = re.compile(r"__index_level_\d+__")
 _BAD_VALUE = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to \w+: invalid value '(.*)'")
-_ITS_SOURCE = re.compile(r"^.* input source '[^']*': (Invalid: )?")  # how Arrow's messages begin
-_SHOWN = 5  # columns that a message or representation lists
+_ARROW_PREFIX = re.compile(r"^.* input source '[^']*': (Invalid: )?")
+_MOST_SHOWN = 5  # columns that a message or representation lists
 
 
 class TableReader(Reader):
@@ -32,6 +32,7 @@ class TableReader(Reader):
     sample_weight : str or None
         The column of weights.
     batch_rows : int
+        The largest number of rows of a batch.
     """
 
     def __init__(self, paths, file_format: str, columns, sample_weight, batch_rows: int):
@@ -47,43 +48,42 @@ class TableReader(Reader):
             features.remove(self._weights)
         _check_features(features, self._sources[0])
         self._features = features
+        self._wanted = list(dict.fromkeys([*features, *([] if self._weights is None else [self._weights])]))
         self._labels = [dict(zip(names, labels, strict=True)).get(name, name) for name in features]
         self._check_schema(first.schema, self._sources[0])
 
     def __repr__(self):
-        shown = ", ".join(str(label) for label in self._labels[:_SHOWN])
-        rest = len(self._labels) - _SHOWN
+        shown = ", ".join(str(label) for label in self._labels[:_MOST_SHOWN])
+        rest = len(self._labels) - _MOST_SHOWN
         columns = shown + (f" and {rest} more" if rest > 0 else "")
         weights = "" if self._weights is None else f"; weights {self._weights}"
-        return f"from_{self._format}: {_sources_in_words(self._sources)}; columns {columns}{weights}"
+        sources = "a dataset of pyarrow" if _is_dataset(self._sources[0]) else in_words(self._sources)
+        return f"from_{self._format}: {sources}; columns {columns}{weights}"
 
     def batches_with_places(self):
-        # Left to itself Arrow reads many batches ahead: more than all the data, in a folder of small files.
+        # By default Arrow reads many batches ahead: more than all the data, in a folder of small files.
         options = {"batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
         if self._format == "parquet":
             options["fragment_scan_options"] = dataset.ParquetFragmentScanOptions(pre_buffer=False)
-        wanted = list(dict.fromkeys([*self._features, *([] if self._weights is None else [self._weights])]))
         for source in self._sources:
             opened = _opened(source, self._format)
             self._check_schema(opened.schema, source)
             first_row = 0
-            with _told_with_name(source, opened.schema.names):
-                for batch in opened.to_batches(columns=wanted, batch_size=self._batch_rows, **options):
-                    yield self._split(batch.to_pandas(ignore_metadata=True)), self._place(source, first_row)
+            holder, name = ("dataset", "") if _is_dataset(source) else ("file", _name(source))
+            with _errors_with_name(source, opened.schema.names):
+                for batch in opened.to_batches(columns=self._wanted, batch_size=self._batch_rows, **options):
+                    place = Place(first_row, holder, name, self._weights or "")
+                    yield self._split(batch.to_pandas(ignore_metadata=True)), place
                     first_row += batch.num_rows
 
-    def _place(self, source, first_row: int) -> Place:
-        holder, name = ("dataset", "") if _is_dataset(source) else ("file", _name(source))
-        return Place(first_row, holder, name, self._weights or "")
-
     def _split(self, frame):
-        """The features, with the names that pandas gave them, and the weights."""
+        """A batch of the features, under the names that pandas gave them, with the weights if there are some."""
         X = frame[self._features].set_axis(self._labels, axis=1)
         return X if self._weights is None else (X, frame[self._weights].to_numpy())
 
     def _check_schema(self, schema, source) -> None:
-        """All columns must be there, and hold numbers."""
-        for name in [*self._features, *([] if self._weights is None else [self._weights])]:
+        """Raise ValueError unless all wanted columns exist and hold numbers."""
+        for name in self._wanted:
             if name not in schema.names:
                 raise ValueError(
                     f"There is no column {name!r}; there are {', '.join(schema.names)} in {_name(source)}. All files "
@@ -98,10 +98,10 @@ class TableReader(Reader):
                 )
 
     def _remedy(self, schema) -> str:
-        """What to do about a column that holds no numbers."""
+        """What the user can do about a column that holds no numbers."""
         numbers = [name for name in _columns_of(schema)[0] if _kind(schema.field(name).type) is None]
         if numbers:
-            return f"name the columns to be read, such as columns={numbers[:_SHOWN]}"
+            return f"name the columns to be read, such as columns={numbers[:_MOST_SHOWN]}"
         if self._format == "csv" and len(schema.names) == 1:
             return "if another separator than the comma is meant, open the file as the docstring of from_csv says"
         return "no column does"
@@ -112,24 +112,22 @@ def _is_dataset(paths) -> bool:
 
 
 def _opened(source, file_format: str):
-    """A dataset of pyarrow's; all columns of numbers of a CSV file are float64, whatever its first lines look like."""
+    """A dataset of pyarrow. Numeric columns of a CSV file are float64, even if its first lines hold integers only."""
     if _is_dataset(source):
         return source
-    with _told_with_name(source):
+    with _errors_with_name(source):
         opened = dataset.dataset(str(source), format=file_format)
         if file_format != "csv":
             return opened
-        types = {field.name: _type_in_csv(field.type) for field in opened.schema}
+        types = {field.name: field.type for field in opened.schema}
+    for name, column_type in types.items():
+        if _kind(column_type) is None and not pyarrow.types.is_boolean(column_type):
+            types[name] = pyarrow.float64()
     return dataset.dataset(str(source), pyarrow.schema(types), format=file_format)
 
 
-def _type_in_csv(column_type):
-    is_number = _kind(column_type) is None and not pyarrow.types.is_boolean(column_type)
-    return pyarrow.float64() if is_number else column_type
-
-
 def _first_string(source, column: str) -> str:
-    """What the first value is, and where, in a column of a CSV file that is no number."""
+    """The first value of a column of a CSV file that is no number, and its row, in words."""
     as_numbers = dataset.dataset(str(source), pyarrow.schema([(column, pyarrow.float64())]), format="csv")
     try:
         for _ in as_numbers.to_batches(use_threads=False):
@@ -141,13 +139,13 @@ def _first_string(source, column: str) -> str:
 
 
 def _row(line: str) -> int:
-    """Of a line of a CSV file, as Arrow counts them: the header is line 1."""
+    """The number of a row from the number of its line, as Arrow counts them: the header is line 1."""
     return int(line) - 2
 
 
 @contextmanager
-def _told_with_name(source, names: Sequence[str] = ()) -> Iterator[None]:
-    """Errors of Arrow about a file become ValueErrors or OSErrors that name it."""
+def _errors_with_name(source, names: Sequence[str] = ()) -> Iterator[None]:
+    """A context that turns errors of Arrow about a file into ValueErrors or OSErrors that name it."""
     try:
         yield
     except OSError as error:
@@ -159,7 +157,7 @@ def _told_with_name(source, names: Sequence[str] = ()) -> Iterator[None]:
     except pyarrow.ArrowException as error:
         bad_value = _BAD_VALUE.search(str(error))
         if bad_value is None or int(bad_value[1]) >= len(names):
-            raise ValueError(f"{_name(source)} cannot be read: {_ITS_SOURCE.sub('', str(error))}") from error
+            raise ValueError(f"{_name(source)} cannot be read: {_ARROW_PREFIX.sub('', str(error))}") from error
         column, line, value = bad_value.groups()
         row = f"row {_row(line)}, " if line else ""
         raise ValueError(
@@ -172,11 +170,11 @@ def _told_with_name(source, names: Sequence[str] = ()) -> Iterator[None]:
 
 
 def _columns_of(schema) -> tuple[list[str], list]:
-    """Names of the columns that are no index of pandas, and what pandas called them, which may be numbers."""
+    """Names of the columns without an index of pandas, and their labels in pandas, which may be numbers."""
     metadata = schema.pandas_metadata or {}
     index = {name for name in metadata.get("index_columns", ()) if isinstance(name, str)}
     names = [name for name in schema.names if name not in index and not _INDEX_OF_PANDAS.fullmatch(name)]
-    if names and names[0] == "" and not metadata:  # how to_csv writes an index that has no name
+    if names and names[0] == "" and not metadata:  # to_csv writes an index without a name like this
         names = names[1:]
     if not metadata:
         return names, names
@@ -185,7 +183,7 @@ def _columns_of(schema) -> tuple[list[str], list]:
 
 
 def _listed(columns) -> list:
-    """One column, or several."""
+    """The columns as a list, from one or several."""
     if isinstance(columns, str):
         return [columns]
     try:
@@ -195,7 +193,7 @@ def _listed(columns) -> list:
 
 
 def _name_of(column, names: list[str], labels: list, schema) -> str:
-    """The name in the file of a column that may be called by what pandas called it."""
+    """The name of a column in the file. `column` is this name or the label in pandas."""
     if isinstance(column, str) and column in schema.names:
         return column
     if not isinstance(column, str) and np.isscalar(column) and column in labels:
@@ -216,7 +214,7 @@ def _check_features(features: list[str], source) -> None:
 
 
 def _kind(column_type) -> str | None:
-    """What a column holds, in words; None for numbers, and for nothing but missing values."""
+    """What a column holds, in words; None for numbers, and if all values are missing."""
     types = pyarrow.types
     if types.is_dictionary(column_type):
         return None if _kind(column_type.value_type) is None else "categories"
@@ -232,13 +230,9 @@ def _kind(column_type) -> str | None:
 
 
 def _files_or_urls(paths, file_format: str) -> list:
-    """Files that are here, or a single URL of what pyarrow reads over the network."""
+    """Local files, or a single URL, which pyarrow reads over the network."""
     return [paths] if isinstance(paths, str) and "://" in paths else local_files(paths, file_format)
 
 
 def _name(source) -> str:
     return "the dataset" if _is_dataset(source) else repr(str(source))
-
-
-def _sources_in_words(sources: list) -> str:
-    return "a dataset of pyarrow" if _is_dataset(sources[0]) else in_words(sources)

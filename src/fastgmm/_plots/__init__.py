@@ -1,1 +1,1 @@
-"""What the pictures are made of."""
+"""Parts of the pictures: checks, marginals, drawing."""

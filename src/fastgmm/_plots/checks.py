@@ -1,4 +1,4 @@
-"""Checks of what is to be drawn, and where."""
+"""Checks of the arguments of plots."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgmm._estimator.fitted import check_covariance_type
 from fastgmm._estimator.parameters import CRITERIA
+from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._utils.values import is_boolean, is_integer_from, is_positive_real
 from fastgmm._utils.words import named_kind
 
 
-def check_plotted_mixture(mixture, covariance_types):
-    """The mixture to draw, or the one that a search has found; TypeError if it is none.
+def check_plotted_mixture(mixture):
+    """The mixture to draw: the argument, or the best estimator of a search.
 
-    It may be any object with the parameters and fitted attributes of scikit-learn's mixture.
+    Any object with the parameters and fitted attributes of scikit-learn's mixture will do. Raises TypeError for others,
+    NotFittedError before a fit.
     """
     if getattr(mixture, "criterion", None) in CRITERIA:
         check_is_fitted(mixture, "best_estimator_")
@@ -27,9 +29,9 @@ def check_plotted_mixture(mixture, covariance_types):
             f"mixture must be a Gaussian mixture, got {named_kind(mixture)}: pass its last step, and the rows as that "
             "sees them: pipeline[-1] and pipeline[:-1].transform(X)."
         )
-    if getattr(mixture, "covariance_type", None) not in tuple(covariance_types) or not hasattr(mixture, "fit"):
+    if getattr(mixture, "covariance_type", None) not in tuple(COVARIANCE_TYPES) or not hasattr(mixture, "fit"):
         raise TypeError(
-            f"mixture must be a Gaussian mixture with one of the covariance types {', '.join(covariance_types)}. Got "
+            f"mixture must be a Gaussian mixture with one of the covariance types {', '.join(COVARIANCE_TYPES)}. Got "
             f"{named_kind(mixture)} instead. Pass the fitted mixture itself first, then the data."
         )
     check_is_fitted(mixture, ("weights_", "means_", "precisions_cholesky_"))
@@ -44,18 +46,29 @@ def check_axes(ax) -> None:
         raise TypeError(f"ax must be Axes of matplotlib or None, got {type(ax).__name__}: pass {remedy}.")
 
 
-def all_plotted_features(names: list[str], at_most: int) -> range:
-    """Numbers of all features; ValueError if they are too many."""
-    if len(names) > at_most:
+def check_plotted_features(features, names: list[str], at_most: int) -> list[int]:
+    """Numbers of the features to draw.
+
+    Parameters
+    ----------
+    features : int, str or iterable of these, or None
+        Numbers or names. None: all.
+    names : list of str
+        Names of all features.
+    at_most : int
+        The largest number of features that the plot can show.
+
+    Raises
+    ------
+    ValueError
+        If they are too many, or some do not exist or occur twice.
+    """
+    if features is None and len(names) > at_most:
         raise ValueError(
             f"X has {len(names)} features, of which at most {at_most} can be drawn: pass their numbers or names, such "
             f"as features={list(range(at_most))}."
         )
-    return range(len(names))
-
-
-def check_plotted_features(features, names: list[str], at_most: int) -> list[int]:
-    """Numbers of the features to draw, from one number or name, or several; ValueError if some are wrong."""
+    features = range(len(names)) if features is None else features
     several = isinstance(features, Iterable) and not isinstance(features, str)
     given = list(features) if several else [features]
     numbers = [names.index(feature) if feature in names else feature for feature in given]

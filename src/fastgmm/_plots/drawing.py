@@ -1,4 +1,4 @@
-"""What the plots are made of: colors, rows of data, components, legends. The only module that imports matplotlib."""
+"""Draws colors, rows, components and legends. The only module that imports matplotlib."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ from scipy.stats import norm
 
 from fastgmm._plots.marginals import Marginal
 
-# Okabe and Ito's colors, told apart by all kinds of color vision; not their black, for dark backgrounds.
+# Okabe and Ito's colors, which all kinds of color vision tell apart; without their black, for dark backgrounds.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#F0E442")
 ACCENT = "#D55E00"  # stands out from gray on light and dark backgrounds
 
-MAX_DOTS = 10_000  # rows drawn one by one; more are shown by their density
-_LIGHTEST = 1 / 500  # of the heaviest component's weight: what is lighter is left out
+MAX_DOTS = 10_000  # rows that are drawn one by one; more rows are drawn as hexagons
+_LEAST_WEIGHT = 1 / 500  # weight of the lightest component that is drawn, as a share of the heaviest one's
 
 OUTSIDE: dict[str, Any] = {
     "loc": "upper left",
@@ -35,12 +35,12 @@ OUTSIDE: dict[str, Any] = {
 
 
 def axes_or_new(ax: Axes | None) -> Axes:
-    """A figure of our own makes room for a legend beside the axes."""
+    """The axes, or those of a new figure, whose layout leaves space for a legend beside them."""
     return plt.subplots(layout="constrained")[1] if ax is None else ax
 
 
 def pair_axes(n: int) -> np.ndarray:
-    """A new figure of n x n panels that share the features' scales; those above the diagonal are not visible."""
+    """Axes of a new figure, shape (n, n), that share the scales of features. Those above the diagonal are invisible."""
     size = 2.0 * n + 1.0
     _, axes = plt.subplots(n, n, sharex="col", squeeze=False, figsize=(size, size), layout="constrained")
     for (i, j), ax in np.ndenumerate(axes):
@@ -54,7 +54,7 @@ def pair_axes(n: int) -> np.ndarray:
 
 
 def integer_ticks(ax: Axes, counts: np.ndarray) -> None:
-    """Ticks along x for these counts; asked for two ticks where there is one count, a locator resorts to fractions."""
+    """Set integer ticks along x. (A locator that must make two ticks for a single count makes fractions.)"""
     ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=min(2, len(np.unique(counts)))))
 
 
@@ -67,30 +67,30 @@ def ink() -> str:
 
 
 def _paper(ax: Axes):
-    """The color behind the drawing."""
+    """The background color of the axes."""
     color = ax.get_facecolor()
     return color if to_rgba(color)[3] else ax.figure.get_facecolor()
 
 
 def ramp(ax: Axes, end: str, start: str | None = None, strength: float = 1.0) -> Colormap:
-    """From a tinge of `start` (None: of `end`) in the background to `end`: more is more visible in any style."""
+    """Colors from the background, with a quarter of `start` (None: of `end`), to `end`. For any style."""
     paper, start_rgb, end_rgb = (np.array(to_rgb(color)) for color in (_paper(ax), start or end, end))
     colors = [0.75 * paper + 0.25 * start_rgb, (1.0 - strength) * paper + strength * end_rgb]
     return LinearSegmentedColormap.from_list("from_background", colors)
 
 
 def halo(ax: Axes, width: float) -> list[withStroke]:
-    """Keeps lines and letters of this width apart from what they cross."""
+    """Path effects that separate lines and letters of this width from whatever they cross."""
     return [withStroke(linewidth=width, foreground=_paper(ax))]
 
 
 def is_shown(weights: np.ndarray) -> np.ndarray:
-    """Which components are not too light to be drawn."""
-    return weights >= _LIGHTEST * weights.max()
+    """A mask of the components that are heavy enough to be drawn."""
+    return weights >= _LEAST_WEIGHT * weights.max()
 
 
 def component_colors(weights: np.ndarray) -> np.ndarray:
-    """RGB of each component, shape (n_components, 3); gray for those left out."""
+    """RGB of each component, shape (n_components, 3); gray for those that are not drawn."""
     shown = is_shown(weights)
     n_shown = np.count_nonzero(shown)
     colors = np.full((len(weights), 3), 0.5)
@@ -98,7 +98,7 @@ def component_colors(weights: np.ndarray) -> np.ndarray:
         colors[shown] = [to_rgb(color) for color in PALETTE[:n_shown]]
     else:
         on_dark = np.mean(to_rgb(ink())) > 0.5
-        ends = (0.3, 1.0) if on_dark else (0.05, 0.92)  # the rest would drown in the background
+        ends = (0.3, 1.0) if on_dark else (0.05, 0.92)  # the other colors are too close to the background
         colors[shown] = mpl.colormaps["viridis"](np.linspace(*ends, n_shown))[:, :3]
     return colors
 
@@ -107,7 +107,7 @@ def component_colors(weights: np.ndarray) -> np.ndarray:
 
 
 def draw_rows(ax: Axes, rows: np.ndarray, colors=None) -> None:
-    """One feature: a histogram. Two: dots, of one color or one each, or hexagons shaded by the log of their number."""
+    """Draw one feature as a histogram; two as dots (`colors`: of each row, or None) or, for many rows, as hexagons."""
     if rows.shape[1] == 1:
         bins = int(np.clip(np.sqrt(len(rows)), 10, 64))
         ax.hist(rows[:, 0], bins=bins, density=True, histtype="step", color=ramp(ax, ink(), strength=0.6)(1.0))
@@ -120,7 +120,7 @@ def draw_rows(ax: Axes, rows: np.ndarray, colors=None) -> None:
 
 
 def hexagons_across(ax: Axes) -> int:
-    """How many hexagons side by side can still be told apart."""
+    """The number of hexagons side by side that the eye can still separate."""
     return int(np.clip(15 * ax.get_window_extent().width / ax.figure.dpi, 20, 100))
 
 
@@ -128,7 +128,7 @@ def hexagons_across(ax: Axes) -> int:
 
 
 def draw_components(ax: Axes, marginal: Marginal, n_std: float) -> None:
-    """Curves in one feature, ellipses in two."""
+    """Draw curves in one feature, ellipses in two."""
     shown = np.flatnonzero(is_shown(marginal.weights))
     colors = component_colors(marginal.weights)
     if marginal.means.shape[1] == 1:
@@ -143,8 +143,8 @@ def draw_components(ax: Axes, marginal: Marginal, n_std: float) -> None:
 
 
 def _draw_ellipses(ax, marginal, shown, colors, n_std) -> np.ndarray:
-    """Returns where the means are."""
-    # A Cholesky factor maps the unit circle onto the ellipse; unlike eigenvectors it minds no difference in scale.
+    """Draw ellipses; returns the means, shape (n_shown, 2)."""
+    # A Cholesky factor maps the unit circle onto the ellipse. Unlike eigenvectors it is exact for all scales.
     factors = n_std * np.linalg.cholesky(marginal.covariances)
     strengths = np.sqrt(marginal.weights / marginal.weights.max())
     for k in shown:
@@ -159,7 +159,7 @@ def _draw_ellipses(ax, marginal, shown, colors, n_std) -> np.ndarray:
 
 
 def _draw_curves(ax, marginal, shown, colors, n_std) -> np.ndarray:
-    """Returns the peaks."""
+    """Draw densities; returns the coordinates of their peaks, shape (n_shown, 2)."""
     means, stds = marginal.means[:, 0], np.sqrt(marginal.covariances[:, 0, 0])
     x = np.unique(means[shown] + stds[shown] * np.linspace(-3.5, 3.5, 121)[:, np.newaxis])
     densities = marginal.weights * norm.pdf(x[:, np.newaxis], means, stds)
@@ -173,7 +173,7 @@ def _draw_curves(ax, marginal, shown, colors, n_std) -> np.ndarray:
 
 
 def legend_of_components(ax: Axes, weights: np.ndarray) -> None:
-    """Colors and weights beside the axes if components are few. (Many have their numbers in the picture.)"""
+    """List colors and weights beside the axes if components are few. (Otherwise the picture shows their numbers.)"""
     shown = np.flatnonzero(is_shown(weights))
     if len(shown) <= len(PALETTE):
         colors = component_colors(weights)

@@ -1,4 +1,4 @@
-"""Calls in another thread, so that Ctrl-C in this one does not have to wait for them."""
+"""Calls in another thread. Ctrl-C does not wait for them."""
 
 import _thread
 import threading
@@ -8,15 +8,15 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_SIGNAL_SECONDS = 0.2  # how often a waiting thread looks for signals: the system may give them to another thread
+_SIGNAL_SECONDS = 0.2  # a waiting thread wakes this often to see signals, which may arrive in another thread
 
 
 def run_interruptibly(function: Callable[..., T], *arguments) -> T:
-    """Call a function that takes longer than Ctrl-C should wait, and return its result.
+    """Return the result of a function that takes longer than Ctrl-C should wait.
 
-    Python sees signals in its main thread only, between two bytecodes. So the main thread waits here while another
-    thread computes. After Ctrl-C the function runs on, and its result is lost. In any other thread the function is
-    called as usual.
+    Python handles signals in its main thread only, between two bytecodes. So the main thread waits here while another
+    thread computes. After Ctrl-C the function runs on, and its result is lost. Any other thread calls the function
+    itself.
     """
     if threading.current_thread() is not threading.main_thread():
         return function(*arguments)
@@ -26,13 +26,7 @@ def run_interruptibly(function: Callable[..., T], *arguments) -> T:
 
 
 class Background(Generic[T]):
-    """A call in a thread of its own. Ctrl-C in this thread does not wait for it.
-
-    Parameters
-    ----------
-    function : callable
-    *arguments
-    """
+    """A call in a thread of its own. Ctrl-C in the thread that waits for it ends the wait."""
 
     def __init__(self, function: Callable[..., T], *arguments):
         self._future: Future[T] = Future()
@@ -50,7 +44,7 @@ class Background(Generic[T]):
 
     def start(self) -> None:
         self._running.acquire()
-        # Not threading.Thread: a Ctrl-C that arrives while one of these is cleared away is lost.
+        # Not threading.Thread: a Ctrl-C that arrives while Python cleans one up is lost.
         _thread.start_new_thread(self._run, ())
 
     def result(self) -> T:
@@ -61,6 +55,6 @@ class Background(Generic[T]):
         return self._future.result()
 
     def join(self, seconds: float) -> None:
-        """Wait for the end, at most that many seconds; not at all if the call was never started."""
+        """Wait until the call ends, at most this many seconds; return at once if it was never started."""
         if self._running.acquire(timeout=seconds):
             self._running.release()

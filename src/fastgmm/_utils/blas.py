@@ -7,20 +7,20 @@ from functools import lru_cache
 
 from threadpoolctl import ThreadpoolController
 
-_LEAST_FEATURES = 32  # matrices of fewer features never wake a BLAS thread
+_LEAST_FEATURES = 32  # BLAS uses one thread for matrices of fewer rows
 
 
 class _SingleThreadedBlas:
     """Holds BLAS to one thread while any thread of the process is inside.
 
-    A BLAS thread that has run keeps spinning for some 30 ms, on a core that the next pass over the rows needs. The
-    first of concurrent fits to enter sets the limit; the last one to leave restores what was there before.
+    A BLAS thread spins for some 30 ms after its work, on a core that the next pass over the rows needs. Of concurrent
+    fits, the first to enter sets the limit and the last to leave restores the former one.
     """
 
     def __init__(self):
         self._lock = threading.Lock()
-        self._inside: list[int] = []  # a thread's number, once for each time it has entered
-        self._before: list[int] = []  # the limits to restore; empty if nobody is inside
+        self._inside: list[int] = []  # identifiers of threads, once for each entry
+        self._before: list[int] = []  # limits to restore; empty if no thread is inside
 
     def __enter__(self):
         with self._lock:
@@ -40,7 +40,7 @@ class _SingleThreadedBlas:
         self._before = []
 
     def after_fork(self) -> None:
-        """In a child there is only the thread that forked: no other one will leave, or release the lock."""
+        """Forget the other threads: a child has only the one that forked. Nobody else leaves or releases the lock."""
         self._lock = threading.Lock()
         self._inside = [thread for thread in self._inside if thread == threading.get_ident()]
         if self._before and not self._inside:
@@ -56,8 +56,8 @@ def _limit_blas(limits: list[int]) -> None:
     libraries = _blas_libraries()
     for library, limit in zip(libraries.lib_controllers, limits, strict=True):
         library.set_num_threads(limit)
-    # threadpoolctl (3.8) ignores what other threads set after the first one, until the first one has left such a
-    # context. Here another thread may restore the limits.
+    # threadpoolctl (3.8) ignores limits that other threads set after the first thread, until the first one has left
+    # such a context. Here another thread may restore the limits.
     with libraries.limit():
         pass
 
@@ -69,14 +69,14 @@ if hasattr(os, "register_at_fork"):
 
 
 def blas_beside_passes(n_features: int, with_all_parameters: bool = False) -> AbstractContextManager:
-    """Hold BLAS to one thread if algebra between passes could wake others.
+    """A context that holds BLAS to one thread if it would use more between passes.
 
     Parameters
     ----------
     n_features : int
-        Rows of the matrices.
+        Rows of the matrices that BLAS works on.
     with_all_parameters : bool, default=False
-        Whether there are also vectors of all parameters, which are long enough whatever the number of features.
+        Whether it also works on vectors of all parameters. These are always long enough for several threads.
     """
     may_wake_threads = n_features >= _LEAST_FEATURES or with_all_parameters
     return _single_threaded_blas if may_wake_threads else nullcontext()

@@ -1,11 +1,11 @@
-"""The errors that code of this package catches. It catches no broader ones, so that a defect is not taken for bad luck.
+"""Errors that this package raises and catches. It catches no broader ones, which could hide a defect.
 
-Those that reach the user are ValueErrors, as scikit-learn raises.
+Those that users can see are ValueErrors, as in scikit-learn.
 """
 
 
 class FitError(ValueError):
-    """A run of EM cannot go on from its parameters. Another start, or other settings, may do."""
+    """EM cannot go on from its parameters. Another start, or other settings, may work."""
 
 
 class IllDefinedCovarianceError(FitError):

@@ -1,4 +1,4 @@
-"""Arrays aligned as the kernels need them."""
+"""Arrays that are aligned as the kernels need it."""
 
 import math
 

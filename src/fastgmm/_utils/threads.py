@@ -7,8 +7,8 @@ import joblib
 
 from fastgmm import _kernels
 
-# GNU's OpenMP runtime deadlocks in a forked child whose parent has run a parallel region. So a child keeps to one
-# thread, with which kernels enter no parallel region.
+# GNU's OpenMP runtime deadlocks in a forked child whose parent has run a parallel region. So a child uses one thread:
+# kernels then enter no parallel region.
 _in_forked_child = False
 
 
@@ -41,7 +41,7 @@ def _granted_cores() -> int:
 
 @lru_cache(maxsize=1)
 def _cpu_count(affinity: int | None, limit: str | None) -> int:
-    """joblib's count. It reads the container's quota from files, so it is asked again only if an argument changes."""
+    """joblib's count of cores. It reads the container's quota from files; new arguments make it read them again."""
     return joblib.cpu_count()
 
 

@@ -1,4 +1,4 @@
-"""What kind of value a user has given: an integer from some minimum, a finite number, one of some names."""
+"""Tests of single values that users pass: is it an integer of some size, a finite number, one of some names?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Warnings that point at the line of the user, and that a fit gives once however many starts it makes."""
+"""Warnings that point at the line of the user. A fit with many starts gives each of them once."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def warn(message: str, category: type[Warning] = UserWarning, topic: str | None 
         if topic in given:
             return
         given.add(topic)
-    warnings.warn(message, category, stacklevel=_frames_of_package())
+    warnings.warn(message, category, stacklevel=_stack_level_of_caller())
 
 
 @contextmanager
 def each_topic_once() -> Iterator[None]:
-    """Within, also within another one, a topic is warned of once."""
+    """A context in which the first warning of each topic is given. Within another such context it changes nothing."""
     if _given.get() is not None:
         yield
         return
@@ -45,8 +45,8 @@ def each_topic_once() -> Iterator[None]:
         _given.reset(token)
 
 
-def _frames_of_package() -> int:
-    """The stack level, as `warn` counts it, of the innermost frame outside of the package."""
+def _stack_level_of_caller() -> int:
+    """The stack level, as `warn` counts it, of the innermost frame outside the package."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         level, frame = level + 1, frame.f_back

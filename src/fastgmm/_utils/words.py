@@ -1,4 +1,4 @@
-"""Parts of messages: numbers and kinds of things, in correct English."""
+"""Parts of messages: numbers and kinds of things."""
 
 
 def counted(number: int, thing: str) -> str:
