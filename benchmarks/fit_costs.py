@@ -21,8 +21,8 @@ from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._skipping.cells import Tree
 from fastgmm._skipping.costs import Constants, PassCosts
-from fastgmm._skipping.goal import Goal
-from fastgmm._skipping.screens import Directions, Projections, rows_of_block
+from fastgmm._skipping.screens import Directions, Goal, Projections, rows_of_block
+from fastgmm._skipping.trials import components_left, share_left
 
 SECONDS = 0.04  # of a dense pass: it decides how many rows there are
 REPEATS = 5
@@ -32,7 +32,7 @@ FEW_FEATURES, MANY_COMPONENTS = (1, 2, 3, 4), (16, 64, 256)
 
 
 class Measured(NamedTuple):
-    """A pass: of which kind, nanoseconds a row, and how many of each constant the model says it takes."""
+    """A pass: its kind, nanoseconds per row, and the factor of each constant in the cost model."""
 
     kind: str
     nanoseconds: float
@@ -61,7 +61,7 @@ def cases(quick: bool) -> Iterator[tuple]:
 
 
 def passes_of(d, K, separation, covariance_type, dtype) -> Iterator[Measured]:
-    """A dense pass, and some that skip."""
+    """Measure a dense pass, and some passes that skip."""
     structure = COVARIANCE_TYPES[covariance_type]
     is_diagonal = structure.kernel == "diag"
     costs = [PassCosts(K, d, is_diagonal, dtype, True, Constants(*unit)) for unit in np.eye(len(Constants._fields))]
@@ -74,23 +74,21 @@ def passes_of(d, K, separation, covariance_type, dtype) -> Iterator[Measured]:
     if d in FEW_FEATURES:
         plan = Tree.of_rows(X[:: max(1, n_rows // 4096)][:4096], np.ones(d)).plan(components, Goal.STATISTICS)
         time_of_row = nanoseconds(passes, components, plan)
-        left, tiles, rows, _ = counts_of(passes, components, plan)[:4]
-        terms = np.array([cost.cells(left / rows, rows / tiles) for cost in costs])
+        left, tile_rows = components_left(plan, X[: plan.arguments[-1]], components)
+        terms = np.array([cost.cells(left, tile_rows) for cost in costs])
         yield Measured("cells", time_of_row, terms)
         return
     covariances = structure.spread(mixture.covariances, K, d)
     directions, block = Directions(components, covariances), rows_of_block(K, d)
+    projections = Projections(components, covariances, dtype, directions, Goal.STATISTICS)
+    resp = ArrayPasses(X[:block], None, K, structure, 1).resp(components)
+    counting = (resp > np.finfo(dtype).eps).mean()  # share of pairs that count in the end
     for n_first, n_all in {(max(1, d // 8), d // 2), (max(1, d // 4), d), (d // 2, d // 2), (d, d)}:
-        projections = Projections(components, covariances, dtype, directions, Goal.STATISTICS, n_all)
         plan = projections.plan(n_first, n_all)
-        time_of_row = nanoseconds(passes, components, plan)
-        *left, screened_rows, dense_rows = counts_of(passes, components, plan)[:5]
-        if dense_rows:
-            continue
-        shares = np.array(left) / (screened_rows * K)
-        if n_first == n_all:
-            shares[0] = shares[1]
-        yield Measured("screen", time_of_row, np.array([c.screened(n_first, n_all, block, *shares) for c in costs]))
+        left = [share_left(projections.plan(m, m), X[:block], components) for m in (n_first, n_all)]
+        if left[1] < 0.5:  # else blocks are done densely
+            terms = [cost.screened(n_first, n_all, block, *left, counting) for cost in costs]
+            yield Measured("screen", nanoseconds(passes, components, plan), np.array(terms))
 
 
 def clusters(n_rows, d, K, separation, structure, dtype) -> tuple[np.ndarray, MixtureParameters]:
@@ -98,9 +96,8 @@ def clusters(n_rows, d, K, separation, structure, dtype) -> tuple[np.ndarray, Mi
     rng = np.random.default_rng([d, K])
     means = rng.normal(scale=separation / np.sqrt(2 * d), size=(K, d))
     factors = np.tril(rng.normal(scale=0.3 / np.sqrt(d), size=(K, d, d)), -1)
-    factors = (factors if structure.kernel == "full" else 0.0) + rng.uniform(0.8, 1.2, (K, d))[:, np.newaxis] * np.eye(
-        d
-    )
+    factors = factors if structure.kernel == "full" else np.zeros_like(factors)
+    factors[:, np.arange(d), np.arange(d)] += rng.uniform(0.8, 1.2, (K, d))
     labels = rng.integers(K, size=n_rows)
     X = means[labels] + np.einsum("nij,nj->ni", factors[labels], rng.normal(size=(n_rows, d)))
     covariances = factors @ factors.transpose(0, 2, 1)
@@ -111,19 +108,13 @@ def clusters(n_rows, d, K, separation, structure, dtype) -> tuple[np.ndarray, Mi
 
 
 def nanoseconds(passes: ArrayPasses, components, plan=None) -> float:
-    """Of a row, in the fastest of a few passes. The time is that of the process: others may use the machine, too."""
+    """Nanoseconds of CPU time per row of the fastest of a few passes: other processes may use the machine, too."""
     times = []
     for _ in range(REPEATS + 1):
         begin = time.process_time()
         passes.em_step(components, plan=plan)
         times.append(time.process_time() - begin)
     return 1e9 * min(times[1:]) / passes.n_rows
-
-
-def counts_of(passes: ArrayPasses, components, plan) -> np.ndarray:
-    passes.runner.counts[:] = 0
-    passes.em_step(components, plan=plan)
-    return passes.runner.counts.sum(axis=0)
 
 
 def print_fit(measured: list[Measured]) -> None:

@@ -27,18 +27,19 @@ from fastgmm._command_line.timing import describe_machine
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
-from fastgmm._skipping.goal import Goal
 from fastgmm._skipping.port import Skipping, plan_once
+from fastgmm._skipping.screens import Goal
+from fastgmm._skipping.trials import components_left, share_left
 
 COMPONENTS = (16, 64, 256, 1024)
-MOST_FLOPS = 2e10  # of a dense pass: it decides how many rows are looked at
+MOST_FLOPS = 2e10  # of a dense pass: it decides the number of rows
 LEAST_ROWS = 20_000
-PASSES_TO_TRIAL = 8  # of a fit: before the first trial of screens or cells, at most
+PASSES_TO_TRIAL = 8  # at most so many passes before the first trial of a fit
 ITERATIONS = 20  # of fits on dask chunks
 COPIES = 5  # of the rows to predict, since a trial has to pay within one pass
 HEADS = {
     False: f"\n{'data':<28}{'K':>6}{'rows':>9}{'floor':>9}{'dense':>9}{'/floor':>7}{'ours':>9}{'/floor':>7}{'x':>6}"
-    "  directions, pairs a row left by the first, by all, at last; or by boxes and at last, rows of a tile",
+    "  directions, pairs a row that they leave; or components that cells leave, and rows of a tile",
     True: f"\n{'':<43}{'labels':>24}{'log-densities':>24}\n{'data':<28}{'K':>6}{'rows':>9}"
     + 2 * f"{'dense':>9}{'ours':>9}{'x':>6}",
 }
@@ -197,24 +198,27 @@ def measure(name, n_features, covariance_type, make, K, n_threads) -> tuple[int,
     rates = measure_rates(n_threads, 0.2, ("float64",))
     floor = Case(covariance_type, len(X), n_features, K).floor(rates)
     slow, fast = float(np.median(dense)), float(np.median(screened))
-    left = "dense"
     skipping.report(lambda: 1.0)
-    plan = skipping.plan(components, covariances)
-    if plan is not None:
-        passes.runner.counts[:] = 0
-        passes.em_step(components, plan=plan)
-        counts = passes.runner.counts.sum(axis=0)
-        if plan.kernels == "cells":
-            left = f"cells, {counts[0] / counts[2]:.1f} {counts[3] / counts[2]:.1f}, {counts[2] / counts[1]:.0f}"
-        else:
-            of_row = counts[:3] / max(1, counts[3])
-            left = f"{plan.workspace_shape[3:5]}, {of_row[0]:.1f} {of_row[1]:.1f} {of_row[2]:.1f}"
+    left = what_is_left(skipping.plan(components, covariances), X, components)
     print(
         f"{name:<28}{K:>6}{len(X):>9}{1e3 * floor:>9.2f}{1e3 * slow:>9.2f}{slow / floor:>7.2f}"
         f"{1e3 * fast:>9.2f}{fast / floor:>7.2f}{slow / fast:>6.2f}  {left}",
         flush=True,
     )
     return K, slow / floor, fast / floor
+
+
+def what_is_left(plan, X, components) -> str:
+    """The numbers at the end of a row, from as many rows as the kernels count at a time."""
+    if plan is None:
+        return "dense"
+    rows = X[: plan.arguments[-1]]
+    if plan.kernels == "cells":
+        left, tile_rows = components_left(plan, rows, components)
+        return f"cells, {left:.1f}, {tile_rows:.0f}"
+    n_first, n_all = plan.workspace_shape[3:5]
+    share = share_left(plan, rows, components)
+    return f"({n_first}, {n_all}), {len(components.means) * share:.1f}"
 
 
 def fitted(X, K, covariance_type, n_threads) -> MixtureParameters:

@@ -1,6 +1,5 @@
 """Mixtures of which most pairs of row and component may be skipped, and passes that skip them in either way."""
 
-from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -8,13 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from _shared.cases import rounded
-from _shared.kernels import watched_calls
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._skipping.cells import Tree
-from fastgmm._skipping.goal import Goal
-from fastgmm._skipping.screens import Directions, Projections
+from fastgmm._skipping.screens import Directions, Goal, Projections
+from fastgmm._skipping.trials import components_left, share_left
 
 SORTED_ROWS = 2**16  # that passes with cells sort together
 
@@ -101,9 +99,6 @@ class Screens(NamedTuple):
     n_first: int
     n_all: int
 
-    # In the counts of a pass: rows looked at, pairs that are evaluated, and pairs that count.
-    COUNTS = {"rows": 3, "pairs": 1, "kept": 2, "pairs of first projections": 0, "dense rows": 4}  # noqa: RUF012
-
     def plan(self, X, mixture, covariance_type, goal=Goal.STATISTICS):
         components, covariances = seen(mixture, covariance_type)
         if goal is not Goal.STATISTICS:
@@ -119,8 +114,6 @@ class InCells(NamedTuple):
     n_rows: int = 4096
     unit: np.ndarray | float = 1.0
 
-    COUNTS = {"rows": 2, "pairs": 0, "kept": 3, "tiles": 1}  # noqa: RUF012
-
     def plan(self, X, mixture, covariance_type, goal=Goal.STATISTICS):
         tree = Tree.of_rows(X[: self.n_rows], np.broadcast_to(self.unit, X.shape[1]))
         return tree.plan(seen(mixture, covariance_type)[0], goal)
@@ -133,39 +126,34 @@ def seen(mixture, covariance_type):
 
 
 def statistics(X, sample_weight, mixture, covariance_type, way, n_threads=2):
-    """Statistics with pairs skipped and dense ones, and what the former pass counted, by name."""
+    """Statistics with pairs skipped, and dense ones."""
     passes = ArrayPasses(X, sample_weight, len(mixture.means), COVARIANCE_TYPES[covariance_type], n_threads)
     components, _ = seen(mixture, covariance_type)
-    with counted(way) as counts:
-        skipped = passes.em_step(components, with_entropy=True, plan=way.plan(X, mixture, covariance_type))
-    return skipped, passes.em_step(components, with_entropy=True), counts
+    skipped = passes.em_step(components, with_entropy=True, plan=way.plan(X, mixture, covariance_type))
+    return skipped, passes.em_step(components, with_entropy=True)
 
 
 def predictions(X, mixture, covariance_type, way, n_threads=2):
-    """Labels and log-densities with pairs skipped, and densely; what the former two passes counted, by name."""
+    """Labels and log-densities with pairs skipped, and densely."""
     passes = ArrayPasses(X, None, len(mixture.means), COVARIANCE_TYPES[covariance_type], n_threads)
     components, _ = seen(mixture, covariance_type)
     dense = passes.predict(components), passes.log_prob_norm(components)
     of_labels, of_densities = (way.plan(X, mixture, covariance_type, goal) for goal in (Goal.LABELS, Goal.DENSITIES))
-    with counted(way) as counts:
-        skipped = passes.predict(components, of_labels), passes.log_prob_norm(components, of_densities)
-    return skipped, dense, counts
+    skipped = passes.predict(components, of_labels), passes.log_prob_norm(components, of_densities)
+    return skipped, dense
 
 
-@contextmanager
-def counted(way):
-    """What passes meanwhile count, by name."""
-    counts = dict.fromkeys(way.COUNTS, 0)
-
-    def add(call):
-        if "counts" in call.arguments:
-            found = call.arguments["counts"].sum(axis=0)
-            call.arguments["counts"][:] = 0  # each call adds to those of the ones before
-            for name, place in way.COUNTS.items():
-                counts[name] += found[place]
-
-    with watched_calls(add):
-        yield counts
+def left(X, mixture, covariance_type, way, goal=Goal.STATISTICS):
+    """Share of all pairs that a plan leaves, at most 1. It is 1 where a screen leaves blocks to the dense pass."""
+    components, _ = seen(mixture, covariance_type)
+    plan = way.plan(X, mixture, covariance_type, goal)
+    block = plan.arguments[-1]  # rows that are counted together
+    parts = [X[start : start + block] for start in range(0, len(X), block)]
+    if isinstance(way, InCells):
+        shares = [components_left(plan, part, components)[0] / len(mixture.means) for part in parts]
+    else:
+        shares = [share_left(plan, part, components) for part in parts]
+    return np.average(shares, weights=[len(part) for part in parts])
 
 
 # When -----------------------------------------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from fastgmm import GaussianMixture
 from fastgmm._model.covariance import DIAGONAL, FULL
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._skipping import trials
-from fastgmm._skipping.goal import Goal
 from fastgmm._skipping.port import Skipping, plan_once, units_lost
+from fastgmm._skipping.screens import Goal
 
 
 def passes_with_trials(skipping, mixture, n_passes=300):
@@ -67,11 +67,12 @@ def test_small_data_are_not_tried(d, kernel_calls):
 def test_screens_are_used_where_they_pay(simd, monkeypatch):
     """For separated components, not for overlapping ones or where few features leave little to gain."""
     X, mixture = separated(BLOCK_ROWS, 16, 64, "full", np.float64)
-    choice = chosen(X, mixture, "full")
-    assert 1 <= choice.n_first <= choice.n_all <= 16
+    components, covariances = seen(mixture, "full")
+    n_first, n_all = chosen(X, mixture, "full")(components, lambda: covariances).workspace_shape[3:5]
+    assert 1 <= n_first <= n_all <= 16
     for d, K, spread in ((16, 64, 0.5), (1, 8, None)):
         X, mixture = separated(BLOCK_ROWS, d, K, "full", np.float64, spread)
-        monkeypatch.setattr(trials, "_FEATURES_OF_SCREENS", 1)
+        monkeypatch.setattr(trials, "_SCREEN_FEATURES", 1)
         assert chosen(X, mixture, "full") is None
 
 

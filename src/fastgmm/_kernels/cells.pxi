@@ -40,11 +40,6 @@ cdef enum:
     MIN_TILE_ROWS = 64      # a smaller tile is extended into the next cell
     MAX_CELL_FEATURES = 4
 
-cdef enum:
-    # Columns of a thread's `counts`: pairs (row, component) that boxes leave; tiles and their rows; pairs computed in
-    # the end.
-    BOX_PAIRS, TILES, TILE_ROWS, NEEDED
-
 cdef struct Partition:
     int block                # rows sorted at a time, at most 2^16
     int depth                # of the tree
@@ -211,9 +206,9 @@ cdef int prefetch_tile(const real* X, int first, int m, int d, const CellOrder* 
 def count_components(const real[:, ::1] X, const real[:, ::1] means, const real[:, :, ::1] factors,
                      const double[::1] log_const, const int32_t[::1] features, const real[::1] thresholds,
                      const double[::1] constants, double slope, double cut, int block, real[::1] workspace,
-                     double[::1] doubles, int32_t[::1] integers, int64_t[:, ::1] counts):
-    """Count what cells_em_pass would, for at most ``block`` rows."""
-    # Arguments are those of cells_em_pass with one thread; all columns of counts but the last grow.
+                     double[::1] doubles, int32_t[::1] integers):
+    """Of at most ``block`` rows: the number of pairs (row, component) that boxes leave, and of tiles."""
+    # Arguments are those of cells_em_pass with one thread.
     cdef Shape s = shape_of(X.shape[1], means.shape[0], factors.shape[0], factors.shape[1])
     cdef Partition values = partition_of(features, thresholds, constants, slope, cut, block,
                                          &doubles[cells_doubles(s.n_components)])
@@ -223,7 +218,8 @@ def count_components(const real[:, ::1] X, const real[:, ::1] means, const real[
     cdef real* xt = &workspace[0]
     cdef real* packed = xt + work_length(s)
     cdef real* peak = xt + (2 * s.d + s.n_components) * <Py_ssize_t>STRIDE
-    cdef int m = X.shape[0], row = 0, count, cell = 0, padded
+    cdef int m = X.shape[0], row = 0, count, cell = 0, padded, n_tiles = 0
+    cdef int64_t n_pairs = 0
     with nogil:
         pack_factors(&factors[0, 0, 0], s, packed)
         pack_parameters(&means[0, 0], &factors[0, 0, 0], s, partition.parameters, partition.stride)
@@ -231,8 +227,8 @@ def count_components(const real[:, ::1] X, const real[:, ::1] means, const real[
         while row < m:
             count = tile_rows(row, m, order, &cell)
             padded = gather(&X[0, 0], s.d, <Py_ssize_t>m * s.d, order.rows + row, count, xt)
-            counts[0, BOX_PAIRS] += count * needed_components(xt, padded, s, &means[0, 0], packed, &log_const[0],
-                                                              partition, order, peak, xt + 2 * s.d * <Py_ssize_t>STRIDE)
-            counts[0, TILES] += 1
-            counts[0, TILE_ROWS] += count
+            n_pairs += count * needed_components(xt, padded, s, &means[0, 0], packed, &log_const[0], partition, order,
+                                                 peak, xt + 2 * s.d * <Py_ssize_t>STRIDE)
+            n_tiles += 1
             row += count
+    return n_pairs, n_tiles

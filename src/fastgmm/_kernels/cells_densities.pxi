@@ -3,7 +3,7 @@
 
 cdef void density_tile(const real* X, Py_ssize_t readable, const uint16_t* rows, int n, Shape s, const real* means,
                        const real* packed, const double* log_const, const Partition* partition, const CellOrder* order,
-                       real* xt, real* log_prob_norm, int64_t* labels, int64_t* counts) noexcept nogil:
+                       real* xt, real* log_prob_norm, int64_t* labels) noexcept nogil:
     """As density_rows, for the listed rows and the components they may need."""
     cdef real* v = xt + 2 * s.d * STRIDE
     cdef real* peak = v + <Py_ssize_t>s.n_components * STRIDE
@@ -26,15 +26,11 @@ cdef void density_tile(const real* X, Py_ssize_t readable, const uint16_t* rows,
         softmax_all(v, padded, part, peak, inverse)
         for a in range(n):
             log_prob_norm[rows[a]] = peak[a]
-    counts[BOX_PAIRS] += n * part.n_components
-    counts[TILES] += 1
-    counts[TILE_ROWS] += n
 
 
 cdef void cells_density_rows(const real* X, Py_ssize_t start, Py_ssize_t stop, Shape s, const real* means,
                              const real* packed, const double* log_const, const Partition* partition, double* doubles,
-                             int32_t* integers, real* xt, real* log_prob_norm, int64_t* labels,
-                             int64_t* counts) noexcept nogil:
+                             int32_t* integers, real* xt, real* log_prob_norm, int64_t* labels) noexcept nogil:
     """As density_rows, with components omitted."""
     cdef CellOrder arrays = cell_order_in(partition, s.n_components, doubles, integers)
     cdef const CellOrder* order = &arrays
@@ -51,7 +47,7 @@ cdef void cells_density_rows(const real* X, Py_ssize_t start, Py_ssize_t stop, S
             ahead = prefetch_tile(X + first * s.d, row + count, m, s.d, order, &cell)
             density_tile(X + first * s.d, (stop - first) * s.d, order.rows + row, count, s, means, packed, log_const,
                          partition, order, xt, log_prob_norm + first if log_prob_norm != NULL else NULL,
-                         labels + first if labels != NULL else NULL, counts)
+                         labels + first if labels != NULL else NULL)
             row, count = row + count, ahead
 
 
@@ -59,11 +55,11 @@ def cells_density_pass(const real[:, ::1] X, const real[:, ::1] means, const rea
                        const double[::1] log_const, real[::1] log_prob_norm, int64_t[::1] labels, real[::1] workspace,
                        int n_threads, const int32_t[::1] features, const real[::1] thresholds,
                        const double[::1] constants, double slope, double cut, int block, double[::1] doubles,
-                       int32_t[::1] integers, int64_t[:, ::1] counts):
+                       int32_t[::1] integers):
     """As density_pass for log_prob_norm or labels, without components that no row of a tile can need."""
     # Arguments are those of density_pass and of cells_em_pass.
     cdef Shape s = shape_of(X.shape[1], means.shape[0], factors.shape[0], factors.shape[1])
-    cdef Py_ssize_t n = X.shape[0], n_work = work_length(s), n_counts = counts.shape[1], n_doubles, n_integers
+    cdef Py_ssize_t n = X.shape[0], n_work = work_length(s), n_doubles, n_integers
     cdef real* norm_out = &log_prob_norm[0] if log_prob_norm is not None else NULL
     cdef int64_t* labels_out = &labels[0] if labels is not None else NULL
     cdef real* work = &workspace[0]
@@ -73,7 +69,6 @@ def cells_density_pass(const real[:, ::1] X, const real[:, ::1] means, const rea
     cdef const double* log_constants = &log_const[0]
     cdef double* double_work = &doubles[0]
     cdef int32_t* integer_work = &integers[0]
-    cdef int64_t* counted = &counts[0, 0]
     cdef Partition values = partition_of(features, thresholds, constants, slope, cut, block,
                                          double_work + n_threads * cells_doubles(s.n_components))
     cdef const Partition* partition = &values
@@ -84,9 +79,9 @@ def cells_density_pass(const real[:, ::1] X, const real[:, ::1] means, const rea
         pack_parameters(mu, &factors[0, 0, 0], s, partition.parameters, partition.stride)
         if n_threads == 1:
             cells_density_rows(data, 0, n, s, mu, packed, log_constants, partition, double_work, integer_work, work,
-                               norm_out, labels_out, counted)
+                               norm_out, labels_out)
         else:
             for t in prange(n_threads, num_threads=n_threads, schedule="static", chunksize=1):
                 cells_density_rows(data, first_row(n, t, n_threads), first_row(n, t + 1, n_threads), s, mu, packed,
                                    log_constants, partition, double_work + t * n_doubles, integer_work + t * n_integers,
-                                   work + t * n_work, norm_out, labels_out, counted + t * n_counts)
+                                   work + t * n_work, norm_out, labels_out)

@@ -13,8 +13,8 @@ cdef bint is_needed(const real* v, int padded, Py_ssize_t k, const double* log_c
 
 cdef void em_tile(const real* X, Py_ssize_t readable, const double* w, const uint16_t* rows, int n, Shape s,
                   const real* means, const real* centers, const real* packed, const double* log_const,
-                  bint with_entropy, const Partition* partition, const CellOrder* order, real* xt, double* sums,
-                  int64_t* counts) noexcept nogil:
+                  bint with_entropy, const Partition* partition, const CellOrder* order, real* xt,
+                  double* sums) noexcept nogil:
     """As em_rows, for the listed rows and the components they may need."""
     cdef real* z = xt + s.d * STRIDE
     cdef real* v = z + s.d * STRIDE
@@ -41,16 +41,12 @@ cdef void em_tile(const real* X, Py_ssize_t readable, const double* w, const uin
     scales(weights, inverse, n, padded, s, scale)
     for a in range(count):
         accumulate_one(xt, padded, s, order.components[a], centers, v + a * <Py_ssize_t>STRIDE, scale, z, sums + 2)
-    counts[BOX_PAIRS] += n * left
-    counts[NEEDED] += n * count
-    counts[TILES] += 1
-    counts[TILE_ROWS] += n
 
 
 cdef void cells_em_rows(const real* X, const double* weights, Py_ssize_t start, Py_ssize_t stop, Shape s,
                         const real* means, const real* centers, const real* packed, const double* log_const,
                         bint with_entropy, const Partition* partition, double* doubles, int32_t* integers, real* xt,
-                        double* sums, int64_t* counts) noexcept nogil:
+                        double* sums) noexcept nogil:
     """As em_rows, with components omitted."""
     cdef CellOrder arrays = cell_order_in(partition, s.n_components, doubles, integers)
     cdef const CellOrder* order = &arrays
@@ -67,7 +63,7 @@ cdef void cells_em_rows(const real* X, const double* weights, Py_ssize_t start, 
             ahead = prefetch_tile(X + first * s.d, row + count, m, s.d, order, &cell)
             em_tile(X + first * s.d, (stop - first) * s.d, weights + first if weights != NULL else NULL,
                     order.rows + row, count, s, means, centers, packed, log_const, with_entropy, partition, order, xt,
-                    sums, counts)
+                    sums)
             row, count = row + count, ahead
 
 
@@ -76,7 +72,7 @@ def cells_em_pass(const real[:, ::1] X, const double[::1] sample_weight, const r
                   double[::1] nk, double[:, ::1] sum_x, double[:, :, ::1] scatter, bint with_entropy,
                   real[::1] workspace, double[::1] sums, int n_threads, const int32_t[::1] features,
                   const real[::1] thresholds, const double[::1] constants, double slope, double cut, int block,
-                  double[::1] doubles, int32_t[::1] integers, int64_t[:, ::1] counts):
+                  double[::1] doubles, int32_t[::1] integers):
     """As em_pass, without components that no row of a tile can need."""
     # The first arguments are those of em_pass, which returns the same.
     # features     IN       (depth,) int32, feature that each level of the tree splits
@@ -84,10 +80,9 @@ def cells_em_pass(const real[:, ::1] X, const double[::1] sample_weight, const r
     # constants    IN       (K,) float64; with slope and cut, the condition at the head of cells.pxi
     # block        IN       rows sorted at a time, at most 2^16
     # doubles      scratch  float64, integers int32: lengths by cells_workspace_sizes
-    # counts       IN/OUT   (n_threads, 8) int64, see BOX_PAIRS
     cdef Shape s = shape_of(X.shape[1], means.shape[0], factors.shape[0], factors.shape[1])
     cdef Py_ssize_t n = X.shape[0], n_sums = sums_length(s), n_work = work_length(s)
-    cdef Py_ssize_t n_counts = counts.shape[1], n_doubles, n_integers
+    cdef Py_ssize_t n_doubles, n_integers
     cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
     cdef real* work = &workspace[0]
     cdef real* packed = work + n_threads * n_work
@@ -98,7 +93,6 @@ def cells_em_pass(const real[:, ::1] X, const double[::1] sample_weight, const r
     cdef double* partial = &sums[0]
     cdef double* double_work = &doubles[0]
     cdef int32_t* integer_work = &integers[0]
-    cdef int64_t* counted = &counts[0, 0]
     cdef Partition values = partition_of(features, thresholds, constants, slope, cut, block,
                                          double_work + n_threads * cells_doubles(s.n_components))
     cdef const Partition* partition = &values
@@ -110,12 +104,11 @@ def cells_em_pass(const real[:, ::1] X, const double[::1] sample_weight, const r
         pack_parameters(mu, &factors[0, 0, 0], s, partition.parameters, partition.stride)
         if n_threads == 1:
             cells_em_rows(data, weights, 0, n, s, mu, about, packed, log_constants, with_entropy, partition,
-                          double_work, integer_work, work, partial, counted)
+                          double_work, integer_work, work, partial)
         else:
             for t in prange(n_threads, num_threads=n_threads, schedule="static", chunksize=1):
                 cells_em_rows(data, weights, first_row(n, t, n_threads), first_row(n, t + 1, n_threads), s, mu, about,
                               packed, log_constants, with_entropy, partition, double_work + t * n_doubles,
-                              integer_work + t * n_integers, work + t * n_work, partial + t * n_sums,
-                              counted + t * n_counts)
+                              integer_work + t * n_integers, work + t * n_work, partial + t * n_sums)
         merge(partial, n_sums, n_threads, s, &nk[0], &sum_x[0, 0], &scatter[0, 0, 0])
     return partial[0], partial[1]

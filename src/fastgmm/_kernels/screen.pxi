@@ -65,11 +65,6 @@ cdef enum:
     FIRST_CONSTANT, FIRST_FACTOR, ALL_CONSTANT, ALL_FACTOR, GUESS, EXACT
 
 cdef enum:
-    # Columns of a thread's `counts`: pairs that the first directions leave, that all leave, and that count in the end;
-    # rows of screened blocks, and of dense ones.
-    AFTER_FIRST, AFTER_ALL, KEPT, SCREENED_ROWS, DENSE_ROWS
-
-cdef enum:
     READ_ON = 16       # numbers that gathering may read beyond the last row of coordinates
     MAX_LEFT = 2       # a block is done densely if more than 1 / MAX_LEFT of its pairs remain
     MAX_FAILURES = 2   # in a row; then ..
@@ -240,7 +235,7 @@ cdef int survivors_all(int n, const Screen* screen, const Pairs* pairs, Py_ssize
 
 cdef bint screen_pairs(const real* X, Py_ssize_t readable, int m, Shape s, const real* means, const real* packed,
                        const double* log_const, Py_ssize_t ahead_bytes, const Screen* screen, const Pairs* pairs,
-                       real* xt, real* row, real* v, int64_t* counts) noexcept nogil:
+                       real* xt, real* row, real* v) noexcept nogil:
     """List the pairs that may count; False if they are too many.
 
     v <- the log-densities of the rows under their guesses, in the order of pairs.rows (halved if s.root)."""
@@ -280,14 +275,12 @@ cdef bint screen_pairs(const real* X, Py_ssize_t readable, int m, Shape s, const
     for k in range(K):
         pairs.others[k] = n_others
         n = survivors(pairs.bounds + k * screen.block, pairs.least, m, pairs.rows + m + n_others)
-        counts[AFTER_FIRST] += n
         if screen.n_all > screen.n_first:
             n = survivors_all(n, screen, pairs, k, K, pairs.rows + m + n_others)
         n_others += n
         if n_others > most:
             return False
     pairs.others[K] = n_others
-    counts[AFTER_ALL] += n_others
     return True
 
 
@@ -369,10 +362,9 @@ def count_pairs(const real[:, ::1] X, const real[:, ::1] means, const real[:, :,
                 const double[::1] limits, const double[:, ::1] P, const float[:, ::1] screen_means,
                 const float[:, :, ::1] first_factors, const float[:, :, ::1] all_factors,
                 const double[:, ::1] constants, double cut, double slope, int block, real[::1] packed_factors,
-                real[::1] reals, float[::1] floats, int32_t[::1] integers, int64_t[:, ::1] counts):
-    """Count the pairs that a screen leaves of at most ``block`` rows; False if they are too many for screening."""
+                real[::1] reals, float[::1] floats, int32_t[::1] integers):
+    """Number of pairs, without the guesses, that a screen leaves of at most ``block`` rows; -1 if too many to screen."""
     # packed_factors  scratch  real, length of the packed factors
-    # counts          IN/OUT   (1, 8) int64: its first two columns grow
     # The others are those of screened_em_pass with one thread.
     cdef Shape s = shape_of(X.shape[1], means.shape[0], factors.shape[0], factors.shape[1])
     cdef Screen screen = screen_of(center, scale, limits, P, screen_means, first_factors, all_factors, constants, cut,
@@ -385,5 +377,5 @@ def count_pairs(const real[:, ::1] X, const real[:, ::1] means, const real[:, :,
     with nogil:
         pack_factors(&factors[0, 0, 0], s, &packed_factors[0])
         screened = screen_pairs(&X[0, 0], X.shape[0] * X.shape[1], X.shape[0], s, &means[0, 0], &packed_factors[0],
-                                &log_const[0], 0, &screen, &pairs, xt, row, v, &counts[0, 0])
-    return bool(screened)
+                                &log_const[0], 0, &screen, &pairs, xt, row, v)
+    return pairs.others[s.n_components] if screened else -1

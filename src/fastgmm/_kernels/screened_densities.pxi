@@ -13,7 +13,7 @@ cdef void update_labels(const real* v, const uint16_t* rows, int n, Py_ssize_t k
 cdef bint screened_density_block(const real* X, Py_ssize_t readable, int m, Shape s, const real* means,
                                  const real* packed, const double* log_const, Py_ssize_t ahead_bytes,
                                  const Screen* screen, const Pairs* pairs, real* xt, real* log_prob_norm,
-                                 int64_t* labels, int64_t* counts) noexcept nogil:
+                                 int64_t* labels) noexcept nogil:
     """Log-likelihoods or labels of a block, with pairs skipped; False, and no output, if too many remain."""
     cdef real* row = xt + 2 * s.d * STRIDE
     cdef real* peak = row + 2 * STRIDE
@@ -22,7 +22,7 @@ cdef bint screened_density_block(const real* X, Py_ssize_t readable, int m, Shap
     cdef int32_t* best = pairs.guess  # the guesses are no longer needed
     cdef Py_ssize_t k, own, other
     cdef int i
-    if not screen_pairs(X, readable, m, s, means, packed, log_const, ahead_bytes, screen, pairs, xt, row, v, counts):
+    if not screen_pairs(X, readable, m, s, means, packed, log_const, ahead_bytes, screen, pairs, xt, row, v):
         return False
     other_log_densities(X, readable, m, s, means, packed, log_const, pairs, xt, row, v)
     if log_prob_norm != NULL:
@@ -43,8 +43,8 @@ cdef bint screened_density_block(const real* X, Py_ssize_t readable, int m, Shap
 
 cdef void screened_density_rows(const real* X, Py_ssize_t start, Py_ssize_t stop, Shape s, const real* means,
                                 const real* packed, const double* log_const, const Screen* screen, real* dense_work,
-                                real* work, float* floats, int32_t* integers, real* log_prob_norm, int64_t* labels,
-                                int64_t* counts) noexcept nogil:
+                                real* work, float* floats, int32_t* integers, real* log_prob_norm,
+                                int64_t* labels) noexcept nogil:
     """As density_rows, with pairs skipped."""
     cdef Pairs arrays = pairs_in(screen, s.n_components, floats, integers)
     cdef Attempts attempts
@@ -61,11 +61,10 @@ cdef void screened_density_rows(const real* X, Py_ssize_t start, Py_ssize_t stop
             screened = screened_density_block(X + first * s.d, (stop - first) * s.d, end - first, s, means, packed,
                                               log_const, ahead, screen, &arrays, work,
                                               log_prob_norm + first if log_prob_norm != NULL else NULL,
-                                              labels + first if labels != NULL else NULL, counts)
+                                              labels + first if labels != NULL else NULL)
             record(&attempts, screened)
         if not screened:
             density_rows(X, first, end, s, means, packed, log_const, dense_work, log_prob_norm, labels, <real*>NULL)
-        counts[SCREENED_ROWS if screened else DENSE_ROWS] += end - first
 
 
 def screened_density_pass(const real[:, ::1] X, const real[:, ::1] means, const real[:, :, ::1] factors,
@@ -74,7 +73,7 @@ def screened_density_pass(const real[:, ::1] X, const real[:, ::1] means, const 
                           const double[::1] limits, const double[:, ::1] P, const float[:, ::1] screen_means,
                           const float[:, :, ::1] first_factors, const float[:, :, ::1] all_factors,
                           const double[:, ::1] constants, double cut, double slope, int block, real[::1] reals,
-                          float[::1] floats, int32_t[::1] integers, int64_t[:, ::1] counts):
+                          float[::1] floats, int32_t[::1] integers):
     """As density_pass for log_prob_norm or labels, without pairs that cannot matter to it."""
     # Arguments are those of density_pass and of screened_em_pass.
     cdef Shape s = shape_of(X.shape[1], means.shape[0], factors.shape[0], factors.shape[1])
@@ -89,8 +88,7 @@ def screened_density_pass(const real[:, ::1] X, const real[:, ::1] means, const 
     cdef real* real_work = &reals[0]
     cdef float* float_work = &floats[0]
     cdef int32_t* integer_work = &integers[0]
-    cdef int64_t* counted = &counts[0, 0]
-    cdef Py_ssize_t n_counts = counts.shape[1], n_reals, n_floats, n_integers
+    cdef Py_ssize_t n_reals, n_floats, n_integers
     cdef Screen values = screen_of(center, scale, limits, P, screen_means, first_factors, all_factors, constants, cut,
                                    slope, block, floats, n_threads)
     cdef const Screen* screen = &values
@@ -102,10 +100,9 @@ def screened_density_pass(const real[:, ::1] X, const real[:, ::1] means, const 
         pack_factors(&factors[0, 0, 0], s, packed)
         if n_threads == 1:
             screened_density_rows(data, 0, n, s, mu, packed, log_constants, screen, work, real_work, float_work,
-                                  integer_work, norm_out, labels_out, counted)
+                                  integer_work, norm_out, labels_out)
         else:
             for t in prange(n_threads, num_threads=n_threads, schedule="static", chunksize=1):
                 screened_density_rows(data, first_row(n, t, n_threads), first_row(n, t + 1, n_threads), s, mu, packed,
                                       log_constants, screen, work + t * n_work, real_work + t * n_reals,
-                                      float_work + t * n_floats, integer_work + t * n_integers, norm_out, labels_out,
-                                      counted + t * n_counts)
+                                      float_work + t * n_floats, integer_work + t * n_integers, norm_out, labels_out)

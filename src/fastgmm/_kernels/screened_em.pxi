@@ -18,8 +18,8 @@ cdef void take_scales(const real* scale, const uint16_t* rows, int n, int padded
 
 cdef bint screened_block(const real* X, Py_ssize_t readable, const double* w, int m, Shape s, const real* means,
                          const real* centers, const real* packed, const double* log_const, bint with_entropy,
-                         Py_ssize_t ahead_bytes, const Screen* screen, const Pairs* pairs, real* xt, double* sums,
-                         int64_t* counts) noexcept nogil:
+                         Py_ssize_t ahead_bytes, const Screen* screen, const Pairs* pairs, real* xt,
+                         double* sums) noexcept nogil:
     """As em_rows for one block, with pairs skipped; False, and sums unchanged, if too many remain."""
     cdef int K = s.n_components
     cdef real* scratch = xt + s.d * STRIDE
@@ -33,7 +33,7 @@ cdef bint screened_block(const real* X, Py_ssize_t readable, const double* w, in
     cdef uint16_t* chosen
     cdef Py_ssize_t k, own, other, first
     cdef int n, tile, count, padded
-    if not screen_pairs(X, readable, m, s, means, packed, log_const, ahead_bytes, screen, pairs, xt, row, v, counts):
+    if not screen_pairs(X, readable, m, s, means, packed, log_const, ahead_bytes, screen, pairs, xt, row, v):
         return False
     other_log_densities(X, readable, m, s, means, packed, log_const, pairs, xt, row, v)
     softmax_of_pairs(v, m, s, screen, pairs, peak, total, entropy)
@@ -56,14 +56,13 @@ cdef bint screened_block(const real* X, Py_ssize_t readable, const double* w, in
             join(v + own, pairs.kept[2 * k], v + other, first, count, row)
             take_scales(scale, chosen + first, count, padded, row, taken)
             accumulate_one(xt, padded, s, k, centers, row, taken, scratch, sums + 2)
-        counts[KEPT] += n
     return True
 
 
 cdef void screened_rows(const real* X, const double* weights, Py_ssize_t start, Py_ssize_t stop, Shape s,
                         const real* means, const real* centers, const real* packed, const double* log_const,
                         bint with_entropy, const Screen* screen, real* dense_work, real* work, float* floats,
-                        int32_t* integers, double* sums, int64_t* counts) noexcept nogil:
+                        int32_t* integers, double* sums) noexcept nogil:
     """As em_rows, with pairs skipped."""
     cdef Pairs arrays = pairs_in(screen, s.n_components, floats, integers)
     cdef const Pairs* pairs = &arrays
@@ -81,11 +80,10 @@ cdef void screened_rows(const real* X, const double* weights, Py_ssize_t start, 
         if screened:
             screened = screened_block(X + first * s.d, (stop - first) * s.d,
                                       weights + first if weights != NULL else NULL, m, s, means, centers, packed,
-                                      log_const, with_entropy, ahead, screen, pairs, work, sums, counts)
+                                      log_const, with_entropy, ahead, screen, pairs, work, sums)
             record(&attempts, screened)
         if not screened:
             em_rows(X, weights, first, end, s, means, centers, packed, log_const, with_entropy, dense_work, sums)
-        counts[SCREENED_ROWS if screened else DENSE_ROWS] += m
 
 
 def screened_em_pass(const real[:, ::1] X, const double[::1] sample_weight, const real[:, ::1] means,
@@ -95,7 +93,7 @@ def screened_em_pass(const real[:, ::1] X, const double[::1] sample_weight, cons
                      const double[::1] scale, const double[::1] limits, const double[:, ::1] P,
                      const float[:, ::1] screen_means, const float[:, :, ::1] first_factors,
                      const float[:, :, ::1] all_factors, const double[:, ::1] constants, double cut, double slope,
-                     int block, real[::1] reals, float[::1] floats, int32_t[::1] integers, int64_t[:, ::1] counts):
+                     int block, real[::1] reals, float[::1] floats, int32_t[::1] integers):
     """As em_pass, without pairs that cannot matter."""
     # The first arguments are those of em_pass, which returns the same.
     # center         IN       (d,) float64, of the coordinates (x - center) P
@@ -108,7 +106,6 @@ def screened_em_pass(const real[:, ::1] X, const double[::1] sample_weight, cons
     # cut, slope     IN       as in (1); 1 - 2/s
     # block          IN       rows screened together, a multiple of BLOCK
     # reals          scratch  real, floats float32, integers int32: lengths by screen_workspace_sizes
-    # counts         IN/OUT   (n_threads, 8) int64, see AFTER_FIRST
     cdef Shape s = shape_of(X.shape[1], means.shape[0], factors.shape[0], factors.shape[1])
     cdef Py_ssize_t n = X.shape[0], n_sums = sums_length(s), n_work = work_length(s)
     cdef const double* weights = &sample_weight[0] if sample_weight is not None else NULL
@@ -122,8 +119,7 @@ def screened_em_pass(const real[:, ::1] X, const double[::1] sample_weight, cons
     cdef real* real_work = &reals[0]
     cdef float* float_work = &floats[0]
     cdef int32_t* integer_work = &integers[0]
-    cdef int64_t* counted = &counts[0, 0]
-    cdef Py_ssize_t n_counts = counts.shape[1], n_reals, n_floats, n_integers
+    cdef Py_ssize_t n_reals, n_floats, n_integers
     cdef Screen values = screen_of(center, scale, limits, P, screen_means, first_factors, all_factors, constants, cut,
                                    slope, block, floats, n_threads)
     cdef const Screen* screen = &values
@@ -136,12 +132,11 @@ def screened_em_pass(const real[:, ::1] X, const double[::1] sample_weight, cons
         pack_factors(&factors[0, 0, 0], s, packed)
         if n_threads == 1:
             screened_rows(data, weights, 0, n, s, mu, about, packed, log_constants, with_entropy, screen, work,
-                          real_work, float_work, integer_work, partial, counted)
+                          real_work, float_work, integer_work, partial)
         else:
             for t in prange(n_threads, num_threads=n_threads, schedule="static", chunksize=1):
                 screened_rows(data, weights, first_row(n, t, n_threads), first_row(n, t + 1, n_threads), s, mu, about,
                               packed, log_constants, with_entropy, screen, work + t * n_work, real_work + t * n_reals,
-                              float_work + t * n_floats, integer_work + t * n_integers, partial + t * n_sums,
-                              counted + t * n_counts)
+                              float_work + t * n_floats, integer_work + t * n_integers, partial + t * n_sums)
         merge(partial, n_sums, n_threads, s, &nk[0], &sum_x[0, 0], &scatter[0, 0, 0])
     return partial[0], partial[1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from fastgmm import _kernels
 from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._rows.protocol import SkippingPlan
 from fastgmm._utils.background import run_interruptibly
-from fastgmm._utils.memory import aligned_empty, aligned_zeros
+from fastgmm._utils.memory import aligned_empty
 from fastgmm._utils.threads import effective_n_threads
 
 BLOCK_ROWS = _kernels.active.BLOCK
@@ -58,11 +58,6 @@ class KernelRunner:
             work, sums = _kernels.active.workspace_sizes(n_components, n_features, *factors, self.n_threads)
             self.workspace, self.sums = aligned_empty(work, X.dtype), aligned_empty(sums, np.float64)
 
-    @cached_property
-    def counts(self) -> np.ndarray:
-        """What passes with a plan had left; a cache line for each thread, since all write at the same time."""
-        return aligned_zeros((self.n_threads, 8), np.int64)
-
     def kernel(self, name: str) -> Callable:
         """A kernel, to be called on a slice of rows. Where even a block takes long, Ctrl-C interrupts it."""
         kernel = getattr(_kernels.active, name)
@@ -78,7 +73,7 @@ class KernelRunner:
         if key not in self._of_plans:
             self._of_plans.clear()
             self._of_plans[key] = plan.workspaces(self.n_threads)
-        return self.kernel(f"{plan.kernels}_{name}"), (*plan.arguments, *self._of_plans[key], self.counts)
+        return self.kernel(f"{plan.kernels}_{name}"), (*plan.arguments, *self._of_plans[key])
 
     def slices(self) -> Iterator[slice]:
         for start in range(0, self.n_samples, self.slice_rows):

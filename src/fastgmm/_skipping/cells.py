@@ -1,7 +1,7 @@
-"""Cells: with few features, parts of the space from which `_kernels/cells.pxi` leaves out components that no row needs.
+"""Cells: the leaves of a k-d tree, which divides the space if there are few features.
 
-That file says which these are, and works on rows sorted by cell. The cells are chosen once, for all passes over the
-same rows.
+`_kernels/cells.pxi` sorts rows by cell, and leaves out the components that no row of a tile needs. One tree serves all
+passes over the same rows.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ import numpy as np
 
 from fastgmm._model.components import Components
 from fastgmm._rows.protocol import SkippingPlan
-from fastgmm._skipping.goal import Goal
-from fastgmm._skipping.screens import S
+from fastgmm._skipping.screens import Goal, S
 
-_ROUNDING = 2.0**-40  # more than that of a sum of squares in float64
-_BLOCK = 2**16  # rows sorted together, as many as 16 bits number
-_DEPTH = 8  # of the tree: that makes cells of 256 rows
+_ROUNDING = 2.0**-40  # relative; more than the rounding of a sum of squares in float64
+_BLOCK_ROWS = 2**16  # rows sorted together; their indices have 16 bits
+_DEPTH = 8  # levels of the tree: a block has 256 rows in a cell
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A k-d tree whose leaves are the cells. Each level divides by one feature, for all its nodes.
+    """A k-d tree whose leaves are the cells. All nodes of a level split the same feature.
 
     Attributes
     ----------
     features : ndarray of shape (depth,), int32
-    thresholds : ndarray of shape (2**depth,)
-        Those of level l from 2**l on. Rows that are not below them go to the second child.
+        The feature that each level splits.
+    thresholds : ndarray of shape (2**depth,), in the dtype of the rows
+        The threshold of node n of level l is at 2**l + n. Rows not below it go to the second child.
     """
 
     features: np.ndarray
@@ -37,7 +37,7 @@ class Tree:
 
     @classmethod
     def of_rows(cls, rows: np.ndarray, widths: np.ndarray) -> Tree:
-        """With leaves that hold about equally many of the given rows, and are not many of the given widths wide."""
+        """A tree with equally many rows in each cell. It splits the features that are widest in units of ``widths``."""
         depth = min(_DEPTH, int(math.log2(len(rows))))
         features = np.zeros(depth, np.int32)
         thresholds = np.zeros(2**depth, rows.dtype)
@@ -52,11 +52,7 @@ class Tree:
         return cls(features, thresholds)
 
     def plan(self, components: Components, goal: Goal) -> SkippingPlan:
-        """Components left out of cells.
-
-        The arguments: features and thresholds; constants, shape (n_components,), and slope and cut of the bounds; rows
-        sorted together.
-        """
+        """A plan that leaves components out of cells. `cells_em_pass` says what its arguments are."""
         K, d = components.means.shape
         dtype = self.thresholds.dtype
         cut = -math.log(np.finfo(dtype).eps)
@@ -65,10 +61,10 @@ class Tree:
             assert log_weights is not None
             with np.errstate(invalid="ignore"):  # -inf + inf where the weight is 0
                 constants = components.log_const - log_weights + math.log(S) - 1.0
-            constants[log_weights == -math.inf] = -math.inf  # takes no rows
+            constants[log_weights == -math.inf] = -math.inf  # the component has no rows
             slope = 0.5 - 1.0 / S
-        else:  # all that is left out is no more than a unit of rounding of a row's density
+        else:  # the omitted components together have at most a unit of rounding of a row's density
             constants = components.log_const
             cut, slope = cut + math.log(K), 0.5
-        arguments = (self.features, self.thresholds, constants, slope * (1.0 - _ROUNDING), cut, _BLOCK)
-        return SkippingPlan("cells", arguments, (d, K, _BLOCK, len(self.features)), dtype)
+        arguments = (self.features, self.thresholds, constants, slope * (1.0 - _ROUNDING), cut, _BLOCK_ROWS)
+        return SkippingPlan("cells", arguments, (d, K, _BLOCK_ROWS, len(self.features)), dtype)

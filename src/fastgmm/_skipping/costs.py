@@ -1,6 +1,6 @@
-"""The cost model: how long a pass takes, dense or with pairs left out, so that the cheapest can be chosen.
+"""The cost model: it predicts how long a dense pass takes, and a pass with a screen or with cells.
 
-`benchmarks/fit_costs.py` measures passes, and prints `Constants` fitted to them.
+`benchmarks/fit_costs.py` fits `Constants` to measured passes.
 """
 
 from __future__ import annotations
@@ -12,52 +12,53 @@ import numpy as np
 
 from fastgmm import _kernels
 
-_FEW_FEATURES = 4  # up to here all of a pair's cost is work in vectors
+_FEW_FEATURES = 4  # with at most so many features the whole cost of a pair is vector work
 
 
 class Constants(NamedTuple):
     """Nanoseconds of one thread with AVX-512 and float64; only their ratios matter.
 
-    Those marked (v) are work in vectors: with AVX2 they take twice as long, and the others as long as before. Screened
-    passes were fitted to 300 passes with AVX-512, and 227 passes with AVX2 confirmed them; cells were fitted to 100
-    passes with AVX2. A multiply-add counts once, for one pair (row, component) unless something else is said.
+    Constants marked (v) are for vector work: with AVX2 it takes twice as long, and other work as long as with AVX-512.
+    The constants of screened passes were fitted to 300 passes with AVX-512, and checked on 227 passes with AVX2. Those
+    of cells were fitted to 100 passes with AVX2. An operation is a multiply-add. Costs are of one pair (row, component)
+    unless the comment says otherwise.
     """
 
     # A dense pass.
     pair: float = 0.81  # softmax and loops; (v) with few features
-    operation: float = 0.030  # (v) a multiply-add of the E or M step
+    operation: float = 0.030  # (v) an operation of the E or M step
     # A pass with a screen.
-    row: float = 24.0  # a row
-    projection: float = 0.06  # (v) a row, feature and direction
-    bound: float = 0.53  # (v) a bound by the first directions
-    bound_operation: float = 0.0067  # (v) a multiply-add of it
-    rebound: float = 3.3  # a bound by all directions, of a listed pair
-    rebound_operation: float = 0.0085  # (v) a multiply-add of it
-    evaluated: float = 1.8  # the log-density of a listed pair
+    row: float = 24.0  # fixed cost of a row
+    projection: float = 0.06  # (v) projecting a feature of a row to a direction
+    bound: float = 0.53  # (v) bound of a pair from the first directions
+    bound_operation: float = 0.0067  # (v) an operation of it
+    rebound: float = 3.3  # bound of a listed pair from all directions
+    rebound_operation: float = 0.0085  # (v) an operation of it
+    evaluated: float = 1.8  # log-density of a listed pair
     evaluated_feature: float = 0.22  # (v) gathering one of its features
-    evaluated_operation: float = 0.029  # (v) a multiply-add of it
-    summed: float = 4.0  # the statistics of a listed pair
+    evaluated_operation: float = 0.029  # (v) an operation of it
+    summed: float = 4.0  # statistics of a listed pair
     summed_feature: float = 0.057  # gathering one of its features
-    summed_operation: float = 0.052  # (v) a multiply-add of them
+    summed_operation: float = 0.052  # (v) an operation of them
     # A pass with cells.
     sorted_row: float = 10.0  # sorting a row
     gathered_byte: float = 0.5  # gathering a byte of a row
-    tile: float = 60.0  # a component left for a tile
-    box: float = 0.35  # (v) the bound of a component for a tile
+    tile: float = 60.0  # a component that remains for a tile
+    box: float = 0.35  # (v) bound of a component for a tile
 
 
 class PassCosts:
-    """Costs of passes for one shape of mixture, in nanoseconds a row and thread.
+    """Costs of passes for one shape of mixture, in nanoseconds per row and thread.
 
     Parameters
     ----------
     n_components, n_features : int
     is_diagonal : bool
-        Whether the kernels of diagonal covariances serve.
+        Whether the pass uses the kernels for diagonal covariances.
     dtype : dtype
-        Of the rows.
+        dtype of the rows.
     with_statistics : bool
-        Whether the pass is one of EM, with the sums of the M step.
+        Whether the pass adds up the statistics of the M step.
     constants : Constants
     """
 
@@ -74,8 +75,8 @@ class PassCosts:
         self._K, self._d, self._constants = K, d, constants
         self._with_statistics = with_statistics
         self._row_bytes = d * np.dtype(dtype).itemsize
-        self._arithmetic = 8.0 / _kernels.active.LANES  # how much longer work in vectors takes
-        self._lanes = 2 if dtype == np.float32 else 1  # so many times as many numbers in a vector
+        self._arithmetic = 8.0 / _kernels.active.LANES  # vector work takes so many times as long as with AVX-512
+        self._lanes = 2 if dtype == np.float32 else 1  # a vector has so many times as many numbers as for float64
         self._e_step = 2.0 * d if is_diagonal else d * (d + 3) / 2.0  # multiply-adds
         self._m_step = (3.0 * d if is_diagonal else d * (d + 3) / 2.0) * with_statistics
 
@@ -85,7 +86,18 @@ class PassCosts:
     def screened(
         self, n_first: int, n_all: int, block: int, after_first: float, after_all: float, at_last: float
     ) -> float:
-        """With a screen of so many directions and rows in a block, and the shares of all pairs that are left."""
+        """Cost of a pass with a screen.
+
+        Parameters
+        ----------
+        n_first, n_all : int
+            Numbers of first and of all directions.
+        block : int
+            Rows screened together.
+        after_first, after_all, at_last : float
+            Shares of all pairs that remain after the bounds from the first directions and from all directions, and
+            that count in the end.
+        """
         K, d, c = self._K, self._d, self._constants
         cost = c.row
         operations = c.projection * d * (-(-n_all // 8) * 8) + K * (
@@ -105,17 +117,18 @@ class PassCosts:
         return cost + self._arithmetic * operations
 
     def cells(self, left: float, rows_in_tile: float) -> float:
-        """With so many components left for a row, the guesses not counted, and so many rows in a tile."""
+        """Cost of a pass with cells: ``left`` components remain for a row, and a tile has ``rows_in_tile`` rows, on
+        average."""
         c = self._constants
         tile = c.tile * left + c.box * self._arithmetic * self._K
         return c.sorted_row + c.gathered_byte * self._row_bytes + (left + 2.0) * self._pair() + tile / rows_in_tile
 
     def _pair(self) -> float:
-        """One of a dense pass."""
+        """Cost of a pair in a dense pass."""
         c = self._constants
         fixed = c.pair * (self._arithmetic if self._d <= _FEW_FEATURES else 1.0)
         return (fixed + self._arithmetic * c.operation * (self._e_step + self._m_step)) / self._lanes
 
     def _listed(self, share: float, lanes: int, block: int) -> float:
-        """Listed pairs for each row, with those that fill up vectors, if such a share of all pairs is left."""
+        """Listed pairs per row, padding of vectors included, if this share of all pairs remains."""
         return self._K * (share - 8.0 * lanes / block * math.expm1(-0.5 * share * block))

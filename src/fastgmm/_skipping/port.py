@@ -1,6 +1,6 @@
-"""When to skip: before each pass a plan, or none; after it a report.
+"""When to skip: a fit asks for a plan before each pass, and reports after it.
 
-Clocks decide nothing, so that results repeat.
+No decision depends on a clock, so results repeat.
 """
 
 from __future__ import annotations
@@ -14,49 +14,50 @@ from fastgmm._model.components import Components
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.protocol import Passes, SkippingPlan
 from fastgmm._rows.runner import row_flops
-from fastgmm._skipping.goal import Goal
-from fastgmm._skipping.trials import Choice, Covariances, Trials, trials_for
+from fastgmm._skipping.screens import Goal
+from fastgmm._skipping.trials import Covariances, Planner, Trials, trials_for
 from fastgmm._utils.errors import NoScreenError
 
 _LEAST_COMPONENTS = 8  # with fewer, skipping never pays
-_LONGEST_PAUSE = 16  # passes from one trial to the next, if trials cost nothing
-_MOST_LOST = 450.0  # units of rounding: 1e-13 in float64
-_TRIAL_SHARE = 0.03  # of the time of passes, which trials may take at most
-_FIRST_TRIAL_SHARE = 0.15  # of the time of one pass: if the first trial takes no more, it does not wait to be paid for
-_TRIAL_SLOWNESS = 40.0  # an operation of a trial (NumPy) takes so many times as long as one of a pass
-_TRIAL_ROWS = 600  # evaluating all screens on the rows of a trial takes as long as a dense pass over so many rows
-_TRIAL_FLOPS = 5e7  # operations of a pass in the time that any trial takes (Python)
+_MOST_PAUSE = 16  # passes between trials; more only if trials would take more than _TRIAL_SHARE
+_MOST_UNITS_LOST = 450.0  # units of rounding: 1e-13 in float64
+_TRIAL_SHARE = 0.03  # trials take at most this share of the time of the passes
+_FIRST_TRIAL_SHARE = 0.15  # the first trial comes at once if it takes at most this share of the time of a pass
+_TRIAL_SLOWNESS = 40.0  # an operation of a trial (NumPy) takes this many times as long as one of a kernel
+_TRIAL_EVALUATION_ROWS = 600  # evaluating all screens on the trial rows takes as long as a dense pass over these rows
+_TRIAL_OVERHEAD_FLOPS = 5e7  # fixed (Python) cost of a trial, in operations of a dense pass
 
 
 class Skipping:
-    """Decides for each pass of a fit what to leave out, from trials on a few rows.
+    """Decides by trials on a few rows what each pass of a fit leaves out.
 
-    `plan`, the pass, `report`: in this order for each iteration. A pass whose report is missing is followed by a dense
-    one.
+    An iteration calls `plan`, makes the pass, and calls `report`. After a pass without a report the next one is dense.
 
     Parameters
     ----------
     passes : Passes
+        The passes of the fit.
     """
 
     def __init__(self, passes: Passes):
         self._trials = trials_for(passes)
         pass_flops, cost = _costs(passes, self._trials)
         self._is_possible = passes.n_components >= _LEAST_COMPONENTS and pass_flops >= self._trials.least_pass
-        self._may_skip = False  # not before a report says that the last pass lost nothing
-        self._choice: Choice | None = None
+        self._may_skip = False  # True between a report that nothing was lost and the next plan
+        self._planner: Planner | None = None  # chosen by the last trial; None: dense passes
         self._least_pause = math.ceil(cost / max(1.0, _TRIAL_SHARE * pass_flops))
         self._passes_to_trial = 0 if cost <= _FIRST_TRIAL_SHARE * pass_flops else self._least_pause - 1
         self._pause = 1
 
     def plan(self, components: Components, covariances: Covariances) -> SkippingPlan | None:
-        """For the next pass, under these components; None if it had better be dense.
+        """The plan of the next pass; None for a dense pass.
 
         Parameters
         ----------
         components : Components
+            The components of the pass.
         covariances : callable
-            Gives the covariance of each component: (K, d, d), or (K, d) where they are diagonal.
+            Returns their covariances, shape (K, d, d), or variances (K, d) if the covariances are diagonal.
         """
         may_skip, self._may_skip = self._may_skip, False
         if not may_skip or components.log_weights is None:
@@ -66,53 +67,53 @@ class Skipping:
                 if self._passes_to_trial == 0:
                     self._try(components, covariances)
                 self._passes_to_trial -= 1
-                return None if self._choice is None else self._choice.plan(components, covariances)
-        except (np.linalg.LinAlgError, NoScreenError):  # no reason to stop: the pass is dense
-            self._choice = None
+                return None if self._planner is None else self._planner(components, covariances)
+        except (np.linalg.LinAlgError, NoScreenError):  # the fit goes on with a dense pass
+            self._planner = None
             return None
 
     def report(self, units_lost: Callable[[], float]) -> bool:
-        """Whether what the pass left out, if it did, was no more than rounding; else it has to be repeated densely.
+        """Whether the pass lost no more than rounding. If it lost more and had a plan, it must be repeated densely.
 
-        Where a component shrank so much that more would have been lost, as in the first iterations after a poor start,
-        the next pass is dense, too.
+        A pass loses more if a component shrinks much, as in the first iterations after a poor start. The next pass is
+        then dense, too, whether this one had a plan or not.
 
         Parameters
         ----------
         units_lost : callable
-            Gives what the function `units_lost` says of the pass. Not called if no pass of the fit can be skipped.
+            Returns the result of the function `units_lost` for the pass. Not called if no pass of the fit may skip.
         """
-        self._may_skip = self._is_possible and units_lost() <= _MOST_LOST
+        self._may_skip = self._is_possible and units_lost() <= _MOST_UNITS_LOST
         return self._may_skip
 
     def _try(self, components: Components, covariances: Covariances) -> None:
-        before, self._choice = self._choice, None
-        self._passes_to_trial = max(self._pause, self._least_pause)  # should the trial fail
-        self._choice = self._trials.choose(components, covariances, Goal.STATISTICS)
-        has_changed = (self._choice is None) != (before is None)
-        self._pause = 2 if has_changed else min(2 * self._pause, _LONGEST_PAUSE)
+        before, self._planner = self._planner, None
+        self._passes_to_trial = max(self._pause, self._least_pause)  # if the trial raises an error
+        self._planner = self._trials.choose(components, covariances, Goal.STATISTICS)
+        has_changed = (self._planner is None) != (before is None)
+        self._pause = 2 if has_changed else min(2 * self._pause, _MOST_PAUSE)
         self._passes_to_trial = max(self._pause, self._least_pause)
 
 
 def plan_once(passes: ArrayPasses, components: Components, goal: Goal) -> SkippingPlan | None:
-    """What to leave out of a single pass; None if it had better be dense, or is too short for a trial."""
+    """The plan of a single pass; None for a dense pass. A trial decides unless the pass is too short for one."""
     if passes.n_components < _LEAST_COMPONENTS or components.log_weights is None:
         return None
     trials = trials_for(passes)
     pass_flops, cost = _costs(passes, trials)
-    cost += passes.n_threads * (_TRIAL_ROWS * pass_flops / passes.n_rows + _TRIAL_FLOPS)
+    cost += passes.n_threads * (_TRIAL_EVALUATION_ROWS * pass_flops / passes.n_rows + _TRIAL_OVERHEAD_FLOPS)
     if pass_flops < trials.least_single_pass or cost > _TRIAL_SHARE * 0.5 * pass_flops:  # half: there is no M step
         return None
     try:
         with np.errstate(all="ignore"):
-            choice = trials.choose(components, components.covariances, goal)
-            return None if choice is None else choice.plan(components, components.covariances)
+            planner = trials.choose(components, components.covariances, goal)
+            return None if planner is None else planner(components, components.covariances)
     except (np.linalg.LinAlgError, NoScreenError):
         return None
 
 
 def _costs(passes: Passes, trials: Trials) -> tuple[float, float]:
-    """Operations of a dense pass, and of passes in the time that a trial takes: it has one thread."""
+    """Cost of a dense pass, and of a trial, which has one thread; both in operations of a pass with all its threads."""
     pass_flops = passes.n_rows * row_flops(passes.structure, passes.n_components, passes.n_features)
     return pass_flops, passes.n_threads * trials.flops * _TRIAL_SLOWNESS
 
@@ -120,23 +121,23 @@ def _costs(passes: Passes, trials: Trials) -> tuple[float, float]:
 def units_lost(
     expected: np.ndarray, nk: np.ndarray, masses: np.ndarray, variances: np.ndarray, found: np.ndarray
 ) -> float:
-    """At most so many times e^-cut of a mass or a variance was left out by a pass that skipped.
+    """Bound of the relative loss of any mass or variance in a pass that skips, in units of e^-cut (see `screen.pxi`).
 
     Parameters
     ----------
     expected : ndarray of shape (n_components,)
-        The masses that the weights stand for. Of each of them e^-cut may have been left out.
+        Weights times the total weight of the rows. The pass may lose e^-cut of each.
     nk, masses : ndarray of shape (n_components,)
-        The masses found, alone and with what a prior adds to them.
-    variances, found : ndarray of one shape, the first axis that of the components unless they share a covariance
-        The variances of the components of the pass, and those that it led to.
+        The masses found, without and with those of the prior.
+    variances, found : ndarray of shape (n_components, n_features), (n_components,) or (n_features,)
+        The variances before and after the M step, as the covariance structure has them.
     """
     shrunk = variances / found
     shrunk = shrunk.max(axis=1) if shrunk.ndim == 2 else shrunk.max()
     return float((expected * np.maximum(1.0 / masses, shrunk / nk)).max())
 
 
-# Single passes over rows that are here -------------------------------------------------------------------------------
+# Single passes over rows in memory ----------------------------------------------------------------------------------
 
 
 def labels_of(passes: ArrayPasses, components: Components) -> np.ndarray:

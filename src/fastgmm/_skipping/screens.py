@@ -1,11 +1,11 @@
-r"""Screens: bounds from a few projections of the rows, by which `_kernels/screen.pxi` leaves out pairs.
+r"""Screens: bounds from projections of the rows to a few directions, by which the kernels leave out pairs.
 
-The head of that file says which pairs do not count, and why bounds of their distances in a few directions find most of
-them. Here the directions are chosen, from the components alone, and the bounds are made safe against rounding.
+The head of `_kernels/screen.pxi` says which pairs (row, component) do not count, and how bounds of their distances find
+most of them. This file chooses the directions, from the components alone, and makes the bounds safe against rounding.
 
-Directions :math:`P` are those in which the components lie farthest apart compared with their own width (Fisher's): the
-generalized eigenvectors of the covariances between and within components. The coordinates :math:`z = P^T (x - c)` then
-have about unit width in each component, so that float32 can hold a screen.
+The directions :math:`P` are Fisher's: the generalized eigenvectors of the covariances between and within components.
+Along them the components lie farthest apart compared with their own width. Each component has about unit width in the
+coordinates :math:`z = P^T (x - c)`, so float32 suffices for a screen.
 
 Rounding. With :math:`u = 2^{-24}`, a component's projected covariance :math:`S = L L^T`, :math:`U = L^{-T}`, and
 :math:`y = U^T (z - z_k)` computed as :math:`\hat y`, in m directions and with coordinates up to Z,
@@ -15,17 +15,19 @@ Rounding. With :math:`u = 2^{-24}`, a component's projected covariance :math:`S 
     \rho = (m + 6) u \|L\|_F \|U\|_F, \qquad
     \delta = 2.5 u \sqrt m Z \|U\|_F
 
-(the sums and products, and what z and :math:`z_k` lost when they were stored), so that for any :math:`\theta` in (0, 1)
+from the rounding of sums and products, and of z and :math:`z_k` when they are stored. For any :math:`\theta` in (0, 1)
+then
 
 .. math::
     \|y\|^2 \ge \frac{(1 - \theta) \|\hat y\|^2 - \delta^2 / \theta}{(1 + \rho)^2} .
 
-S is enlarged by more than its own rounding, which can only lower the bound, and keeps :math:`\rho` small.
+S is enlarged by more than its own rounding. That can only lower the bound, and it keeps :math:`\rho` small.
 """
 
 from __future__ import annotations
 
 import math
+from enum import Enum
 
 import numpy as np
 import scipy.linalg
@@ -35,36 +37,43 @@ from fastgmm._model.covariance.matrices import transposed_inverses
 from fastgmm._model.covariance.structure import as_matrices, as_variances
 from fastgmm._rows.protocol import SkippingPlan
 from fastgmm._rows.runner import BLOCK_ROWS
-from fastgmm._skipping.goal import Goal
 from fastgmm._utils.errors import NoScreenError
 
 S = 256.0  # s of screen.pxi: log q <= log s - 1 + q / s is nearly equal around it
-_THETA = 2.0**-8  # of the bound above
-_UNIT = 2.0**-24  # of rounding in float32
 MOST_DIRECTIONS = 64
-_MOST_ROWS = 2048  # of a screened block
-_BLOCK_NUMBERS = 2**16  # of its rows' features, at most
-_BLOCK_PAIRS = 2**20  # of its rows and the components, at most
+_THETA = 2.0**-8  # theta in the bound above
+_UNIT = 2.0**-24  # unit of rounding in float32
+_MOST_BLOCK_ROWS = 2048  # rows of a screened block
+_MOST_BLOCK_VALUES = 2**16  # features of all its rows
+_MOST_BLOCK_PAIRS = 2**20  # pairs (row, component) of the block
+
+
+class Goal(Enum):
+    """What a pass computes. It decides which pairs count: see the head of `_kernels/screen.pxi`."""
+
+    STATISTICS = "statistics"
+    DENSITIES = "densities"
+    LABELS = "labels"
 
 
 class Directions:
-    """Directions in which the components lie farthest apart for their width, at most MOST_DIRECTIONS, the best first.
+    """At most MOST_DIRECTIONS directions along which the components lie farthest apart for their width, best first.
 
-    Screens are right for any directions: those of earlier components will do.
+    Screens are exact for any directions, so directions chosen for earlier components can serve later ones.
 
     Parameters
     ----------
     components : Components
     covariances : ndarray of shape (n_components, n_features, n_features) or (n_components, n_features)
-        Of each component; variances where they are diagonal.
+        Covariance of each component; variances if the covariances are diagonal.
 
     Attributes
     ----------
     center, scale : ndarray of shape (n_features,)
-        The mean of all rows, and the inverses of their standard deviations.
+        Mean of the mixture, and the inverse standard deviation of each feature.
     vectors : ndarray of shape (n_features, n_directions)
     largest : float
-        Largest size of an entry, the features taken in units of their standard deviations.
+        Largest absolute entry of the vectors for features in units of their standard deviations.
     """
 
     def __init__(self, components: Components, covariances: np.ndarray):
@@ -90,7 +99,7 @@ class Directions:
 
 
 class Projections:
-    """The components in the coordinates of some directions, and the screens that these give.
+    """The components in the coordinates of some directions, and screens made from them.
 
     Parameters
     ----------
@@ -98,11 +107,11 @@ class Projections:
     covariances : ndarray of shape (n_components, n_features, n_features) or (n_components, n_features)
         As for `Directions`.
     dtype : dtype
-        Of the rows.
+        dtype of the rows.
     directions : Directions
     goal : Goal
     n_directions : int, default=None
-        How many of the directions; None: all.
+        Number of directions to use. None: all.
     """
 
     def __init__(
@@ -126,10 +135,10 @@ class Projections:
         self.log_weights = components.log_weights
         with np.errstate(invalid="ignore"):  # -inf + inf where the weight is 0
             self.log_densities = components.log_const - self.log_weights
-        means = np.asarray(components.means, dtype).astype(np.float64)  # as the kernels see them
+        means = np.asarray(components.means, dtype).astype(np.float64)  # rounded as for the kernels
         self.means = (means - self.center) @ self.directions
         projected = _projected(covariances, self.directions)
-        # Rounding of an entry (a, b) is at most 2 d 2^-53 r_a r_b, and that of the factor which the rows see no more.
+        # The rounding of entry (a, b) is at most 2 d 2^-53 r_a r_b, and so is that of the factor used for the rows.
         r = np.sqrt(as_variances(covariances)) @ np.abs(self.directions)
         traces = np.trace(projected, axis1=1, axis2=2)
         enlarged = 1e-8 * traces / m + 8.0 * d * 2.0**-53 * np.square(r).sum(axis=1)
@@ -141,7 +150,9 @@ class Projections:
         self.limits = np.array([reach, farthest])
 
     def slack(self, m: int) -> tuple[np.ndarray, np.ndarray]:
-        """Factor and, for each component, constant with which factor |y^|^2 - constant is a lower bound of |y|^2."""
+        """For each component, the factor and the constant of the lower bound factor |y^|^2 - constant of |y|^2.
+
+        ``m`` is the number of directions. Both have shape (n_components,)."""
         size = np.sqrt(np.square(self.factors[:, :m, :m]).sum(axis=(1, 2)))
         rho = (m + 6) * _UNIT * size * np.sqrt(np.square(self.triangles[:, :m, :m]).sum(axis=(1, 2)))
         delta = 2.5 * _UNIT * math.sqrt(m) * self.limits[1] * size
@@ -149,27 +160,13 @@ class Projections:
         return least * (1.0 - _THETA - 2.0**-16) / (1.0 + rho) ** 2, delta * delta / _THETA
 
     def log_marginals(self, m: int) -> np.ndarray:
-        """Logarithms of weight and density in the first m directions for q = 0, but for a common constant."""
+        """Log of weight times marginal density at the mean, in the first m directions, up to a common constant."""
         return self.log_weights + np.log(np.diagonal(self.factors, axis1=1, axis2=2)[:, :m]).sum(axis=1)
 
     def plan(self, n_first: int, n_all: int) -> SkippingPlan:
-        """A screen that tries n_first directions for all pairs, and n_all for those that are left.
+        """A screen that tests all pairs in the first n_first directions, and the remaining pairs in n_all directions.
 
-        Its arguments, with n_features and n_all rounded up to a multiple of 8 as d8 and m8:
-
-        center : (n_features,), scale : (d8,), zero at the end
-            Of the coordinates.
-        limits : (2,)
-            What the sum of |x - center| * scale and the coordinates may be at most, for the roundings to be bounded.
-        directions : (n_features, m8)
-        means : (n_components, n_all), float32
-            In the coordinates.
-        first_factors, all_factors : (n_components, n_first, n_first), (n_components, n_all, n_all), float32
-        constants : (6, n_components)
-            As `screen.pxi` names them.
-        cut, slope : float
-        block : int
-            Rows screened together.
+        `screened_em_pass` says what its arguments are.
         """
         cut = -math.log(np.finfo(self.dtype).eps)
         slope, log_distance = 1.0, 0.0  # log q <= log_distance + (1 - slope) q / 2
@@ -204,8 +201,8 @@ class Projections:
 
 
 def rows_of_block(n_components: int, n_features: int) -> int:
-    """Rows screened together: enough that the few left of a component fill vectors, within caches."""
-    most = min(_BLOCK_NUMBERS // n_features, _BLOCK_PAIRS // n_components, _MOST_ROWS)
+    """Number of rows screened together: the rows that remain of a component fill vectors, and the block fits caches."""
+    most = min(_MOST_BLOCK_VALUES // n_features, _MOST_BLOCK_PAIRS // n_components, _MOST_BLOCK_ROWS)
     return max(most // BLOCK_ROWS, 1) * BLOCK_ROWS
 
 
@@ -217,11 +214,11 @@ def _projected(covariances: np.ndarray, directions: np.ndarray) -> np.ndarray:
 
 
 def rounding_of_distances(components: Components, covariances: np.ndarray, dtype) -> np.ndarray:
-    """At most how far the norms |U^T (x - mean)| that a dense pass finds are off, relatively, for each component.
+    """Bound of the relative error of the norms |U^T (x - mean)| of a dense pass, for each component.
 
-    With x - mean = L y, the error of y, sums of d products, is at most (d + 2) units of rounding times |U^T| |L| |y|,
-    and the norm of |U^T| |L| no more than (d sum_j C_jj P_jj)^(1/2), P = C^-1, in whatever units features are;
-    covariances from factors bring in as much again in float64.
+    With x - mean = L y, the error of y, sums of d products, is at most (d + 2) units of rounding times |U^T| |L| |y|.
+    The norm of |U^T| |L| is at most (d sum_j C_jj P_jj)^(1/2) with P = C^-1, for features in any units. Covariances
+    computed from factors add as much again, in float64.
     """
     d = components.means.shape[1]
     squares = np.square(components.factors)

@@ -1,7 +1,5 @@
 """Arrays that are aligned as the kernels need it."""
 
-import math
-
 import numpy as np
 
 _ALIGNMENT = 64  # bytes of a cache line
@@ -13,10 +11,3 @@ def aligned_empty(size: int, dtype) -> np.ndarray:
     raw = np.empty(size + _ALIGNMENT // itemsize, dtype)
     first = -raw.__array_interface__["data"][0] % _ALIGNMENT // itemsize
     return raw[first : first + size]
-
-
-def aligned_zeros(shape: tuple[int, ...], dtype) -> np.ndarray:
-    """Array of zeros that starts on a cache line."""
-    array = aligned_empty(math.prod(shape), dtype)
-    array[:] = 0
-    return array.reshape(shape)
