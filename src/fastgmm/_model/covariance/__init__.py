@@ -1,4 +1,4 @@
-"""Covariance structures: what the covariances of the components may look like. One class and one entry here add one."""
+"""Covariance structures, and the table of them. One class and one entry here add a structure."""
 
 from __future__ import annotations
 
@@ -36,15 +36,7 @@ C = TypeVar("C", ConjugatePrior, FisherInformation, InverseMStep)
 
 
 def require(structure: CovarianceStructure, capability: type[C], client: str) -> C:
-    """The structure, if it has the capability that the client needs; ValueError if not.
-
-    Parameters
-    ----------
-    structure : CovarianceStructure
-    capability : {ConjugatePrior, FisherInformation, InverseMStep}
-    client : str
-        What needs it, as the subject of the message.
-    """
+    """The structure, if it has the capability; ValueError if not. `client` is the subject of the message."""
     if isinstance(structure, capability):
         return structure
     able = [name for name, each in COVARIANCE_TYPES.items() if isinstance(each, capability)]

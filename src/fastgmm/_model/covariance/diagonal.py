@@ -16,7 +16,7 @@ from fastgmm._model.covariance.structure import (
 
 
 class VarianceStructure(CovarianceStructure):
-    """A variance for each feature, of each component or of all; a subclass says which variances the M step finds."""
+    """Variances, for each component or shared. A subclass adds the M step and the number of parameters."""
 
     kernel = "diag"
 
@@ -26,12 +26,8 @@ class VarianceStructure(CovarianceStructure):
     def variances(self, covariances):
         return covariances
 
-    def precisions_cholesky(self, covariances):
-        if not are_positive(covariances):
-            stack = covariances[np.newaxis] if self.is_shared else covariances
-            component = next(k for k, variances in enumerate(stack) if not are_positive(variances))
-            raise self.ill_defined(component, stack[component])
-        return 1.0 / np.sqrt(covariances)
+    def factors_of_inverses(self, stack):
+        return 1.0 / np.sqrt(stack) if are_positive(stack) else None
 
     def precisions_cholesky_from_precisions(self, precisions):
         if not (precisions > 0.0).all():
@@ -48,15 +44,7 @@ class VarianceStructure(CovarianceStructure):
         return np.log(precisions_cholesky).sum(axis=-1)
 
     def kernel_factors(self, precisions_cholesky, n_components, n_features):
-        if self.is_shared:
-            return np.tile(precisions_cholesky, (n_components, 1, 1))
-        return precisions_cholesky[:, np.newaxis]
-
-    def spread(self, covariances, n_components, n_features):
-        return np.tile(covariances, (n_components, 1)) if self.is_shared else covariances
-
-    def per_covariance(self, values):
-        return values if self.is_shared else values[:, np.newaxis]
+        return self.spread(precisions_cholesky, n_components, n_features)[:, np.newaxis]
 
 
 class Diagonal(VarianceStructure, ConjugatePrior, FisherInformation, InverseMStep):
@@ -88,9 +76,6 @@ class Diagonal(VarianceStructure, ConjugatePrior, FisherInformation, InverseMSte
     def congruent(self, matrices, covariances):
         return covariances * matrices * covariances
 
-    def information(self, masses, n_features):
-        return 0.5 * masses[:, np.newaxis]
-
     def exceed(self, covariances, floor):
         return bool(covariances.min() > floor)
 
@@ -112,9 +97,6 @@ class Spherical(Diagonal):
     def log_det(self, precisions_cholesky, n_features):
         return n_features * np.log(precisions_cholesky)
 
-    def kernel_factors(self, precisions_cholesky, n_components, n_features):
-        return np.repeat(precisions_cholesky[:, np.newaxis], n_features, axis=1)[:, np.newaxis]
-
     def spread(self, covariances, n_components, n_features):
         return np.repeat(covariances[:, np.newaxis], n_features, axis=1)
 
@@ -123,9 +105,6 @@ class Spherical(Diagonal):
 
     def n_parameters(self, n_components, n_features):
         return n_components
-
-    def per_covariance(self, values):
-        return values
 
     def outer_products(self, weights, differences):
         return super().outer_products(weights, differences).mean(axis=1)

@@ -1,8 +1,8 @@
-r"""What structures of matrices share, and the triangular factors of their precisions.
+r"""The base of structures of matrices, and the triangular factors of their precisions.
 
 The precision is kept as its upper-triangular factor :math:`U_k` with :math:`\Sigma_k^{-1} = U_k U_k^T`, that is
 :math:`U_k = L_k^{-T}` for the Cholesky factor :math:`\Sigma_k = L_k L_k^T`. Triangular inversion, unlike an LU-based
-inverse, does not mind columns of very different scale.
+inverse, stays accurate when the scales of the features differ widely.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fastgmm._model.covariance.structure import CovarianceStructure, any_of, are
 
 
 class MatrixStructure(CovarianceStructure):
-    """A matrix for each component, or one that all share; a subclass says which matrices the M step finds."""
+    """A matrix for each component, or one that all share. A subclass adds the M step and the number of parameters."""
 
     kernel = "full"
 
@@ -24,16 +24,18 @@ class MatrixStructure(CovarianceStructure):
     def variances(self, covariances):
         return covariances.diagonal(axis1=-2, axis2=-1)
 
-    def precisions_cholesky(self, covariances):
-        stack = covariances[np.newaxis] if self.is_shared else covariances
-        factors = _factors_of_inverses(stack)
-        if factors is None:
-            component = next(k for k, matrix in enumerate(stack) if _factors_of_inverses(matrix[np.newaxis]) is None)
-            raise self.ill_defined(component, stack[component])
-        return factors[0] if self.is_shared else factors
+    def factors_of_inverses(self, stack):
+        if stack.shape[-1] == 1:
+            return 1.0 / np.sqrt(stack) if are_positive(stack) else None
+        try:
+            factors = transposed_inverses(np.linalg.cholesky(stack))
+        except np.linalg.LinAlgError:
+            return None
+        return factors if np.isfinite(stack).all() and np.isfinite(factors).all() else None
 
     def precisions_cholesky_from_precisions(self, precisions):
-        return _cholesky_of_precisions(precisions)
+        # Upper U with U U^T = P: if J P J = L L^T, with J the reversal of rows and columns, then U = J L J.
+        return np.ascontiguousarray(np.linalg.cholesky(precisions[..., ::-1, ::-1])[..., ::-1, ::-1])
 
     def covariances_from_cholesky(self, precisions_cholesky):
         if self.is_shared:
@@ -49,18 +51,27 @@ class MatrixStructure(CovarianceStructure):
     def kernel_factors(self, precisions_cholesky, n_components, n_features):
         return precisions_cholesky[np.newaxis] if self.is_shared else precisions_cholesky
 
-    def spread(self, covariances, n_components, n_features):
-        return np.tile(covariances, (n_components, 1, 1)) if self.is_shared else covariances
+    # For subclasses with a FisherInformation:
 
-    def per_covariance(self, values):
-        return values if self.is_shared else values[:, np.newaxis, np.newaxis]
+    def congruent(self, matrices, covariances):
+        return covariances @ matrices @ covariances
+
+    def exceed(self, covariances, floor):
+        reduced = covariances.copy()
+        variances = diagonals(reduced)
+        variances -= floor
+        try:
+            factors = np.linalg.cholesky(reduced)
+        except np.linalg.LinAlgError:
+            return False
+        return bool(np.isfinite(factors).all())
 
 
 def transposed_inverses(triangles: np.ndarray) -> np.ndarray:
     """L^-T for each lower-triangular matrix of a C-contiguous stack: upper-triangular again."""
     inverses = np.empty_like(triangles)
     for k, triangle in enumerate(triangles):
-        inverses[k] = dtrtri(triangle.T, lower=0)[0]  # .T is L^T in the memory order that LAPACK wants: no copy
+        inverses[k] = dtrtri(triangle.T, lower=0)[0]  # L^T in LAPACK's memory order, without a copy
     return inverses
 
 
@@ -77,44 +88,11 @@ def diagonals(matrices: np.ndarray) -> np.ndarray:
 
 
 def regularize(covariances: np.ndarray, reg_covar: float, noise: np.ndarray) -> np.ndarray:
-    """Add `reg_covar` to the variances of a stack, in place; those that are not greater than `noise` count as 0."""
+    """Add `reg_covar` to the variances of a stack (n, d, d), in place, after those up to `noise` (n, d) became 0."""
     variances = diagonals(covariances)
     is_noise = variances <= noise
     if any_of(is_noise):
-        is_noise &= np.isfinite(variances)  # an infinite one is an error
+        is_noise &= np.isfinite(variances)  # infinite variances stay, and are an error later
         covariances[is_noise[:, :, np.newaxis] | is_noise[:, np.newaxis]] = 0.0
     variances += reg_covar
     return covariances
-
-
-def are_positive_definite(matrices: np.ndarray, floor: float) -> bool:
-    """Whether all eigenvalues of a stack of matrices are greater than `floor`."""
-    reduced = matrices.copy()
-    variances = diagonals(reduced)
-    variances -= floor
-    try:
-        factors = np.linalg.cholesky(reduced)
-    except np.linalg.LinAlgError:
-        return False
-    return bool(np.isfinite(factors).all())
-
-
-def _factors_of_inverses(matrices: np.ndarray) -> np.ndarray | None:
-    """Upper U with U U^T the inverse of each matrix of a stack, or None if one is not finite and positive-definite."""
-    if matrices.shape[-1] == 1:
-        return 1.0 / np.sqrt(matrices) if are_positive(matrices) else None
-    try:
-        factors = transposed_inverses(np.linalg.cholesky(matrices))
-    except np.linalg.LinAlgError:
-        return None
-    return factors if np.isfinite(matrices).all() and np.isfinite(factors).all() else None
-
-
-def _reversed_axes(matrices: np.ndarray) -> np.ndarray:
-    """J A J with the exchange matrix J: rows and columns in reverse order."""
-    return matrices[..., ::-1, ::-1]
-
-
-def _cholesky_of_precisions(matrices: np.ndarray) -> np.ndarray:
-    """Upper U with U U^T = P: if J P J = L L^T then U = J L J."""
-    return np.ascontiguousarray(_reversed_axes(np.linalg.cholesky(_reversed_axes(matrices))))

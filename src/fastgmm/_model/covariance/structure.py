@@ -1,9 +1,7 @@
-"""What a covariance structure is: one protocol for every fit, and capabilities for clients that need more.
+"""The protocol of a covariance structure: a core that every fit uses, and capabilities that some clients need.
 
-K is the number of components and d the number of features. Arrays are float64. A subclass states its `name`, the value
-of `covariance_type`; its `kernel`, which serves it; and whether all components share one covariance.
-
-A client that needs a capability asks with `require` (of the package), which refuses a structure without it by name.
+K is the number of components and d the number of features. Arrays are float64. A client that needs a capability asks
+for it with `require` (in the package), which refuses a structure without it by name.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from fastgmm._utils.errors import IllDefinedCovarianceError
 
 
 def any_of(mask: np.ndarray) -> bool:
-    """As `mask.any()`, without what that costs for a few numbers."""
+    """`mask.any()`, faster for small arrays."""
     return bool(np.logical_or.reduce(mask, axis=None))
 
 
@@ -29,21 +27,22 @@ def are_positive(values: np.ndarray) -> bool:
 
 
 def as_matrices(spread: np.ndarray) -> np.ndarray:
-    """Matrices (K, d, d) as they are, variances (K, d) as diagonal matrices."""
+    """Matrices (K, d, d) unchanged, variances (K, d) as diagonal matrices."""
     return spread if spread.ndim == 3 else spread[:, :, np.newaxis] * np.eye(spread.shape[1])
 
 
 def as_variances(spread: np.ndarray) -> np.ndarray:
-    """Variances (K, d) as they are, matrices (K, d, d) as their diagonals."""
+    """Variances (K, d) unchanged, matrices (K, d, d) as their diagonals."""
     return spread if spread.ndim == 2 else spread.diagonal(axis1=1, axis2=2)
 
 
 class CovarianceStructure(ABC):
-    """What EM, its starts and a fitted model need to know of the covariances.
+    """How the covariances of the components are parametrized.
 
     Attributes
     ----------
     name : str
+        The value of `covariance_type`.
     kernel : {'full', 'diag'}
         'full': a covariance is a matrix (d, d), and kernels read triangular factors. 'diag': it is a vector of
         variances (d,), or one variance (), and kernels read vectors.
@@ -70,6 +69,10 @@ class CovarianceStructure(ABC):
             return (n_components, n_features)
         return (1 if self.is_shared else n_components, n_features, n_features)
 
+    @abstractmethod
+    def n_parameters(self, n_components: int, n_features: int) -> int:
+        """Number of free covariance parameters."""
+
     # The M step ------------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -94,19 +97,27 @@ class CovarianceStructure(ABC):
         reg_covar : float
             Added to each variance.
         noise : ndarray of shape (K, d)
-            Variances of features that are not greater count as 0.
+            A variance of a feature that is at most this counts as 0.
         previous : ndarray of shape `shape(K, d)`, default=None
             The covariances before this M step, for structures that iterate from them. None at a start.
         """
 
     def keep(self, covariances: np.ndarray, previous: np.ndarray, components: np.ndarray) -> None:
-        """Give the components of a mask their previous covariances, in place, unless they share that of all rows."""
+        """Give the components of a mask their previous covariances, in place. A shared covariance does not change."""
         if not self.is_shared:
             covariances[components] = previous[components]
 
     def averaged(self, squares: np.ndarray, nk: np.ndarray) -> np.ndarray:
-        """Squares for each component and feature, shape (K, d), averaged as `variances` are."""
+        """Squares of shape (K, d), or their mean over the components, (d,), if these share a covariance."""
         return nk @ squares / nk.sum() if self.is_shared else squares
+
+    def masses(self, nk: np.ndarray) -> np.ndarray:
+        """The number of rows behind each covariance: shape (K,) or, for a shared one, the mean of all, ()."""
+        return nk.sum() / len(nk) if self.is_shared else nk
+
+    def per_covariance(self, values: np.ndarray) -> np.ndarray:
+        """One number for each covariance, in the shape of `masses`, with axes to broadcast against the covariances."""
+        return values.reshape(values.shape + (1,) * len(self.shape_of_one(1)))
 
     @abstractmethod
     def variances(self, covariances: np.ndarray) -> np.ndarray:
@@ -114,13 +125,22 @@ class CovarianceStructure(ABC):
 
     # Factors and precisions ------------------------------------------------------------------------------------------
 
-    @abstractmethod
     def precisions_cholesky(self, covariances: np.ndarray) -> np.ndarray:
         """Factors of the precisions; IllDefinedCovarianceError if a covariance is not positive-definite."""
+        stack = covariances[np.newaxis] if self.is_shared else covariances
+        factors = self.factors_of_inverses(stack)
+        if factors is None:
+            component = next(k for k in range(len(stack)) if self.factors_of_inverses(stack[k : k + 1]) is None)
+            raise self._ill_defined(component, stack[component])
+        return factors[0] if self.is_shared else factors
+
+    @abstractmethod
+    def factors_of_inverses(self, stack: np.ndarray) -> np.ndarray | None:
+        """Factors of the inverses of covariances along the first axis; None if one is not positive-definite."""
 
     @abstractmethod
     def precisions_cholesky_from_precisions(self, precisions: np.ndarray) -> np.ndarray:
-        """The same factors from the precisions; LinAlgError if one is not positive-definite."""
+        """Factors of the given precisions; LinAlgError if one is not positive-definite."""
 
     @abstractmethod
     def covariances_from_cholesky(self, precisions_cholesky: np.ndarray) -> np.ndarray:
@@ -140,14 +160,12 @@ class CovarianceStructure(ABC):
 
     # Between structures ----------------------------------------------------------------------------------------------
 
-    @abstractmethod
     def spread(self, covariances: np.ndarray, n_components: int, n_features: int) -> np.ndarray:
         """A covariance for each component: matrices (K, d, d), or variances (K, d) for the kernel 'diag'."""
+        return np.tile(covariances, (n_components, *[1] * covariances.ndim)) if self.is_shared else covariances
 
     def from_spread(self, spread: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Covariances of this structure for components that have the spread of another, or of this one.
-
-        Unless a subclass knows a shorter way they are those of the M step.
+        """The covariances of this structure that an M step finds for components with the given covariances.
 
         Parameters
         ----------
@@ -168,20 +186,7 @@ class CovarianceStructure(ABC):
         statistics = SufficientStatistics(zeros, nk, zeros, scatter, 0.0, 0.0, float(nk.sum()))
         return self.covariances(statistics, zeros, nk, 0.0, zeros)
 
-    @abstractmethod
-    def n_parameters(self, n_components: int, n_features: int) -> int:
-        """Number of free covariance parameters."""
-
-    @abstractmethod
-    def per_covariance(self, values: np.ndarray) -> np.ndarray:
-        """Numbers, one for each covariance as `masses` gives them, such that they broadcast against the covariances."""
-
-    def masses(self, nk: np.ndarray) -> np.ndarray:
-        """The number of rows behind each covariance: shape (K,) or, for a shared one, the mean of all, ()."""
-        return nk.sum() / len(nk) if self.is_shared else nk
-
-    def ill_defined(self, component: int, covariance: np.ndarray) -> IllDefinedCovarianceError:
-        """The error that the covariance of a component, or of all, is not positive-definite."""
+    def _ill_defined(self, component: int, covariance: np.ndarray) -> IllDefinedCovarianceError:
         which = (
             "the covariance that all components share" if self.is_shared else f"the covariance of component {component}"
         )
@@ -200,7 +205,7 @@ class ConjugatePrior(CovarianceStructure):
 
     @abstractmethod
     def outer_products(self, weights: np.ndarray, differences: np.ndarray) -> np.ndarray:
-        """Weighted outer products of each component's difference with itself, averaged where the covariance is shared.
+        """w_k d_k d_k^T for each component, or its mean over the components if they share a covariance.
 
         Parameters
         ----------
@@ -214,7 +219,10 @@ class ConjugatePrior(CovarianceStructure):
 
 
 class FisherInformation(CovarianceStructure):
-    """A structure whose covariances are a linear space in which the Fisher information is known: for acceleration."""
+    """A structure whose covariances form a linear space with a known Fisher information: for acceleration.
+
+    The information of components with precisions P, times a step M of the covariances, is `information` * P M P.
+    """
 
     capability = "a Fisher information of the covariances"
 
@@ -226,19 +234,17 @@ class FisherInformation(CovarianceStructure):
     def congruent(self, matrices: np.ndarray, covariances: np.ndarray) -> np.ndarray:
         """C M C for each covariance, or precision, C and a matrix M, all of shape `shape(K, d)`."""
 
-    @abstractmethod
     def information(self, masses: np.ndarray, n_features: int) -> np.ndarray:
-        """i such that i P M P is the Fisher information of components of these masses times M; P is the precision.
-
-        It broadcasts against the covariances."""
+        """The factor of P M P for components with masses of shape (K,); it broadcasts against the covariances."""
+        return 0.5 * self.per_covariance(masses.sum() if self.is_shared else masses)
 
     @abstractmethod
     def exceed(self, covariances: np.ndarray, floor: float) -> bool:
-        """Whether all variances in all directions are greater than `floor`."""
+        """Whether all eigenvalues of the covariances are greater than `floor`."""
 
 
 class InverseMStep(CovarianceStructure):
-    """A structure whose M step is linear in the scatter, and has an inverse: streams go on from parameters."""
+    """A structure whose M step is linear in the scatter and has an inverse: for streams."""
 
     capability = "an inverse of its M step"
 
@@ -249,7 +255,7 @@ class InverseMStep(CovarianceStructure):
         Parameters
         ----------
         sums : ndarray of shape `shape(K, d)`
-            `masses` times the covariances, to which the M step has added `reg_covar`.
+            `masses` times the covariances, which include `reg_covar`.
         nk : ndarray of shape (K,)
         reg_covar : float
         n_features : int

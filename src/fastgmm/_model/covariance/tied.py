@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgmm._model.covariance.matrices import MatrixStructure, are_positive_definite, diagonals, regularize
+from fastgmm._model.covariance.matrices import MatrixStructure, diagonals, regularize
 from fastgmm._model.covariance.structure import ConjugatePrior, FisherInformation, InverseMStep, as_matrices
 
 
@@ -34,12 +34,3 @@ class Tied(MatrixStructure, ConjugatePrior, FisherInformation, InverseMStep):
 
     def times(self, rows, covariances):
         return rows @ covariances
-
-    def congruent(self, matrices, covariances):
-        return covariances @ matrices @ covariances
-
-    def information(self, masses, n_features):
-        return 0.5 * masses.sum()
-
-    def exceed(self, covariances, floor):
-        return are_positive_definite(covariances, floor)
