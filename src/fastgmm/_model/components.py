@@ -1,4 +1,4 @@
-"""What a pass over the rows needs to know of a mixture: the kernels' view of it."""
+"""Components: the form in which a pass over the rows takes a mixture."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ class Components:
     ----------
     means : ndarray of shape (K, d), float64
     factors : ndarray of shape (K, d, d), (1, d, d) or (K, 1, d), float64
-        Upper-triangular factors U of the precisions U U^T: one for each component, one that all share, or the diagonals
-        of diagonal ones.
+        Upper-triangular factors U of the precisions U U^T: one for each component, one that all share, or for each
+        component the diagonal of a diagonal one.
     log_const : ndarray of shape (K,), float64
     log_weights : ndarray of shape (K,), float64, or None
-        What of `log_const` is the weight. Bounds of a component's density need it; without it no pass leaves anything
-        out.
+        The log-weights, which are part of `log_const`. Skipping needs them; without them every pass is dense.
     """
 
     means: np.ndarray
@@ -39,7 +38,7 @@ class Components:
         return np.ascontiguousarray(self.means, dtype), np.ascontiguousarray(self.factors, dtype), self.log_const
 
     def covariances(self) -> np.ndarray:
-        """The covariances that the factors stand for: (K, d, d), or variances (K, d) for diagonals."""
+        """Covariances that belong to the factors: (K, d, d), or variances (K, d) for diagonal factors."""
         K, d = self.means.shape
         if self.factors.shape[1] == 1:
             return np.broadcast_to(1.0 / self.factors[:, 0] ** 2, (K, d))
@@ -49,5 +48,5 @@ class Components:
 def log_gaussian_normalizer(
     structure: CovarianceStructure, precisions_cholesky: np.ndarray, n_features: int
 ) -> np.ndarray:
-    """log det U_k - d/2 log(2 pi): what a Gaussian log-density adds to its quadratic form, shape (K,) or ()."""
+    """log det U_k - d/2 log(2 pi): the constant of a Gaussian log-density, shape (K,) or ()."""
     return structure.log_det(precisions_cholesky, n_features) - 0.5 * n_features * math.log(2.0 * math.pi)

@@ -1,4 +1,4 @@
-"""The Gaussian mixture without priors: parameters, and how maximum likelihood finds them."""
+"""The Gaussian mixture without priors: its parameters, and maximum likelihood."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastgmm._model.statistics import SufficientStatistics
 
 @dataclass(frozen=True, slots=True)
 class MixtureParameters:
-    """Parameters of a Gaussian mixture, all float64; shapes as the covariance type says.
+    """Parameters of a Gaussian mixture, all float64.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class MixtureParameters:
     precisions_cholesky : ndarray
         Upper-triangular factors (inverse standard deviations for 'diag' and 'spherical'), shaped like `covariances`.
     is_empty : ndarray of bool of shape (n_components,), or None
-        Which components had no rows when the parameters were estimated; None if they were not estimated from rows.
+        Which components had no rows in the M step; None if no M step made the parameters.
     """
 
     weights: np.ndarray
@@ -45,7 +45,7 @@ class MixtureParameters:
             return np.log(self.weights)
 
     def components(self, structure: CovarianceStructure) -> Components:
-        """As a pass needs them."""
+        """The components that a pass evaluates."""
         log_weights = self.log_weights()
         K, d = self.means.shape
         return Components(
@@ -57,7 +57,7 @@ class MixtureParameters:
 
 
 class InitialValues(NamedTuple):
-    """What the user gives, validated: None where a start has to be found; `fixed` names what no iteration changes."""
+    """Validated values from the user, None where a start has to be found. `fixed` names those that EM keeps."""
 
     weights: np.ndarray | None = None
     means: np.ndarray | None = None
@@ -71,8 +71,8 @@ _NOTHING_GIVEN = InitialValues()
 class MaximumLikelihood(StreamModel[MixtureParameters], CoordinateModel[MixtureParameters]):
     """The mixture without priors, Bishop 2006 eqs. 9.23-9.28.
 
-    The M step maximizes over what is not fixed. With fixed means the covariances are those about them; weights, means
-    and covariances otherwise do not enter each other's maxima, so that each iteration still raises the likelihood.
+    The M step maximizes over the parameters that are not fixed. If the means are fixed, the covariances are taken about
+    them. Nothing else in a maximum depends on the other parameters, so each iteration still raises the likelihood.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class MaximumLikelihood(StreamModel[MixtureParameters], CoordinateModel[MixtureP
     reg_covar : float
         Fixed covariances are not regularized.
     given : InitialValues, default=InitialValues()
-        Replace what the start finds.
+        Replace the values that the start finds.
     """
 
     def __init__(
@@ -104,12 +104,12 @@ class MaximumLikelihood(StreamModel[MixtureParameters], CoordinateModel[MixtureP
             self._given_covariances = structure.covariances_from_cholesky(self._given_factors)
 
     def start(self, statistics: Callable[[], SufficientStatistics]) -> MixtureParameters:
-        """If everything is given no statistics are asked for, and no random numbers drawn."""
+        """If the user gives all parameters, this does not call `statistics`, so no random numbers are drawn."""
         weights, means, precisions, _ = self._given
         if weights is None or means is None or precisions is None:
             of_start = statistics()
             found = self.moments(of_start)
-            # Not normalized by their sum: where only some rows have responsibilities the weights do not add up to 1.
+            # Only some rows may have responsibilities; then the weights do not add up to 1, as in scikit-learn.
             weights = found.nk / of_start.total_weight if weights is None else weights
             means = found.means if means is None else means
         if precisions is None:
@@ -125,12 +125,7 @@ class MaximumLikelihood(StreamModel[MixtureParameters], CoordinateModel[MixtureP
     def shapes(self) -> dict[str, tuple[int, ...]]:
         K, d = self.n_components, self.n_features
         of_covariances = self.structure.shape(K, d)
-        return {
-            "weights": (K,),
-            "means": (K, d),
-            "covariances": of_covariances,
-            "precisions_cholesky": of_covariances,
-        }
+        return {"weights": (K,), "means": (K, d), "covariances": of_covariances, "precisions_cholesky": of_covariances}
 
     def restored(self, arrays: dict[str, np.ndarray]) -> MixtureParameters:
         return MixtureParameters(**arrays)
@@ -160,7 +155,7 @@ class MaximumLikelihood(StreamModel[MixtureParameters], CoordinateModel[MixtureP
         return self._assembled(masses / masses.sum(), means, covariances, None)
 
     def _assembled(self, weights, means, covariances, is_empty) -> MixtureParameters:
-        """Parameters, with what is fixed in place of what is not to be."""
+        """Parameters, with the fixed values in place of the given ones."""
         weights = weights if self._fixed_weights is None else self._fixed_weights
         means = means if self._fixed_means is None else self._fixed_means
         if self._covariances_are_fixed:
@@ -176,7 +171,7 @@ class MaximumLikelihood(StreamModel[MixtureParameters], CoordinateModel[MixtureP
 def n_free_parameters(
     structure: CovarianceStructure, n_components: int, n_features: int, fixed: frozenset = frozenset()
 ) -> int:
-    """Number of free parameters of a mixture: covariances, means, and weights that sum to 1, except what is fixed."""
+    """Number of parameters that are not fixed: covariances, means, and weights, which sum to 1."""
     counts = {
         "covariances": structure.n_parameters(n_components, n_features),
         "means": n_components * n_features,

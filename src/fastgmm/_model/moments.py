@@ -1,6 +1,6 @@
 r"""The M step's moments: masses, means and covariances of the components, from sufficient statistics.
 
-All arithmetic here is float64 on arrays of the size of the parameters; no row of the data is ever seen.
+All arithmetic is float64, on arrays of the size of the parameters.
 
 M step (Bishop 2006, eqs. 9.24-9.27) from sums about a center :math:`c_k`, with :math:`\delta_k = \mu_k - c_k`:
 
@@ -8,12 +8,12 @@ M step (Bishop 2006, eqs. 9.24-9.27) from sums about a center :math:`c_k`, with 
     \mu_k &= c_k + s_k / n_k \\
     n_k \Sigma_k &= S_k - s_k \delta_k^T - \delta_k s_k^T + n_k \delta_k \delta_k^T
 
-A component has no rows if :math:`n_k` is at most ten units of rounding. It keeps the mean and the covariance that it
-had, so that nothing depends on where the origin of the coordinates is. In the weights ten units of rounding are added
-to each mass, as in scikit-learn: rows that return find the component again.
+A component has no rows if :math:`n_k` is at most ten units of rounding. It keeps its mean and covariance, so the result
+does not depend on the origin of the coordinates. In the weights, ten units of rounding are added to each mass, as in
+scikit-learn, so the component can take rows again.
 
-A variance counts as 0 if it is no greater than the rounding of what it is computed from: of the values, which are known
-to a unit of rounding, and of the squared differences from the center, where the mean has moved far from it.
+A variance counts as 0 if rounding alone explains it: the rounding of the values, and, where the mean has moved far from
+the center, the rounding of the squared differences from the center.
 """
 
 from __future__ import annotations
@@ -26,21 +26,30 @@ from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.covariance.structure import any_of
 from fastgmm._model.statistics import SufficientStatistics
 
-# A squared move of the mean that exceeds the variance by more than this factor costs too many digits of the scatter.
+# Largest accurate ratio of the mean's squared move to the variance: the scatter loses digits in proportion to it.
 _MAX_SQUARED_SHIFT = {np.dtype(np.float64): 1e3, np.dtype(np.float32): 10.0}
 
-# What rounding is, for each type of data.
+# Unit of rounding, for each dtype of the data.
 _EPS = {np.dtype(dtype): float(np.finfo(dtype).eps) for dtype in (np.float64, np.float32)}
 
-# Units of rounding in a difference of sums of squares, of terms as large as the squared move of the mean.
+# Error of a difference of sums of squares, in units of rounding of the mean's squared move.
 _SQUARES_ROUNDING = 8.0
 
 
 class Moments(NamedTuple):
-    """What statistics say of each component: its mass, not normalized, its mean and its covariance.
+    """Moments of the rows of each component, float64.
 
-    `nk` is enlarged by ten units of rounding; `is_empty` says where it was no more than that before. `shifts` is how
-    much of the mean squares about the statistics' centers is due to the means' distance from these.
+    Attributes
+    ----------
+    nk : ndarray of shape (K,)
+        Masses, plus ten units of rounding.
+    means : ndarray of shape (K, d)
+    covariances : ndarray
+        In the shape of the covariance structure.
+    shifts : ndarray
+        Squared distances of the means from the centers of the statistics, in the shape of the structure's `variances`.
+    is_empty : ndarray of bool of shape (K,)
+        Which components have no rows.
     """
 
     nk: np.ndarray
@@ -65,18 +74,14 @@ def estimate_moments(
     statistics : SufficientStatistics
     structure : CovarianceStructure
     reg_covar : float
-        Added to the diagonals of the covariances.
+        Added to each variance.
     dtype : dtype, default=np.float64
-        The type of the data, which says what rounding is.
+        Of the data; it determines the unit of rounding.
     means : ndarray of shape (n_components, n_features), default=None
-        Take the covariances about these means. None: about the means of the rows.
+        The covariances are taken about these means. None: about the means of the rows.
     previous : ndarray, default=None
-        The covariances before, which components without rows keep; the means that they keep are the centers of the
-        statistics. None: such components have the covariance `reg_covar`.
-
-    Returns
-    -------
-    Moments
+        The covariances before the M step. Components without rows keep them, and the centers of the statistics as their
+        means. None: such components get the variance `reg_covar`.
     """
     nk, centers = statistics.nk, statistics.centers
     floor = 10.0 * _EPS[np.dtype(dtype)]
@@ -99,7 +104,7 @@ def estimate_moments(
 
 
 def variance_noise(means: np.ndarray, squared_shifts: np.ndarray, dtype) -> np.ndarray:
-    """The variance that rounding gives to a feature that has none, shape (n_components, n_features).
+    """The variance that rounding alone gives to a constant feature, shape (n_components, n_features).
 
     Parameters
     ----------
@@ -114,11 +119,11 @@ def variance_noise(means: np.ndarray, squared_shifts: np.ndarray, dtype) -> np.n
 
 
 def is_accurate(moments: Moments, covariances: np.ndarray, structure: CovarianceStructure, dtype=np.float64) -> bool:
-    """Whether the sums behind the moments were taken close enough to the means; if not, take them about the means.
+    """Whether the sums behind the moments were taken close enough to the means. If not, repeat them about the means.
 
-    The scatter about the new mean is a difference; where the mean moved by many standard deviations (a bad start, a
-    component that jumps) it loses digits in proportion to the squared move over the variance. Sums about the new mean
-    lose nothing. `covariances` are those that are to be accurate: the moments' own, or what a prior makes of them.
+    The scatter about the new mean is a difference. It loses digits where the mean moved by many standard deviations,
+    after a bad start or when a component jumps. `covariances` are those that have to be accurate: the moments' own, or
+    the same plus the share of a prior.
     """
     variances = structure.variances(covariances)
     return not (moments.shifts > _MAX_SQUARED_SHIFT[np.dtype(dtype)] * variances).any()

@@ -1,4 +1,4 @@
-r"""Sufficient statistics of a Gaussian mixture: what one pass over the rows leaves behind.
+r"""Sufficient statistics of a Gaussian mixture: the result of one pass over the rows.
 
 With responsibilities :math:`r_{ik}`, sample weights :math:`w_i` and a center :math:`c_k` for each component,
 
@@ -9,9 +9,9 @@ With responsibilities :math:`r_{ik}`, sample weights :math:`w_i` and a center :m
 
 The variational bound also needs the entropy :math:`-\sum_i w_i \sum_k r_{ik} \log r_{ik}`.
 
-They add up over blocks of rows, threads and files as long as all parts use the same centers. The sums are taken about
-a point near the component (in EM: its old mean), because :math:`E[x^2] - \mu^2` loses all digits when the data lie far
-from the origin (Schubert & Gertz, SSDBM 2018).
+The statistics of parts of the rows add up if all parts use the same centers. A center is a point near the component (in
+EM its old mean), because :math:`E[x^2] - \mu^2` loses all digits when the data lie far from the origin (Schubert &
+Gertz, SSDBM 2018).
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class SufficientStatistics:
     sum_x : ndarray of shape (n_components, n_features)
         Weighted sum of the differences from the center.
     scatter : ndarray
-        Weighted sum of the products of differences, shaped as the covariance type's `scatter_shape` says: symmetric
-        matrices for 'full', their sum over the components for 'tied', squares only for 'diag' and 'spherical'.
+        Weighted sum of the products of differences, in the shape of the structure's `scatter_shape`: symmetric matrices
+        for 'full', their sum over the components for 'tied', squares only for 'diag' and 'spherical'.
     log_likelihood : float
         Weighted sum of the rows' log-densities; 0 when the responsibilities were given.
     entropy : float
@@ -58,10 +58,7 @@ class SufficientStatistics:
         return cls(centers, np.zeros(centers.shape[0]), np.zeros(centers.shape), np.zeros(scatter_shape), 0.0, 0.0, 0.0)
 
     def scatter_about(self, delta: np.ndarray) -> np.ndarray:
-        """What `scatter` would be about ``centers + delta``: S - s delta^T - delta s^T + n delta delta^T.
-
-        Matrices stay exactly symmetric.
-        """
+        """The scatter about ``centers + delta``: S - s delta^T - delta s^T + n delta delta^T, exactly symmetric."""
         if self.scatter.ndim == 2:
             return self.scatter - (2.0 * self.sum_x - self.nk[:, np.newaxis] * delta) * delta
         v = self.sum_x - 0.5 * self.nk[:, np.newaxis] * delta
@@ -70,13 +67,13 @@ class SufficientStatistics:
         return self.scatter - (correction.sum(axis=0) if len(self.scatter) == 1 else correction)
 
     def moved_to(self, centers: np.ndarray) -> SufficientStatistics:
-        """The same sums about other centers: exact algebra, which loses digits where far centers become near ones."""
+        """The same sums about other centers. They lose digits if the other centers are much nearer to the rows."""
         delta = centers - self.centers
         sum_x = self.sum_x - self.nk[:, np.newaxis] * delta
         return replace(self, centers=centers, nk=self.nk.copy(), sum_x=sum_x, scatter=self.scatter_about(delta))
 
     def merge(self, other: SufficientStatistics) -> None:
-        """Add the statistics of further rows, which must have been taken about the same centers."""
+        """Add the statistics of further rows; ValueError if their centers differ."""
         if not np.array_equal(self.centers, other.centers):
             raise ValueError("Statistics about different centers do not add up: pass the same centers to both passes.")
         self.nk += other.nk
@@ -96,7 +93,7 @@ class SufficientStatistics:
         self.total_weight *= factor
 
     def to_vector(self) -> np.ndarray:
-        """All sums in one array, to be sent and added up; of symmetric scatters the upper triangles only."""
+        """All sums in one array that can be sent and added up, with the upper triangles only of symmetric scatters."""
         scatter = self.scatter[:, *np.triu_indices(self.scatter.shape[1])] if self.scatter.ndim == 3 else self.scatter
         sums = [self.log_likelihood, self.entropy, self.total_weight]
         return np.concatenate([self.nk, self.sum_x.ravel(), scatter.ravel(), sums])
@@ -105,7 +102,7 @@ class SufficientStatistics:
     def from_vector(
         cls, vector: np.ndarray, centers: np.ndarray, scatter_shape: tuple[int, ...]
     ) -> SufficientStatistics:
-        """The way back; the vector may be a sum of such about the same centers."""
+        """Statistics from `to_vector`, or from a sum of such vectors about the same centers."""
         statistics = cls.zeros(centers, scatter_shape)
         nk, sum_x, scatter, sums = np.split(vector, [len(centers), len(centers) + centers.size, -3])
         statistics.nk[:] = nk

@@ -1,9 +1,9 @@
-r"""The variational mixture: priors, the posterior that one iteration finds, and its bound (Bishop 2006, section 10.2).
+r"""The variational mixture: priors, posterior and bound (Bishop 2006, section 10.2).
 
 Each component has a Gaussian-Wishart posterior with mean :math:`m_k`, mean precision :math:`\beta_k`, degrees of
 freedom :math:`\nu_k` and scale :math:`W_k`, and the weights a Dirichlet or, by stick-breaking, a Dirichlet-process one
-(Blei & Jordan, Bayesian Analysis 1, 2006). What is kept as "covariance" is :math:`C_k = W_k^{-1} / \nu_k`: the E step
-is that of a Gaussian mixture with other constants (eqs. 10.46, 10.64-10.67):
+(Blei & Jordan, Bayesian Analysis 1, 2006). The "covariance" of a component is :math:`C_k = W_k^{-1} / \nu_k`. With it
+the E step is that of a Gaussian mixture with other constants (eqs. 10.46, 10.64-10.67):
 
 .. math::
     \log \rho_{ik} = E[\log \pi_k] + \log \mathcal{N}(x_i \mid m_k, C_k)
@@ -40,7 +40,7 @@ from fastgmm._utils.errors import IllDefinedCovarianceError, LostLikelihoodError
 
 
 class Priors(NamedTuple):
-    """Parameters of the prior distributions, float64; `covariance` as one component has it, or the shared one."""
+    """Parameters of the prior distributions, float64; `covariance` has the shape of a single covariance."""
 
     weight_concentration: float
     mean_precision: float
@@ -56,13 +56,13 @@ class VariationalParameters:
     Attributes
     ----------
     weight_prior : WeightPrior
-        What `weight_concentration` belongs to.
+        The prior whose posterior `weight_concentration` describes.
     weight_concentration : ndarray of shape (n_components,) or (2, n_components)
     mean_precision : ndarray of shape (n_components,)
     means : ndarray of shape (n_components, n_features)
     degrees_of_freedom : ndarray of shape (n_components,), or () for 'tied'
     covariances, precisions_cholesky : ndarray
-        In the shape of the covariance type.
+        In the shape of the covariance structure.
     """
 
     weight_prior: WeightPrior
@@ -74,7 +74,7 @@ class VariationalParameters:
     precisions_cholesky: np.ndarray
 
     def components(self, structure: CovarianceStructure) -> Components:
-        """As a pass needs them, with the expectations over weights, means and precisions in the constants."""
+        """The components that a pass evaluates; expectations over the posterior are in the constants."""
         K, d = self.means.shape
         nu = self.degrees_of_freedom
         log_weights = self.weight_prior.expected_log_weights(self.weight_concentration)
@@ -147,7 +147,7 @@ class VariationalBayes(StreamModel[VariationalParameters], CoordinateModel[Varia
         return VariationalParameters(weight_prior=self.weight_prior, **arrays)
 
     def statistics_behind(self, parameters: VariationalParameters) -> SufficientStatistics:
-        """The M step backwards: nothing is divided by, so that components without rows do no harm."""
+        # Nothing is divided by nk, which may be 0.
         priors, structure, means = self.priors, self.structure, parameters.means
         nk = np.maximum(parameters.mean_precision - priors.mean_precision, 0.0)
         differences = means - priors.mean
@@ -163,7 +163,7 @@ class VariationalBayes(StreamModel[VariationalParameters], CoordinateModel[Varia
         return statistics
 
     def are_accurate(self, moments: Moments) -> bool:
-        if super().are_accurate(moments):  # all the more with what the prior adds
+        if super().are_accurate(moments):  # then they are also with the prior
             return True
         return is_accurate(moments, self.with_prior(moments), self.structure, self.dtype)
 
@@ -207,9 +207,9 @@ class VariationalBayes(StreamModel[VariationalParameters], CoordinateModel[Varia
         )
 
     def lower_bound(self, statistics: SufficientStatistics, parameters: VariationalParameters) -> float:
-        """The evidence lower bound of all rows after the M step, without the terms that never change (eq. 10.70).
+        """The evidence lower bound of all rows, without its constant terms (eq. 10.70).
 
-        Most terms cancel there; what is left is the entropy of the responsibilities, and the normalizers of the
+        After an M step most terms cancel. The entropy of the responsibilities remains, and the normalizers of the
         posteriors of weights, precisions and means.
         """
         K, n_features = parameters.means.shape

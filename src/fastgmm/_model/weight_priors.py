@@ -9,7 +9,7 @@ from scipy.special import betaln, digamma, gammaln
 
 
 class WeightPrior(Protocol):
-    """A prior of the weights; `concentration` are the parameters of its posterior."""
+    """A prior of the weights. `concentration` holds the parameters of the posterior, float64."""
 
     def shape(self, n_components: int) -> tuple[int, ...]:
         """Shape of the concentration."""
@@ -21,7 +21,7 @@ class WeightPrior(Protocol):
         """E[log pi_k]."""
 
     def log_normalizer(self, concentration: np.ndarray) -> float:
-        """Log of what makes the posterior's density integrate to 1."""
+        """Log of the normalizing constant of the posterior's density."""
 
     def weights(self, concentration: np.ndarray) -> np.ndarray:
         """E[pi_k], summing to 1."""
@@ -45,7 +45,7 @@ class _DirichletDistribution:
 
 
 class _DirichletProcess:
-    """Stick-breaking: component k takes a Beta(a_k, b_k)-distributed share of what the ones before it have left."""
+    """Stick-breaking: component k takes a Beta(a_k, b_k)-distributed share of the weight that is left."""
 
     def shape(self, n_components):
         return (2, n_components)
