@@ -21,7 +21,7 @@ from fastgmm._em.loop import Progress, run_em
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
-from fastgmm._start.find import StartFinder
+from fastgmm._start.find import find_starts
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -46,8 +46,8 @@ def iteration_and_start(model, X):
     """The iteration of a model on rows, and parameters that five iterations have led to."""
     passes = ArrayPasses(X, None, model.n_components, model._structure, 1)
     iteration = Iteration(model._model(passes), passes)
-    finder = StartFinder(iteration.model, passes, model.init_params, model.reg_covar, np.random.RandomState(0))
-    parameters = finder.find()
+    start = find_starts(iteration.model, passes, model.init_params, model.reg_covar, np.random.RandomState(0))
+    parameters = start()
     for _ in range(5):
         parameters, _ = iteration.iterate(parameters)
     return iteration, parameters
@@ -297,7 +297,7 @@ def test_max_iter_limits_passes():
 def test_a_bad_point_costs_one_pass(failure):
     """The first extrapolated point is spoiled: EM goes on from where it was, as if it had not been."""
     iteration, x = iteration_and_start(GaussianMixture(3), overlapping())
-    accelerator, plain = LBFGS(iteration, 0.0), LBFGS(iteration, 0.0)
+    accelerator, plain = LBFGS(iteration), LBFGS(iteration)
     while not accelerator.memory.is_extrapolated:
         x, bound = accelerator.iterate(x)
     memory = accelerator.memory
@@ -319,7 +319,7 @@ def test_a_bad_point_costs_one_pass(failure):
 def test_rejected_points_make_it_wait():
     """After each further failure in a row there are more steps of EM before the next attempt."""
     iteration, x = iteration_and_start(GaussianMixture(3), overlapping())
-    accelerator = LBFGS(iteration, 0.0)
+    accelerator = LBFGS(iteration)
     attempts = []
     for i in range(30):
         if accelerator.memory.is_extrapolated:
@@ -339,7 +339,7 @@ def until_extrapolated(accelerator, x):
 def test_a_point_that_gains_less_than_em_makes_it_wait():
     """It is kept, for its bound is higher, but EM goes on from there."""
     iteration, x = iteration_and_start(GaussianMixture(3), overlapping())
-    accelerator = LBFGS(iteration, 0.0)
+    accelerator = LBFGS(iteration)
     _, sure_gain = until_extrapolated(accelerator, x)
     memory = accelerator.memory
     memory.length, memory.next_wait = 8.0, 3
@@ -358,7 +358,7 @@ def test_a_point_that_gains_less_than_em_makes_it_wait():
 def test_no_help_where_em_is_fast(ratio):
     """EM's gain shrinks to so much of that before, in the pass after which there would be an extrapolation."""
     iteration, x = iteration_and_start(GaussianMixture(3), overlapping())
-    reference, accelerator = LBFGS(iteration, 0.0), LBFGS(iteration, 0.0)
+    reference, accelerator = LBFGS(iteration), LBFGS(iteration)
     while not reference.memory.is_extrapolated:
         last, memory = x, replace(reference.memory)
         x, _ = reference.iterate(x)
@@ -372,7 +372,7 @@ def test_no_help_where_em_is_fast(ratio):
 def test_pairs_are_forgotten_where_the_bound_is_not_concave(sign):
     """With the gradients of all passes turned around, the bound would be convex where it is concave."""
     iteration, x = iteration_and_start(GaussianMixture(3), overlapping())
-    accelerator = LBFGS(iteration, 0.0)
+    accelerator = LBFGS(iteration)
     until_extrapolated(accelerator, x)
     memory = accelerator.memory
     n_pairs = len(memory.steps)
@@ -386,9 +386,7 @@ def test_pairs_are_forgotten_where_the_bound_is_not_concave(sign):
 def test_an_error_of_em_itself_is_raised():
     iteration, x = iteration_and_start(GaussianMixture(3), overlapping())
     with pytest.raises(ValueError, match="The log-likelihood became"):
-        LBFGS(iteration, 0.0).iterate(
-            MixtureParameters(x.weights, x.means * np.nan, x.covariances, x.precisions_cholesky)
-        )
+        LBFGS(iteration).iterate(MixtureParameters(x.weights, x.means * np.nan, x.covariances, x.precisions_cholesky))
 
 
 @all_types
@@ -586,7 +584,7 @@ def test_aitken_ends_near_the_optimum(estimator, covariance_type, acceleration):
 def test_change_with_acceleration(em_gain, em_gain_before, gain, change):
     """What EM would gain, seen twice: at the last point, and before it or in what has led there."""
     iteration, x = iteration_and_start(GaussianMixture(3), overlapping())
-    accelerator = LBFGS(iteration, 0.0)
+    accelerator = LBFGS(iteration)
     accelerator.begin(Memory(found=x, em_gain=em_gain, em_gain_before=em_gain_before, gain=gain))
     assert accelerator.change == change
 
@@ -594,7 +592,7 @@ def test_change_with_acceleration(em_gain, em_gain_before, gain, change):
 def test_bounds_that_stand_still_are_not_enough():
     """With acceleration it is EM that must gain little, as at a point that was turned down."""
     iteration, x = iteration_and_start(GaussianMixture(3), overlapping())
-    accelerator = LBFGS(iteration, 0.0)
+    accelerator = LBFGS(iteration)
     accelerator.iterate = lambda parameters: (parameters, -1.0)
     accelerator.begin = lambda memory: None
     for em_gain, n_iter in ((1e-3, 5), (1e-5, 1)):

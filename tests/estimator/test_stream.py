@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, batches
-from fastgmm._em.stepwise import counted_rows, effective_rows, step_size, with_loans
+from fastgmm._em.stepwise import counted_rows, effective_rows, shrunk, step_size
 from fastgmm._estimator import fit, stream
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._model.moments import Moments
@@ -313,11 +313,11 @@ def test_components_with_enough_rows_borrow_nothing():
     covariances = np.array([np.eye(3), np.zeros((3, 3))])
     moments = Moments(nk, np.zeros((2, 3)), covariances, np.zeros((2, 3)), np.zeros(2, bool))
     full = COVARIANCE_TYPES["full"]
-    assert with_loans(moments, full, 100.0) is moments
-    lent = with_loans(moments, full, 40.0).covariances
-    np.testing.assert_array_equal(lent[0], covariances[0])
+    assert shrunk(moments, full, 100.0) is moments
+    found = shrunk(moments, full, 40.0).covariances
+    np.testing.assert_array_equal(found[0], covariances[0])
     # 4 rows of 8 are its own, without variance; the others have the mean covariance within components, 0.9.
-    np.testing.assert_allclose(lent[1], 0.45 * np.eye(3), rtol=1e-14)
+    np.testing.assert_allclose(found[1], 0.45 * np.eye(3), rtol=1e-14)
 
 
 def test_effective_rows():

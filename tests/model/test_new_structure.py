@@ -8,8 +8,9 @@ from sklearn.base import clone
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC
 from fastgmm._em.checkpoint import Checkpoint
-from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._model.covariance import COVARIANCE_TYPES, FULL
 from fastgmm._model.covariance.diagonal import VarianceStructure
+from fastgmm._model.mixture import Model
 from fastgmm.batches import from_array
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -238,6 +239,25 @@ def test_what_a_structure_cannot_do_is_refused_by_name():
         GaussianMixtureIC([2], acceleration="lbfgs").fit(X)
     with pytest.raises(ValueError, match=f"scikit-learn has no {name}: only {able}"):
         shared().fit(X).to_sklearn()
+
+
+class OtherFamily(Model):
+    """A family of mixtures without any capability."""
+
+    start = m_step = lower_bound = shapes = restored = None
+
+
+@pytest.mark.parametrize("parameters", [{"acceleration": "lbfgs"}, {}], ids=["acceleration", "partial_fit"])
+def test_what_a_model_cannot_do_is_refused_by_name(monkeypatch, parameters):
+    model = GaussianMixture(**parameters)
+    monkeypatch.setattr(
+        GaussianMixture,
+        "_model",
+        lambda self, passes: OtherFamily(FULL, self.n_components, passes.n_features, passes.dtype, 1e-6),
+    )
+    client = "acceleration" if parameters else "partial_fit"
+    with pytest.raises(ValueError, match=f"{client} needs .*, which the model OtherFamily does not have"):
+        model.fit(rows()) if parameters else model.partial_fit(rows())
 
 
 def test_arrays_of_another_type_are_named():

@@ -1,1 +1,1 @@
-"""How a mixture is fitted: one iteration, the loop around it, acceleration, streams, checkpoints."""
+"""EM: one iteration, the loop, acceleration, streams, checkpoints."""

@@ -1,7 +1,7 @@
-"""Checkpoints: the state of a fit in a file, written after each iteration, from which an interrupted fit goes on.
+"""Checkpoints: the state of a fit in a file, written after each iteration, to resume an interrupted fit from.
 
-A file may have been cut off or edited. All of it is checked before any of it is used, because kernels trust the shapes
-of what they are given.
+A file may have been cut off or edited. All of it is checked before any of it is used, because kernels do not check the
+shapes of their arguments.
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ _PARAMETERS_IN_MEMORY = ("point", "found")
 
 
 def open_checkpoint(path, random_state: np.random.RandomState) -> Checkpoint | None:
-    """The checkpoint of a fit that draws from `random_state`, None for None.
-
-    A long fit must know before its first iteration is over whether the file can be written."""
+    """The checkpoint for a path, None for None; an error if no file can be written there."""
     if path is None:
         return None
     if not isinstance(path, str | PathLike):
@@ -42,20 +40,12 @@ def open_checkpoint(path, random_state: np.random.RandomState) -> Checkpoint | N
 
 
 class Checkpoint:
-    """One file, replaced as a whole each time. It is read at the beginning, so that a damaged one is refused early.
-
-    Parameters
-    ----------
-    path : path
-    random_state : RandomState
-        What the fit draws from.
+    """One file. It is read when the checkpoint is opened, so a damaged one is refused early. `load`, then `save`.
 
     Attributes
     ----------
     fingerprint : str
-        Tells the fit from others, by its parameters and data. Set it before `load` and `save`.
-    covariance_type : str
-        The parameter that a message names if it differs. Set it before `load` and `save`.
+        A hash of the parameters and data of the fit. Set it before `load`.
     random_state : RandomState
         The remaining starts draw from it. `save` writes its state, and `load` sets it. NumPy's global generator, which
         the rest of the program uses too, is never set: `load` then replaces `random_state` by a copy.
@@ -63,15 +53,16 @@ class Checkpoint:
 
     def __init__(self, path, random_state: np.random.RandomState):
         self.path = Path(path)
-        self.fingerprint = self.covariance_type = ""
+        self.fingerprint = self._covariance_type = ""
         self.random_state = random_state
         self._state_before = random_state.get_state(legacy=False)
         self._contents = self._read()
 
     def save(self, state: LoopState) -> None:
+        """Replace the file as a whole, atomically."""
         contents: dict[str, Any] = {
             "fingerprint": self.fingerprint,
-            "covariance_type": self.covariance_type,
+            "covariance_type": self._covariance_type,
             "run": state.run,
             "lower_bounds": state.lower_bounds,
             "random_state": json.dumps(self.random_state.get_state(legacy=False), default=np.ndarray.tolist),
@@ -90,27 +81,28 @@ class Checkpoint:
         os.replace(unfinished, self.path)
 
     def _read(self) -> Contents | None:
-        """What is in the file, None if there is no file."""
+        """The contents of the file, None if there is none."""
         if not self.path.exists():
             return None
         with open(self.path, "rb") as file:
             try:
                 with np.load(file) as contents:
                     return Contents({name: contents[name] for name in contents.files})
-            except Exception as error:  # NumPy and zipfile have many for a file that they do not understand
+            except Exception as error:  # NumPy and zipfile raise many kinds
                 raise self._is_no_checkpoint("it cannot be read as .npz") from error
 
     def load(self, model: Model, n_init: int, accelerated: bool) -> LoopState | None:
-        """The state in the file, None if there is no file; `random_state` is set. If it is refused nothing changes.
+        """The state in the file, None if there is none. If the file is refused, ValueError, and nothing changes.
 
         Parameters
         ----------
         model : Model
-            Knows the parameters.
+            Of the fit; it checks the parameters in the file.
         n_init : int
         accelerated : bool
-            Whether there is an accelerator, which has a memory.
+            Whether the fit has an accelerator, so the file has its memory.
         """
+        self._covariance_type = model.structure.name
         contents, self._contents = self._contents, None
         if contents is None:
             return None
@@ -128,10 +120,10 @@ class Checkpoint:
     def _checked(self, contents: Contents, *arguments) -> tuple[LoopState, np.random.RandomState]:
         try:
             fingerprint, covariance_type = contents.text("fingerprint"), contents.text("covariance_type")
-            if covariance_type != self.covariance_type:
+            if covariance_type != self._covariance_type:
                 raise ValueError(
                     f"checkpoint={str(self.path)!r} holds another fit, with covariance_type={covariance_type!r}, but "
-                    f"the estimator has covariance_type={self.covariance_type!r}. Set the same one to go on with it, "
+                    f"the estimator has covariance_type={self._covariance_type!r}. Set the same one to go on with it, "
                     "or delete the file, or give another name."
                 )
             if fingerprint != self.fingerprint:
@@ -156,7 +148,7 @@ class Checkpoint:
 
 
 class Contents:
-    """What is in a file, taken out piece by piece; CheckpointError if a piece is not what it should be."""
+    """The arrays in a file, taken out one by one; CheckpointError if one is missing or has another kind or shape."""
 
     def __init__(self, arrays: dict[str, np.ndarray]):
         self._left = dict(arrays)
@@ -168,11 +160,11 @@ class Contents:
         return str(self._take(name, "U", ()))
 
     def scalar(self, name: str, like: bool | int | float) -> Any:
-        """A Python number of the same kind."""
+        """A Python number of the kind of `like`."""
         return self._take(name, np.asarray(like).dtype.kind, ()).item()
 
     def floats(self, name: str, shape: tuple[int | None, ...], finite: bool = True) -> np.ndarray:
-        """An array of float64; None stands for any length."""
+        """An array of float64; None in its shape stands for any length."""
         array = self._take(name, "f", shape)
         if array.dtype != np.float64:
             raise CheckpointError(f"{name} has the dtype {array.dtype}")
@@ -226,10 +218,7 @@ def _parameters(contents: Contents, prefix: str, model: Model):
 
 
 def _memory(contents: Contents, model: Model) -> Memory:
-    """What an accelerator remembers: numbers, arrays, and parameters if it has them."""
-    shapes_of_parameters = model.shapes()
-    n_coordinates = model.n_components
-    n_coordinates += sum(math.prod(shapes_of_parameters[name]) for name in ("means", "covariances"))
+    """The memory of an accelerator: numbers, arrays, and parameters if it has them."""
     values: dict[str, Any] = {}
     for field in dataclasses.fields(Memory):
         name, default = f"memory_{field.name}", getattr(Memory(), field.name)
@@ -241,14 +230,16 @@ def _memory(contents: Contents, model: Model) -> Memory:
         else:
             values[field.name] = contents.scalar(name, default)
     memory: Memory = Memory(**values)
-    pairs = len(memory.steps), n_coordinates
-    shapes = {
+    shapes = model.shapes()
+    n_coordinates = model.n_components + math.prod(shapes["means"]) + math.prod(shapes["covariances"])
+    pairs = (len(memory.steps), n_coordinates) if len(memory.steps) else memory.steps.shape
+    expected = {
         "gradient": (0 if memory.point is None else n_coordinates,),
-        "steps": pairs if len(memory.steps) else memory.steps.shape,
-        "drops": pairs if len(memory.steps) else memory.steps.shape,
+        "steps": pairs,
+        "drops": pairs,
         "remaining_gains": Memory().remaining_gains.shape,
     }
-    for name, shape in shapes.items():
+    for name, shape in expected.items():
         if getattr(memory, name).shape != shape:
             raise CheckpointError(f"memory_{name} has the shape {getattr(memory, name).shape}")
     if memory.found is None or (memory.is_extrapolated and memory.point is None):
@@ -257,7 +248,7 @@ def _memory(contents: Contents, model: Model) -> Memory:
 
 
 def _memory_contents(memory: Memory) -> dict[str, Any]:
-    """As `_memory` reads them."""
+    """Arrays from which `_memory` makes the same memory."""
     contents: dict[str, Any] = {}
     for field in dataclasses.fields(memory):
         value = getattr(memory, field.name)
@@ -269,18 +260,18 @@ def _memory_contents(memory: Memory) -> dict[str, Any]:
 
 
 def _arrays(parameters, prefix: str) -> dict[str, Any]:
-    """The fields of parameters that are numbers; which components have rows is left to the next iteration."""
+    """The fields of parameters that are float64. The next iteration finds again which components are empty."""
     values = {field.name: np.asarray(getattr(parameters, field.name)) for field in dataclasses.fields(parameters)}
     return {f"{prefix}p_{name}": value for name, value in values.items() if value.dtype == np.float64}
 
 
 def _generator(text: str, like: np.random.RandomState) -> np.random.RandomState:
-    """A generator of the same kind, in the state that was saved."""
+    """A generator of the same kind in the saved state."""
     generator = deepcopy(like)
     try:
         state = json.loads(text)
         generator.set_state(state)
-        position = state["state"].get("pos", 0)  # of Mersenne Twister among its 624 numbers: NumPy does not look
+        position = state["state"].get("pos", 0)  # in the 624 numbers of the Mersenne Twister; NumPy does not check it
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
         raise CheckpointError("random_state is not a state of its generator") from None
     if not 0 <= position <= 624:

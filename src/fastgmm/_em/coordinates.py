@@ -1,12 +1,13 @@
-r"""Coordinates of a mixture for acceleration: steps between parameters, and the gradient that belongs to an EM step.
+r"""Coordinates of a mixture for acceleration: steps between parameters, and gradients.
 
-They are :math:`\log n_k, \mu_k, \Sigma_k`, with the mass :math:`n_k` of component k, in which
+They are :math:`\log n_k, \mu_k, \Sigma_k`, with the mass :math:`n_k` of component k. The gradient of a step
+:math:`f` is the Fisher information :math:`G` times :math:`f`:
 
 .. math::
     G f = \big(n_k f_k^n, \; n_k \Sigma_k^{-1} f_k^\mu, \; \tfrac12 n_k \Sigma_k^{-1} f_k^\Sigma \Sigma_k^{-1}\big) .
 
-Products of steps with gradients do not depend on the units of the features, nor on any other affine change of the rows,
-so that the path of the parameters does not either. The variational mixture has the same coordinates: its posterior is
+Products of steps with gradients do not depend on the units of the features, nor on any other affine change of the rows.
+Therefore the path of the parameters does not either. The variational mixture has the same coordinates: its posterior is
 a function of :math:`n_k`, :math:`\mu_k` and :math:`\Sigma_k`.
 """
 
@@ -22,8 +23,8 @@ from fastgmm._utils.errors import IllDefinedCovarianceError
 
 P = TypeVar("P", bound=Parameters)
 
-_REG_LEFT = 0.999  # share of reg_covar that must be left in every direction
-_STARVED = 1e-6  # share of all rows below which a component takes EM's steps
+_LEAST_EIGENVALUE = 0.999  # of a covariance at an extrapolated point, as a multiple of reg_covar
+_LEAST_SHARE = 1e-6  # of all rows: a component with less takes EM's steps
 
 
 class Coordinates(Generic[P]):
@@ -38,14 +39,14 @@ class Coordinates(Generic[P]):
     def __init__(self, model: CoordinateModel[P], origin: P):
         self._model = model
         self._origin = origin
-        self._structure = cast(FisherInformation, model.structure)  # or acceleration was refused
+        self._structure = cast(FisherInformation, model.structure)  # `LBFGS` has required it
         self._precisions = self._structure.precisions(origin.precisions_cholesky)
         masses = model.masses(origin)
-        # A starved component carries no information: it has no gradient, and no step but that of EM.
-        self._alive = masses > _STARVED * masses.sum()
-        self._masses = masses * self._alive
-        self._information = np.asarray(self._structure.information(self._masses, origin.means.shape[1]))
-        self._per_mass, self._per_information = self._alive / masses, _inverse(self._information)
+        # A component with next to no rows carries no information: its gradient is 0, and it takes EM's step.
+        self._has_rows = masses > _LEAST_SHARE * masses.sum()
+        self._masses = masses * self._has_rows
+        self._information = self._structure.information(self._masses, origin.means.shape[1])
+        self._per_mass, self._per_information = self._has_rows / masses, _inverse(self._information)
 
     def difference(self, begin: P, end: P) -> np.ndarray:
         """The step from one mixture to another, shape (n_coordinates,)."""
@@ -62,7 +63,7 @@ class Coordinates(Generic[P]):
         )
 
     def step(self, gradient: np.ndarray) -> np.ndarray:
-        """The inverse of `gradient`."""
+        """The step whose gradient is the given one."""
         of_masses, of_means, of_covariances = self._parts(gradient)
         covariances = self._origin.covariances
         return _joined(
@@ -72,19 +73,19 @@ class Coordinates(Generic[P]):
         )
 
     def point(self, step: np.ndarray, found: P) -> P | None:
-        """The mixture at the end of a step from the origin, with starved components as in `found`.
+        """The mixture at the end of a step from the origin; components with next to no rows are as in `found`.
 
-        None where it would not be a mixture, or one with less variance than `reg_covar` leaves: no M step leads there,
-        and the bound may be higher.
+        None if it is not a mixture, or has less variance than `reg_covar`: the bound may be higher there, but no M step
+        leads to it.
         """
         origin, model = self._origin, self._model
         log_masses, means, covariances = self._parts(step)
-        masses = np.where(self._alive, model.masses(origin) * np.exp(log_masses), model.masses(found))
-        means = np.where(self._alive[:, np.newaxis], origin.means + means, found.means)
+        masses = np.where(self._has_rows, model.masses(origin) * np.exp(log_masses), model.masses(found))
+        means = np.where(self._has_rows[:, np.newaxis], origin.means + means, found.means)
         covariances = np.where(self._information > 0.0, origin.covariances + covariances, found.covariances)
         if not (np.isfinite(masses).all() and np.isfinite(means).all()):
             return None
-        if not self._structure.exceed(covariances, _REG_LEFT * model.reg_covar):
+        if not self._structure.exceed(covariances, _LEAST_EIGENVALUE * model.reg_covar):
             return None
         try:
             return model.assembled(masses, means, covariances)

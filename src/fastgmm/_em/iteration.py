@@ -1,4 +1,4 @@
-"""One iteration: a pass over the rows under the parameters so far, and the M step on what it found."""
+"""One iteration: a pass over the rows under the present parameters, and an M step on its statistics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fastgmm._utils.errors import LostLikelihoodError
 P = TypeVar("P", bound=Parameters)
 S = TypeVar("S", bound=Passes)
 
-# Relative error of a bound, from sums of float64 over logarithms in the type of the data.
+# Relative error of a bound: a float64 sum of logarithms in the dtype of the data.
 _ROUNDING = {np.dtype(np.float64): 4e-15, np.dtype(np.float32): 1e-8}
 
 
@@ -42,7 +42,7 @@ class Iteration(Generic[P, S]):
 
     @property
     def rounding(self) -> float:
-        """Relative error of the bounds, and so of what they say about gains."""
+        """Relative error of the bounds."""
         return _ROUNDING[np.dtype(self.model.dtype)]
 
     def iterate(self, parameters: P) -> tuple[P, float]:
@@ -52,8 +52,10 @@ class Iteration(Generic[P, S]):
         return found, self.model.lower_bound(statistics, found)
 
     def accurate_e_step(self, parameters: P) -> tuple[SufficientStatistics, Moments]:
-        """One pass over the rows, or two if the means move too far for accurate sums, or a component shrinks too much
-        for what was skipped not to matter."""
+        """One pass over the rows, or two if its sums are not accurate.
+
+        They are not if the means move too far, or if a component shrinks so much that the skipped pairs matter.
+        """
         model = self.model
         components = model.components(parameters)
         plan = self._skipping.plan(components, partial(model.spread, parameters))
@@ -69,7 +71,7 @@ class Iteration(Generic[P, S]):
     def _units_lost(
         self, parameters: P, components: Components, statistics: SufficientStatistics, moments: Moments
     ) -> float:
-        """As the function of `_skipping` of that name."""
+        """The arguments for `units_lost`, and its result."""
         model = self.model
         if components.log_weights is None:
             return math.inf
@@ -78,10 +80,10 @@ class Iteration(Generic[P, S]):
         return units_lost(expected, moments.nk, moments.nk + model.prior_mass, variances, found)
 
     def hidden_features(self, parameters: P) -> tuple[np.ndarray, np.ndarray]:
-        """Features whose variance over all rows is not 0 but less than half of `reg_covar`, and that variance.
+        """Features whose variance over all rows is positive but below `reg_covar` / 2, and their variances.
 
-        There no two components can be told apart: their means lie within a standard deviation of each other. The rows
-        are passed over only if some component has little variance beside `reg_covar`.
+        Such a feature cannot separate components: all means lie within a standard deviation of each other. There is a
+        pass over the rows only if `reg_covar` is at least half of some component's variance.
         """
         model = self.model
         if not model.structure.variances(parameters.covariances).min() < 2.0 * model.reg_covar:

@@ -3,27 +3,25 @@ r"""Fewer iterations: L-BFGS with the EM step as its gradient.
 Where clusters overlap an EM step goes in the right direction, but only a small part of the way. The step
 :math:`f = F(x) - x` from the parameters :math:`x` is the gradient :math:`g` of the log-likelihood times the inverse of
 :math:`G(x)`, the Fisher information of rows whose components are known, to first order in the step (Jamshidian and
-Jennrich, J. R. Stat. Soc. B 59, 1997: their QN2). So a pass gives the gradient :math:`g = G f`, its changes from one
-point to the next show the curvature, and L-BFGS (Nocedal and Wright, Numerical Optimization, 2006, algorithm 7.4) has
-all that it needs:
+Jennrich, J. R. Stat. Soc. B 59, 1997: their QN2). So a pass gives the gradient :math:`g = G f`, and its changes from
+one point to the next give the curvature. L-BFGS needs no more (Nocedal and Wright, Numerical Optimization, 2006,
+algorithm 7.4):
 
 .. math::
     s_n = x_n - x_{n-1}, \qquad y_n = g_{n-1} - g_n, \qquad \text{next point } x_n + H_n g_n .
 
-With nothing remembered :math:`H = G^{-1}`, and the next point is that of EM. A step is at most a radius times as long
-as EM's. The radius grows when it has shortened a good step, and shrinks after a bad step. The pass that evaluates the
-new point is also its E step, so a pass is lost only if the bound is lower at the new point: EM then goes on from the
-last good one.
+Without any pairs :math:`s, y` :math:`H = G^{-1}`, and the next point is that of EM. A step is at most a radius times as
+long as EM's. The radius grows when it has shortened a good step, and shrinks after a bad step. The pass that evaluates
+the new point is also its E step. If the bound is lower there, that pass is lost, and EM continues from the last good
+point.
 
 EM takes its own steps alone
 
-- after a point that has gained less than EM is sure to gain, and for longer each time;
-- while its own gains shrink fast, because it needs no help then;
-- where the bound is not concave along the last step: no quadratic model holds there, and all pairs are forgotten.
+- after a point that gained less than EM is sure to gain, for longer after each such point;
+- while its own gains shrink fast, since it needs no help then;
+- where the bound is not concave along the last step: no quadratic model holds there, and all pairs are dropped.
 
-Components with next to no rows always take EM's steps.
-
-The coordinates are those of `coordinates`.
+Components with next to no rows always take EM's steps. `coordinates` defines the coordinates.
 """
 
 from __future__ import annotations
@@ -39,60 +37,56 @@ from scipy.linalg.lapack import dtrtrs
 from fastgmm._em.coordinates import Coordinates
 from fastgmm._em.iteration import Iteration
 from fastgmm._model.covariance import FisherInformation, require
-from fastgmm._model.mixture import CoordinateModel, Parameters
+from fastgmm._model.mixture import CoordinateModel, Parameters, require_of_model
 from fastgmm._utils.errors import FitError
 
 P = TypeVar("P", bound=Parameters)
 
-_N_PAIRS = 5  # pairs kept; with 10, which include pairs that no longer hold, fits take as many passes
-_FIRST_RADIUS = 2.0  # of a step, in lengths of EM's step
-_LEAST_RADIUS = 1.5
-_LEAST_CURVATURE = 1e-4  # cosine between a step and the drop of the gradient along it; with less a pair is not kept
+_N_PAIRS = 5  # pairs kept; with 10 fits take as many passes, since the oldest pairs are out of date
+_FIRST_RADIUS = 2.0  # largest length of a step at first, in lengths of EM's step
+_LEAST_RADIUS = 1.5  # in the same unit
+_LEAST_CURVATURE = 1e-4  # cosine between a step and the gradient's drop along it, for the pair to be kept
 _LARGEST_SCALE = 2.0  # multiple of the inverse information that H is built on
-_SURE_GAIN = 0.5  # share of EM's first-order gain that EM is sure of where the bound is concave
-_FAST = 0.3  # ratio of two successive gains of EM below which it needs no help
+_SURE_GAIN = 0.5  # share of its first-order gain that EM surely gains where the bound is concave
+_FAST_RATE = 0.3  # ratio of two successive gains of EM; below it EM needs no help
 _LONGEST_WAIT = 64  # iterations of EM alone
-_FIRST_WAIT = 3  # iterations of EM alone at the start, which settle the optimum: with 0 more fits end in another one
+_FIRST_WAIT = 3  # iterations of EM alone at the start; with 0 more fits end in another optimum than EM's
 
 
 @dataclass(slots=True)
 class Memory(Generic[P]):
-    """What the accelerator knows between two passes.
+    """The state of the accelerator between two passes.
 
     Attributes
     ----------
     point : P or None
-        The last point that was kept. None before the second pass: the start is no point of the model, since its weights
-        may not add up to 1 and its variances may be 0.
+        The last good point. None before the second pass: the start is not a point, since its weights may not add up to
+        1 and its variances may be 0.
     found : P or None
-        What the EM step made of it.
+        The result of the EM step from `point`.
     gradient : ndarray of shape (n_coordinates,)
         At `point`.
     steps, drops : ndarray of shape (n_pairs, n_coordinates)
         The pairs s and y, oldest first; the last one ends at `point`.
     scale : float
-        Of the inverse information that H is built on.
+        The multiple of the inverse information from which H is built.
     bound : float
         The bound of `point`.
     gain : float
-        How much higher it is than that of the point before.
+        The difference to the bound of the point before.
     em_gain, em_gain_before : float
-        What the EM steps from `point` and from the point before gain, to first order: their squared lengths.
+        First-order gains of the EM steps from `point` and from the point before: their squared lengths.
     remaining_gains : ndarray of shape (3,)
-        Estimates of how far the bound is below the maximum, from the curvature, in the last passes. Infinite where the
-        curvature is not known.
+        Estimates, in the last passes, of how far the bound is below the maximum. Infinite where the curvature is not
+        known.
     is_extrapolated : bool
         Whether the next pass is at a point that is not `found`.
     is_limited : bool
         Whether the radius has shortened the step to that point.
-    length : float
-        Of the step to the next point, in units of EM's.
-    radius : float
-        The largest such length.
-    wait : int
-        How many of EM's steps to take before the next extrapolation.
-    next_wait : int
-        The same, should the next extrapolation fail.
+    length, radius : float
+        The length of the step to the next point, and the largest one allowed, in lengths of EM's step.
+    wait, next_wait : int
+        Number of EM's steps before the next extrapolation, and before the one after it if the next one fails.
     """
 
     point: P | None = None
@@ -115,51 +109,45 @@ class Memory(Generic[P]):
 
 
 class LBFGS(Generic[P]):
-    """Iterations of a mixture, each from a better point than EM would start it from.
+    """Accelerated iterations; an `Accelerator` for the loop.
 
-    Parameters
-    ----------
-    iteration : Iteration
-        EM's, of a model that has coordinates.
-    rounding : float
-        Error of the bound, relative to it.
+    Raises ValueError if the model is no CoordinateModel, or its structure has no FisherInformation.
     """
 
-    def __init__(self, iteration: Iteration[P, Any], rounding: float):
-        assert isinstance(iteration.model, CoordinateModel)
-        require(iteration.model.structure, FisherInformation, "acceleration")
+    def __init__(self, iteration: Iteration[P, Any]):
+        self._model: CoordinateModel[P] = require_of_model(iteration.model, CoordinateModel, "acceleration")
+        require(self._model.structure, FisherInformation, "acceleration")
         self._iteration = iteration
-        self._model: CoordinateModel[P] = iteration.model
-        self._rounding = rounding
+        self._rounding = iteration.rounding
         self.memory: Memory[P] = Memory()
 
     def begin(self, memory: Memory[P] | None) -> None:
-        """A new run, or one that goes on with what it had in memory."""
+        """Begin a new run, or continue one from its memory."""
         self.memory = Memory() if memory is None else memory
 
     @property
     def found(self) -> P:
-        """What the EM step from the best point so far has found."""
+        """The result of the EM step from the best point so far."""
         assert self.memory.found is not None  # there was a pass
         return self.memory.found
 
     @property
     def change(self) -> float:
-        """What an EM step from the best point so far gains, to first order.
+        """First-order gain of an EM step from the best point so far.
 
-        At a single point it may be small by chance: the last step, or the EM step from the point before, must have
-        gained as little.
+        That of a single point may be small by chance. So it is not taken as smaller than both the gain of the last step
+        and the first-order gain at the point before.
         """
         memory = self.memory
         return max(memory.em_gain, min(memory.gain, memory.em_gain_before))
 
     @property
     def remaining_gain(self) -> float:
-        """What is left to be gained: the largest of the last estimates, since each may come from too few pairs."""
+        """The largest of the last estimates of the gain that is left; a single one may rest on too few pairs."""
         return float(self.memory.remaining_gains.max())
 
     def iterate(self, parameters: P) -> tuple[P, float]:
-        """One pass: the point at which the next one is to be, and the bound of the best point so far."""
+        """One pass: the point for the next pass, and the bound of the best point so far."""
         memory = self.memory
         try:
             found, bound = self._iteration.iterate(parameters)
@@ -185,13 +173,13 @@ class LBFGS(Generic[P]):
         return self._accept(parameters, found), bound
 
     def _regularization_gain(self, parameters: P) -> float:
-        """Gain since the last good point in the term that `reg_covar` adds to what the M step maximizes.
+        """Gain since the last good point in the term that `reg_covar` adds to the M step's objective.
 
-        The M step maximizes the expected log-likelihood minus 1/2 reg_covar sum_k n_k tr(Sigma_k^-1), so that EM itself
-        lowers the bound where that term is not small.
+        The objective is the expected log-likelihood minus 1/2 reg_covar sum_k n_k tr(Sigma_k^-1). Where that term is
+        not small, EM itself lowers the bound.
         """
         model, point = self._model, self.memory.point
-        assert point is not None  # without one nothing is extrapolated
+        assert point is not None  # there is no extrapolation without one
         factors = (
             model.structure.kernel_factors(mixture.precisions_cholesky, *mixture.means.shape)
             for mixture in (point, parameters)
@@ -231,11 +219,11 @@ class LBFGS(Generic[P]):
         self.memory.remaining_gains = np.array([*self.memory.remaining_gains[1:], remaining_gain])
 
     def _remember(self, coordinates: Coordinates, step: np.ndarray, drop: np.ndarray) -> None:
-        """Keep a pair; forget all where the bound is not concave along the step, or hardly."""
+        """Keep a pair, or drop all pairs if the bound is not clearly concave along the step."""
         memory = self.memory
         curvature, of_information = float(step @ drop), float(drop @ coordinates.step(drop))
         squared_lengths = memory.length**2 * memory.em_gain * of_information
-        # Not so in rounding, where rows are all but collinear, or at the very end.
+        # Rounding may break this where rows are almost collinear, and at the very end.
         if squared_lengths > 0.0 and curvature > _LEAST_CURVATURE * math.sqrt(squared_lengths):
             memory.scale = min(max(curvature / of_information, 1.0), _LARGEST_SCALE)
             memory.steps, memory.drops = _with_row(memory.steps, step), _with_row(memory.drops, drop)
@@ -243,11 +231,11 @@ class LBFGS(Generic[P]):
             memory.steps, memory.drops = memory.steps[:0], memory.drops[:0]
 
     def _extrapolated(self, coordinates: Coordinates, step: np.ndarray) -> P:
-        """The point that the step leads to, or what EM has found where that is no mixture, or EM is to go on alone."""
+        """The point at the end of the step, or EM's if that is not a mixture or EM takes its own steps alone."""
         memory = self.memory
         waits, memory.wait = memory.wait > 0, max(0, memory.wait - 1)
         memory.length = 1.0
-        if waits or not len(memory.steps) or memory.em_gain < _FAST * memory.em_gain_before:
+        if waits or not len(memory.steps) or memory.em_gain < _FAST_RATE * memory.em_gain_before:
             return self.found
         squared = float(step @ coordinates.gradient(step))
         if not (memory.em_gain > 0.0 and 0.0 < squared < math.inf):
@@ -272,20 +260,18 @@ def lbfgs_step(
     """H g by L-BFGS, the two loops over the pairs written as two triangular systems of equations.
 
     With the steps and drops as rows of S and Y, R the upper triangle of S Y^T and D its diagonal, the first loop
-    solves R a = S g, and the second R^T b = D a - Y h for h = H_0 (g - Y^T a); the step is h + S^T b.
-
-    H is built on a multiple of the inverse of the information, as usual (eq. 7.20). The multiple is from 1 to 2,
-    because EM steps are scaled already.
+    solves R a = S g, and the second R^T b = D a - Y h for h = H_0 (g - Y^T a); the step is h + S^T b. H_0 is `scale`
+    times the inverse information (eq. 7.20).
 
     Parameters
     ----------
     gradient : ndarray of shape (n_coordinates,)
     steps, drops : ndarray of shape (n_pairs, n_coordinates)
-        Oldest pair first; the products of their rows are positive.
+        Oldest pair first; the product of each step with its drop is positive.
     scale : float
-        That multiple.
+        From 1 to 2, because EM steps are scaled already.
     em_step : callable
-        Gives the inverse of the information times a gradient.
+        Gives the inverse information times a gradient.
 
     Returns
     -------
@@ -299,5 +285,5 @@ def lbfgs_step(
 
 
 def _with_row(rows: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """The last rows and one more, `_N_PAIRS` of them."""
+    """The last rows and one more, at most `_N_PAIRS`."""
     return np.concatenate([rows.reshape(-1, last.size)[1 - _N_PAIRS :], last[np.newaxis]])

@@ -1,14 +1,13 @@
-"""The EM loop: iterations until the lower bound stands still, restarts, and what is printed meanwhile.
+"""The EM loop: iterations until the lower bound has converged, restarts, and the output on the way.
 
-The loop knows no model: an iteration is a function from parameters to parameters and the bound.
+The loop does not know the model: an iteration is a function from parameters to parameters and a bound.
 
-When to stop: 'change' is scikit-learn's rule, a small last gain, which mistakes slow for done. 'aitken' estimates what
-all iterations to come would gain. Gains that shrink at a rate r sum up to (Aitken; Lindsay, Mixture Models, 1995)
+The rule 'change' stops after a small gain, as scikit-learn does, so slow progress also ends a fit. 'aitken' estimates
+the gain of all further iterations. Gains that shrink at a rate r sum up to (Aitken; Lindsay, Mixture Models, 1995)
 
     gain * r / (1 - r) = gain^2 / (gain before - gain).
 
-The rate is the larger one of the last two: the first gains shrink fast for reasons that have nothing to do with the
-end.
+The larger one of the last two rates is used, because the first gains always shrink fast.
 """
 
 from __future__ import annotations
@@ -26,26 +25,26 @@ P = TypeVar("P")
 
 
 class Accelerator(Protocol[P]):
-    """Iterations that choose where the next one starts, by what they have in memory."""
+    """Iterations that choose the parameters of the next one from their memory."""
 
     @property
     def memory(self) -> Any:
-        """What a run needs to go on, to be given to `begin`."""
+        """The state to resume a run from with `begin`."""
 
     @property
     def found(self) -> P:
-        """The parameters to keep if the run ends here."""
+        """The result if the run ends here."""
 
     @property
     def change(self) -> float:
-        """What an iteration without acceleration would gain."""
+        """Estimated gain of an iteration without acceleration."""
 
     @property
     def remaining_gain(self) -> float:
-        """What is left to be gained."""
+        """Estimated gain of all further iterations."""
 
     def begin(self, memory: Any) -> None:
-        """A new run, or with a memory one that goes on."""
+        """Begin a new run, or resume one from its memory."""
 
     def iterate(self, parameters: P) -> tuple[P, float]:
         """The parameters to iterate from next, and the bound of the best ones so far."""
@@ -53,7 +52,7 @@ class Accelerator(Protocol[P]):
 
 @dataclass(frozen=True, slots=True)
 class EMResult(Generic[P]):
-    """The best run. `lower_bound` is -inf if no iteration was asked for; `failures` are those of other runs."""
+    """The best run, and the errors of the runs that failed. `lower_bound` is -inf if there was no iteration."""
 
     parameters: P
     lower_bound: float
@@ -64,30 +63,17 @@ class EMResult(Generic[P]):
 
 @dataclass(frozen=True, slots=True)
 class LoopState(Generic[P]):
-    """Where the loop is after an iteration, from which it can go on.
+    """State of the loop after an iteration, to resume it from."""
 
-    Attributes
-    ----------
-    run : int
-        Number of the present start.
-    parameters : P
-    lower_bounds : list of float
-        Of the present run.
-    best : EMResult or None
-        The best of the runs before.
-    memory : Any
-        The accelerator's, None without one.
-    """
-
-    run: int
+    run: int  # number of the present start
     parameters: P
-    lower_bounds: list[float]
-    best: EMResult[P] | None
-    memory: Any = None
+    lower_bounds: list[float]  # of the present run
+    best: EMResult[P] | None  # of the earlier runs
+    memory: Any = None  # of the accelerator
 
 
 class Progress:
-    """Prints what scikit-learn's mixtures print.
+    """Prints the same lines as scikit-learn's mixtures.
 
     Parameters
     ----------
@@ -144,29 +130,29 @@ def run_em(
     resume: LoopState[P] | None = None,
     save: Callable[[LoopState[P]], None] | None = None,
 ) -> EMResult[P]:
-    """Run EM from `n_init` starts and keep the run whose bound is highest; FitError if none came to an end.
+    """Run EM from `n_init` starts and return the run with the highest bound; FitError if all failed.
 
     Parameters
     ----------
     start : callable
-        Gives the parameters of the next start.
+        Returns the parameters of the next start.
     iterate : callable
-        Gives the next parameters, and the bound that the iteration reports. Not used if there is an `accelerator`.
+        Returns the next parameters and a bound, given parameters. Not used if there is an `accelerator`.
     n_init, max_iter : int
         With `max_iter=0` the last start itself is the result.
     tol : float
-        A run has converged when its bound changes by less or, with 'aitken', will change by less.
+        A run has converged when the gain that `stopping` estimates is less.
     progress : Progress
     stopping : {'change', 'aitken'}, default='change'
     rounding : float, default=0.0
-        Error of the bound, relative to it; no rate of gains is taken from smaller ones.
+        Relative error of the bound. Smaller gains do not enter a rate.
     accelerator : Accelerator, default=None
     lower_bound : float, default=-inf
-        The bound reached so far, when the start continues an earlier run.
+        The bound so far, if the start continues an earlier run.
     resume : LoopState, default=None
-        Where an interrupted loop stood.
+        The state of an interrupted loop.
     save : callable, default=None
-        Is given a LoopState after each iteration.
+        Receives the LoopState after each iteration.
     """
     best = None if resume is None else resume.best
     failures: list[FitError] = []
@@ -209,14 +195,14 @@ def run_em(
 
 
 def _gain(path: list[float], stopping: str, rounding: float, accelerator: Accelerator | None) -> float:
-    """What `stopping` says must be less than tol."""
+    """The gain that `stopping` compares with tol."""
     if accelerator is not None:
         return accelerator.change if stopping == "change" else accelerator.remaining_gain
     return abs(path[-1] - path[-2]) if stopping == "change" else _remaining_gain(path, rounding)
 
 
 def _remaining_gain(path: list[float], rounding: float) -> float:
-    """What all iterations to come will gain (Aitken), infinite while the gains do not shrink."""
+    """Gain of all further iterations (Aitken), infinite while the gains do not shrink."""
     gains = [abs(after - before) for before, after in pairwise(path[-4:])]
     if gains[-1] <= rounding * abs(path[-1]):
         return gains[-1]

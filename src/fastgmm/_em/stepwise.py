@@ -29,26 +29,24 @@ from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.moments import Moments
 from fastgmm._model.statistics import SufficientStatistics
 
-_ROWS_PER_PARAMETER = (
-    2.0  # effective rows that a component needs for each number in a row of its factor; it borrows the rest
-)
+_ROWS_PER_FACTOR_ENTRY = 2.0  # least effective rows of a component for each entry in a row of its factor
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What is known of the rows so far.
+    """The state of a stream after a batch.
 
     Attributes
     ----------
     statistics : SufficientStatistics
-        Per unit of weight, about any centers.
+        Of the rows so far, per unit of weight, about any centers.
     n_effective : float
-        Number of equally weighted rows whose average would be as precise.
+        Effective number of rows in the statistics.
     n_batches : int
     log_density : float
         Mean log-density of the rows of the last batch under the parameters before it.
     is_empty : ndarray of bool of shape (n_components,), or None
-        Which components have no rows that still count; None if no batch has come yet.
+        Which components have no rows left in the statistics; None before the first batch.
     """
 
     statistics: SufficientStatistics
@@ -59,13 +57,13 @@ class Stream:
 
 
 def step_size(weight: float, seen: float, step_decay: float, half_life: float | None) -> float:
-    """How far a batch of the given weight moves the statistics; `seen` includes it."""
+    """The step of a batch of the given weight; `seen` is the weight of all rows up to its end."""
     step = (weight / seen) ** step_decay
     return step if half_life is None else max(step, -math.expm1(-math.log(2.0) * weight / half_life))
 
 
 def counted_rows(seen: float, half_life: float | None) -> float:
-    """Number of rows to weigh against priors: those seen, or at most those that a half-life lets count."""
+    """Number of rows to weigh against priors: those seen, or the limit that a half-life sets."""
     return seen if half_life is None else min(seen, half_life / math.log(2.0))
 
 
@@ -80,12 +78,12 @@ def effective_rows(sample_weight: np.ndarray | None, n_rows: int) -> float:
 def take_step(
     iteration: Iteration, parameters, before: Stream | None, step: float, n_effective: float, n_counted: float
 ):
-    """Learn from a batch: a pass over its rows, or two if the means move too far for accurate sums.
+    """Learn from a batch: one pass over its rows, or two if the means move too far for accurate sums.
 
     Parameters
     ----------
     iteration : Iteration
-        Its passes are those over the batch.
+        With passes over the batch.
     parameters : Parameters
     before : Stream or None
         None for the first batch.
@@ -100,7 +98,7 @@ def take_step(
     parameters : Parameters
     stream : Stream
     lower_bound : float
-        As an iteration of EM reports it; used for the first batch only.
+        The bound of an iteration of EM.
     """
     model = iteration.model
     components = model.components(parameters)
@@ -109,15 +107,15 @@ def take_step(
     log_density = batch.log_likelihood / batch.total_weight
     if before is not None:
         n_effective = 1.0 / (step**2 / n_effective + (1.0 - step) ** 2 / before.n_effective)
-    # With maximum likelihood the number of rows matters for rounding only; with priors it matters.
+    # With maximum likelihood the number of rows affects only rounding.
     n_rows = n_counted if model.has_priors else n_effective
     total = _blended(batch, before, step, n_rows)
     moments = model.moments(total, parameters)
     if not model.are_accurate(moments):
         total = _blended(iteration.passes.em_step(components, moments.means, model.with_entropy), before, step, n_rows)
         moments = model.moments(total, parameters)
-    lender = None if before is None or model.has_priors else parameters.covariances
-    parameters = model.m_step(with_loans(moments, model.structure, n_effective, lender), parameters)
+    target = None if before is None or model.has_priors else parameters.covariances
+    parameters = model.m_step(shrunk(moments, model.structure, n_effective, target), parameters)
     lower_bound = model.lower_bound(total, parameters)
     total.scale(1.0 / n_rows)
     n_batches = 1 if before is None else before.n_batches + 1
@@ -125,7 +123,7 @@ def take_step(
 
 
 def _blended(batch: SufficientStatistics, before: Stream | None, step: float, n_rows: float) -> SufficientStatistics:
-    """Both averages as one, about the centers of the batch, for so many rows; `batch` is used up."""
+    """Statistics of batch and stream for `n_rows` rows, about the centers of the batch; overwrites `batch`."""
     batch.scale((n_rows if before is None else n_rows * step) / batch.total_weight)
     if before is not None:
         moved = before.statistics.moved_to(batch.centers)
@@ -134,15 +132,14 @@ def _blended(batch: SufficientStatistics, before: Stream | None, step: float, n_
     return batch
 
 
-def with_loans(
-    moments: Moments, structure: CovarianceStructure, n_effective: float, before: np.ndarray | None = None
+def shrunk(
+    moments: Moments, structure: CovarianceStructure, n_effective: float, target: np.ndarray | None = None
 ) -> Moments:
-    """The moments, where components with too few effective rows have borrowed rows of another covariance.
+    """The moments, with the covariances of components that have too few effective rows shrunk towards a target.
 
-    Otherwise a component that starts on a row or two would be a spike, into which no later row falls. A component
-    borrows from its own covariance before the batch, so that one which loses its rows keeps its shape. Without one it
-    borrows from the mean covariance within components, to which a share of the covariance between them is added. A
-    component with enough rows borrows nothing.
+    Otherwise a component that starts on a row or two would be a spike, and take no later row. After the first batch the
+    target is a component's own covariance before the batch, so a component that loses its rows keeps its shape. In the
+    first batch it is the mean covariance within components, plus a share of the covariance between them.
 
     Parameters
     ----------
@@ -151,29 +148,29 @@ def with_loans(
         With an inverse M step: its covariances add up.
     n_effective : float
         Effective rows of all components.
-    before : ndarray, default=None
-        Covariances before the batch.
+    target : ndarray, default=None
+        Covariances before the batch, in the shape of the structure. None in the first batch, and with priors.
     """
     K, n_features = moments.means.shape
-    needed = _ROWS_PER_PARAMETER * (n_features + 1 if structure.kernel == "full" else 2)
+    needed = _ROWS_PER_FACTOR_ENTRY * (n_features + 1 if structure.kernel == "full" else 2)
     weights = moments.nk / moments.nk.sum()
     rows = n_effective * weights
-    lent = np.maximum(0.0, needed - rows)
-    if not lent.any():
+    missing = np.maximum(0.0, needed - rows)
+    if not missing.any():
         return moments
     spread = structure.spread(moments.covariances, K, n_features)
-    if before is None:
-        lender = _typical_covariance(moments.means, weights, spread, needed / (n_effective + needed))
+    if target is None:
+        target = _typical_covariance(moments.means, weights, spread, needed / (n_effective + needed))
     else:
-        lender = structure.spread(before, K, n_features)
-    share = (lent / (rows + lent)).reshape(-1, *[1] * (spread.ndim - 1))
-    loans = structure.from_spread(share * (lender - spread), weights)
-    return moments._replace(covariances=moments.covariances + loans)
+        target = structure.spread(target, K, n_features)
+    share = (missing / (rows + missing)).reshape(-1, *[1] * (spread.ndim - 1))
+    change = structure.from_spread(share * (target - spread), weights)
+    return moments._replace(covariances=moments.covariances + change)
 
 
 def _typical_covariance(means: np.ndarray, weights: np.ndarray, spread: np.ndarray, share: float) -> np.ndarray:
-    """The mean covariance within components, and a share of that between them."""
-    differences = means - means[0]  # so that those of equal means are 0, however large they are
+    """The mean covariance within components, plus a share of the covariance between them."""
+    differences = means - means[0]  # exactly 0 for equal means, however large they are
     differences -= weights @ differences
     within = np.tensordot(weights, spread, 1)
     if spread.ndim == 3:

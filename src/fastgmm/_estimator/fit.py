@@ -43,7 +43,7 @@ from fastgmm._rows.protocol import Passes, SampledPasses
 from fastgmm._rows.reading import BatchMeter
 from fastgmm._rows.survey import Survey
 from fastgmm._skipping.port import labels_of
-from fastgmm._start.find import StartFinder
+from fastgmm._start.find import find_starts
 from fastgmm._utils.values import is_boolean, is_integer_from
 from fastgmm._utils.warnings import each_topic_once
 
@@ -148,7 +148,6 @@ class Fitting(Inference):
         """The data to fit if the rows are never in memory at once. The sums of `survey` identify them."""
         if checkpoint is not None:
             checkpoint.fingerprint = self._fingerprint(survey, passes.dtype)
-            checkpoint.covariance_type = self.covariance_type
         return DataToFit(X, passes, survey.total_weight, random_state, reader, checkpoint)
 
     def _fit_data(self, data: DataToFit) -> Findings:
@@ -157,11 +156,12 @@ class Fitting(Inference):
         with while_fitting(passes.n_features, self.acceleration):
             model = self._model(passes)
             iteration = Iteration(model, passes)
-            finder = StartFinder(model, passes, self.init_params, self.reg_covar, data.random_state)
-            start, n_init, lower_bound, resume = finder.find, self.n_init, -math.inf, None
+            resume, random_state = None, data.random_state
             if checkpoint is not None:
                 resume = checkpoint.load(model, self.n_init, self.acceleration is not None)
-                finder.random_state = checkpoint.random_state
+                random_state = checkpoint.random_state
+            start = find_starts(model, passes, self.init_params, self.reg_covar, random_state)
+            n_init, lower_bound = self.n_init, -math.inf
             if self._continues:
                 parameters = self._fitted_parameters(passes.n_features, self.n_components)
                 start, n_init, lower_bound = partial(model.held, parameters), 1, self.lower_bound_
@@ -174,7 +174,7 @@ class Fitting(Inference):
                 progress=Progress(self.verbose, self.verbose_interval),
                 stopping=self.stopping,
                 rounding=iteration.rounding,
-                accelerator=None if self.acceleration is None else LBFGS(iteration, iteration.rounding),
+                accelerator=None if self.acceleration is None else LBFGS(iteration),
                 lower_bound=lower_bound,
                 resume=resume,
                 save=None if checkpoint is None else checkpoint.save,

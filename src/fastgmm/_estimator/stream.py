@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import cast
 
 from sklearn.base import clone
 from sklearn.utils import check_random_state
@@ -24,9 +25,9 @@ from fastgmm._input.rows import (
     warn_if_weights,
 )
 from fastgmm._model.covariance import InverseMStep, require
-from fastgmm._model.mixture import Parameters, StreamModel
+from fastgmm._model.mixture import Parameters, StreamModel, require_of_model
 from fastgmm._rows.array import ArrayPasses, total_weight
-from fastgmm._start.find import StartFinder
+from fastgmm._start.find import find_starts
 from fastgmm._utils.values import is_positive_real
 
 
@@ -95,6 +96,7 @@ class Streaming(Fitting):
         passes = self._passes_to_fit(rows, weights)
         with while_fitting(passes.n_features, acceleration=None):
             model = self._model(passes) if is_first else self._further_model(passes)
+            require_of_model(model, StreamModel, "partial_fit")
             iteration = Iteration(model, passes)
             if is_first:
                 parameters, stream, findings = self._learn_first(iteration, seen)
@@ -112,14 +114,14 @@ class Streaming(Fitting):
     def _learn_first(self, iteration: Iteration, seen: float) -> tuple[Parameters, Stream, Findings]:
         """Run EM on the first batch."""
         passes, random_state = iteration.passes, check_random_state(self.random_state)
-        finder = StartFinder(iteration.model, passes, self.init_params, self.reg_covar, random_state)
+        start = find_starts(iteration.model, passes, self.init_params, self.reg_covar, random_state)
 
         def iterate(learned):
             parameters, stream, bound = take_step(iteration, learned[0], None, 1.0, *self._n_rows(passes, seen))
             return (parameters, stream), bound
 
         result = run_em(
-            lambda: (finder.find(), None),
+            lambda: (start(), None),
             iterate,
             n_init=self.n_init,
             max_iter=max(1, self.max_iter),
@@ -135,8 +137,7 @@ class Streaming(Fitting):
 
     def _learn_more(self, iteration: Iteration, seen: float, weight: float) -> tuple[Parameters, Stream, Findings]:
         """Take one step from the fitted parameters."""
-        model, passes = iteration.model, iteration.passes
-        assert isinstance(model, StreamModel)
+        model, passes = cast(StreamModel, iteration.model), iteration.passes
         parameters = self._fitted_parameters(passes.n_features, self.n_components)
         before = getattr(self, "_stream", None)
         if before is None:

@@ -1,1 +1,1 @@
-"""What a mixture is: covariance structures, sufficient statistics, parameters and the way from one to the other."""
+"""Mixture models: covariance structures, sufficient statistics, parameters, and the M step between them."""

@@ -1,4 +1,4 @@
-"""What a mixture is: the model, which makes parameters from statistics, and components from parameters."""
+"""The protocol of a model: parameters from statistics, and components from parameters."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.moments import Moments, estimate_moments, is_accurate
 from fastgmm._model.statistics import SufficientStatistics
 
-LEAST_MASS = 1e-300  # stands for no rows at all where a logarithm is taken
+LEAST_MASS = 1e-300  # mass of a component without rows where a logarithm is taken
 
 
 class Parameters(Protocol):
-    """Parameters of a mixture of K Gaussians in d dimensions, float64, that an iteration leads to."""
+    """Parameters of a mixture of K Gaussians in d dimensions, float64."""
 
     @property
     def means(self) -> np.ndarray:
@@ -32,21 +32,21 @@ class Parameters(Protocol):
         """Factors of the precisions, in the same shape."""
 
     def components(self, structure: CovarianceStructure) -> Components:
-        """What a pass needs to know of them."""
+        """The components that a pass evaluates."""
 
 
 P = TypeVar("P", bound=Parameters)
 
 
 class Model(ABC, Generic[P]):
-    """A family of mixtures: its covariance structure, its priors, and what is given or held fixed. It sees no rows.
+    """A family of mixtures: its covariance structure, its priors, and values that are given or fixed. It has no rows.
 
     Parameters
     ----------
     structure : CovarianceStructure
     n_components, n_features : int
     dtype : dtype
-        Of the data; parameters are float64. It says what rounding is.
+        Of the data; it determines the unit of rounding. Parameters are float64.
     reg_covar : float
         Added to each variance.
 
@@ -57,7 +57,7 @@ class Model(ABC, Generic[P]):
     has_priors : bool
         Whether the number of rows matters, not only their shares.
     prior_mass : float
-        What the priors add to the number of rows behind each parameter, at least.
+        The least number of rows that the priors add to those behind a parameter.
     """
 
     with_entropy = False
@@ -73,10 +73,10 @@ class Model(ABC, Generic[P]):
 
     @abstractmethod
     def start(self, statistics: Callable[[], SufficientStatistics]) -> P:
-        """Parameters to start from, given a way to find statistics to start from."""
+        """Parameters to start from; `statistics` finds statistics to start from, and is called at most once."""
 
     def moments(self, statistics: SufficientStatistics, before: P | None = None) -> Moments:
-        """Moments of the rows, whose responsibilities are those under the parameters `before`; None at a start."""
+        """Moments of the rows under responsibilities that belong to the parameters `before`, None at a start."""
         return estimate_moments(statistics, self.structure, self.reg_covar, self.dtype)
 
     def are_accurate(self, moments: Moments) -> bool:
@@ -85,58 +85,70 @@ class Model(ABC, Generic[P]):
 
     @abstractmethod
     def m_step(self, moments: Moments, before: P | None) -> P:
-        """Parameters from moments and from the parameters before, None at a start.
-
-        IllDefinedCovarianceError if a covariance is not positive-definite."""
+        """Parameters from moments and the parameters before; IllDefinedCovarianceError if that fails."""
 
     @abstractmethod
     def lower_bound(self, statistics: SufficientStatistics, parameters: P) -> float:
-        """The bound that an iteration reports, from its statistics and the parameters that its M step found."""
+        """The bound that an iteration reports, from its statistics and the parameters of its M step."""
 
     def components(self, parameters: P) -> Components:
-        """What a pass needs to know of the parameters."""
+        """The components that a pass evaluates."""
         return parameters.components(self.structure)
 
     def spread(self, parameters: P) -> np.ndarray:
-        """A covariance for each component, shape (K, d, d), or variances (K, d): for bounds of densities."""
+        """A covariance for each component, shape (K, d, d), or variances (K, d)."""
         return self.structure.spread(parameters.covariances, self.n_components, self.n_features)
 
     def with_prior(self, moments: Moments) -> np.ndarray:
-        """The covariances of the moments with what priors add to each."""
+        """The covariances of the moments, plus the share of the priors."""
         return moments.covariances
 
     def without_rows(self, parameters: P) -> np.ndarray:
-        """Numbers of the components that have no rows, where that is worth a warning."""
+        """Indices of the components to warn about because they have no rows."""
         return np.empty(0, np.intp)
 
     def held(self, parameters: P) -> P:
-        """The same parameters, with those that the user holds fixed in place of their own."""
+        """The same parameters, with the fixed values in place of their own."""
         return parameters
 
     @abstractmethod
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Names of the parameters' arrays, and their shapes."""
+        """Shapes of the arrays of the parameters, by name."""
 
     @abstractmethod
     def restored(self, arrays: dict[str, np.ndarray]) -> P:
-        """Parameters from their arrays, as they were saved."""
+        """Parameters from their saved arrays."""
 
 
 class StreamModel(Model[P]):
-    """A model whose M step has an inverse: for streams, which go on from parameters."""
+    """A model whose M step has an inverse: for streams, which continue from parameters."""
+
+    capability = "an inverse of its M step"
 
     @abstractmethod
     def statistics_behind(self, parameters: P) -> SufficientStatistics:
-        """Statistics per unit of weight, about the means, that lead to the given parameters."""
+        """Statistics per unit of weight, about the means, from which the M step makes the parameters."""
 
 
 class CoordinateModel(Model[P]):
     """A model whose parameters are functions of masses, means and covariances: for acceleration."""
 
+    capability = "parameters that masses, means and covariances determine"
+
     @abstractmethod
     def masses(self, parameters: P) -> np.ndarray:
-        """How much of the bound's rows each component has, in the unit of the bound, shape (K,); positive."""
+        """Masses of the components, positive, shape (K,), in rows if the bound is a sum over rows, else as shares."""
 
     @abstractmethod
     def assembled(self, masses: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> P:
-        """Parameters with these masses, means and covariances; IllDefinedCovarianceError as in `m_step`."""
+        """Parameters with these masses, means and covariances; IllDefinedCovarianceError if that fails."""
+
+
+C = TypeVar("C", StreamModel, CoordinateModel)
+
+
+def require_of_model(model: Model, capability: type[C], client: str) -> C:
+    """The model, if it has the capability; ValueError if not. `client` is the subject of the message."""
+    if isinstance(model, capability):
+        return model
+    raise ValueError(f"{client} needs {capability.capability}, which the model {type(model).__name__} does not have.")

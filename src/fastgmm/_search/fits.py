@@ -145,7 +145,7 @@ class Fits:
                 tol=settings.tol,
                 stopping=settings.stopping,
                 rounding=iteration.rounding,
-                accelerator=None if settings.acceleration is None else LBFGS(iteration, iteration.rounding),
+                accelerator=None if settings.acceleration is None else LBFGS(iteration),
                 progress=Progress(0, 1),
             )
         except FitError as error:

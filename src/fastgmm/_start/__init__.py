@@ -1,1 +1,1 @@
-"""Where EM starts."""
+"""Starts for EM."""

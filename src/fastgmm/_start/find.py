@@ -1,15 +1,14 @@
-"""Where EM starts: k-means, k-means++, random responsibilities, random rows, or a mixture fitted to a sample.
+"""Starts for EM: k-means, k-means++, random responsibilities, random rows, or a mixture fitted to a sample.
 
-Each start but the last draws the same random numbers in the same order as scikit-learn's, and leads to the same
-statistics, but never stores responsibilities for all rows.
+Except for the sample, a start draws the same random numbers in the same order as scikit-learn's, and leads to the same
+statistics. It never stores responsibilities for all rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from functools import cached_property
-from typing import Generic, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -22,58 +21,42 @@ from fastgmm._start.kmeans import kmeans_labels, kmeans_plusplus_indices, statis
 from fastgmm._start.sample import rows_for_clusters, statistics_of_sample
 from fastgmm._utils.errors import FitError, PoorSampleError
 
-_BLOCK_ELEMENTS = 2**18
+_BLOCK_ELEMENTS = 2**18  # random responsibilities drawn at a time
 
 P = TypeVar("P", bound=Parameters)
 
-# (passes, reg_covar) -> statistics under the responsibilities of a start, for the covariance structure of the passes.
+# (passes, reg_covar) -> statistics of a start, for the covariance structure of the passes.
 Start = Callable[[ArrayPasses, float], SufficientStatistics]
 
 
-class StartFinder(Generic[P]):
-    """Finds one set of parameters after the other for EM to start from.
+def find_starts(
+    model: Model[P], passes: Passes, init_params: str, reg_covar: float, random_state: np.random.RandomState
+) -> Callable[[], P]:
+    """A function that returns the next parameters to start from; FitError if they are not those of a mixture.
 
     Parameters
     ----------
     model : Model
     passes : Passes
-        Where not all of their rows are here, starts are found on a sample of them.
+        If their rows are not all here, starts are found on a sample of them.
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'sample'}
     reg_covar : float
     random_state : RandomState
-        May be replaced by another one before the first start is found.
     """
 
-    def __init__(
-        self, model: Model[P], passes: Passes, init_params: str, reg_covar: float, random_state: np.random.RandomState
-    ):
-        self.random_state = random_state
-        self._model = model
-        self._passes = passes
-        self._init_params = init_params
-        self._reg_covar = reg_covar
+    def statistics() -> SufficientStatistics:
+        here = passes
+        if not isinstance(here, ArrayPasses):
+            rows, weights, n_threads = cast(SampledPasses, passes).sample()
+            here = ArrayPasses(rows, weights, model.n_components, model.structure, n_threads)
+        start = find_start(here.X, here.sample_weight, model.n_components, init_params, random_state, here.n_threads)
+        found = start(here, reg_covar)
+        if found.total_weight != passes.total_weight:
+            found.scale(passes.total_weight / found.total_weight)
+            found.total_weight = passes.total_weight  # without the rounding of the quotient
+        return found
 
-    def find(self) -> P:
-        """The next parameters; FitError if none follow from what was found."""
-        return self._model.start(self._statistics)
-
-    def _statistics(self) -> SufficientStatistics:
-        passes, n_components = self._passes_here, self._model.n_components
-        start = find_start(
-            passes.X, passes.sample_weight, n_components, self._init_params, self.random_state, passes.n_threads
-        )
-        statistics = start(passes, self._reg_covar)
-        if statistics.total_weight != self._passes.total_weight:
-            statistics.scale(self._passes.total_weight / statistics.total_weight)
-            statistics.total_weight = self._passes.total_weight  # without the rounding of the quotient
-        return statistics
-
-    @cached_property
-    def _passes_here(self) -> ArrayPasses:
-        if isinstance(self._passes, ArrayPasses):
-            return self._passes
-        rows, weights, n_threads = cast(SampledPasses, self._passes).sample()
-        return ArrayPasses(rows, weights, self._model.n_components, self._model.structure, n_threads)
+    return lambda: model.start(statistics)
 
 
 def find_start(
@@ -98,7 +81,8 @@ def find_start(
     Returns
     -------
     start : callable
-        Gives the statistics under these responsibilities, by passes over the same rows for any covariance structure.
+        Returns the statistics under these responsibilities, given passes over the same rows for a covariance structure,
+        and `reg_covar`.
     """
     return _STARTS[init_params](X, sample_weight, n_components, random_state, n_threads)
 
@@ -110,14 +94,14 @@ def _kmeans(X, sample_weight, n_components, random_state, n_threads) -> Start:
 
 
 def _sample(X, sample_weight, n_components, random_state, n_threads) -> Start:
-    """Responsibilities under a mixture fitted to a sample; k-means if rows are few, or the sample is no good."""
+    """Responsibilities under a mixture fitted to a sample; k-means if rows are few, or EM on the sample fails."""
     n_rows = rows_for_clusters(n_components, len(X))
     if n_rows is None:
         return _kmeans(X, sample_weight, n_components, random_state, n_threads)
     seed = random_state.randint(np.iinfo(np.int32).max)
 
     def start(passes, reg_covar):
-        draws = np.random.RandomState(seed)  # so that every call draws the same numbers
+        draws = np.random.RandomState(seed)  # every call draws the same numbers
         try:
             return statistics_of_sample(passes, n_components, n_rows, draws, reg_covar)
         except (FitError, PoorSampleError):
@@ -128,7 +112,7 @@ def _sample(X, sample_weight, n_components, random_state, n_threads) -> Start:
 
 def _random(X, sample_weight, n_components, random_state, n_threads) -> Start:
     """Uniform random responsibilities, normalized for each row."""
-    # All components start near the mean of the data, well within a standard deviation: good centers for the sums.
+    # The means of all components are within a standard deviation of the mean of the rows: it is a good center.
     centers = np.tile(column_means(X, n_threads, sample_weight), (n_components, 1))
     before = random_state.get_state(legacy=False)
     unused = [random_state]
@@ -136,7 +120,7 @@ def _random(X, sample_weight, n_components, random_state, n_threads) -> Start:
     def start(passes, reg_covar):
         if unused:
             draws = unused.pop()
-        else:  # every call draws the same numbers, but only once from the generator, which others may draw from
+        else:  # every call draws the same numbers; only the first takes them from the generator itself
             draws = deepcopy(random_state)
             draws.set_state(before)
         return passes.statistics_from_resp(_random_responsibilities(len(X), n_components, X.dtype, draws), centers)
@@ -145,7 +129,7 @@ def _random(X, sample_weight, n_components, random_state, n_threads) -> Start:
 
 
 def _random_responsibilities(n_samples, n_components, dtype, random_state) -> Iterator[np.ndarray]:
-    """Blocks of rows; the generator's stream does not depend on how it is cut."""
+    """Responsibilities of successive blocks of rows. The numbers do not depend on the size of a block."""
     block_rows = max(1, _BLOCK_ELEMENTS // n_components)
     for start in range(0, n_samples, block_rows):
         rows = min(block_rows, n_samples - start)
@@ -155,7 +139,7 @@ def _random_responsibilities(n_samples, n_components, dtype, random_state) -> It
 
 
 def _random_from_data(X, sample_weight, n_components, random_state, n_threads) -> Start:
-    """Random distinct rows as means, all rows being equally likely whatever their weight."""
+    """Random distinct rows as means; weights do not matter."""
     return _single_rows(random_state.choice(X.shape[0], size=n_components, replace=False))
 
 
@@ -165,7 +149,7 @@ def _kmeans_plusplus(X, sample_weight, n_components, random_state, n_threads) ->
 
 
 def _single_rows(indices: np.ndarray) -> Start:
-    """Component k is responsible for row `indices[k]` and for nothing else."""
+    """Component k is responsible for row `indices[k]` only."""
 
     def start(passes, reg_covar):
         rows = passes.X[indices]
@@ -175,18 +159,18 @@ def _single_rows(indices: np.ndarray) -> Start:
         statistics.nk[:] = 1.0 if passes.sample_weight is None else passes.sample_weight[indices]
         statistics.total_weight = passes.total_weight
         if structure.kernel == "full" and structure.is_shared:
-            # scikit-learn's tied covariance is (sum over ALL rows of x x^T, minus nk mu mu^T) / sum of nk, whatever the
-            # responsibilities: with rows that belong to no component it is the scatter of those rows about the origin.
+            # scikit-learn's tied covariance is (sum over ALL rows of x x^T, minus nk mu mu^T) / sum of nk. It includes
+            # the scatter about the origin of the rows that belong to no component.
             labels = np.zeros(passes.X.shape[0], dtype=np.int32)
             scatter = passes.statistics_from_labels(labels, np.zeros_like(centers)).scatter
             statistics.scatter[0] = scatter[0] - (statistics.nk[:, np.newaxis] * centers).T @ centers
         elif structure.kernel == "diag":
-            # scikit-learn's variances are E[x^2] - mu^2 in the dtype of X. For a single row what is left of them is the
-            # ten units of rounding in its divisor, next to reg_covar no trifle.
+            # scikit-learn's variances are E[x^2] - mu^2 in the dtype of X. For a single row they are not 0, because of
+            # the ten units of rounding in the divisor, and not small beside reg_covar.
             divisor = rows.dtype.type(1.0 + 10 * np.finfo(rows.dtype).eps)
             variances = rows * rows / divisor - (rows / divisor) ** 2
-            is_constant = (rows == rows[0]).all(axis=0)  # for all that is seen of it: then it has reg_covar alone
-            variances[is_constant | ~np.isfinite(variances)] = 0.0  # rows may exceed what has a square
+            is_constant = (rows == rows[0]).all(axis=0)  # then its variance is reg_covar
+            variances[is_constant | ~np.isfinite(variances)] = 0.0  # squares may overflow
             statistics.scatter[:] = statistics.nk[:, np.newaxis] * variances
         return statistics
 

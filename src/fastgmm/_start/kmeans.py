@@ -1,8 +1,11 @@
-"""K-means for the start of EM: the random draws of scikit-learn's KMeans, our own passes over the rows.
+"""K-means for the start of EM: the random draws of scikit-learn's KMeans, with our own passes over the rows.
 
 Seeding is greedy k-means++ (Arthur & Vassilvitskii 2007, with several candidates a step), iteration is Lloyd's. Both
-draw and decide as scikit-learn does, so the same seed gives the same clusters up to ties in rounding. The data are
-centered on the fly (`shift`) and never copied; beyond X there are only a few arrays with one entry a row.
+draw and decide as scikit-learn does, so the same seed gives the same clusters up to ties in rounding. Passes subtract
+`shift` from each row without a copy; beyond X there are only a few arrays with one entry a row.
+
+In all functions X is an ndarray of shape (n_samples, n_features), C-contiguous, float32 or float64, and `sample_weight`
+is None or an ndarray of shape (n_samples,), of which only the ratios matter.
 """
 
 from __future__ import annotations
@@ -17,9 +20,9 @@ from fastgmm._rows.columns import column_means, column_variances
 from fastgmm._rows.kmeans import KMeansPasses, SeedingPasses
 from fastgmm._utils.warnings import warn
 
-_MAX_ITER = 300
-_RELATIVE_TOL = 1e-4
-_RELOCATION_ROWS = 8192
+_MAX_ITER = 300  # of Lloyd's iterations, as in scikit-learn
+_RELATIVE_TOL = 1e-4  # of Lloyd's iterations, in units of the mean variance of the features, as in scikit-learn
+_RELOCATION_ROWS = 8192  # rows at a time when empty clusters are relocated
 
 
 def kmeans_plusplus_indices(
@@ -27,34 +30,17 @@ def kmeans_plusplus_indices(
     n_clusters: int,
     random_state: np.random.RandomState,
     n_threads: int,
-    shift: np.ndarray | None = None,
     sample_weight: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Rows chosen by greedy k-means++.
+    """Indices of the rows chosen by greedy k-means++, shape (n_clusters,).
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        C-contiguous, float32 or float64.
-    n_clusters : int
-    random_state : RandomState
-        Advanced exactly as by `sklearn.cluster.kmeans_plusplus`.
-    n_threads : int
-    shift : ndarray of shape (n_features,), default=None
-        Subtracted from each row; zeros by default.
-    sample_weight : ndarray of shape (n_samples,), default=None
-
-    Returns
-    -------
-    ndarray of shape (n_clusters,)
+    `random_state` advances exactly as in `sklearn.cluster.kmeans_plusplus`.
     """
-    if shift is None:
-        shift = np.zeros(X.shape[1], dtype=X.dtype)
+    shift = np.zeros(X.shape[1], dtype=X.dtype)
     return _seeds(_passes(X, shift, n_clusters, sample_weight, n_threads), n_clusters, random_state)
 
 
 def _passes(X, shift, n_clusters: int, sample_weight: np.ndarray | None, n_threads: int) -> KMeansPasses:
-    """Of weights only the ratios count."""
     return KMeansPasses(X, shift, n_clusters, in_kernel_unit(sample_weight, X.dtype)[0], n_threads)
 
 
@@ -75,7 +61,7 @@ def _seeds(passes: KMeansPasses, n_clusters: int, random_state: np.random.Random
 
 
 def _first_seed(n_samples, sample_weight, random_state) -> int:
-    """`random_state.choice(n_samples, p=weights / sum of weights)`; without arrays when all weights are equal."""
+    """`random_state.choice(n_samples, p=weights / sum of weights)`, without arrays if there are no weights."""
     if sample_weight is None:
         return int(random_state.uniform() * n_samples)
     return random_state.choice(n_samples, p=sample_weight / sample_weight.sum())
@@ -88,16 +74,7 @@ def kmeans_labels(
     n_threads: int,
     sample_weight: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Clusters of one run of k-means, as `sklearn.cluster.KMeans(n_clusters, n_init=1)` finds them.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        C-contiguous, float32 or float64.
-    n_clusters : int
-    random_state : RandomState
-    n_threads : int
-    sample_weight : ndarray of shape (n_samples,), default=None
+    """Clusters of one run of k-means, the same as those of `sklearn.cluster.KMeans(n_clusters, n_init=1)`.
 
     Returns
     -------
@@ -107,7 +84,7 @@ def kmeans_labels(
     """
     means = column_means(X, n_threads)
     tol = _RELATIVE_TOL * column_variances(X, means, n_threads).mean()
-    # In float32 the digits of the shift show in the distances, so it must be the very mean that scikit-learn subtracts.
+    # In float32 the rounding of the shift changes the distances, so it must be exactly scikit-learn's mean.
     shift = X.mean(axis=0) if X.dtype == np.float32 else means
 
     passes = _passes(X, shift, n_clusters, sample_weight, n_threads)
@@ -126,27 +103,9 @@ def kmeans_labels(
 
 
 def refined_labels(
-    X: np.ndarray,
-    centers: np.ndarray,
-    max_iter: int,
-    n_threads: int,
-    sample_weight: np.ndarray | None = None,
+    X: np.ndarray, centers: np.ndarray, max_iter: int, n_threads: int, sample_weight: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Clusters after a few of Lloyd's iterations from given centers; with `max_iter=0` the nearest centers.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        C-contiguous, float32 or float64.
-    centers : ndarray of shape (n_clusters, n_features), float64
-    max_iter : int
-    n_threads : int
-    sample_weight : ndarray of shape (n_samples,), default=None
-
-    Returns
-    -------
-    labels, means : as of `kmeans_labels`
-    """
+    """Clusters after `max_iter` of Lloyd's iterations from centers (n_clusters, n_features), as `kmeans_labels`."""
     shift = centers.mean(axis=0).astype(X.dtype)  # keeps the digits of float32 where the data lie far from the origin
     passes = _passes(X, shift, len(centers), sample_weight, n_threads)
     labels, sums, counts = lloyd(passes, (centers - shift).astype(X.dtype), 0.0, max_iter)
@@ -154,7 +113,7 @@ def refined_labels(
 
 
 def _means(sums: np.ndarray, counts: np.ndarray, shift: np.ndarray, without_rows: np.ndarray) -> np.ndarray:
-    """Of the clusters' rows, float64; what is given for clusters without rows."""
+    """Means of the clusters, float64; `without_rows` for empty ones."""
     means = sums / np.where(counts > 0, counts, 1.0)[:, np.newaxis] + shift
     return np.where(counts[:, np.newaxis] > 0, means, without_rows)
 
@@ -170,7 +129,7 @@ def lloyd(
     centers : ndarray of shape (n_clusters, n_features)
         In the dtype of X.
     tol : float
-        Stop when the squared moves of all centers add up to no more than this.
+        Stop when the sum of the squared moves of all centers is no larger.
     max_iter : int, default=300
 
     Returns
@@ -197,7 +156,7 @@ def lloyd(
 
 
 def _updated_centers(passes, centers, labels, sums, counts):
-    """Means of the clusters, in the dtype of X; `sums` and `counts` are used up."""
+    """Means of the clusters, in the dtype of X; overwrites `sums` and `counts`."""
     dtype = centers.dtype
     if not counts.all():
         _relocate_empty_clusters(passes.X, passes.shift, centers, labels, sums, counts, passes.sample_weight)
@@ -205,8 +164,8 @@ def _updated_centers(passes, centers, labels, sums, counts):
         return (sums / counts[:, np.newaxis]).astype(dtype, copy=False)
     heaviest = np.argmax(counts)
     for k in range(len(counts)):
-        # A cluster that stays empty follows the heaviest one: its mean if that is known by now, else its sum. Only
-        # duplicate rows lead here, but which of two equal centers wins such rows depends on it.
+        # As in scikit-learn a cluster that stays empty gets the mean of the heaviest one if it is known by now, else
+        # its sum. This happens only with duplicate rows, but decides which of two equal centers wins them.
         sums[k] = sums[k] / counts[k] if counts[k] > 0 else sums[heaviest]
     return sums.astype(dtype)
 
@@ -218,7 +177,7 @@ def _relocate_empty_clusters(X, shift, centers, labels, sums, counts, sample_wei
         rows = slice(start, start + _RELOCATION_ROWS)
         distances[rows] = np.square(X[rows] - shift - centers[labels[rows]]).sum(axis=1)
     if not distances.any():
-        return  # more clusters than distinct rows: there is nowhere to go
+        return  # there are more clusters than distinct rows
     empty = np.flatnonzero(counts == 0)
     farthest = np.argpartition(distances, -len(empty))[: -len(empty) - 1 : -1]
     for k, i in zip(empty, farthest, strict=True):
@@ -232,15 +191,7 @@ def _relocate_empty_clusters(X, shift, centers, labels, sums, counts, sample_wei
 def statistics_of_clusters(
     passes: ArrayPasses, labels: np.ndarray, centers: np.ndarray, reg_covar: float
 ) -> SufficientStatistics:
-    """Statistics where each row belongs to its cluster, about means near enough for accurate sums.
-
-    Parameters
-    ----------
-    passes : ArrayPasses
-    labels : ndarray of shape (n_samples,), int32
-    centers : ndarray of shape (n_components, n_features)
-    reg_covar : float
-    """
+    """Statistics where each row belongs to its cluster, about centers that make the sums accurate."""
     statistics = passes.statistics_from_labels(labels, centers)
     moments = estimate_moments(statistics, passes.structure, reg_covar, passes.dtype)
     if is_accurate(moments, moments.covariances, passes.structure, passes.dtype):

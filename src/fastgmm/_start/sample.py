@@ -1,4 +1,4 @@
-"""The start from a sample: a mixture fitted to few rows, under which all rows have their responsibilities."""
+"""The start from a sample: responsibilities of all rows under a mixture that was fitted to a few of them."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from fastgmm._start.kmeans import kmeans_labels, refined_labels, statistics_of_c
 from fastgmm._utils.errors import PoorSampleError
 
 # Chosen with benchmarks/start.py.
-_LEAST_ROWS = 5_000  # of the sample for k-means
-_ROWS_PER_CLUSTER = 40  # of the same, at least
-_ROWS_PER_PARAMETER = 5  # of the sample for EM, for each free parameter
-_SHARE = 8  # a sample has at most one in so many of all rows
-_TRIES = 3  # k-means of the sample, each followed by EM
-_TRY_TOL = 1e-2  # tolerance of EM at which the best try is chosen
-_MAX_ITER, _TOL = 100, 1e-3  # of EM; the tolerance is that of the best try
-_LARGEST_SHORTFALL = 1.0  # by which the mean log-density of all rows may be below the sample's; usually 0 to 0.4
-_REFINEMENTS = 10  # Lloyd iterations on all rows, where the sample for EM would be too large
+_LEAST_ROWS = 5_000  # in the sample for k-means
+_ROWS_PER_CLUSTER = 40  # least number of rows in the sample for k-means, for each cluster
+_ROWS_PER_PARAMETER = 5  # in the sample for EM, for each free parameter
+_LEAST_RATIO = 8  # of the number of all rows to that of a sample
+_N_TRIES = 3  # runs of k-means on the sample, each followed by EM
+_TRY_TOL = 1e-2  # tolerance of EM in each try
+_MAX_ITER, _TOL = 100, 1e-3  # of EM; the tolerance is that of the best try, which continues
+_LARGEST_SHORTFALL = 1.0  # of the mean log-density of all rows below the sample's, in nats; usually 0 to 0.4
+_REFINEMENTS = 10  # Lloyd iterations on all rows, if the sample for EM would be too large
 
 
 def rows_for_clusters(n_components: int, n_rows: int) -> int | None:
-    """How many of n_rows rows the sample for k-means has; None if that are too many for a sample."""
+    """Number of rows in the sample of n_rows rows for k-means; None if n_rows are too few for a sample."""
     n_sampled = max(_LEAST_ROWS, _ROWS_PER_CLUSTER * n_components)
-    return None if n_sampled > n_rows // _SHARE else n_sampled
+    return None if n_sampled > n_rows // _LEAST_RATIO else n_sampled
 
 
 def statistics_of_sample(
     passes: ArrayPasses, n_components: int, n_rows: int, random_state: np.random.RandomState, reg_covar: float
 ) -> SufficientStatistics:
-    """Statistics of all rows under the best of a few mixtures fitted to a sample.
+    """Statistics of all rows under the best of a few mixtures that EM finds in a sample.
 
-    K-means finds clusters in a small sample, several times, and EM goes on from each in one that is large enough for
-    its parameters: three fits to few rows cost less than k-means of all (Biernacki, Celeux & Govaert 2003 compare such
-    starts). Where that sample would be too large, the best clusters are refined on all rows instead.
+    K-means finds clusters in a small sample, three times. EM continues from each on a sample that is large enough for
+    the parameters. This costs less than k-means of all rows (Biernacki, Celeux & Govaert 2003 compare such starts). If
+    the sample for EM would be too large, Lloyd's iterations refine the best clusters on all rows instead.
 
     Parameters
     ----------
@@ -47,25 +47,24 @@ def statistics_of_sample(
         Over all rows.
     n_components : int
     n_rows : int
-        Of the sample for k-means, as `rows_for_clusters` says.
+        In the sample for k-means, from `rows_for_clusters`.
     random_state : RandomState
     reg_covar : float
 
     Raises
     ------
     FitError
-        If EM on the sample comes to nothing.
+        If EM fails on the sample.
     PoorSampleError
         If few rows have most of the weight, or all rows are much less likely than the sample.
     """
     n_threads = passes.n_threads
     sample = _drawn(passes, n_components, n_rows, random_state)
-    found = [
-        kmeans_labels(sample.X, n_components, random_state, n_threads, sample.sample_weight) for _ in range(_TRIES)
-    ]
+    X, weights = sample.X, sample.sample_weight
+    found = [kmeans_labels(X, n_components, random_state, n_threads, weights) for _ in range(_N_TRIES)]
     n_parameters = n_free_parameters(passes.structure, n_components, passes.n_features)
     n_rows_em = max(n_rows, _ROWS_PER_PARAMETER * n_parameters)
-    if n_rows_em > len(passes.X) // _SHARE:
+    if n_rows_em > len(passes.X) // _LEAST_RATIO:
         _, centers = min(found, key=lambda clusters: _squared_distance(sample, *clusters))
         clusters = refined_labels(passes.X, centers, _REFINEMENTS, n_threads, passes.sample_weight)
         return statistics_of_clusters(passes, *clusters, reg_covar)
@@ -79,9 +78,9 @@ def statistics_of_sample(
 
 
 def _drawn(passes: ArrayPasses, n_components: int, n_rows: int, random_state) -> ArrayPasses:
-    """Passes over a sample with one row from each of n_rows stretches of equal weight, in order.
+    """Passes over a sample with one row from each of n_rows intervals of equal weight, in order.
 
-    A row is drawn with a probability proportional to its weight, and counts as often as it is drawn."""
+    The probability of a row is proportional to its weight. A row counts as often as it is drawn."""
     places = (np.arange(n_rows) + random_state.random_sample(n_rows)) / n_rows
     if passes.sample_weight is None:
         indices = (places * len(passes.X)).astype(np.intp)
@@ -102,9 +101,7 @@ def _squared_distance(sample: ArrayPasses, labels: np.ndarray, centers: np.ndarr
 
 
 def _fitted(sample: ArrayPasses, starts: list[np.ndarray], reg_covar: float) -> EMResult[MixtureParameters]:
-    """The best mixture that EM finds in a sample from the clusters around given centers.
-
-    Only the best one goes on until EM converges."""
+    """The best mixture that EM finds in a sample, from the clusters around each of several sets of centers."""
     iteration = _iteration(sample, len(starts[0]), reg_covar)
     clusters = (refined_labels(sample.X, centers, 0, sample.n_threads, sample.sample_weight) for centers in starts)
     run = partial(run_em, iterate=iteration.iterate, max_iter=_MAX_ITER, progress=Progress(0, 1))
