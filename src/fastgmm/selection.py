@@ -6,11 +6,8 @@ starts from the parameters that were found for the type before it.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from sklearn.base import DensityMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -191,8 +188,8 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
             If the chosen fit did not reach `tol` within `max_iter` iterations.
         """
         warn_if_weights(y, X)
-        check_parameters(self, COVARIANCE_TYPES, skip=("n_components", "covariance_type"))
-        numbers, covariance_types = check_grid(self, COVARIANCE_TYPES)
+        check_parameters(self, skip=("n_components", "covariance_type"))
+        numbers, covariance_types = check_grid(self)
         if self.acceleration is not None:
             for name in covariance_types:
                 require(COVARIANCE_TYPES[name], FisherInformation, f"acceleration={self.acceleration!r}")
@@ -239,8 +236,8 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
                 f"The search was interrupted after {len(tried)} of {len(candidates)} cells of the grid: the others are "
                 "left out."
             )
-        self._warn_if_not_converged(best)
-        replace(findings, converged=True).warn(self)
+        chosen = f"The chosen fit, {best.covariance_type} with n_components={best.n_components}"
+        findings.warn(self, not_converged=f"{chosen}, has reached max_iter={self.max_iter}.")
         return self
 
     def _is_interrupted(self, fits: Fits, candidates: list[Candidate]) -> bool:
@@ -253,17 +250,6 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
                 raise
             return True
         return False
-
-    def _warn_if_not_converged(self, best: Candidate) -> None:
-        assert best.result is not None
-        if not best.result.converged and self.max_iter > 0:
-            warn(
-                "Best performing initialization did not converge. Try different init parameters, or increase max_iter, "
-                "tol, or check for degenerate data. "
-                f"The chosen fit, {best.covariance_type} with n_components={best.n_components}, has reached "
-                f"max_iter={self.max_iter}.",
-                ConvergenceWarning,
-            )
 
     # The chosen model ------------------------------------------------------------------------------------------------
 

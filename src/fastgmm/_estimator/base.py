@@ -32,10 +32,6 @@ class MixtureEstimator(NamedParameters):
     _doc_link_module = "fastgmm"
     _doc_link_template = "https://scikit-learn.org/stable/modules/generated/sklearn.mixture.{estimator_name}.html"
 
-    def _check_structure(self) -> CovarianceStructure:
-        """The covariance structure. Raises ValueError if the model does not support it."""
-        return self._structure
-
     @abstractmethod
     def _model(self, passes) -> Model:
         """The model for the rows of `passes`. Checks the parameters whose shapes depend on the features."""
@@ -59,6 +55,7 @@ class MixtureEstimator(NamedParameters):
 
     @property
     def _structure(self) -> CovarianceStructure:
+        """The covariance structure. Raises ValueError if the model does not support it."""
         return COVARIANCE_TYPES[self.covariance_type]
 
     def _passes(self, X, sample_weight, n_components: int) -> ArrayPasses:

@@ -55,14 +55,17 @@ class Findings:
             lost = lost[~was_empty[lost]]
         return cls(True, (), lost, np.empty(0, np.intp), np.empty(0))
 
-    def warn(self, estimator) -> None:
-        """Warn of all findings. The warnings name parameters and features of the estimator."""
+    def warn(self, estimator, not_converged: str = "") -> None:
+        """Warn of all findings. The warnings name parameters and features of the estimator.
+
+        `not_converged` is a sentence for a fit that did not converge; by default it says so in terms of `tol`.
+        """
         if not self.converged:
             gain = "its last gain was" if estimator.stopping == "change" else "what it has still to gain was estimated"
+            not_converged = not_converged or f"At max_iter={estimator.max_iter} {gain} not below tol={estimator.tol}."
             warn(
                 "Best performing initialization did not converge. Try different init parameters, or increase max_iter, "
-                "tol, or check for degenerate data. "
-                f"At max_iter={estimator.max_iter} {gain} not below tol={estimator.tol}.",
+                f"tol, or check for degenerate data. {not_converged}",
                 ConvergenceWarning,
             )
         if self.failures:

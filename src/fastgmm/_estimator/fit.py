@@ -36,7 +36,7 @@ from fastgmm._input.rows import (
     warn_of_collection,
     weight_unit,
 )
-from fastgmm._model.covariance import COVARIANCE_TYPES, FisherInformation, require
+from fastgmm._model.covariance import FisherInformation, require
 from fastgmm._rows.array import ArrayPasses, total_weight
 from fastgmm._rows.batches import BatchPasses
 from fastgmm._rows.protocol import Passes, SampledPasses
@@ -133,10 +133,10 @@ class Fitting(Inference):
     def _check_before_fit(self, continues: bool) -> None:
         """Raise the errors that do not depend on the rows."""
         check_overrides(self)
-        check_parameters(self, COVARIANCE_TYPES)
-        self._check_structure()
+        check_parameters(self)
+        structure = self._structure
         if self.acceleration is not None:
-            require(self._structure, FisherInformation, f"acceleration={self.acceleration!r}")
+            require(structure, FisherInformation, f"acceleration={self.acceleration!r}")
         if continues:
             check_covariance_type(self)
 

@@ -6,7 +6,7 @@ text; the value and a remedy follow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from difflib import get_close_matches
 from functools import lru_cache, wraps
 from inspect import signature
@@ -15,6 +15,7 @@ from typing import Any, ParamSpec
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._utils.values import is_boolean, is_integer_from, is_non_negative_real, is_one_of, is_positive_real
 
 CRITERIA = ("bic", "aic", "icl", "cv")
@@ -66,15 +67,17 @@ def _parameter_rules(covariance_types):
     """For each parameter of any estimator: a test of its value, what the value must be, and the remedy."""
     choices = {**_CHOICES, "covariance_type": covariance_types}
     array_like = (_is_array_like_or_none, "an array-like or None", "Pass an array, or None to have it estimated.")
+    non_negative = (is_non_negative_real, "a float in the range [0.0, inf)")
+    positive_int = (is_integer_from(1), "an int in the range [1, inf)")
     boolean = f"an instance of 'bool' or an instance of 'numpy.{np.bool_.__name__}'"
     positive_or_none = (_or_none(is_positive_real), "None or a float in the range (0.0, inf)")
     return {
         **{name: (is_one_of(names), options(names), "Pass one of these names.") for name, names in choices.items()},
-        "n_components": (is_integer_from(1), "an int in the range [1, inf)", "Pass the number of components to fit."),
-        "tol": (is_non_negative_real, "a float in the range [0.0, inf)", "Pass 0 to run all max_iter iterations."),
-        "reg_covar": (is_non_negative_real, "a float in the range [0.0, inf)", "Pass 0 for no regularization."),
+        "n_components": (*positive_int, "Pass the number of components to fit."),
+        "tol": (*non_negative, "Pass 0 to run all max_iter iterations."),
+        "reg_covar": (*non_negative, "Pass 0 for no regularization."),
         "max_iter": (is_integer_from(0), "an int in the range [0, inf)", "Pass the largest number of EM iterations."),
-        "n_init": (is_integer_from(1), "an int in the range [1, inf)", "Pass the number of starts to try."),
+        "n_init": (*positive_int, "Pass the number of starts to try."),
         "weights_init": array_like,
         "means_init": array_like,
         "precisions_init": array_like,
@@ -90,11 +93,7 @@ def _parameter_rules(covariance_types):
             f"an int in the range [0, inf), {boolean}",
             "Pass 0, 1 or 2.",
         ),
-        "verbose_interval": (
-            is_integer_from(1),
-            "an int in the range [1, inf)",
-            "Pass the number of iterations between two lines.",
-        ),
+        "verbose_interval": (*positive_int, "Pass the number of iterations between two lines."),
         "weight_concentration_prior": (*positive_or_none, "Pass None for 1 / n_components."),
         "mean_precision_prior": (*positive_or_none, "Pass None for 1."),
         "mean_prior": (_is_array_like_or_none, "None or an array-like", "Pass an array, or None for the mean of X."),
@@ -150,9 +149,8 @@ def meant(value, names) -> str:
 _SYNONYMS = {"n_jobs": "n_threads", "n_clusters": "n_components", "n_iter": "max_iter", "min_covar": "reg_covar"}
 
 
-def _near(unknown: str, names: Iterable[str]) -> str:
+def _near(unknown: str, names: list[str]) -> str:
     """The parameter that the user probably meant; '' if that is not clear."""
-    names = list(names)
     near = _SYNONYMS.get(unknown) or next(iter(get_close_matches(unknown, names, n=1)), "")
     return near if near in names else ""
 
@@ -217,9 +215,9 @@ class NamedParameters(BaseEstimator):
         return super().set_params(**params)
 
 
-def check_parameters(estimator, covariance_types, skip: tuple[str, ...] = ()) -> None:
+def check_parameters(estimator, skip: tuple[str, ...] = ()) -> None:
     """Raise scikit-learn's InvalidParameterError if a parameter is not valid. Those in `skip` are not checked."""
-    rules = _parameter_rules(tuple(covariance_types))
+    rules = _parameter_rules(tuple(COVARIANCE_TYPES))
     constraints = _constraints_of_subclass(type(estimator))
     if constraints:
         from sklearn.utils._param_validation import validate_parameter_constraints
@@ -233,7 +231,7 @@ def check_parameters(estimator, covariance_types, skip: tuple[str, ...] = ()) ->
         accepts, expected, remedy = rules[name]
         value = getattr(estimator, name)
         if not accepts(value):
-            names = covariance_types if name == "covariance_type" else _CHOICES.get(name, ())
+            names = COVARIANCE_TYPES if name == "covariance_type" else _CHOICES.get(name, ())
             raise invalid_parameter_error()(
                 f"The {name!r} parameter of {type(estimator).__name__} must be {expected}. "
                 f"Got {value!r} instead. {meant(value, names) or remedy}"

@@ -26,15 +26,16 @@ class VariationalMixture(Inference, Conversion, _SklearnBayesianGaussianMixture)
     _sklearn_class = _SklearnBayesianGaussianMixture
     _weights_count_rows = True
 
-    def _check_structure(self):
-        return require(self._structure, ConjugatePrior, type(self).__name__)
+    @property
+    def _structure(self):
+        return require(super()._structure, ConjugatePrior, type(self).__name__)
 
     def _model(self, passes):
         return self._with_priors(passes, self._priors(passes))
 
     def _with_priors(self, passes, priors: Priors) -> VariationalBayes:
         return VariationalBayes(
-            self._check_structure(),
+            self._structure,
             self.n_components,
             passes.n_features,
             passes.dtype,

@@ -83,7 +83,7 @@ class Candidate:
         return ArrayPasses(rows, weights, self.n_components, self.structure, n_threads)
 
 
-def check_grid(estimator, covariance_types) -> tuple[list[int], list[str]]:
+def check_grid(estimator) -> tuple[list[int], list[str]]:
     """The numbers of components, ascending, and the covariance types that a search is to try."""
     numbers, types = estimator.n_components, estimator.covariance_type
     if is_boolean(numbers) or isinstance(numbers, Iterator):  # an iterator could be read only once
@@ -97,14 +97,14 @@ def check_grid(estimator, covariance_types) -> tuple[list[int], list[str]]:
             f"The 'n_components' parameter of {type(estimator).__name__} must be an int in the range [1, inf) or a "
             f"sequence of them. Got {estimator.n_components!r} instead. Pass for example range(1, 10)."
         )
-    types = list(covariance_types) if isinstance(types, str) and types == "all" else types
+    types = list(COVARIANCE_TYPES) if isinstance(types, str) and types == "all" else types
     types = [types] if isinstance(types, str) else types
     types = list(types) if np.iterable(types) else []
-    if not types or not all(is_one_of(covariance_types)(name) for name in types):
-        hints = (meant(name, covariance_types) for name in types)
+    if not types or not all(is_one_of(COVARIANCE_TYPES)(name) for name in types):
+        hints = (meant(name, COVARIANCE_TYPES) for name in types)
         raise invalid_parameter_error()(
             f"The 'covariance_type' parameter of {type(estimator).__name__} must be 'all', "
-            f"{options(covariance_types)} or a list of these. Got {estimator.covariance_type!r} instead. "
+            f"{options(COVARIANCE_TYPES)} or a list of these. Got {estimator.covariance_type!r} instead. "
             f"{next(filter(None, hints), 'Pass some of these names.')}"
         )
     return [int(number) for number in numbers], list(dict.fromkeys(types))
