@@ -12,12 +12,11 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from common import limited_threads
+from common import limited_threads, print_machine
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
-from fastgmm._command_line.timing import describe_machine
 
 N_SAMPLES = 2_000
 # Features, components, and the spread of the centers in units of the components': all overlap.
@@ -45,8 +44,7 @@ def main() -> None:
     warnings.simplefilter("ignore", ConvergenceWarning)
     problems = make_problems(options.seeds, options.bayesian, options.first_seed)
     with limited_threads(1) as n_threads:
-        for label, value in describe_machine(n_threads).items():
-            print(f"{label:>20}: {value}")
+        print_machine(n_threads)
         print(
             f"\n{len(problems)} problems. Passes, also in units of plain EM's; left to the optimum, in units of tol.\n"
         )

@@ -22,6 +22,7 @@ from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from threadpoolctl import threadpool_limits
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, _kernels
+from fastgmm._command_line.timing import describe_machine
 from fastgmm._command_line.timing import limited_threads as limited_pools
 
 Array = NDArray[Any]
@@ -41,6 +42,14 @@ def limited_threads(n_threads: int | None) -> Iterator[int]:
 # ---------------------------------------------------------------------------------------------------------------------
 # The machine
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+def print_machine(n_threads: int) -> dict[str, str]:
+    """Print and return what a reader of times must know about the machine."""
+    machine = describe_machine(n_threads)
+    for label, value in machine.items():
+        print(f"{label:>20}: {value}")
+    return machine
 
 
 @dataclass(frozen=True, slots=True)

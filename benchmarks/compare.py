@@ -25,10 +25,9 @@ from common import (
     limited_threads,
     make_case,
     measure_rates,
+    print_machine,
     time_iterations,
 )
-
-from fastgmm._command_line.timing import describe_machine
 
 # (covariance_type, n_samples, n_features, n_components)
 CASES = (
@@ -54,9 +53,7 @@ def main() -> None:
     cases = choose_cases(options)
     results = []
     with limited_threads(options.threads) as n_threads:
-        machine = describe_machine(n_threads)
-        for label, value in machine.items():
-            print(f"{label:>20}: {value}")
+        machine = print_machine(n_threads)
         rates = measure_rates(n_threads, seconds=0.3 if options.quick else 1.5)
         print_rates(rates)
         everyone = bayesian_contestants() if options.bayesian else contestants()

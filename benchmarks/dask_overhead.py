@@ -13,13 +13,12 @@ from functools import partial
 
 import dask.array as da
 import numpy as np
-from common import limited_threads
+from common import limited_threads, print_machine
 from distributed import Client, LocalCluster
 from sklearn.exceptions import ConvergenceWarning
 
 import fastgmm
 import fastgmm.dask
-from fastgmm._command_line.timing import describe_machine
 from fastgmm._model.statistics import SufficientStatistics
 
 N_FEATURES, N_COMPONENTS = 8, 16
@@ -35,8 +34,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     with limited_threads(None) as n_threads:
-        for label, value in describe_machine(n_threads).items():
-            print(f"{label:>20}: {value}")
+        print_machine(n_threads)
         print(f"\n{options.rows:,} x {N_FEATURES} float32, {N_COMPONENTS} components, full covariance")
         cluster = LocalCluster(n_workers=n_threads, threads_per_worker=1, dashboard_address=":0")
         with cluster, Client(cluster, set_as_default=False) as client:

@@ -18,12 +18,11 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from common import Case, Start, limited_threads, make_case
+from common import Case, Start, limited_threads, make_case, print_machine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 from fastgmm import GaussianMixture
-from fastgmm._command_line.timing import describe_machine
 from fastgmm.batches import from_npy
 
 N_FEATURES, N_COMPONENTS = 8, 16
@@ -43,8 +42,7 @@ def main() -> None:
         print(json.dumps(measure(*options.one)))
         return
     with limited_threads(None) as n_threads, tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        for label, value in describe_machine(n_threads).items():
-            print(f"{label:>20}: {value}")
+        print_machine(n_threads)
         if options.spark:
             compare_with_spark(Path(folder), n_threads)
         else:

@@ -9,9 +9,7 @@ How to read the output: benchmarks/README.md. The picture needs matplotlib.
 import argparse
 import dataclasses
 
-from common import Case, contestants, limited_threads, make_case, measure_rates, time_iterations
-
-from fastgmm._command_line.timing import describe_machine
+from common import Case, contestants, limited_threads, make_case, measure_rates, print_machine, time_iterations
 
 CENTER = Case("full", 200_000, 8, 16)
 # What varies around the center, one at a time.
@@ -31,8 +29,7 @@ def main() -> None:
     parser.add_argument("--picture", metavar="FILE", help="draw the table, too")
     options = parser.parse_args()
     with limited_threads(None) as most_threads:
-        for label, value in describe_machine(most_threads).items():
-            print(f"{label:>20}: {value}")
+        print_machine(most_threads)
     names = [name for name in contestants() if name not in options.without]
     print(f"\nMilliseconds per iteration around {CENTER}\n")
     print(f"{'':<11}{'':>10}{'floor':>10}" + "".join(f"{name:>14}" for name in names))

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
-from common import Case, limited_threads, make_case
+from common import Case, limited_threads, make_case, print_machine
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
@@ -22,7 +22,6 @@ from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.model_selection import GridSearchCV
 
 from fastgmm import GaussianMixtureIC
-from fastgmm._command_line.timing import describe_machine
 from fastgmm.datasets import load_old_faithful, load_sample_pixels
 
 NUMBERS = range(1, 9)
@@ -45,8 +44,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     with limited_threads(options.threads) as n_threads:
-        for label, value in describe_machine(n_threads).items():
-            print(f"{label:>20}: {value}")
+        print_machine(n_threads)
         print(f"\nSeconds for {NUMBERS.start} to {NUMBERS.stop - 1} components of {len(COVARIANCE_TYPES)} types.\n")
         print(
             f"{'data':<14}{'N x d':>12}{'fastgmm':>10}{'loop':>9}{'x':>7}{'grid, 1':>10}{'x':>7}{'grid, 2':>10}{'x':>7}"

@@ -13,13 +13,12 @@ from contextlib import ExitStack
 from unittest import mock
 
 import numpy as np
-from common import Case, limited_threads, make_case
+from common import Case, limited_threads, make_case, print_machine
 from sklearn import mixture as sklearn_mixture
 from sklearn.exceptions import ConvergenceWarning
 
 import fastgmm
 from fastgmm import _kernels
-from fastgmm._command_line.timing import describe_machine
 
 KERNELS = ("closest_pass", "rows_at", "kmeans_pass", "note_moves", "statistics_pass", "em_pass")
 ESTIMATORS = ("GaussianMixture", "BayesianGaussianMixture")
@@ -33,8 +32,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     with limited_threads(options.threads) as n_threads:
-        for label, value in describe_machine(n_threads).items():
-            print(f"{label:>20}: {value}")
+        print_machine(n_threads)
         print("\nMilliseconds per fit: median +- half the interquartile range; 'x' is how many times fastgmm's time.\n")
         print(f"{'estimator':<24}{'N x d, K':>14}{'fastgmm':>17}{'n_iter':>8}{'scikit-learn':>18}{'n_iter':>8}{'x':>7}")
         for name in ESTIMATORS:

@@ -15,14 +15,13 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from common import Case, geometric_mean, limited_threads, make_case
+from common import Case, geometric_mean, limited_threads, make_case, print_machine
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 from fastgmm import GaussianMixture
-from fastgmm._command_line.timing import describe_machine
 from fastgmm.datasets import load_sample_patches, load_sample_pixels
 
 OPT_INS = {"init_params": "sample", "acceleration": "lbfgs"}
@@ -44,8 +43,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     with limited_threads(options.threads) as n_threads:
-        for label, value in describe_machine(n_threads).items():
-            print(f"{label:>20}: {value}")
+        print_machine(n_threads)
         fits = {name: fit for name, fit in contestants().items() if name not in options.without}
         print(
             "\nSeconds from array to model; x: times as long as fastgmm's default; nats: held-out log-likelihood of a "

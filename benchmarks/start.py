@@ -16,12 +16,11 @@ from typing import NamedTuple
 from unittest import mock
 
 import numpy as np
-from common import Case, limited_threads, make_case
+from common import Case, limited_threads, make_case, print_machine
 from compare import CASES
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm import GaussianMixture
-from fastgmm._command_line.timing import describe_machine
 from fastgmm._model.gaussian import MaximumLikelihood
 from fastgmm._start import kmeans as _kmeans
 from fastgmm.datasets import load_sample_patches, load_sample_pixels
@@ -54,8 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     with limited_threads(options.threads) as n_threads:
-        for label, value in describe_machine(n_threads).items():
-            print(f"{label:>20}: {value}")
+        print_machine(n_threads)
         if options.only != "quality":
             print_shares(options.part)
         if options.only != "shares":

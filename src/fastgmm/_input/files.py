@@ -84,9 +84,5 @@ def _files_of(path: Path, file_format: str) -> list[Path]:
             raise FileNotFoundError(f"There is no file {str(path)!r}: pass the path of a file, or of a folder of some.")
         return [path]
     found = (file for pattern in _PATTERNS[file_format] for file in path.glob(pattern) if file.is_file())
-    return sorted(file for file in found if not _is_hidden(file.relative_to(path)))
-
-
-def _is_hidden(file: Path) -> bool:
-    """Whether programs other than the user's may have put a file there. Arrow leaves out the same ones."""
-    return any(part.startswith((".", "_")) for part in file.parts)
+    # As Arrow does, leave out hidden files and those that programs put beside the data.
+    return sorted(f for f in found if not any(part.startswith((".", "_")) for part in f.relative_to(path).parts))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
@@ -30,26 +31,13 @@ _NO_NUMBERS = (*_TIMES, str, bytes, complex, np.complexfloating, np.ndarray)  # 
 _MISSING = "Drop such rows, or fill in what is missing."
 
 
-class Source:
-    """Where values come from, for messages.
+class Source(NamedTuple):
+    """Where values come from, for messages."""
 
-    Parameters
-    ----------
-    name : str
-        Name of the parameter that holds the values.
-    columns : list, default=None
-        Names of the columns.
-    first_row : int, default=0
-        Number of the first row.
-    part : str, default=""
-        "batch", "chunk" or "file" if rows are numbered within one of these, not within the parameter.
-    """
-
-    def __init__(self, name: str, columns: Sequence | None = None, first_row: int = 0, part: str = ""):
-        self.name = name
-        self.columns = columns
-        self.first_row = first_row
-        self.part = part
+    name: str  # of the parameter that holds the values
+    columns: Sequence | None = None  # names of the columns
+    first_row: int = 0  # number of the first row
+    part: str = ""  # "batch", "chunk" or "file" if rows are numbered within one of these, not within the parameter
 
     def place(self, index: tuple[int, ...]) -> str:
         """The place of a value, in words."""
@@ -123,7 +111,7 @@ def _check_frame(X, source: Source) -> None:
             f"required: {source.name} is a {type(X).__name__} without columns."
         )
     for j, values in doubtful_columns(X):
-        _check_array(_entries(values).reshape(-1, 1), Source(source.name, [names[j]], source.first_row, source.part))
+        _check_array(_entries(values).reshape(-1, 1), source._replace(columns=[names[j]]))
 
 
 def _entries(values: np.ndarray) -> np.ndarray:

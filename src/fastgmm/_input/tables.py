@@ -21,19 +21,7 @@ _MOST_SHOWN = 5  # columns that a message or representation lists
 
 
 class TableReader(Reader):
-    """Batches of columns of Parquet or CSV files, or of a dataset of pyarrow.
-
-    Parameters
-    ----------
-    paths : path, sequence of paths, or pyarrow.dataset.Dataset
-    file_format : {'parquet', 'csv'}
-    columns : str, sequence of str, or None
-        The features.
-    sample_weight : str or None
-        The column of weights.
-    batch_rows : int
-        The largest number of rows of a batch.
-    """
+    """Batches of columns of Parquet or CSV files. Parameters are those of `fastgmm.batches.from_parquet`."""
 
     def __init__(self, paths, file_format: str, columns, sample_weight, batch_rows: int):
         self._format = file_format

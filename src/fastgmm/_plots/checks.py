@@ -47,21 +47,9 @@ def check_axes(ax) -> None:
 
 
 def check_plotted_features(features, names: list[str], at_most: int) -> list[int]:
-    """Numbers of the features to draw.
+    """Numbers of the features to draw, from one or several numbers or names; None: all.
 
-    Parameters
-    ----------
-    features : int, str or iterable of these, or None
-        Numbers or names. None: all.
-    names : list of str
-        Names of all features.
-    at_most : int
-        The largest number of features that the plot can show.
-
-    Raises
-    ------
-    ValueError
-        If they are too many, or some do not exist or occur twice.
+    Raises ValueError if they are more than `at_most`, or some do not exist or occur twice.
     """
     if features is None and len(names) > at_most:
         raise ValueError(
