@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgmm._estimator.base import MixtureEstimator, check_overrides, unless_none
 from fastgmm._estimator.fitted import check_covariance_type
-from fastgmm._estimator.sampling import check_draws_from, check_n_draws, draw_rows
+from fastgmm._estimator.sampling import check_n_draws, check_random_state_of_sample, draw_rows
 from fastgmm._input.blocks import block_slices
 from fastgmm._input.containers import is_read_in_blocks
 from fastgmm._input.rows import (
@@ -143,7 +143,7 @@ class Inference(MixtureEstimator):
         """
         check_is_fitted(self)
         n_samples = check_n_draws(n_samples)
-        check_draws_from(self, random_state)
+        check_random_state_of_sample(self, random_state)
         check_covariance_type(self)
         random = check_random_state(self.random_state if random_state is None else random_state)
         return draw_rows(self, n_samples, random)

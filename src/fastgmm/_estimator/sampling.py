@@ -27,7 +27,7 @@ def check_n_draws(n_samples) -> int:
     return int(float(n_samples))
 
 
-def check_draws_from(estimator, random_state) -> None:
+def check_random_state_of_sample(estimator, random_state) -> None:
     """Raise scikit-learn's InvalidParameterError unless `random_state` is valid."""
     if not is_random_state(random_state):
         raise invalid_parameter_error()(

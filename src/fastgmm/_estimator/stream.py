@@ -165,7 +165,7 @@ def check_rows_behind(estimator) -> float:
 
 
 def check_statistics_fit(estimator, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    """Raise ValueError if the covariance type was changed between two batches."""
+    """Raise ValueError if the statistics of the stream have the shape of another covariance type."""
     if shape != expected:
         raise ValueError(
             f"The rows so far left statistics of shape {shape}, but {expected} belongs to "

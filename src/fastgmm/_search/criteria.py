@@ -53,14 +53,14 @@ def cross_validate(candidates: list[Candidate], n_folds: int, fits: Fits) -> Non
         of_fold = [Candidate(each.n_components, each.covariance_type, each.n_features) for each in candidates]
         fits_of_fold = Fits(rows[train], _part(fits.weights, train), settings)
         fits_of_fold.search(of_fold)
-        for i, (candidate, whole) in enumerate(zip(of_fold, candidates, strict=True)):
+        for i, (candidate, original) in enumerate(zip(of_fold, candidates, strict=True)):
             fits_of_fold.finish(candidate)
             if candidate.is_usable:
                 assert candidate.fitted is not None
                 passes = candidate.passes(rows[test], _part(fits.weights, test), settings.n_threads)
                 totals[i] += log_likelihood_of(passes, candidate.fitted.components(candidate.structure))
             else:
-                whole.warning = whole.warning or f"In a fold: {candidate.warning}"
+                original.warning = original.warning or f"In a fold: {candidate.warning}"
     for candidate, total in zip(candidates, totals, strict=True):
         if candidate.is_usable:
             candidate.criterion = -2.0 * total
