@@ -55,57 +55,30 @@ _FIRST_WAIT = 3  # iterations of EM alone at the start; with 0 more fits end in 
 
 @dataclass(slots=True)
 class Memory(Generic[P]):
-    """The state of the accelerator between two passes.
+    """The state of the accelerator between two passes."""
 
-    Attributes
-    ----------
-    point : P or None
-        The last good point. None before the second pass: the start is not a point, since its weights may not add up to
-        1 and its variances may be 0.
-    found : P or None
-        The result of the EM step from `point`.
-    gradient : ndarray of shape (n_coordinates,)
-        At `point`.
-    steps, drops : ndarray of shape (n_pairs, n_coordinates)
-        The pairs s and y, oldest first; the last one ends at `point`.
-    scale : float
-        The multiple of the inverse information from which H is built.
-    bound : float
-        The bound of `point`.
-    gain : float
-        The difference to the bound of the point before.
-    em_gain, em_gain_before : float
-        First-order gains of the EM steps from `point` and from the point before: their squared lengths.
-    remaining_gains : ndarray of shape (3,)
-        Estimates, in the last passes, of how far the bound is below the maximum. Infinite where the curvature is not
-        known.
-    is_extrapolated : bool
-        Whether the next pass is at a point that is not `found`.
-    is_limited : bool
-        Whether the radius has shortened the step to that point.
-    length, radius : float
-        The length of the step to the next point, and the largest one allowed, in lengths of EM's step.
-    wait, next_wait : int
-        Number of EM's steps before the next extrapolation, and before the one after it if the next one fails.
-    """
-
+    # The last good point, and the result of the EM step from it. There is no point before the second pass: the start is
+    # not one, since its weights may not add up to 1 and its variances may be 0.
     point: P | None = None
     found: P | None = None
-    gradient: np.ndarray = field(default_factory=lambda: np.empty(0))
+    gradient: np.ndarray = field(default_factory=lambda: np.empty(0))  # at `point`, shape (n_coordinates,)
+    # The pairs s and y, shape (n_pairs, n_coordinates), oldest first. The last pair ends at `point`.
     steps: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     drops: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
-    scale: float = 1.0
-    bound: float = -math.inf
-    gain: float = math.inf
+    scale: float = 1.0  # H is built from this multiple of the inverse information
+    bound: float = -math.inf  # of `point`
+    gain: float = math.inf  # of `bound` over that of the point before
+    # First-order gains of the EM steps from `point` and from the point before: their squared lengths.
     em_gain: float = math.inf
     em_gain_before: float = math.inf
+    # Estimates, in the last passes, of how far the bound is below the maximum. Infinite if the curvature is not known.
     remaining_gains: np.ndarray = field(default_factory=lambda: np.full(3, math.inf))
-    is_extrapolated: bool = False
-    is_limited: bool = False
-    length: float = 1.0
-    radius: float = _FIRST_RADIUS
-    wait: int = _FIRST_WAIT
-    next_wait: int = 0
+    is_extrapolated: bool = False  # whether the next pass is at a point other than `found`
+    is_limited: bool = False  # whether the radius has shortened the step to that point
+    length: float = 1.0  # of the step to the next point, in lengths of EM's step
+    radius: float = _FIRST_RADIUS  # the largest length allowed
+    wait: int = _FIRST_WAIT  # number of EM's steps before the next extrapolation
+    next_wait: int = 0  # the same after that extrapolation, if it fails
 
 
 class LBFGS(Generic[P]):

@@ -74,15 +74,8 @@ class MaximumLikelihood(StreamModel[MixtureParameters], CoordinateModel[MixtureP
     The M step maximizes over the parameters that are not fixed. If the means are fixed, the covariances are taken about
     them. Nothing else in a maximum depends on the other parameters, so each iteration still raises the likelihood.
 
-    Parameters
-    ----------
-    structure : CovarianceStructure
-    n_components, n_features : int
-    dtype : dtype
-    reg_covar : float
-        Fixed covariances are not regularized.
-    given : InitialValues, default=InitialValues()
-        Replace the values that the start finds.
+    It takes the parameters of `Model`, and values that replace those that a start finds. Fixed covariances are not
+    regularized.
     """
 
     def __init__(

@@ -98,17 +98,7 @@ def _halves(degrees_of_freedom: np.ndarray, n_features: int) -> np.ndarray:
 
 
 class VariationalBayes(StreamModel[VariationalParameters], CoordinateModel[VariationalParameters]):
-    """The variational mixture.
-
-    Parameters
-    ----------
-    structure : ConjugatePrior
-    n_components, n_features : int
-    dtype : dtype
-    reg_covar : float
-    priors : Priors
-    weight_prior : WeightPrior
-    """
+    """The variational mixture. It takes the parameters of `Model`, and its priors."""
 
     structure: ConjugatePrior
     with_entropy = has_priors = True

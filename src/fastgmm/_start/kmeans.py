@@ -11,6 +11,7 @@ is None or an ndarray of shape (n_samples,), of which only the ratios matter.
 from __future__ import annotations
 
 import numpy as np
+from numpy.random import RandomState
 from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm._model.moments import estimate_moments, is_accurate
@@ -26,11 +27,7 @@ _RELOCATION_ROWS = 8192  # rows at a time when empty clusters are relocated
 
 
 def kmeans_plusplus_indices(
-    X: np.ndarray,
-    n_clusters: int,
-    random_state: np.random.RandomState,
-    n_threads: int,
-    sample_weight: np.ndarray | None = None,
+    X: np.ndarray, n_clusters: int, random_state: RandomState, n_threads: int, sample_weight: np.ndarray | None = None
 ) -> np.ndarray:
     """Indices of the rows chosen by greedy k-means++, shape (n_clusters,).
 
@@ -44,7 +41,7 @@ def _passes(X, shift, n_clusters: int, sample_weight: np.ndarray | None, n_threa
     return KMeansPasses(X, shift, n_clusters, in_kernel_unit(sample_weight, X.dtype)[0], n_threads)
 
 
-def _seeds(passes: KMeansPasses, n_clusters: int, random_state: np.random.RandomState) -> np.ndarray:
+def _seeds(passes: KMeansPasses, n_clusters: int, random_state: RandomState) -> np.ndarray:
     X, shift, sample_weight = passes.X, passes.shift, passes.sample_weight
     n_trials = 2 + int(np.log(n_clusters))
     indices = np.empty(n_clusters, dtype=np.intp)
@@ -68,11 +65,7 @@ def _first_seed(n_samples, sample_weight, random_state) -> int:
 
 
 def kmeans_labels(
-    X: np.ndarray,
-    n_clusters: int,
-    random_state: np.random.RandomState,
-    n_threads: int,
-    sample_weight: np.ndarray | None = None,
+    X: np.ndarray, n_clusters: int, random_state: RandomState, n_threads: int, sample_weight: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Clusters of one run of k-means, the same as those of `sklearn.cluster.KMeans(n_clusters, n_init=1)`.
 
