@@ -254,11 +254,11 @@ def test_sums_about_other_centers(covariance_type, n_components):
 
 @all_types
 @both_estimators
-def test_statistics_behind_parameters_lead_back_to_them(estimator, covariance_type):
+def test_statistics_for_parameters_lead_back_to_them(estimator, covariance_type):
     X = clusters()
     model = estimator(n_components=5, covariance_type=covariance_type, reg_covar=0.1, random_state=0).fit(X)
     further = model._further_model(model._passes_to_fit(X[:2], None))
-    statistics = further.statistics_behind(model._fitted_parameters(3))
+    statistics = further.statistics_for(model._fitted_parameters(3))
     assert statistics.total_weight == pytest.approx(1.0, rel=1e-14)
     statistics.scale(len(X))
     parameters = further.m_step(further.moments(statistics), None)

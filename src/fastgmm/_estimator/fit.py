@@ -164,7 +164,7 @@ class Fitting(Inference):
             n_init, lower_bound = self.n_init, -math.inf
             if self._continues:
                 parameters = self._fitted_parameters(passes.n_features, self.n_components)
-                start, n_init, lower_bound = partial(model.held, parameters), 1, self.lower_bound_
+                start, n_init, lower_bound = partial(model.with_fixed, parameters), 1, self.lower_bound_
             result = run_em(
                 start,
                 iteration.iterate,

@@ -141,7 +141,7 @@ class Streaming(Fitting):
         parameters = self._fitted_parameters(passes.n_features, self.n_components)
         before = getattr(self, "_stream", None)
         if before is None:
-            before = Stream(model.statistics_behind(parameters), seen - weight, 0, math.nan)
+            before = Stream(model.statistics_for(parameters), seen - weight, 0, math.nan)
         shape = model.structure.scatter_shape(self.n_components, passes.n_features)
         check_statistics_fit(self, before.statistics.scatter.shape, shape)
         step = step_size(weight, seen, self.step_decay, self.half_life)

@@ -110,7 +110,7 @@ class MaximumLikelihood(StreamModel[MixtureParameters], CoordinateModel[MixtureP
             return MixtureParameters(weights, means, found.covariances, factors)
         return MixtureParameters(weights, means, self._given_covariances, self._given_factors)
 
-    def held(self, parameters: MixtureParameters) -> MixtureParameters:
+    def with_fixed(self, parameters: MixtureParameters) -> MixtureParameters:
         if not self._given.fixed:
             return parameters
         return self._assembled(parameters.weights, parameters.means, parameters.covariances, parameters.is_empty)
@@ -123,7 +123,7 @@ class MaximumLikelihood(StreamModel[MixtureParameters], CoordinateModel[MixtureP
     def restored(self, arrays: dict[str, np.ndarray]) -> MixtureParameters:
         return MixtureParameters(**arrays)
 
-    def statistics_behind(self, parameters: MixtureParameters) -> SufficientStatistics:
+    def statistics_for(self, parameters: MixtureParameters) -> SufficientStatistics:
         structure = require(self.structure, InverseMStep, "partial_fit")
         means, nk = parameters.means, parameters.weights / parameters.weights.sum()
         sums = structure.per_covariance(structure.masses(nk)) * parameters.covariances

@@ -57,7 +57,7 @@ class Model(ABC, Generic[P]):
     has_priors : bool
         Whether the number of rows matters, not only their shares.
     prior_mass : float
-        The least number of rows that the priors add to those behind a parameter.
+        The least number of rows that the priors are worth, over all kinds of parameters.
     """
 
     with_entropy = False
@@ -80,7 +80,7 @@ class Model(ABC, Generic[P]):
         return estimate_moments(statistics, self.structure, self.reg_covar, self.dtype)
 
     def are_accurate(self, moments: Moments) -> bool:
-        """Whether the sums behind the moments were taken close enough to the means."""
+        """Whether the moments come from sums about centers close enough to the means."""
         return is_accurate(moments, moments.covariances, self.structure, self.dtype)
 
     @abstractmethod
@@ -107,7 +107,7 @@ class Model(ABC, Generic[P]):
         """Indices of the components to warn about because they have no rows."""
         return np.empty(0, np.intp)
 
-    def held(self, parameters: P) -> P:
+    def with_fixed(self, parameters: P) -> P:
         """The same parameters, with the fixed values in place of their own."""
         return parameters
 
@@ -126,7 +126,7 @@ class StreamModel(Model[P]):
     capability = "an inverse of its M step"
 
     @abstractmethod
-    def statistics_behind(self, parameters: P) -> SufficientStatistics:
+    def statistics_for(self, parameters: P) -> SufficientStatistics:
         """Statistics per unit of weight, about the means, from which the M step makes the parameters."""
 
 

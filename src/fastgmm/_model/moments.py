@@ -119,7 +119,7 @@ def variance_noise(means: np.ndarray, squared_shifts: np.ndarray, dtype) -> np.n
 
 
 def is_accurate(moments: Moments, covariances: np.ndarray, structure: CovarianceStructure, dtype=np.float64) -> bool:
-    """Whether the sums behind the moments were taken close enough to the means. If not, repeat them about the means.
+    """Whether the moments come from sums about centers close enough to the means. If not, repeat them about the means.
 
     The scatter about the new mean is a difference. It loses digits where the mean moved by many standard deviations,
     after a bad start or when a component jumps. `covariances` are those that have to be accurate: the moments' own, or

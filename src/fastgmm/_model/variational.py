@@ -136,7 +136,7 @@ class VariationalBayes(StreamModel[VariationalParameters], CoordinateModel[Varia
     def restored(self, arrays: dict[str, np.ndarray]) -> VariationalParameters:
         return VariationalParameters(weight_prior=self.weight_prior, **arrays)
 
-    def statistics_behind(self, parameters: VariationalParameters) -> SufficientStatistics:
+    def statistics_for(self, parameters: VariationalParameters) -> SufficientStatistics:
         # Nothing is divided by nk, which may be 0.
         priors, structure, means = self.priors, self.structure, parameters.means
         nk = np.maximum(parameters.mean_precision - priors.mean_precision, 0.0)

@@ -4,8 +4,8 @@ Seeding is greedy k-means++ (Arthur & Vassilvitskii 2007, with several candidate
 draw and decide as scikit-learn does, so the same seed gives the same clusters up to ties in rounding. Passes subtract
 `shift` from each row without a copy; beyond X there are only a few arrays with one entry a row.
 
-In all functions X is an ndarray of shape (n_samples, n_features), C-contiguous, float32 or float64, and `sample_weight`
-is None or an ndarray of shape (n_samples,), of which only the ratios matter.
+In all functions X is an ndarray of shape (n_samples, n_features), C-contiguous, float32 or float64. `sample_weight` is
+None or an ndarray of shape (n_samples,); only the ratios of the weights matter.
 """
 
 from __future__ import annotations

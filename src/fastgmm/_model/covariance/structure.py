@@ -112,7 +112,7 @@ class CovarianceStructure(ABC):
         return nk @ squares / nk.sum() if self.is_shared else squares
 
     def masses(self, nk: np.ndarray) -> np.ndarray:
-        """The number of rows behind each covariance: shape (K,) or, for a shared one, the mean of all, ()."""
+        """Mass of each covariance: masses of the components, (K,), or their mean, (), if the covariance is shared."""
         return nk.sum() / len(nk) if self.is_shared else nk
 
     def per_covariance(self, values: np.ndarray) -> np.ndarray:
