@@ -20,7 +20,7 @@ from fastgmm import BayesianGaussianMixture, GaussianMixture, batches
 from fastgmm._em.checkpoint import Checkpoint
 from fastgmm._input.blocks import block_slices
 from fastgmm._rows.reading import BatchMeter, read_ahead
-from fastgmm._rows.survey import Survey
+from fastgmm._rows.survey import BatchSurvey
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -157,7 +157,7 @@ def test_repeats_bitwise():
 
 def survey_of(X, size, seed=0, batch_rows=64):
     parts = [(X[i : i + batch_rows], None) for i in range(0, len(X), batch_rows)]
-    return Survey(parts, size, np.random.RandomState(seed), BatchMeter(None, 0))
+    return BatchSurvey(parts, size, np.random.RandomState(seed), BatchMeter(None, 0))
 
 
 def test_sample_is_all_rows_in_order_if_they_fit():

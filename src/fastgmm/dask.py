@@ -33,7 +33,7 @@ from fastgmm._input.chunks import check_collection, check_features, check_no_out
 from fastgmm._input.containers import column_names
 from fastgmm._input.numbers import Source, check_numbers
 from fastgmm._input.rows import check_n_rows, check_some_weight, warn_if_weights
-from fastgmm._rows.chunk_passes import DaskPasses, TaskSettings, log_likelihood_of_chunk, of_block
+from fastgmm._rows.chunk_passes import DaskPasses, Evaluation, TaskSettings, log_likelihood_of_chunk, of_block
 from fastgmm._rows.chunks import Chunks, ChunkSurvey, float_dtype, read_as
 from fastgmm._rows.engine import Engine
 from fastgmm._skipping.port import log_likelihood_of
@@ -170,17 +170,12 @@ class _OnChunks(Fitting):
         check_features(self, _without_rows(X), reset=False)
         components = self._fitted_components(rows.shape[1])
         chunks = (rows.chunks[0], *((n,) for n in columns))
+        n_threads = self.n_threads or Engine(self.client).n_threads_of_task(rows.numblocks[0])
+        names = column_names(X)
+        evaluation = Evaluation(of_passes, components, self._structure, float_dtype(rows), names, n_threads)
         return rows.map_blocks(
-            partial(
-                of_block,
-                of_passes=of_passes,
-                structure=self._structure,
-                n_features=rows.shape[1],
-                dtype=float_dtype(rows),
-                columns=column_names(X),
-            ),
-            components=dask.delayed(components, pure=True),  # sent once to each worker
-            n_threads=self.n_threads or Engine(self.client).n_threads_of_task(rows.numblocks[0]),
+            of_block,
+            evaluation=dask.delayed(evaluation, pure=True),  # sent once to each worker
             drop_axis=None if columns else 1,
             chunks=chunks,
             meta=np.empty((0,) * len(chunks), float_dtype(rows) if dtype is None else dtype),
@@ -191,16 +186,10 @@ class _OnChunks(Fitting):
             return super()._log_likelihood(X, sample_weight)
         check_is_fitted(self)
         chunks = _chunks(self, self, X, sample_weight, reset=False)
-        task = partial(
-            log_likelihood_of_chunk,
-            of_passes=log_likelihood_of,
-            n_features=chunks.n_features,
-            dtype=chunks.dtype,
-            columns=chunks.columns,
-            components=self._fitted_components(chunks.n_features),
-            structure=self._structure,
-            n_threads=self.n_threads or chunks.engine.n_threads_of_task(len(chunks)),
-        )
+        components = self._fitted_components(chunks.n_features)
+        n_threads = self.n_threads or chunks.engine.n_threads_of_task(len(chunks))
+        evaluation = Evaluation(log_likelihood_of, components, self._structure, chunks.dtype, chunks.columns, n_threads)
+        task = partial(log_likelihood_of_chunk, evaluation=evaluation)
         log_likelihood, n = chunks.sum(task, dict.fromkeys(range(len(chunks)))).tolist()
         check_some_weight(n)
         return log_likelihood, n

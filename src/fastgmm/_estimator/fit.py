@@ -41,7 +41,7 @@ from fastgmm._rows.array import ArrayPasses, total_weight
 from fastgmm._rows.batches import BatchPasses
 from fastgmm._rows.protocol import Passes, SampledPasses
 from fastgmm._rows.reading import BatchMeter
-from fastgmm._rows.survey import Survey
+from fastgmm._rows.survey import BatchSurvey
 from fastgmm._skipping.port import labels_of
 from fastgmm._start.find import find_starts
 from fastgmm._utils.values import is_boolean, is_integer_from
@@ -323,7 +323,7 @@ class InMemoryFitting(Fitting):
         reader = clone(self)
         checked = CheckedBatches(reader, batches)
         meter = BatchMeter(callback, self.verbose)
-        survey = Survey(checked, start_rows, random_state, meter)
+        survey = BatchSurvey(checked, start_rows, random_state, meter)
         check_n_rows(survey.n_rows, self.n_components)
         check_some_weight(survey.total_weight)
         unit = self._weight_unit(survey.largest_weight)

@@ -1,4 +1,4 @@
-"""Passes over the rows of an array in memory, or mapped into it."""
+"""Passes over the rows of an array in memory, or of a memory-mapped file."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.protocol import Passes, SkippingPlan
 from fastgmm._rows.runner import KernelRunner, part_of, row_flops
 
-_SCORE_ROWS = 2**16  # log-densities held at a time when only their sum is wanted
-_LEAST_WEIGHT = 2.0**-60  # of the largest, next to which products of float32 are far from underflow
+_SCORE_ROWS = 2**16  # number of log-densities held at a time to add them up
+_LEAST_WEIGHT_RATIO = 2.0**-60  # of the smallest to the largest weight; products in float32 are then far from underflow
 
 
 class ArrayPasses(Passes):
@@ -23,13 +23,13 @@ class ArrayPasses(Passes):
     Parameters
     ----------
     X : ndarray or memmap of shape (n_samples, n_features), float32 or float64, C-contiguous
-        Read in place, never copied, but for float32 rows whose weights are not of comparable size: float64 holds them.
+        Read in place. Only float32 rows whose weights differ too much in size for float32 are copied, to float64.
     sample_weight : ndarray of shape (n_samples,), float64, or None
     n_components : int
     structure : CovarianceStructure
     n_threads : int or None
     before : KernelRunner, default=None
-        That of passes for the same shape of mixture, which are not needed any more, for its workspace.
+        The runner of earlier passes for the same shape of mixture. Its workspace is used; it must not be used any more.
     """
 
     def __init__(
@@ -76,9 +76,9 @@ class ArrayPasses(Passes):
         with_entropy: bool = False,
         plan: SkippingPlan | None = None,
     ) -> SufficientStatistics:
-        """Statistics of the rows under their responsibilities, about ``centers`` (default: the means).
+        """Statistics of all rows with their responsibilities, about ``centers`` (default: the means).
 
-        With a plan for the same components, pairs of row and component are left out that cannot matter."""
+        With a plan for the components, pairs (row, component) that cannot matter are left out."""
         means, factors, log_const = components.for_kernels(self.X.dtype)
         centers = self._as_data(components.means if centers is None else centers)
         statistics = self._zeros(centers)
@@ -95,11 +95,11 @@ class ArrayPasses(Passes):
         return self._of_all_weights(statistics)
 
     def statistics_from_labels(self, labels: np.ndarray, centers: np.ndarray) -> SufficientStatistics:
-        """Statistics about ``centers`` with responsibility 1 for each row's label (int32)."""
+        """Statistics about ``centers`` with responsibility 1 for each row's label; labels of shape (n_rows,), int32."""
         return self._given_statistics(((rows, labels[rows], None) for rows in self.runner.slices()), centers)
 
     def statistics_from_resp(self, resp_blocks: Iterable[np.ndarray], centers: np.ndarray) -> SufficientStatistics:
-        """Statistics about ``centers`` with given responsibilities; the blocks cover the rows in order."""
+        """Statistics about ``centers`` with given responsibilities, shape (m, n_components) for m rows after m rows."""
 
         def blocks():
             start = 0
@@ -112,7 +112,7 @@ class ArrayPasses(Passes):
         return self._given_statistics(blocks(), centers)
 
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
-        """Statistics about ``centers`` where every row belongs to every component."""
+        """Statistics about ``centers`` with all responsibilities 1."""
         return self._given_statistics(((rows, None, None) for rows in self.runner.slices()), centers)
 
     def log_prob_norm(self, components: Components, plan: SkippingPlan | None = None) -> np.ndarray:
@@ -170,7 +170,7 @@ class ArrayPasses(Passes):
         return out
 
     def _densities(self, components: Components, plan: SkippingPlan | None) -> Callable[..., None]:
-        """Fills, for a slice of rows, their log-densities or their labels, whichever the plan is for."""
+        """A function that writes the log-densities or the labels of a slice of rows. A plan must be for the same."""
         mixture = components.for_kernels(self.X.dtype)
         density_pass, further = self.runner.kernel_for(plan, "density_pass")
         no_resp = () if further else (None,)
@@ -194,35 +194,35 @@ class ArrayPasses(Passes):
         return SufficientStatistics.zeros(centers.astype(np.float64), self.structure.scatter_shape(*centers.shape))
 
     def _of_all_weights(self, statistics: SufficientStatistics) -> SufficientStatistics:
-        """What kernels have found, in the unit of the weights that were given."""
+        """Statistics from the kernels in the unit of the given weights."""
         if self._weight_unit != 1.0:
             statistics.scale(self._weight_unit)
         statistics.total_weight = self.total_weight
         return statistics
 
     def _as_data(self, centers) -> np.ndarray:
-        """Centers as kernels take them, rounded as the data are, so that all batches have the same."""
+        """Centers for the kernels, rounded to the dtype of the data: it is that of all batches."""
         return np.ascontiguousarray(np.asarray(centers, self.dtype), self.X.dtype)
 
 
 def total_weight(rows: np.ndarray, sample_weight: np.ndarray | None) -> float:
-    """Sum of the weights; the number of rows when there are none."""
+    """Sum of the weights; the number of rows if there are no weights."""
     return float(len(rows) if sample_weight is None else sample_weight.sum())
 
 
 def _differ_too_much(sample_weight: np.ndarray | None, dtype) -> bool:
-    """Whether products of such weights would be lost beside rows of this dtype; those that are 0 do not count."""
+    """Whether products of the smallest positive weight might underflow in this dtype of the rows."""
     if sample_weight is None or dtype != np.float32:
         return False
     largest = sample_weight.max()
-    return bool(sample_weight.min(where=sample_weight > 0.0, initial=largest) < _LEAST_WEIGHT * largest)
+    return bool(sample_weight.min(where=sample_weight > 0.0, initial=largest) < _LEAST_WEIGHT_RATIO * largest)
 
 
 def in_kernel_unit(sample_weight: np.ndarray | None, dtype) -> tuple[np.ndarray | None, float]:
-    """Weights as kernels can take them, and the unit that they were divided by.
+    """Weights that kernels can take, and the unit by which they are divided.
 
     Kernels multiply by weights in the dtype of the rows, and float32 has neither 1e39 nor 1e-46. The unit is a power of
-    four, so that it changes no bit of a product or of a root.
+    four: it changes no bit of a product or a square root.
     """
     if sample_weight is None or dtype != np.float32:
         return sample_weight, 1.0
@@ -232,5 +232,5 @@ def in_kernel_unit(sample_weight: np.ndarray | None, dtype) -> tuple[np.ndarray 
 
 
 def _as_3d(array: np.ndarray) -> np.ndarray:
-    """Diagonal quantities (K, d) as the kernels see them: (K, 1, d)."""
+    """Diagonal quantities (K, d) as kernels take them: (K, 1, d)."""
     return array if array.ndim == 3 else array[:, np.newaxis]

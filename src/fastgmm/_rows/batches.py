@@ -1,6 +1,6 @@
-"""Passes over rows that arrive in batches: statistics of batches add up, so that EM over batches is EM over all rows.
+"""Passes over rows that arrive in batches, which never are in memory all at once.
 
-What is never there is all rows at once.
+The statistics of batches add up, so EM over batches is EM over all rows.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.protocol import Sample, SampledPasses, SkippingPlan
 from fastgmm._rows.reading import BatchMeter, read_ahead
 from fastgmm._rows.runner import KernelRunner
-from fastgmm._rows.survey import Survey
+from fastgmm._rows.survey import BatchSurvey
 from fastgmm._utils.threads import effective_n_threads
 
 
@@ -27,10 +27,10 @@ class BatchPasses(SampledPasses):
     Parameters
     ----------
     batches : iterable of (rows, weights)
-        Validated, of one dtype. Iterated over anew for each pass.
-    survey : Survey
+        Validated, of one dtype. Each pass iterates over them anew.
+    survey : BatchSurvey
     weight_unit : float
-        What weights are divided by.
+        Weights are divided by it.
     n_components : int
     structure : CovarianceStructure
     n_threads : int or None
@@ -40,7 +40,7 @@ class BatchPasses(SampledPasses):
     def __init__(
         self,
         batches: Iterable,
-        survey: Survey,
+        survey: BatchSurvey,
         weight_unit: float,
         n_components: int,
         structure: CovarianceStructure,
@@ -57,9 +57,7 @@ class BatchPasses(SampledPasses):
         self.n_components = n_components
         self.n_threads = effective_n_threads(n_threads)
         self._meter = meter
-        self._runner: KernelRunner | None = (
-            None  # of the last batch, for its workspace: used memory is quicker than new
-        )
+        self._runner: KernelRunner | None = None  # of the last batch; the next one uses its workspace
 
     def of_one_component(self, structure: CovarianceStructure) -> BatchPasses:
         """Passes over the same rows for a mixture of one component."""
@@ -76,11 +74,11 @@ class BatchPasses(SampledPasses):
         with_entropy: bool = False,
         plan: SkippingPlan | None = None,
     ) -> SufficientStatistics:
-        """As `ArrayPasses.em_step`, of all rows."""
+        """Statistics of all rows with their responsibilities, about ``centers`` (default: the means)."""
         return self._merged(lambda passes: passes.em_step(components, centers, with_entropy, plan))
 
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
-        """Statistics about ``centers`` where every row belongs to every component."""
+        """Statistics about ``centers`` with all responsibilities 1."""
         return self._merged(lambda passes: passes.statistics_of_all(centers))
 
     def trial_rows(self) -> np.ndarray:
@@ -88,7 +86,7 @@ class BatchPasses(SampledPasses):
         return self._survey.sample
 
     def sample(self) -> Sample:
-        """That of the survey."""
+        """The sample of the survey."""
         return Sample(self._survey.sample, self._in_unit(self._survey.sample_weight), self.n_threads)
 
     def _merged(self, statistics_of: Callable[[ArrayPasses], SufficientStatistics]) -> SufficientStatistics:

@@ -1,6 +1,6 @@
-"""Passes over chunks of dask collections, and what a fitted model finds out about such chunks: tasks and their sums.
+"""Passes over chunks of dask collections, and the tasks of a fitted model on such chunks.
 
-Tasks are given what `chunks` says.
+`chunks` says which arguments a task takes.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from operator import methodcaller
+from typing import Any
 
 import numpy as np
 
@@ -16,14 +18,15 @@ from fastgmm._input.rows import drop_unweighted_rows
 from fastgmm._model.components import Components
 from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.statistics import SufficientStatistics
-from fastgmm._rows.array import ArrayPasses
-from fastgmm._rows.chunks import Chunks, ChunkSurvey, ready_chunk, rows_of_chunk
+from fastgmm._rows.array import ArrayPasses, total_weight
+from fastgmm._rows.chunks import Chunks, ChunkSurvey
 from fastgmm._rows.protocol import Sample, SampledPasses, SkippingPlan
+from fastgmm._rows.runner import part_of
 
 
 @dataclass(frozen=True, slots=True)
 class TaskSettings:
-    """How tasks make passes over their chunks, all for one shape of mixture."""
+    """How the tasks of a fit make passes over their chunks, all for one shape of mixture."""
 
     dtype: np.dtype
     weight_unit: float
@@ -31,28 +34,33 @@ class TaskSettings:
     structure: CovarianceStructure
     n_threads: int | None
 
+    def read(self, rows, weights) -> tuple[np.ndarray, np.ndarray | None]:
+        """The rows of positive weight of a surveyed chunk, as kernels read them, and their weights."""
+        rows = np.require(rows, self.dtype, ["C", "ALIGNED"])
+        weights = None if weights is None else np.require(weights, np.float64, ["C", "ALIGNED"])
+        return drop_unweighted_rows(rows, weights)
+
     def passes(self, rows, weights) -> ArrayPasses:
-        rows, weights = ready_chunk(rows, weights, self.dtype)
+        rows, weights = self.read(rows, weights)
         return ArrayPasses(rows, self.in_unit(weights), self.n_components, self.structure, self.n_threads)
 
     def in_unit(self, weights: np.ndarray | None) -> np.ndarray | None:
         return weights if weights is None or self.weight_unit == 1.0 else weights / self.weight_unit
 
 
-def em_step(
-    number, rows, weights, n_rows, *, settings: TaskSettings, components, centers, with_entropy, plan
-) -> np.ndarray:
+def statistics_of_chunk(number, rows, weights, n_rows, *, settings: TaskSettings, statistics_of) -> np.ndarray:
     passes = settings.passes(rows, weights)
-    statistics = passes.em_step(components, centers, with_entropy, plan)
-    check_chunk_again(number, passes.X, n_rows, statistics.log_likelihood)
+    statistics = statistics_of(passes)
+    check_chunk_again(number, passes.X, n_rows, statistics.log_likelihood + statistics.sum_x.sum())
     return statistics.to_vector()
 
 
-def statistics_of_all(number, rows, weights, n_rows, *, settings: TaskSettings, centers: np.ndarray) -> np.ndarray:
-    passes = settings.passes(rows, weights)
-    statistics = passes.statistics_of_all(centers)
-    check_chunk_again(number, passes.X, n_rows, statistics.sum_x.sum())
-    return statistics.to_vector()
+def rows_of_chunk(_, rows, weights, chosen, *, settings: TaskSettings) -> tuple[np.ndarray, np.ndarray | None]:
+    """The chosen rows of a surveyed chunk; all of positive weight if that is None."""
+    rows, weights = settings.read(rows, weights)
+    if chosen is None:
+        return rows, weights
+    return rows[chosen], part_of(weights, chosen)
 
 
 class DaskPasses(SampledPasses):
@@ -63,7 +71,7 @@ class DaskPasses(SampledPasses):
     chunks : Chunks
     survey : ChunkSurvey
     sample : dict
-        The rows of each chunk to find a start on, as the survey chose them.
+        The rows of each chunk on which the start is found, as the survey chose them.
     settings : TaskSettings
     """
 
@@ -78,8 +86,8 @@ class DaskPasses(SampledPasses):
         self._survey = survey
         self._chosen = sample
         self._settings = settings
-        n_tasks = len(survey.counts)  # that can run at a time
-        self.n_threads = max(1, min(sum(chunks.engine.worker_threads()), n_tasks * (settings.n_threads or 1)))
+        most = len(survey.counts) * (settings.n_threads or 1)  # threads that the tasks of a pass can use
+        self.n_threads = max(1, min(sum(chunks.engine.worker_threads()), most))
 
     def of_one_component(self, structure: CovarianceStructure) -> DaskPasses:
         """Passes over the same rows for a mixture of one component."""
@@ -97,14 +105,13 @@ class DaskPasses(SampledPasses):
         with_entropy: bool = False,
         plan: SkippingPlan | None = None,
     ) -> SufficientStatistics:
-        """Statistics of all rows under their responsibilities, about ``centers`` (default: the means)."""
-        told = {"components": components, "centers": centers, "with_entropy": with_entropy, "plan": plan}
-        task = partial(em_step, settings=self._settings, **told)
-        return self._summed(task, components.means if centers is None else centers)
+        """Statistics of all rows with their responsibilities, about ``centers`` (default: the means)."""
+        em_step = methodcaller("em_step", components, centers, with_entropy, plan)
+        return self._summed(em_step, components.means if centers is None else centers)
 
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
-        """Statistics about ``centers`` where every row belongs to every component."""
-        return self._summed(partial(statistics_of_all, settings=self._settings, centers=centers), centers)
+        """Statistics about ``centers`` with all responsibilities 1."""
+        return self._summed(methodcaller("statistics_of_all", centers), centers)
 
     def trial_rows(self) -> np.ndarray:
         """The rows of the sample."""
@@ -117,14 +124,15 @@ class DaskPasses(SampledPasses):
 
     @cached_property
     def _fetched(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """The sample, here."""
-        parts = self.chunks.map(partial(rows_of_chunk, dtype=self.dtype), self._chosen)
+        """The rows and weights of the sample."""
+        parts = self.chunks.map(partial(rows_of_chunk, settings=self._settings), self._chosen)
         rows = np.concatenate([rows for rows, _ in parts])
         return rows, None if parts[0][1] is None else np.concatenate([weights for _, weights in parts])
 
-    def _summed(self, task: Callable, centers: np.ndarray) -> SufficientStatistics:
+    def _summed(self, statistics_of: Callable, centers: np.ndarray) -> SufficientStatistics:
+        task = partial(statistics_of_chunk, settings=self._settings, statistics_of=statistics_of)
         vector = self.chunks.sum(task, self._survey.counts)
-        centers = centers.astype(self.dtype).astype(np.float64)  # as passes take them
+        centers = centers.astype(self.dtype).astype(np.float64)  # rounded as in the passes
         shape = self.structure.scatter_shape(*centers.shape)
         return SufficientStatistics.from_vector(vector, centers, shape)
 
@@ -132,37 +140,51 @@ class DaskPasses(SampledPasses):
 # The fitted model on chunks ------------------------------------------------------------------------------------------
 
 
-def log_likelihood_of_chunk(
-    number, rows, weights, _, *, of_passes, n_features, dtype, columns, structure, components: Components, n_threads
-) -> np.ndarray:
-    """Weighted sum of the log-densities, which `of_passes` finds, and the sum of the weights."""
-    try:
-        rows, weights = drop_unweighted_rows(*check_chunk(rows, weights, n_features, dtype, columns))
-    except (ValueError, TypeError) as error:
-        raise in_chunk(error, number) from error
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How tasks evaluate a fitted model on chunks that have not been surveyed.
+
+    Attributes
+    ----------
+    of_passes : callable
+        Takes passes and components, and returns what is wanted for all rows, or for each.
+    components : Components
+    structure : CovarianceStructure
+    dtype : dtype
+        float64 or float32, in which kernels read the rows.
+    columns : list or None
+        Names of the columns, for messages.
+    n_threads : int
+    """
+
+    of_passes: Callable[[ArrayPasses, Components], Any]
+    components: Components
+    structure: CovarianceStructure
+    dtype: np.dtype
+    columns: list | None
+    n_threads: int
+
+    def check(self, number: int, rows, weights) -> tuple[np.ndarray, np.ndarray | None]:
+        try:
+            return check_chunk(rows, weights, self.components.means.shape[1], self.dtype, self.columns)
+        except (ValueError, TypeError) as error:
+            raise in_chunk(error, number) from error
+
+    def __call__(self, rows: np.ndarray, weights: np.ndarray | None) -> Any:
+        passes = ArrayPasses(rows, weights, len(self.components.means), self.structure, self.n_threads)
+        return self.of_passes(passes, self.components)
+
+
+def log_likelihood_of_chunk(number, rows, weights, _, *, evaluation: Evaluation) -> np.ndarray:
+    """Weighted sum of the log-densities, which the evaluation finds, and the sum of the weights."""
+    rows, weights = drop_unweighted_rows(*evaluation.check(number, rows, weights))
     if len(rows) == 0:
         return np.zeros(2)
-    passes = ArrayPasses(rows, weights, len(components.means), structure, n_threads)
-    return np.array([of_passes(passes, components), passes.total_weight])
+    return np.array([evaluation(rows, weights), total_weight(rows, weights)])
 
 
-def of_block(
-    rows,
-    *,
-    of_passes: Callable[[ArrayPasses, Components], np.ndarray],
-    n_features: int,
-    dtype,
-    columns: list | None,
-    structure: CovarianceStructure,
-    components: Components,
-    n_threads: int,
-    block_id: tuple[int, ...],
-) -> np.ndarray:
-    """What passes find out for each row of a block of a dask array."""
-    try:
-        rows, _ = check_chunk(rows, None, n_features, dtype, columns)
-    except (ValueError, TypeError) as error:
-        raise in_chunk(error, block_id[0]) from error
-    some = rows if len(rows) else np.zeros((1, n_features), dtype)
-    passes = ArrayPasses(some, None, len(components.means), structure, n_threads)
-    return of_passes(passes, components)[: len(rows)]
+def of_block(rows, *, evaluation: Evaluation, block_id: tuple[int, ...]) -> np.ndarray:
+    """What the evaluation finds for each row of a block of a dask array."""
+    rows, _ = evaluation.check(block_id[0], rows, None)
+    some = rows if len(rows) else np.zeros((1, rows.shape[1]), rows.dtype)
+    return evaluation(some, None)[: len(rows)]

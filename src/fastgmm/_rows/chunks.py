@@ -1,15 +1,15 @@
-"""Chunks of dask collections: one task for each chunk and pass, whose results add up in a tree.
+"""Chunks of dask collections. A pass has one task for each chunk, and a tree of tasks that add up the results.
 
-What a task needs to know travels once to each worker, as the result of a task of its own, so that nothing is lost with
-a worker that dies. A task is given (number, rows, weights, own): the chunk's number, the chunk as the collection has
-it, its weights or None, and what only this task is told.
+What all tasks need travels once to each worker. It is the result of a task of its own, so it can be made again if a
+worker dies. A task takes (number, rows, weights, own): the chunk's number, the chunk as the collection has it, its
+weights or None, and an argument that only this task gets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 import dask
@@ -19,10 +19,11 @@ import numpy as np
 from fastgmm._input.chunks import check_chunk, in_chunk
 from fastgmm._input.rows import drop_unweighted_rows
 from fastgmm._rows.engine import Engine
+from fastgmm._rows.survey import Survey
 
-FAN_IN = 8  # results that are added up by one task
+FAN_IN = 8  # number of results that one task adds up
 
-_SHARE_OF_MEMORY = 0.5
+_SHARE_OF_MEMORY = 0.5  # rows are held in memory if they take at most this share of it
 
 
 class Chunks:
@@ -32,7 +33,7 @@ class Chunks:
     ----------
     engine : Engine
     rows : dask.array.Array of shape (n_samples, n_features)
-        In chunks of whole rows, whose numbers may be unknown.
+        In chunks of whole rows. Their sizes may be unknown.
     weights : dask.array.Array of shape (n_samples,), or None
         In the same chunks.
     columns : list or None
@@ -40,10 +41,10 @@ class Chunks:
 
     Attributes
     ----------
-    n_rows : int, or NaN if that is not known
+    n_rows : int, or NaN if unknown
     n_features : int
     dtype : dtype
-        What kernels read the rows as.
+        float64 or float32, in which kernels read the rows.
     persisted : bool
         Whether `persist` was called.
     """
@@ -63,11 +64,11 @@ class Chunks:
         return len(self._row_keys)
 
     def fit_in_memory(self, n_rows: float) -> bool:
-        """Whether so many rows take at most half of the memory; NaN rows do not."""
+        """Whether ``n_rows`` rows take at most half of the memory; False for NaN."""
         return n_rows * self.n_features * self.dtype.itemsize <= _SHARE_OF_MEMORY * self.engine.memory()
 
     def persist(self) -> None:
-        """Hold the chunks in memory, until `release`; the given collections stay as they are."""
+        """Hold the chunks in memory until `release`. The given collections do not change."""
         self._read(self.engine.persist(*self._collections))
         self.persisted = True
 
@@ -75,12 +76,12 @@ class Chunks:
         self._collections, self._graph = [], {}
 
     def map(self, task: Callable, own: Mapping[int, Any]) -> list:
-        """Results of the tasks of the chunks that `own` names, in the order of the chunks."""
+        """Results of the task for each chunk in `own`, in the order of the chunks."""
         graph, keys = self._tasks(task, own)
         return list(self.engine.get(graph, keys)) if keys else []
 
     def sum(self, task: Callable, own: Mapping[int, Any]) -> np.ndarray:
-        """Sum of the tasks' arrays, in an order that depends on the number of chunks alone."""
+        """Sum of the tasks' arrays, in an order that depends only on the number of chunks."""
         graph, keys = self._tasks(task, own)
         name = f"add-{uuid4().hex}"
         while len(keys) > 1:
@@ -115,7 +116,7 @@ def _called(task, *arguments):
 
 
 def _added(arrays: list[np.ndarray]) -> np.ndarray:
-    """A new array: results of tasks must not change, since a task may be run again."""
+    """The sum in a new array. Dask may use the results of tasks again, so they must not change."""
     total = arrays[0].copy()
     for array in arrays[1:]:
         total += array
@@ -123,46 +124,30 @@ def _added(arrays: list[np.ndarray]) -> np.ndarray:
 
 
 def read_as(rows, dtype: np.dtype):
-    """A chunk of numbers as kernels read it; where some are masked that is found out later."""
+    """A chunk of numbers as kernels read it. Masked chunks stay masked: they are refused later."""
     return rows if isinstance(rows, np.ma.MaskedArray) else np.require(rows, dtype, "C")
 
 
 def float_dtype(rows: da.Array) -> np.dtype:
-    """What kernels read these rows as."""
+    """The dtype in which kernels read these rows: float32, or float64 for all others."""
     return np.dtype(np.float32 if rows.dtype == np.float32 else np.float64)
 
 
-# The first look at the data ------------------------------------------------------------------------------------------
+# Surveys --------------------------------------------------------------------------------------------------------------
 
 
-class ChunkFacts(NamedTuple):
-    """What the survey finds out about one chunk; sums and counts without the rows of weight 0."""
+def survey_of_chunk(number, rows, weights, _, *, n_features, dtype, columns) -> tuple[int, Survey | Exception]:
+    """Number of all rows, and a survey of those of positive weight, or an error in the chunk.
 
-    n_all_rows: int
-    n_rows: int = 0
-    total_weight: float = 0.0
-    largest_weight: float = 0.0
-    first_row: np.ndarray | None = None
-    column_sums: np.ndarray | None = None
-    error: Exception | None = None
-
-
-def facts_of_chunk(number, rows, weights, _, *, n_features: int, dtype, columns) -> ChunkFacts:
-    """Errors are returned, not raised, so that the first bad chunk is named whichever task ends first."""
-    n_all_rows = len(rows)
+    The error is returned, so that the first bad chunk is named, not that of the task which ends first."""
     try:
-        rows, weights = drop_unweighted_rows(*check_chunk(rows, weights, n_features, dtype, columns))
+        return len(rows), Survey.of_rows(*drop_unweighted_rows(*check_chunk(rows, weights, n_features, dtype, columns)))
     except (ValueError, TypeError) as error:
-        return ChunkFacts(n_all_rows, error=error)
-    if len(rows) == 0:
-        return ChunkFacts(n_all_rows)
-    total, largest = (float(len(rows)), 1.0) if weights is None else (float(weights.sum()), float(weights.max()))
-    column_sums = rows.sum(axis=0, dtype=np.float64)
-    return ChunkFacts(n_all_rows, len(rows), total, largest, rows[0].astype(np.float64), column_sums)
+        return len(rows), error
 
 
-class ChunkSurvey:
-    """What one pass over all chunks finds out before a fit.
+class ChunkSurvey(Survey):
+    """A survey of chunks.
 
     Parameters
     ----------
@@ -171,40 +156,33 @@ class ChunkSurvey:
     Attributes
     ----------
     n_all_rows : int
-        Those of weight 0 included, which nothing else counts.
+        Number of rows, those of weight 0 included.
     counts : dict of int to int
-        Chunks that have rows, and how many.
-    n_rows : int
-    total_weight, largest_weight : float
-    first_row : ndarray of shape (n_features,), float64
-    column_sums : ndarray of shape (n_features,), float64
-        Tell other data apart.
+        Number of rows of each chunk that has any of positive weight.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a chunk is not valid, with its number.
     """
 
     def __init__(self, chunks: Chunks):
-        task = partial(facts_of_chunk, n_features=chunks.n_features, dtype=chunks.dtype, columns=chunks.columns)
-        self.n_all_rows = self.n_rows = 0
-        self.total_weight = self.largest_weight = 0.0
+        super().__init__()
+        task = partial(survey_of_chunk, n_features=chunks.n_features, dtype=chunks.dtype, columns=chunks.columns)
+        self.n_all_rows = 0
         self.counts: dict[int, int] = {}
-        self.column_sums = np.zeros(chunks.n_features)
-        for number, facts in enumerate(chunks.map(task, dict.fromkeys(range(len(chunks))))):
-            if facts.error is not None:
-                raise in_chunk(facts.error, number, self.n_all_rows, facts.n_all_rows) from facts.error
-            self.n_all_rows += facts.n_all_rows
-            if facts.n_rows == 0:
-                continue
-            if not self.counts:
-                self.first_row = facts.first_row
-            self.counts[number] = facts.n_rows
-            self.n_rows += facts.n_rows
-            self.total_weight += facts.total_weight
-            self.largest_weight = max(self.largest_weight, facts.largest_weight)
-            self.column_sums += facts.column_sums
+        for number, (n_all_rows, found) in enumerate(chunks.map(task, dict.fromkeys(range(len(chunks))))):
+            if isinstance(found, Exception):
+                raise in_chunk(found, number, self.n_all_rows, n_all_rows) from found
+            self.n_all_rows += n_all_rows
+            if found.n_rows:
+                self.counts[number] = found.n_rows
+                self.add(found)
 
     def choose(self, sample_rows: int, random_state: np.random.RandomState) -> dict[int, np.ndarray | None]:
-        """Rows of each chunk that make a uniform sample of all, the same however the rows are cut into chunks.
+        """Rows of each chunk, without those of weight 0, that make a uniform sample, whatever the chunks.
 
-        All rows (None), and no numbers drawn, if there are no more; those of weight 0 are not counted.
+        None stands for all rows of the chunk. If there are at most ``sample_rows`` rows, no numbers are drawn.
         """
         if self.n_rows <= sample_rows:
             return dict.fromkeys(self.counts)
@@ -214,17 +192,3 @@ class ChunkSurvey:
         cuts = np.searchsorted(rows, ends)
         parts = zip(self.counts, np.split(rows, cuts[:-1]), ends, strict=True)
         return {number: part - (end - self.counts[number]) for number, part, end in parts if len(part)}
-
-
-def rows_of_chunk(number, rows, weights, chosen, *, dtype) -> tuple[np.ndarray, np.ndarray | None]:
-    """Some rows, or all, of those of positive weight."""
-    rows, weights = ready_chunk(rows, weights, dtype)
-    if chosen is None:
-        return rows, weights
-    return rows[chosen], None if weights is None else weights[chosen]
-
-
-def ready_chunk(rows, weights, dtype) -> tuple[np.ndarray, np.ndarray | None]:
-    """A chunk, surveyed before, as kernels can read it."""
-    rows = np.require(rows, dtype, ["C", "ALIGNED"])
-    return drop_unweighted_rows(rows, None if weights is None else np.require(weights, np.float64, ["C", "ALIGNED"]))

@@ -1,4 +1,4 @@
-"""Means and covariances of all rows, as one component has them."""
+"""Mean and covariance of all rows, from passes for a single component."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _mean_of_component(passes: Passes) -> np.ndarray:
 
 
 def covariance_of_all(passes: Passes, mean: np.ndarray, structure: CovarianceStructure) -> np.ndarray:
-    """Unbiased (weighted) covariance of the rows as one component has it, float64; weights count rows."""
+    """Unbiased covariance of the rows in the shape of one component, float64. Weights count rows."""
     statistics = passes.of_one_component(structure).statistics_of_all(mean[np.newaxis])
     delta = statistics.sum_x / statistics.nk[0]
     noise = variance_noise(statistics.centers + delta, delta * delta, passes.dtype)

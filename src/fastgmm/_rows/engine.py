@@ -1,4 +1,4 @@
-"""Where tasks on dask collections run, and how much memory there is."""
+"""Where tasks on dask collections run, and how much memory is there."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Engine:
         self._client = getattr(self.get, "__self__", None)
 
     def worker_threads(self) -> list[int]:
-        """How many tasks each worker runs at a time; this process counts as one worker."""
+        """Number of tasks that each worker runs at a time. Without a client this process is the only worker."""
         if self._client is not None:
             return list(self._client.nthreads().values()) or [1]
         if self.get is dask.get:
@@ -36,28 +36,28 @@ class Engine:
         return [dask.config.get("num_workers", None) or CPU_COUNT]
 
     def memory(self) -> int:
-        """Bytes that the workers, or this machine, may hold; 0 if nothing is known."""
+        """Bytes of memory of the workers, or of this machine; 0 if unknown."""
         if self._client is None:
             return machine_memory()
         return sum(worker["memory_limit"] or 0 for worker in self._client.scheduler_info()["workers"].values())
 
     def persist(self, *collections):
-        """The collections as they are held in memory."""
+        """The same collections, held in memory."""
         if self._client is not None:
             return self._client.persist(collections)
         return dask.persist(*collections, scheduler=self.get)
 
     def n_threads_of_task(self, n_tasks: int) -> int:
-        """Kernel threads of a task: 1, or more if there are fewer tasks than threads."""
+        """Number of threads of the kernels in a task: 1, or more if there are fewer tasks than threads."""
         threads = self.worker_threads()
         n_threads = max(1, min(min(threads), sum(threads) // max(1, n_tasks)))
         return n_threads if self._client is not None else min(n_threads, effective_n_threads())
 
 
 def machine_memory(root: Path = Path("/")) -> int:
-    """Bytes of memory that this machine has and its control groups leave to this process; 0 if the system does not say.
+    """Bytes of memory that this process may use on this machine, within its control groups; 0 if unknown.
 
-    `root` is where its file systems begin.
+    `root` is the directory under which the system's files are.
     """
     if not hasattr(os, "sysconf"):
         return 0
@@ -66,9 +66,9 @@ def machine_memory(root: Path = Path("/")) -> int:
 
 
 def _limits_of_control_groups(root: Path) -> Iterator[int]:
-    """Memory limits of the groups that this process is in and of all groups around them, of version 1 and 2.
+    """Memory limits of the control groups (version 1 and 2) of this process, and of all groups that contain them.
 
-    Where a container sees only its own part of the tree, that part is mounted at the top, whatever the path says."""
+    A container may have only its own part of the tree. That part is mounted at the top, whatever the path is."""
     mounted = root / "sys/fs/cgroup"
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -85,7 +85,7 @@ def _limits_of_control_groups(root: Path) -> Iterator[int]:
 
 
 def _text(path: Path) -> str:
-    """What is in a file; nothing if it cannot be read."""
+    """Content of a file; empty if it cannot be read."""
     try:
         return path.read_text()
     except OSError:

@@ -12,7 +12,7 @@ from fastgmm._utils.memory import aligned_empty
 
 
 class KMeansPasses:
-    """Passes of k-means over X - shift, where the shifted data are never stored.
+    """Passes of k-means over X - shift. The shifted data are never stored.
 
     Parameters
     ----------
@@ -28,16 +28,16 @@ class KMeansPasses:
         self.shift = np.ascontiguousarray(shift, X.dtype)
         self.sample_weight = sample_weight
         n_features = self.X.shape[1]
-        self._centers: np.ndarray | None = None  # those of the last assignment
-        most = n_clusters + 1  # centers that a pass sees: k-means++ takes one while it weighs others
+        self._centers: np.ndarray | None = None  # of the last assignment
+        most = n_clusters + 1  # centers of a pass: in k-means++ the candidates and one more
         self.runner = KernelRunner(self.X, most, (most, 1), 4.0 * n_clusters * n_features + 100, n_threads)
         self.floats = aligned_empty(_kernels.active.kmeans_floats(most, n_features, self.runner.n_threads), np.float32)
 
     def assign(self, centers: np.ndarray, labels: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
-        """Put the nearest centers into ``labels`` (int32), which after the first call must be those of the last one.
+        """Write the nearest centers to ``labels`` (n_samples,), int32, which must hold those of the last call, if any.
 
-        Returned are how many changed, and the clusters' weighted sums of x - shift and their weights. Rows are skipped
-        whose label the moves of the centers since the last call cannot have changed."""
+        Returns the number of changed labels, and of each cluster the weighted sum of x - shift and the weight. A row
+        is skipped if the moves of the centers since the last call cannot have changed its label."""
         fresh = self._centers is None
         if self._centers is None:
             self._centers = centers.astype(np.float64)
@@ -55,37 +55,37 @@ class KMeansPasses:
                 self._moved, self._scale, fresh, labels[rows], self._gaps[rows], self._counts, self._sums,
                 self.runner.workspace, self.floats, self.runner.sums, self.runner.n_threads,
             )  # fmt: skip
-        if self.sample_weight is not None:  # differences of weights need not end at 0 where a cluster lost all its rows
+        if self.sample_weight is not None:  # differences leave rounding where a cluster lost all its rows
             self._counts[:] = np.bincount(labels, self.sample_weight, len(centers))
         return n_changed, self._sums.copy(), self._counts.copy()
 
 
 class SeedingPasses:
-    """The passes of k-means++: centers are taken one after the other, each from among a few candidates.
+    """The passes of k-means++. It takes one center after the other, each of them among a few candidates.
 
-    A center is taken on the way of the pass over the next candidates; until then it waits.
+    `take` only notes the center. The next pass takes it, together with the next candidates; until then it waits.
 
     Parameters
     ----------
     passes : KMeansPasses
     center : ndarray of shape (n_features,)
-        The first to be taken, minus the shift.
+        The first center, minus the shift.
     n_candidates : int
-        At most so many at a time.
+        Maximal number of candidates of a pass.
 
     Attributes
     ----------
     closest : ndarray of shape (n_samples,)
-        Squared distances of the rows from the nearest center that does not wait.
+        Squared distance of each row from the nearest center, without the one that waits.
     potential : float
-        Their weighted sum, as it is with the one that waits.
+        Weighted sum of these distances with the one that waits.
     """
 
     def __init__(self, passes: KMeansPasses, center: np.ndarray, n_candidates: int):
         self._passes = passes
         self.closest = np.empty(len(passes.X), passes.X.dtype)
-        self._is_fresh = True  # nothing was ever taken
-        # Of runs of BLOCK_ROWS: weighted sums of closest, and what they would be with the candidates.
+        self._is_fresh = True  # no pass has taken a center yet
+        # For each block of BLOCK_ROWS rows: the weighted sum of closest, and the sum with each candidate.
         self._block_sums = np.empty((n_candidates + 1, -(-len(passes.X) // BLOCK_ROWS)))
         self._waiting = np.empty((0, passes.X.shape[1]), passes.X.dtype)
         self.potentials(center[np.newaxis])
@@ -98,15 +98,15 @@ class SeedingPasses:
         return self._potentials
 
     def take(self, candidate: int) -> None:
-        """One of the last candidates."""
+        """Take one of the last candidates as a center."""
         self._waiting = self._candidates[candidate : candidate + 1]
         self.potential = float(self._potentials[candidate])
         self._block_sums[0] = self._block_sums[candidate + 1]
 
     def rows_at(self, thresholds: np.ndarray) -> np.ndarray:
-        """First row at which the cumulated w_i closest_i reach each threshold."""
+        """The first row at which the cumulative sum of w_i closest_i reaches each threshold."""
         p = self._passes
-        if p.X.dtype == np.float32 and len(self._waiting):  # then all rows are added up
+        if p.X.dtype == np.float32 and len(self._waiting):  # adds up all rows
             self._pass(self._waiting[:0])
         rows = np.empty(len(thresholds), np.intp)
         center = self._waiting[0] if len(self._waiting) else p.shift
@@ -117,7 +117,7 @@ class SeedingPasses:
         return rows
 
     def _pass(self, candidates: np.ndarray) -> np.ndarray:
-        """Take what waits, and find the potentials of the candidates."""
+        """Take the center that waits, and return the potentials of the candidates."""
         p = self._passes
         potentials = np.zeros(len(candidates))
         centers = np.concatenate([self._waiting, candidates])
@@ -136,7 +136,7 @@ class SeedingPasses:
 
 
 def _scale(centers: np.ndarray) -> float:
-    """A power of two that brings the centers near 1, where float32 has most room; its square and inverse are finite."""
+    """A power of two that scales the centers to about 1, far from overflow. Its square and its inverse are finite."""
     most = 60 if centers.dtype == np.float32 else 500
     exponent = math.frexp(np.abs(centers).max())[1]
     return 2.0 ** -min(max(exponent, -most), most)

@@ -1,7 +1,6 @@
-"""What sources of rows are to everything above them: the protocol that an array, batches and dask chunks implement.
+"""The protocol of a source of rows. An array, batches and dask chunks implement it; so does a new source.
 
-A new source of rows is a class with these members. Everything that is done to the rows of a source is a pass: one walk
-over all of them, which leaves statistics behind.
+A pass reads all rows of a source once, and returns statistics.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._utils.memory import aligned_empty
 
-# The first word in the names of kernels; the function that says how long their workspaces are; the dtypes of these,
-# where None is the dtype of the rows.
+# The first word in the names of kernels; the function that returns the lengths of their workspaces; the dtypes of the
+# workspaces, where None is the dtype of the rows.
 _WORKSPACES = {
     "screened": ("screen_workspace_sizes", (None, np.float32, np.int32)),
     "cells": ("cells_workspace_sizes", (np.float64, np.int32)),
@@ -27,20 +26,20 @@ _WORKSPACES = {
 
 @dataclass(frozen=True, slots=True)
 class SkippingPlan:
-    """What a pass under certain components leaves out. `_skipping` makes it; passes hand it to the kernels, unread.
+    """What a pass leaves out. `_skipping` makes a plan for certain components, and passes hand it to the kernels.
 
-    It can be pickled, and holds for every part of the rows.
+    It can be pickled, and applies to all rows or any part of them.
 
     Attributes
     ----------
     kernels : {'screened', 'cells'}
         The kernels are named ``{kernels}_em_pass`` and ``{kernels}_density_pass``.
     arguments : tuple
-        What they need beyond what the dense ones do, in their order.
+        Their arguments beyond those of the dense kernels, in order.
     workspace_shape : tuple of int
-        What the length of their workspaces depends on, beside the number of threads.
+        With the number of threads it determines the lengths of the workspaces.
     dtype : dtype
-        Of the rows that the plan is for. Rows of another dtype get a dense pass.
+        dtype of the rows. Rows of another dtype get a dense pass.
     """
 
     kernels: str
@@ -49,27 +48,27 @@ class SkippingPlan:
     dtype: np.dtype
 
     def workspaces(self, n_threads: int) -> tuple[np.ndarray, ...]:
-        """Uninitialized arrays for the kernels to work in."""
+        """Uninitialized scratch arrays of the kernels."""
         sizes_of, dtypes = _WORKSPACES[self.kernels]
         sizes = getattr(_kernels.active, sizes_of)(*self.workspace_shape, n_threads)
         return tuple(aligned_empty(size, dtype or self.dtype) for size, dtype in zip(sizes, dtypes, strict=True))
 
 
 class Passes(Protocol):
-    """Passes over the rows of one data set, all for mixtures with one covariance structure and number of components.
+    """Passes over the rows of one data set, for mixtures with one covariance structure and number of components.
 
-    One thread at a time may use them. Rows of weight 0 are not among the rows. All sums are float64.
+    Only one thread at a time may use them. Rows of weight 0 are left out. All sums are float64.
 
     Attributes
     ----------
     dtype : dtype
-        Of the rows: float64 or float32.
+        dtype of the rows: float64 or float32.
     structure : CovarianceStructure
     n_components, n_rows, n_features : int
     n_threads : int
-        How many threads a pass has, wherever they are.
+        Number of threads of a pass, on all machines together.
     total_weight : float
-        Sum of the weights of the rows, in the unit of the statistics; the number of rows if they have none.
+        Sum of the weights of the rows, in the unit of the statistics. The number of rows if there are no weights.
     """
 
     dtype: np.dtype
@@ -87,21 +86,21 @@ class Passes(Protocol):
         with_entropy: bool = False,
         plan: SkippingPlan | None = None,
     ) -> SufficientStatistics:
-        """Statistics of all rows under their responsibilities.
+        """Statistics of all rows with their responsibilities under the components.
 
         Parameters
         ----------
         components : Components
         centers : ndarray of shape (n_components, n_features), default=None
-            The points about which sums are taken. None: the means.
+            The sums are taken about these points. None: the means.
         with_entropy : bool, default=False
             Whether to add up the entropies of the responsibilities.
         plan : SkippingPlan, default=None
-            What to leave out, made for these components. None: nothing.
+            A plan for these components. None: a dense pass.
         """
 
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
-        """Statistics about ``centers`` where every row belongs to every component."""
+        """Statistics about ``centers`` with all responsibilities 1."""
 
     def of_one_component(self, structure: CovarianceStructure) -> Passes:
         """Passes over the same rows for a mixture of one component."""
@@ -110,14 +109,14 @@ class Passes(Protocol):
         """Shape (n_features,), float64. Needs no pass."""
 
     def trial_rows(self) -> np.ndarray:
-        """Rows to try on what can be left out, shape (m, n_features), in the dtype that kernels read them in.
+        """Rows for trials of skipping, shape (m, n_features), in the dtype that kernels read.
 
-        All rows if they are here, else a uniform sample. They may have to be fetched at the first call."""
+        All rows if they are in memory, else a uniform sample. The first call may have to fetch it."""
 
 
 class Sample(NamedTuple):
-    """Rows that are here, shape (m, n_features); their weights in the unit of `total_weight`, shape (m,), or None if
-    there are none; and how many threads passes over them should have, None for all that there are."""
+    """Rows in memory, shape (m, n_features); their weights in the unit of `total_weight`, shape (m,), or None; and the
+    number of threads of passes over them, None for all threads."""
 
     rows: np.ndarray
     weights: np.ndarray | None
@@ -125,7 +124,7 @@ class Sample(NamedTuple):
 
 
 class SampledPasses(Passes, Protocol):
-    """Passes over rows that are not all here: the start is found on a sample."""
+    """Passes over rows that are not all in memory. The start is found on a sample."""
 
     def sample(self) -> Sample:
-        """All rows if they are few, else a uniform sample. They may have to be fetched at the first call."""
+        """All rows if they are few, else a uniform sample. The first call may have to fetch it."""

@@ -1,4 +1,4 @@
-"""Batches read ahead, and how far their reading has come."""
+"""Reading batches ahead, and the progress of passes over them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from fastgmm._utils.words import counted
 
 Batch = tuple[np.ndarray, np.ndarray | None]  # rows and their weights
 
-_WORTH_A_THREAD = 2e-3  # seconds that fetching a batch takes
-_PATIENCE = 0.5  # seconds that a pass which is given up waits for the batch that is being fetched
+_SLOW_SECONDS = 2e-3  # a thread reads ahead if a batch takes longer
+_CANCEL_SECONDS = 0.5  # an interrupted pass waits so long for the batch that is being read
 _LINE_SECONDS = 10.0  # between two printed lines of a pass
 
 
 def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """The same batches; if one takes long, the next is fetched by another thread while the present one is used.
+    """The same batches. If reading takes long, another thread reads the next batch while the present one is used.
 
-    What costs next to nothing, such as slices of an array, is not worth that: the fetching thread would have to wait
-    for a core that the passes keep busy. A batch that is used meanwhile is copied, since its reader may fill the same
-    memory again.
+    A thread does not pay for quick batches, such as slices of an array: it would wait for a core that the passes keep
+    busy. The present batch is copied, since its reader may fill the same memory with the next.
     """
     iterator = iter(batches)
     item = next(iterator, None)
@@ -32,7 +31,7 @@ def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
     yield item
     began = perf_counter()  # the first one may have included opening a file
     item = next(iterator, None)
-    if perf_counter() - began < _WORTH_A_THREAD:
+    if perf_counter() - began < _SLOW_SECONDS:
         while item is not None:
             yield item
             item = next(iterator, None)
@@ -46,9 +45,9 @@ def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
             coming.start()
             yield own
             item = coming.result()
-    finally:  # after Ctrl-C nobody wants to wait for a batch that takes long
+    finally:  # after Ctrl-C a slow batch must not delay the exit
         if coming is not None:
-            coming.join(_PATIENCE)
+            coming.join(_CANCEL_SECONDS)
 
 
 class BatchProgress(NamedTuple):
@@ -77,7 +76,7 @@ class BatchProgress(NamedTuple):
 
 
 class BatchMeter:
-    """Counts the rows of passes over the batches, and says how fast they go.
+    """Counts the rows of passes over the batches, and reports the progress.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""How kernels are run over the rows of an array: slices of rows, threads and workspace, planned in this one place.
+"""Running kernels over the rows of an array: slices of rows, threads and workspace.
 
-Between two slices Python gets to run, so that Ctrl-C stops a long pass within about a second. The slices' statistics
-add up; where they end depends on the shapes alone, so results repeat bitwise for a given number of threads. Where a
-slice cannot be so short, another Python thread makes the pass.
+A kernel is called on one slice after the other, and Python handles Ctrl-C between two slices, which take about half a
+second. The statistics of slices add up. Only the shapes determine the slices, so results repeat bitwise for a given
+number of threads. Where even a block of rows takes longer, another Python thread calls the kernel.
 """
 
 from __future__ import annotations
@@ -22,14 +22,24 @@ from fastgmm._utils.threads import effective_n_threads
 
 BLOCK_ROWS = _kernels.active.BLOCK
 
-_SLICE_FLOPS = 5e9  # of one thread: about half a second with the plainest variant
-_THREAD_FLOPS = 2e6  # what makes waking one more thread worth it: some 50 us of work
+_SLICE_FLOPS = 5e9  # operations of a thread in a slice: half a second with the slowest variant
+_THREAD_FLOPS = 2e6  # operations for which waking another thread pays: some 50 us
 
 
 class KernelRunner:
-    """Slices, threads and workspace of passes over (n_samples, n_features) data with n_components components.
+    """Slices, threads and workspace of passes.
 
-    It may take over the workspace of a runner for the same shape of mixture, which is then not to be used any more.
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    n_components : int
+    factors : (int, int)
+        Number of precision factors, and rows of each.
+    row_flops : float
+        Operations of a pass per row.
+    n_threads : int or None
+    before : KernelRunner, default=None
+        A runner for the same shape of mixture. Its workspace is used; it must not be used any more.
     """
 
     workspace: np.ndarray
@@ -51,7 +61,9 @@ class KernelRunner:
         self.slice_rows = -(-n_samples // (n_slices * BLOCK_ROWS)) * BLOCK_ROWS
         self.n_samples, self._dtype = n_samples, X.dtype
         self._is_long = BLOCK_ROWS * row_flops > _SLICE_FLOPS
-        self._of_plans: dict[tuple, tuple[np.ndarray, ...]] = {}  # workspaces
+        self._of_plans: dict[
+            tuple, tuple[np.ndarray, ...]
+        ] = {}  # workspaces of the last plan, by its kernels and shape
         if before is not None and (before.n_threads, before._dtype) == (self.n_threads, X.dtype):
             self.workspace, self.sums, self._of_plans = before.workspace, before.sums, before._of_plans
         else:
@@ -59,14 +71,14 @@ class KernelRunner:
             self.workspace, self.sums = aligned_empty(work, X.dtype), aligned_empty(sums, np.float64)
 
     def kernel(self, name: str) -> Callable:
-        """A kernel, to be called on a slice of rows. Where even a block takes long, Ctrl-C interrupts it."""
+        """The kernel of that name, to be called on slices of rows. Ctrl-C interrupts it if even a block takes long."""
         kernel = getattr(_kernels.active, name)
         return partial(run_interruptibly, kernel) if self._is_long else kernel
 
     def kernel_for(self, plan: SkippingPlan | None, name: str) -> tuple[Callable, tuple]:
-        """The kernel of that name that leaves out what the plan says, and its arguments beyond those of the dense one.
+        """The kernel for a plan, and its arguments beyond those of the dense kernel.
 
-        Its workspaces are kept for the next pass: to allocate so much memory anew each time would cost some percent."""
+        The workspaces are kept for the next pass: allocating them for each pass would take some percent of its time."""
         if plan is None or plan.dtype != self._dtype:
             return self.kernel(name), ()
         key = (plan.kernels, *plan.workspace_shape)
@@ -81,11 +93,11 @@ class KernelRunner:
 
 
 def row_flops(structure: CovarianceStructure, n_components: int, n_features: int) -> float:
-    """Operations of a pass for each row, with some for the softmax."""
+    """Operations of a dense pass per row, softmax included."""
     full = structure.kernel == "full"
     return 2.0 * n_components * (n_features * (n_features + 5) + 10 if full else 5 * n_features + 10)
 
 
 def part_of(array: np.ndarray | None, rows: slice) -> np.ndarray | None:
-    """A slice of an array that need not be there."""
+    """The given rows of an array; None if that is None."""
     return None if array is None else array[rows]

@@ -1,54 +1,79 @@
-"""What one pass over all batches finds out before a fit."""
+"""Surveys: what one pass over all batches or chunks finds out before a fit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from fastgmm._rows.reading import BatchMeter, read_ahead
 
 
+@dataclass(slots=True)
 class Survey:
-    """What one pass over all batches finds out before a fit.
-
-    Parameters
-    ----------
-    batches : iterable of (rows, weights)
-        Validated; weights may be None. Rows without weight have been dropped.
-    sample_rows : int
-        How many rows to keep, drawn uniformly; all of them, in order, if they are no more.
-    random_state : RandomState
-        Draws the sample; no numbers are drawn as long as all rows are kept.
-    meter : BatchMeter
+    """Facts about some rows of positive weight.
 
     Attributes
     ----------
     n_rows : int
     total_weight, largest_weight : float
+        Rows without weights have weight 1.
     first_row : ndarray of shape (n_features,), float64
     column_sums : ndarray of shape (n_features,), float64
-        Tell other data apart.
-    sample : ndarray of shape (at most sample_rows, n_features)
-    sample_weight : ndarray, or None if no batch has weights
+        Without weights. They identify the data.
+    """
+
+    n_rows: int = 0
+    total_weight: float = 0.0
+    largest_weight: float = 0.0
+    first_row: np.ndarray = field(default_factory=lambda: np.empty(0))
+    column_sums: np.ndarray = field(default_factory=lambda: np.zeros(1))
+
+    @classmethod
+    def of_rows(cls, rows: np.ndarray, weights: np.ndarray | None) -> Survey:
+        if len(rows) == 0:
+            return cls()
+        total, largest = (float(len(rows)), 1.0) if weights is None else (float(weights.sum()), float(weights.max()))
+        return cls(len(rows), total, largest, rows[0].astype(np.float64), rows.sum(axis=0, dtype=np.float64))
+
+    def add(self, other: Survey) -> None:
+        """Include the rows of another survey, which come after those of this one."""
+        if self.n_rows == 0:
+            self.first_row = other.first_row
+        self.n_rows += other.n_rows
+        self.total_weight += other.total_weight
+        self.largest_weight = max(self.largest_weight, other.largest_weight)
+        self.column_sums = self.column_sums + other.column_sums
+
+
+class BatchSurvey(Survey):
+    """A survey of batches, with a sample.
+
+    Parameters
+    ----------
+    batches : iterable of (rows, weights)
+        Validated; weights may be None. Rows of weight 0 have been dropped.
+    sample_rows : int
+        Number of rows to draw uniformly. If there are no more, all are kept, in order, and no numbers are drawn.
+    random_state : RandomState
+    meter : BatchMeter
+
+    Attributes
+    ----------
+    sample : ndarray of shape (m, n_features), m <= sample_rows
+    sample_weight : ndarray of shape (m,), or None if no batch has weights
     """
 
     def __init__(self, batches: Iterable, sample_rows: int, random_state: np.random.RandomState, meter: BatchMeter):
-        self.n_rows = 0
-        self.total_weight = self.largest_weight = 0.0
+        super().__init__()
         kept: list[np.ndarray] = []
         kept_weights: list[np.ndarray] = []
         weighted = False
         meter.begin_pass()
         for rows, weights in read_ahead(batches):
-            if self.n_rows == 0:
-                self.first_row = rows[0].astype(np.float64)
-                self.column_sums = np.zeros(rows.shape[1])
             weighted |= weights is not None
             own = np.ones(len(rows)) if weights is None else weights
-            self.column_sums += rows.sum(axis=0, dtype=np.float64)
-            self.total_weight += float(own.sum())
-            self.largest_weight = max(self.largest_weight, float(own.max()))
             fill = max(0, min(len(rows), sample_rows - self.n_rows))
             if fill:
                 kept.append(rows[:fill].copy())
@@ -61,7 +86,7 @@ class Survey:
                 taken = np.flatnonzero(places < sample_rows)
                 kept[0][places[taken].astype(np.intp)] = rows[fill + taken]
                 kept_weights[0][places[taken].astype(np.intp)] = own[fill + taken]
-            self.n_rows += len(rows)
+            self.add(Survey.of_rows(rows, weights))
             meter.after_batch(len(rows))
         meter.end_pass()
         self.sample = np.concatenate(kept) if kept else np.empty((0, 0))
