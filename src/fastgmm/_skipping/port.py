@@ -24,7 +24,7 @@ _MOST_UNITS_LOST = 450.0  # units of rounding: 1e-13 in float64
 _TRIAL_SHARE = 0.03  # trials take at most this share of the time of the passes
 _FIRST_TRIAL_SHARE = 0.15  # the first trial comes at once if it takes at most this share of the time of a pass
 _TRIAL_SLOWNESS = 40.0  # an operation of a trial (NumPy) takes this many times as long as one of a kernel
-_TRIAL_EVALUATION_ROWS = 600  # evaluating all screens on the trial rows takes as long as a dense pass over these rows
+_TRIAL_EVALUATION_ROWS = 600  # evaluating screens on the trial rows takes as long as a dense pass over this many
 _TRIAL_OVERHEAD_FLOPS = 5e7  # fixed (Python) cost of a trial, in operations of a dense pass
 
 
