@@ -1,4 +1,4 @@
-"""What the benchmarks share: rates of the machine, cases, contestants that start alike, and times of iterations."""
+"""Shared by the benchmarks: rates of the machine, cases, contestants with equal starts, times of iterations."""
 
 import importlib.util
 import os
@@ -30,7 +30,7 @@ Array = NDArray[Any]
 
 @contextmanager
 def limited_threads(n_threads: int | None) -> Iterator[int]:
-    """Hold every contestant, oneDAL too, to n_threads (None: what the machine grants); yields the number."""
+    """Limit every contestant, oneDAL too, to n_threads (None: as many as the machine grants). Yields the number."""
     with limited_pools(n_threads) as granted:
         if _has_onedal():
             import daal4py
@@ -45,7 +45,7 @@ def limited_threads(n_threads: int | None) -> Iterator[int]:
 
 
 def print_machine(n_threads: int) -> dict[str, str]:
-    """Print and return what a reader of times must know about the machine."""
+    """Print and return the machine and the versions that times depend on."""
     machine = describe_machine(n_threads)
     for label, value in machine.items():
         print(f"{label:>20}: {value}")
@@ -54,7 +54,7 @@ def print_machine(n_threads: int) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """The three rates that bound an iteration, all threads together, per dtype name where it matters."""
+    """The three rates that bound an iteration, of all threads together; two of them for each dtype."""
 
     gemm: Mapping[str, float]  # G: floating-point operations a second of a matrix product
     exp: Mapping[str, float]  # E: vectorized exponentials a second
@@ -161,7 +161,7 @@ class Case:
         return f"{self.covariance_type} {self.n_samples:,} x {self.n_features}, {self.n_components}{dtype}"
 
     def floor(self, rates: Rates) -> float:
-        """Seconds below which no iteration can go: arithmetic at G, exponentials at E, one reading of X at B.
+        """A lower bound of the seconds of an iteration: arithmetic at G, exponentials at E, one reading of X at B.
 
         2 N K d (d + 5) operations for full and tied covariance (triangular product in the E step, symmetric update in
         the M step, centering and first moments), 10 N K d for diag and spherical.
@@ -174,12 +174,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Parameters every contestant starts from: these means, equal weights, identity covariances."""
+    """The parameters that every contestant starts from: these means, equal weights, identity covariances."""
 
     means: Array
 
     def arguments(self, covariance_type: str) -> dict[str, Array]:
-        """As an estimator takes them."""
+        """The parameters as arguments of an estimator."""
         k, d = self.means.shape
         eye = np.eye(d, dtype=self.means.dtype)
         precisions = {"full": np.tile(eye, (k, 1, 1)), "tied": eye, "diag": np.ones((k, d)), "spherical": np.ones(k)}
@@ -206,18 +206,18 @@ def make_case(case: Case, seed: int = 0) -> tuple[Array, Start]:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Contestants: (X, start, covariance_type, n_iter) -> the bound that the last iteration reports, of all rows
+# Contestants: (X, start, covariance_type, n_iter) -> the lower bound of all rows in the last iteration
 # ---------------------------------------------------------------------------------------------------------------------
 
 
 Contestant = Callable[[Array, Start, str, int], float]
 
-# Timed beside the others, but its bound is not theirs.
+# It is timed beside the others, but has another bound.
 OTHER_MODEL = "GaussianMixture"
 
 
 def contestants() -> dict[str, Contestant]:
-    """Everyone who is installed, ourselves first. No regularization, so that all compute the same thing."""
+    """All that are installed, fastgmm first. Without regularization, all compute the same thing."""
     found: dict[str, Contestant] = {
         "fastgmm": partial(_fit_from_means, GaussianMixture),
         "scikit-learn": partial(_fit_from_means, SklearnGaussianMixture),
@@ -228,7 +228,7 @@ def contestants() -> dict[str, Contestant]:
 
 
 def bayesian_contestants() -> dict[str, Contestant]:
-    """The variational mixtures, which take no means to start from, and between them our mixture without priors."""
+    """The variational mixtures, and between them our mixture without priors. They take no means to start from."""
     return {
         "fastgmm": partial(_fit_from_rows, BayesianGaussianMixture),
         OTHER_MODEL: partial(_fit_from_rows, GaussianMixture),
@@ -242,7 +242,7 @@ def _fit_from_means(estimator: Any, X: Array, start: Start, covariance_type: str
 
 
 def _fit_from_rows(estimator: Any, X: Array, start: Start, covariance_type: str, n_iter: int) -> float:
-    """From random rows, the same ones for everyone; of the start only the number of components counts."""
+    """Start from random rows, the same for all contestants. `start` only gives the number of components."""
     arguments = {"covariance_type": covariance_type, "init_params": "random_from_data", "random_state": 0}
     return _fit_estimator(estimator(n_components=len(start.means), **arguments), X, n_iter)
 
@@ -318,12 +318,12 @@ def time_iterations(
 ) -> dict[str, Timing]:
     """Time an iteration as the difference of two fits that differ only in their number of iterations.
 
-    So the start, validation and a last E step cancel, for everyone alike. The contestants take turns, `rounds` times;
-    a turn is at least one pair of fits, and more until `turn_seconds` have passed.
+    So the start, validation and a last E step cancel. The contestants take turns, `rounds` times; a turn is one pair of
+    fits, and more pairs until `turn_seconds` have passed.
     """
     few, many = n_iters
     timings = {name: Timing() for name in fits}
-    for name, fit in fits.items():  # warm up, and find out who cannot
+    for name, fit in fits.items():  # warm up, and find out which ones fail
         try:
             fit(X, start, covariance_type, few)
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Time an EM iteration beside scikit-learn's and oneDAL's, and hold it against what the machine can do.
+"""Time an EM iteration beside scikit-learn's and oneDAL's, and compare it with a lower bound for the machine.
 
     python benchmarks/compare.py                                     # the table of cases
     python benchmarks/compare.py --bayesian                          # the same of the variational mixtures
@@ -91,7 +91,7 @@ def parse_arguments() -> argparse.Namespace:
     single.add_argument("--k", type=int, help="number of components")
     parser.add_argument("--bayesian", action="store_true", help="BayesianGaussianMixture, ours and scikit-learn's")
     parser.add_argument("--dtype", choices=("float64", "float32"), default="float64")
-    parser.add_argument("--threads", type=int, help="hold everyone to so many threads")
+    parser.add_argument("--threads", type=int, help="hold everyone to this many threads")
     parser.add_argument("--rounds", type=int, default=3, help="times that everyone takes a turn (default 3)")
     parser.add_argument("--iterations", type=int, default=5, help="iterations that are timed together (default 5)")
     parser.add_argument("--without", action="append", default=[], metavar="NAME", help="leave out this peer")

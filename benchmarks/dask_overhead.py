@@ -1,4 +1,4 @@
-"""Time iterations of fastgmm.dask beside those of fastgmm on the same rows in memory, and what they consist of.
+"""Time iterations of fastgmm.dask beside those of fastgmm on the same rows in memory, and the parts of an iteration.
 
     python benchmarks/dask_overhead.py
     python benchmarks/dask_overhead.py --rows 10_000_000 --chunks 8 64
@@ -22,7 +22,7 @@ import fastgmm.dask
 from fastgmm._model.statistics import SufficientStatistics
 
 N_FEATURES, N_COMPONENTS = 8, 16
-FEW, MANY = 2, 7  # iterations of the two fits of which the difference is taken
+FEW, MANY = 2, 7  # iterations of the two fits whose difference gives the time of an iteration
 VERY_MANY = 500  # the same where an iteration takes next to no time
 
 

@@ -59,7 +59,7 @@ def print_scaling(numbers_of_rows: list[int], folder: Path) -> None:
         file = folder / "rows.npy"
         write_rows(file, n_samples)
         for reader in READERS:
-            # A process of its own for each, so that none inherits another's memory.
+            # Each runs in its own process, without memory of the one before.
             command = [sys.executable, __file__, "--one", str(file), reader]
             found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             per_row = found["seconds"] / n_samples
@@ -96,7 +96,7 @@ def measure(file: str, reader: str) -> dict[str, float]:
         model.fit(X) if reader == "fit" else model.fit_batches(from_npy(file))
         return time.perf_counter() - begin
 
-    fit(1)  # the pages of the file are in memory now, as far as they find room
+    fit(1)  # now as many pages of the file are in memory as fit
     rounds = 3 if len(X) < 2e7 else 1
     few = np.median([fit(ITERATIONS[0]) for _ in range(rounds)])
     before = own_memory()
@@ -115,7 +115,7 @@ def own_memory() -> int:
 
 
 class PeakMemory:
-    """Looks at `own_memory` every few milliseconds."""
+    """The peak of `own_memory`, sampled every few milliseconds."""
 
     def __enter__(self) -> "PeakMemory":
         self.peak = own_memory()

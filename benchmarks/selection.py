@@ -1,4 +1,4 @@
-"""Time a search over numbers of components and covariance types, beside what scikit-learn's users do.
+"""Time a search over numbers of components and covariance types beside searches with scikit-learn.
 
     python benchmarks/selection.py
     python benchmarks/selection.py --quick
@@ -39,7 +39,7 @@ QUICK = ("Old Faithful", "iris")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, help="hold everyone to so many threads")
+    parser.add_argument("--threads", type=int, help="hold everyone to this many threads")
     parser.add_argument("--quick", action="store_true", help="the two smallest data sets only")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def print_comparison(name: str, X: np.ndarray) -> None:
-    """A line of times, and two about what was found."""
+    """Print a line of times, and two lines about the results."""
     search, ours = timed(lambda: GaussianMixtureIC(NUMBERS, random_state=0).fit(X))
     print(f"{name:<14}{f'{X.shape[0]:,} x {X.shape[1]}':>12}{ours:>10.3f}", end="", flush=True)
     theirs, seconds = timed(lambda: loop(X))

@@ -26,7 +26,7 @@ ESTIMATORS = ("GaussianMixture", "BayesianGaussianMixture")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, help="hold both to so many threads")
+    parser.add_argument("--threads", type=int, help="hold both to this many threads")
     parser.add_argument("--repeats", type=int, default=41, help="fits of each, in turns (default 41)")
     parser.add_argument("--fits", type=int, default=10_000, help="fits in the long loop (default 10000)")
     options = parser.parse_args()

@@ -26,7 +26,7 @@ from fastgmm.datasets import load_sample_patches, load_sample_pixels
 
 OPT_INS = {"init_params": "sample", "acceleration": "lbfgs"}
 HELD_OUT = 0.1
-REST = 0.2  # seconds before each fit, in which BLAS threads of the one before stop spinning
+REST = 0.2  # seconds before each fit; BLAS threads of the last fit stop spinning meanwhile
 SLACK = 0.01  # nats per row by which a model may be worse than scikit-learn's and still count as the same solution
 
 # (X, covariance_type, n_components) -> a fitted mixture of whatever class, for `held_out_score`
@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="cases whose name contains this")
     parser.add_argument("--dtype", choices=("float64", "float32"), default="float64")
-    parser.add_argument("--threads", type=int, help="hold everyone to so many threads")
+    parser.add_argument("--threads", type=int, help="hold everyone to this many threads")
     parser.add_argument("--repeats", type=int, default=3, help="fits of each, in turns (default 3)")
     parser.add_argument("--without", action="append", default=[], metavar="NAME", help="leave out this peer")
     options = parser.parse_args()

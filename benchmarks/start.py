@@ -28,7 +28,7 @@ from fastgmm.datasets import load_sample_patches, load_sample_pixels
 LEAST_ROWS = 50_000  # fits of fewer rows spend their time elsewhere
 TYPES = ("full", "tied", "diag", "spherical")
 
-# Whose time is whose: names in modules of fastgmm.
+# The functions of fastgmm that each part of the time is spent in.
 PARTS = {"seeding": (_kmeans, "_seeds"), "Lloyd": (_kmeans, "lloyd"), "start": (MaximumLikelihood, "start")}
 
 
@@ -46,7 +46,7 @@ class Fit(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, help="hold all fits to so many threads")
+    parser.add_argument("--threads", type=int, help="hold all fits to this many threads")
     parser.add_argument("--only", choices=("shares", "quality"), help="print one of the two tables")
     parser.add_argument("--seeds", type=int, default=5, help="fits of each problem from each start (default 5)")
     parser.add_argument("--part", default="", help="only problems whose label contains this")

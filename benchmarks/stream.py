@@ -56,8 +56,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--step-decay", type=float, default=0.6)
     parser.add_argument("--n-init", type=int, default=1)
-    parser.add_argument("--features", type=int, help="only problems with so many features")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each, of which the median is printed")
+    parser.add_argument("--features", type=int, help="only problems with this many features")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each; the median is printed")
     arguments = parser.parse_args()
     options = {"step_decay": arguments.step_decay, "n_init": arguments.n_init}
     show_versions()
