@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -199,24 +199,20 @@ class Inference(MixtureEstimator):
     def _log_likelihood(self, X, sample_weight) -> tuple[float, float]:
         """Weighted sum of the log-densities, and the sum of the weights."""
         check_is_fitted(self)
-        if not is_read_in_blocks(X):
+        blocks: Iterable[tuple]
+        if is_read_in_blocks(X):
+            warn_of_collection(X, in_blocks=True)
+            given = check_weight_of_each_row(sample_weight, X)
+            blocks = ((check_block(self, X, rows), check_weights_of_block(given, rows)) for rows in block_slices(X))
+        else:
             X = check_predict_data(self, X)
-            return self._log_likelihood_of_rows(X, check_sample_weight(sample_weight, X.shape[0]))
-        warn_of_collection(X, in_blocks=True)
-        sample_weight = check_weight_of_each_row(sample_weight, X)
+            blocks = [(X, check_sample_weight(sample_weight, X.shape[0]))]
         log_likelihood = n = 0.0
-        for rows in block_slices(X):
-            block = check_block(self, X, rows)
-            part = self._log_likelihood_of_rows(block, check_weights_of_block(sample_weight, rows))
-            log_likelihood += part[0]
-            n += part[1]
+        for block in blocks:
+            rows, weights = drop_unweighted_rows(*block)
+            if len(rows) > 0:
+                passes, components = self._passes_of_fitted(rows, weights)
+                log_likelihood += log_likelihood_of(passes, components)
+                n += passes.total_weight
         check_some_weight(n)
         return log_likelihood, n
-
-    def _log_likelihood_of_rows(self, X: np.ndarray, weights: np.ndarray | None) -> tuple[float, float]:
-        """As `_log_likelihood`, for checked rows in memory."""
-        rows, weights = drop_unweighted_rows(X, weights)
-        if len(rows) == 0:
-            return 0.0, 0.0
-        passes, components = self._passes_of_fitted(rows, weights)
-        return log_likelihood_of(passes, components), passes.total_weight

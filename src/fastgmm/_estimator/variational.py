@@ -31,7 +31,24 @@ class VariationalMixture(Inference, Conversion, _SklearnBayesianGaussianMixture)
         return require(super()._structure, ConjugatePrior, type(self).__name__)
 
     def _model(self, passes):
-        return self._with_priors(passes, self._priors(passes))
+        structure, n_features = self._structure, passes.n_features
+        mean = check_means(self.mean_prior, "mean_prior", (n_features,))
+        degrees_of_freedom = check_degrees_of_freedom_prior(self.degrees_of_freedom_prior, n_features)
+        covariance = check_covariance_prior(self.covariance_prior, structure, n_features)
+        if mean is None or covariance is None:
+            mean_of_rows = mean_of_all(passes)
+            mean = mean_of_rows if mean is None else mean
+        if covariance is None:
+            check_weight_for_covariance_prior(passes.total_weight)
+            covariance = covariance_of_all(passes, mean_of_rows, structure).reshape(structure.shape_of_one(n_features))
+        priors = Priors(
+            1.0 / self.n_components if self.weight_concentration_prior is None else self.weight_concentration_prior,
+            1.0 if self.mean_precision_prior is None else self.mean_precision_prior,
+            mean,
+            degrees_of_freedom,
+            covariance,
+        )
+        return self._with_priors(passes, priors)
 
     def _with_priors(self, passes, priors: Priors) -> VariationalBayes:
         return VariationalBayes(
@@ -54,27 +71,6 @@ class VariationalMixture(Inference, Conversion, _SklearnBayesianGaussianMixture)
             check_fitted_array(self, "covariance_prior_", shape),
         )
         return self._with_priors(passes, priors)
-
-    def _priors(self, passes) -> Priors:
-        """The priors that the user gives, and defaults for the others."""
-        n_features = passes.n_features
-        structure = self._structure
-        mean = check_means(self.mean_prior, "mean_prior", (n_features,))
-        degrees_of_freedom = check_degrees_of_freedom_prior(self.degrees_of_freedom_prior, n_features)
-        covariance = check_covariance_prior(self.covariance_prior, structure, n_features)
-        if mean is None or covariance is None:
-            mean_of_rows = mean_of_all(passes)
-            mean = mean_of_rows if mean is None else mean
-        if covariance is None:
-            check_weight_for_covariance_prior(passes.total_weight)
-            covariance = covariance_of_all(passes, mean_of_rows, structure).reshape(structure.shape_of_one(n_features))
-        return Priors(
-            1.0 / self.n_components if self.weight_concentration_prior is None else self.weight_concentration_prior,
-            1.0 if self.mean_precision_prior is None else self.mean_precision_prior,
-            mean,
-            degrees_of_freedom,
-            covariance,
-        )
 
     def _fitted_attributes(self, parameters, model):
         priors = model.priors
