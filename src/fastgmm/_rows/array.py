@@ -13,7 +13,7 @@ from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.protocol import Passes, SkippingPlan
 from fastgmm._rows.runner import KernelRunner, part_of, row_flops
 
-_SCORE_ROWS = 2**16  # number of log-densities held at a time to add them up
+_SCORE_ROWS = 2**16  # log-densities, or responsibilities, that are held at a time to add them up
 _LEAST_WEIGHT_RATIO = 2.0**-60  # of the smallest to the largest weight; products in float32 are then far from underflow
 
 
@@ -58,27 +58,15 @@ class ArrayPasses(Passes):
         self.n_threads = self.runner.n_threads
 
     def of_one_component(self, structure: CovarianceStructure) -> ArrayPasses:
-        """Passes over the same rows for a mixture of one component."""
         return ArrayPasses(self.X, self.sample_weight, 1, structure, self.n_threads)
 
     def first_row(self) -> np.ndarray:
-        """Shape (n_features,), float64."""
         return self.X[0].astype(np.float64)
 
     def trial_rows(self) -> np.ndarray:
-        """All rows."""
         return self.X
 
-    def em_step(
-        self,
-        components: Components,
-        centers: np.ndarray | None = None,
-        with_entropy: bool = False,
-        plan: SkippingPlan | None = None,
-    ) -> SufficientStatistics:
-        """Statistics of all rows with their responsibilities, about ``centers`` (default: the means).
-
-        With a plan for the components, pairs (row, component) that cannot matter are left out."""
+    def em_step(self, components, centers=None, with_entropy=False, plan=None) -> SufficientStatistics:
         means, factors, log_const = components.for_kernels(self.X.dtype)
         centers = self._as_data(components.means if centers is None else centers)
         statistics = self._zeros(centers)
@@ -112,7 +100,6 @@ class ArrayPasses(Passes):
         return self._given_statistics(blocks(), centers)
 
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
-        """Statistics about ``centers`` with all responsibilities 1."""
         return self._given_statistics(((rows, None, None) for rows in self.runner.slices()), centers)
 
     def log_prob_norm(self, components: Components, plan: SkippingPlan | None = None) -> np.ndarray:
@@ -127,29 +114,24 @@ class ArrayPasses(Passes):
         """sum_i w_i log p(x_i), without an array of n_samples."""
         fill = self._densities(components, plan)
         total = 0.0
-        for rows in self.runner.slices():
-            for start in range(rows.start, rows.stop, _SCORE_ROWS):
-                part = slice(start, min(start + _SCORE_ROWS, rows.stop))
-                norm = np.empty(part.stop - part.start, self.X.dtype)
-                fill(part, norm, None)
-                weights = part_of(self.sample_weight, part)
-                total += float(norm.sum(dtype=np.float64) if weights is None else weights @ norm)
+        for rows in self.runner.slices(_SCORE_ROWS):
+            norm = np.empty(rows.stop - rows.start, self.X.dtype)
+            fill(rows, norm, None)
+            weights = part_of(self.sample_weight, rows)
+            total += float(norm.sum(dtype=np.float64) if weights is None else weights @ norm)
         return total
 
     def log_max_resp_sum(self, components: Components) -> float:
         """sum_i w_i log max_k resp_ik, without an array of n_samples."""
         mixture, n_components = components.for_kernels(self.X.dtype), len(components.means)
         total = 0.0
-        step = max(1, _SCORE_ROWS // n_components)
         density_pass = self.runner.kernel("density_pass")
-        for rows in self.runner.slices():
-            for start in range(rows.start, rows.stop, step):
-                part = slice(start, min(start + step, rows.stop))
-                resp = np.empty((part.stop - part.start, n_components), self.X.dtype)
-                density_pass(self.X[part], *mixture, None, None, resp, self.runner.workspace, self.n_threads)
-                log_max = np.log(resp.max(axis=1), dtype=np.float64)
-                weights = part_of(self.sample_weight, part)
-                total += float(log_max.sum() if weights is None else weights @ log_max)
+        for rows in self.runner.slices(max(1, _SCORE_ROWS // n_components)):
+            resp = np.empty((rows.stop - rows.start, n_components), self.X.dtype)
+            density_pass(self.X[rows], *mixture, None, None, resp, self.runner.workspace, self.n_threads)
+            log_max = np.log(resp.max(axis=1), dtype=np.float64)
+            weights = part_of(self.sample_weight, rows)
+            total += float(log_max.sum() if weights is None else weights @ log_max)
         return total
 
     def predict(self, components: Components, plan: SkippingPlan | None = None) -> np.ndarray:
@@ -228,7 +210,12 @@ def in_kernel_unit(sample_weight: np.ndarray | None, dtype) -> tuple[np.ndarray 
         return sample_weight, 1.0
     _, exponent = math.frexp(sample_weight.max())
     unit = math.ldexp(1.0, min(exponent // 2 * 2, 1022))
-    return (sample_weight if unit == 1.0 else sample_weight / unit), unit
+    return in_unit(sample_weight, unit), unit
+
+
+def in_unit(sample_weight: np.ndarray | None, unit: float) -> np.ndarray | None:
+    """Weights divided by a unit, or the same array if there is nothing to divide."""
+    return sample_weight if sample_weight is None or unit == 1.0 else sample_weight / unit
 
 
 def _as_3d(array: np.ndarray) -> np.ndarray:

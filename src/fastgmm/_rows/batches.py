@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from fastgmm._input.batches import check_all_batches_again, check_batch_again
-from fastgmm._model.components import Components
 from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.statistics import SufficientStatistics
-from fastgmm._rows.array import ArrayPasses
-from fastgmm._rows.protocol import Sample, SampledPasses, SkippingPlan
+from fastgmm._rows.array import ArrayPasses, in_unit
+from fastgmm._rows.protocol import Sample, SampledPasses
 from fastgmm._rows.reading import BatchMeter, read_ahead
 from fastgmm._rows.runner import KernelRunner
 from fastgmm._rows.survey import BatchSurvey
@@ -60,41 +59,29 @@ class BatchPasses(SampledPasses):
         self._runner: KernelRunner | None = None  # of the last batch; the next one uses its workspace
 
     def of_one_component(self, structure: CovarianceStructure) -> BatchPasses:
-        """Passes over the same rows for a mixture of one component."""
         return BatchPasses(self._batches, self._survey, self._weight_unit, 1, structure, self.n_threads, self._meter)
 
     def first_row(self) -> np.ndarray:
-        """Shape (n_features,), float64."""
         return self._survey.first_row
 
-    def em_step(
-        self,
-        components: Components,
-        centers: np.ndarray | None = None,
-        with_entropy: bool = False,
-        plan: SkippingPlan | None = None,
-    ) -> SufficientStatistics:
-        """Statistics of all rows with their responsibilities, about ``centers`` (default: the means)."""
+    def em_step(self, components, centers=None, with_entropy=False, plan=None) -> SufficientStatistics:
         return self._merged(lambda passes: passes.em_step(components, centers, with_entropy, plan))
 
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
-        """Statistics about ``centers`` with all responsibilities 1."""
         return self._merged(lambda passes: passes.statistics_of_all(centers))
 
     def trial_rows(self) -> np.ndarray:
-        """The sample of the survey."""
         return self._survey.sample
 
     def sample(self) -> Sample:
-        """The sample of the survey."""
-        return Sample(self._survey.sample, self._in_unit(self._survey.sample_weight), self.n_threads)
+        return Sample(self._survey.sample, in_unit(self._survey.sample_weight, self._weight_unit), self.n_threads)
 
     def _merged(self, statistics_of: Callable[[ArrayPasses], SufficientStatistics]) -> SufficientStatistics:
         total, n_rows = None, 0
         self._meter.begin_pass()
         for rows, weights in read_ahead(self._batches):
-            given = (rows, self._in_unit(weights), self.n_components, self.structure, self.n_threads, self._runner)
-            passes = ArrayPasses(*given)
+            weights = in_unit(weights, self._weight_unit)
+            passes = ArrayPasses(rows, weights, self.n_components, self.structure, self.n_threads, self._runner)
             self._runner = passes.runner
             part = statistics_of(passes)
             check_batch_again(n_rows, rows, part.log_likelihood)
@@ -108,6 +95,3 @@ class BatchPasses(SampledPasses):
         check_all_batches_again(n_rows, self._survey.n_rows)
         assert total is not None
         return total
-
-    def _in_unit(self, weights: np.ndarray | None) -> np.ndarray | None:
-        return weights if weights is None or self._weight_unit == 1.0 else weights / self._weight_unit

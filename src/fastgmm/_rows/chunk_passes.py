@@ -18,9 +18,9 @@ from fastgmm._input.rows import drop_unweighted_rows
 from fastgmm._model.components import Components
 from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.statistics import SufficientStatistics
-from fastgmm._rows.array import ArrayPasses, total_weight
+from fastgmm._rows.array import ArrayPasses, in_unit, total_weight
 from fastgmm._rows.chunks import Chunks, ChunkSurvey
-from fastgmm._rows.protocol import Sample, SampledPasses, SkippingPlan
+from fastgmm._rows.protocol import Sample, SampledPasses
 from fastgmm._rows.runner import part_of
 
 
@@ -42,10 +42,7 @@ class TaskSettings:
 
     def passes(self, rows, weights) -> ArrayPasses:
         rows, weights = self.read(rows, weights)
-        return ArrayPasses(rows, self.in_unit(weights), self.n_components, self.structure, self.n_threads)
-
-    def in_unit(self, weights: np.ndarray | None) -> np.ndarray | None:
-        return weights if weights is None or self.weight_unit == 1.0 else weights / self.weight_unit
+        return ArrayPasses(rows, in_unit(weights, self.weight_unit), self.n_components, self.structure, self.n_threads)
 
 
 def statistics_of_chunk(number, rows, weights, n_rows, *, settings: TaskSettings, statistics_of) -> np.ndarray:
@@ -90,37 +87,25 @@ class DaskPasses(SampledPasses):
         self.n_threads = max(1, min(sum(chunks.engine.worker_threads()), most))
 
     def of_one_component(self, structure: CovarianceStructure) -> DaskPasses:
-        """Passes over the same rows for a mixture of one component."""
         settings = replace(self._settings, n_components=1, structure=structure)
         return DaskPasses(self.chunks, self._survey, self._chosen, settings)
 
     def first_row(self) -> np.ndarray:
-        """Shape (n_features,), float64."""
         return self._survey.first_row
 
-    def em_step(
-        self,
-        components: Components,
-        centers: np.ndarray | None = None,
-        with_entropy: bool = False,
-        plan: SkippingPlan | None = None,
-    ) -> SufficientStatistics:
-        """Statistics of all rows with their responsibilities, about ``centers`` (default: the means)."""
+    def em_step(self, components, centers=None, with_entropy=False, plan=None) -> SufficientStatistics:
         em_step = methodcaller("em_step", components, centers, with_entropy, plan)
         return self._summed(em_step, components.means if centers is None else centers)
 
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
-        """Statistics about ``centers`` with all responsibilities 1."""
         return self._summed(methodcaller("statistics_of_all", centers), centers)
 
     def trial_rows(self) -> np.ndarray:
-        """The rows of the sample."""
         return self._fetched[0]
 
     def sample(self) -> Sample:
-        """The rows that the survey chose."""
         rows, weights = self._fetched
-        return Sample(rows, self._settings.in_unit(weights), None)
+        return Sample(rows, in_unit(weights, self._settings.weight_unit), None)
 
     @cached_property
     def _fetched(self) -> tuple[np.ndarray, np.ndarray | None]:

@@ -8,6 +8,7 @@ number of threads. Where even a block of rows takes longer, another Python threa
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -87,9 +88,12 @@ class KernelRunner:
             self._of_plans[key] = plan.workspaces(self.n_threads)
         return self.kernel(f"{plan.kernels}_{name}"), (*plan.arguments, *self._of_plans[key])
 
-    def slices(self) -> Iterator[slice]:
-        for start in range(0, self.n_samples, self.slice_rows):
-            yield slice(start, min(start + self.slice_rows, self.n_samples))
+    def slices(self, most_rows: int = sys.maxsize) -> Iterator[slice]:
+        """Slices of rows, in order, with at most ``most_rows`` rows."""
+        for first in range(0, self.n_samples, self.slice_rows):
+            stop = min(first + self.slice_rows, self.n_samples)
+            for start in range(first, stop, most_rows):
+                yield slice(start, min(start + most_rows, stop))
 
 
 def row_flops(structure: CovarianceStructure, n_components: int, n_features: int) -> float:
