@@ -94,7 +94,11 @@ def test_cells_are_used_where_they_pay(covariance_type, dtype, simd):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize(
-    ("d", "name"), [(3, "weights"), (3, "means"), *((16, name) for name in ("means", "covariances", "weights"))]
+    ("d", "name"),
+    [
+        *((3, name) for name in ("weights", "means", "precisions_cholesky")),
+        *((16, name) for name in ("means", "covariances", "weights")),
+    ],
 )
 def test_what_is_out_of_range_is_no_error(d, name, value):
     """The pass is dense; and when parameters are in range again, pairs are skipped again."""

@@ -13,6 +13,7 @@ from fastgmm._rows.runner import BLOCK_ROWS
 from fastgmm._skipping.cells import Tree
 from fastgmm._skipping.costs import PassCosts
 from fastgmm._skipping.screens import MOST_DIRECTIONS, Directions, Goal, Projections, rows_of_block
+from fastgmm._utils.errors import NoScreenError
 from fastgmm._utils.memory import aligned_empty
 
 Covariances = Callable[[], np.ndarray]  # gives matrices (K, d, d), or variances (K, d) where they are diagonal
@@ -119,8 +120,11 @@ class CellTrials:
         first = max(0, len(rows) - _CELL_ROWS) // 2
         some = np.ascontiguousarray(rows[first : first + _CELL_ROWS])
         if self._tree is None:
-            widths = _conditional_deviations(components.for_kernels(rows.dtype)[1])
-            self._tree = Tree.of_rows(rows[:: max(1, len(rows) // _TREE_ROWS)][:_TREE_ROWS], widths)
+            factors = components.for_kernels(rows.dtype)[1]
+            if not np.isfinite(factors).all():  # the tree would be of no use for later passes
+                raise NoScreenError("The precision factors are not finite.")
+            some_rows = rows[:: max(1, len(rows) // _TREE_ROWS)][:_TREE_ROWS]
+            self._tree = Tree.of_rows(some_rows, _conditional_deviations(factors))
         left, tile_rows = components_left(self._tree.plan(components, goal), some, components)
         is_diagonal = passes.structure.kernel == "diag"
         costs = PassCosts(passes.n_components, passes.n_features, is_diagonal, rows.dtype, goal is Goal.STATISTICS)
