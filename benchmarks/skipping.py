@@ -27,7 +27,7 @@ from fastgmm._command_line.timing import describe_machine
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
-from fastgmm._skipping.port import Skipping, plan_once
+from fastgmm._skipping.policy import Skipping, plan_once
 from fastgmm._skipping.screens import Goal
 from fastgmm._skipping.trials import components_left, share_left
 

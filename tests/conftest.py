@@ -15,7 +15,7 @@ from _shared.kernels import variant_in_use, watched_calls
 from fastgmm import _kernels
 from fastgmm._input import blocks
 from fastgmm._rows import engine, reading, runner
-from fastgmm._skipping import port, trials
+from fastgmm._skipping import policy, trials
 from fastgmm._start import find, sample
 from fastgmm._utils import memory
 
@@ -60,7 +60,7 @@ def skipping_on_tiny_data(monkeypatch):
     for each in (trials.ScreenTrials, trials.CellTrials):
         monkeypatch.setattr(each, "least_pass", 0.0)
         monkeypatch.setattr(each, "least_single_pass", 0.0)
-    monkeypatch.setattr(port, "_TRIAL_SHARE", 1e9)
+    monkeypatch.setattr(policy, "_TRIAL_SHARE", 1e9)
     for name in ("_WORTH", "_WORTH_ONCE"):
         monkeypatch.setattr(trials, name, 100.0)
 
@@ -68,7 +68,7 @@ def skipping_on_tiny_data(monkeypatch):
 @pytest.fixture
 def dense_passes_only():
     """A context in which nothing is skipped."""
-    return lambda: replaced(port, "_LEAST_COMPONENTS", sys.maxsize)
+    return lambda: replaced(policy, "_LEAST_COMPONENTS", sys.maxsize)
 
 
 @pytest.fixture

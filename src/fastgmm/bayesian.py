@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fastgmm._estimator.fit import InMemoryFitting
+from fastgmm._estimator.fit import LocalFitting
 from fastgmm._estimator.parameters import with_advice
 from fastgmm._estimator.stream import Streaming
 from fastgmm._estimator.variational import VariationalMixture
 
 
-class BayesianGaussianMixture(InMemoryFitting, Streaming, VariationalMixture):
+class BayesianGaussianMixture(LocalFitting, Streaming, VariationalMixture):
     r"""Gaussian mixture with priors, fitted by variational inference in one multithreaded pass per iteration.
 
     A drop-in for :class:`sklearn.mixture.BayesianGaussianMixture`: the same parameters, attributes and results, plus

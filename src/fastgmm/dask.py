@@ -36,7 +36,7 @@ from fastgmm._input.rows import check_n_rows, check_some_weight, warn_if_weights
 from fastgmm._rows.chunk_passes import DaskPasses, Evaluation, TaskSettings, log_likelihood_of_chunk, of_block
 from fastgmm._rows.chunks import Chunks, ChunkSurvey, float_dtype, read_as
 from fastgmm._rows.engine import Engine
-from fastgmm._skipping.port import log_likelihood_of
+from fastgmm._skipping.policy import log_likelihood_of
 from fastgmm._utils.warnings import warn
 from fastgmm._utils.words import counted
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fastgmm._estimator.fit import InMemoryFitting
+from fastgmm._estimator.fit import LocalFitting
 from fastgmm._estimator.maximum_likelihood import MaximumLikelihoodMixture
 from fastgmm._estimator.parameters import with_advice
 from fastgmm._estimator.stream import Streaming
 
 
-class GaussianMixture(InMemoryFitting, Streaming, MaximumLikelihoodMixture):
+class GaussianMixture(LocalFitting, Streaming, MaximumLikelihoodMixture):
     r"""Gaussian mixture, fitted by expectation-maximization in one multithreaded pass over the data per iteration.
 
     A drop-in for :class:`sklearn.mixture.GaussianMixture`: the same parameters, attributes and results, plus sample

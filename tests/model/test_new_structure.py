@@ -1,4 +1,4 @@
-"""A covariance structure is one class and one entry in a table: two of which the package knows nothing prove it."""
+"""A covariance structure is one class and one entry in a table: structures that the package does not know prove it."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,9 @@ from sklearn.base import clone
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC
 from fastgmm._em.checkpoint import Checkpoint
-from fastgmm._model.covariance import COVARIANCE_TYPES, FULL
+from fastgmm._model.covariance import COVARIANCE_TYPES, FULL, InverseMStep
 from fastgmm._model.covariance.diagonal import VarianceStructure
-from fastgmm._model.mixture import Model
+from fastgmm._model.protocol import Model
 from fastgmm.batches import from_array
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -29,6 +29,18 @@ class SharedDiagonal(VarianceStructure):
 
     def n_parameters(self, n_components, n_features):
         return n_features
+
+
+class SharedDiagonalOfStreams(SharedDiagonal, InverseMStep):
+    """The same with an inverse of its M step."""
+
+    name = "shared diag of streams"
+
+    def from_spread(self, spread, weights):
+        return np.average(spread, axis=0, weights=weights)
+
+    def scatter(self, sums, nk, reg_covar, n_features):
+        return np.outer(nk / nk.sum(), len(nk) * sums - reg_covar * nk.sum())
 
 
 class VolumeAndShape(VarianceStructure):
@@ -282,3 +294,19 @@ def test_the_m_step_sees_the_covariances_before():
     ratios = (model.covariances_ - 1e-6) / (model.covariances_[0] - 1e-6)
     np.testing.assert_allclose(ratios, ratios[:, :1] * np.ones(3), rtol=1e-6)
     assert model.score(X) > shared().fit(X).score(X) - 1e-9
+
+
+def test_a_stream_of_batches_leads_where_a_fit_does(monkeypatch):
+    monkeypatch.setitem(COVARIANCE_TYPES, SharedDiagonalOfStreams.name, SharedDiagonalOfStreams())
+    rng = np.random.default_rng(5)
+    rows = 8.0 * rng.integers(0, 3, (6000, 1)) + rng.normal(size=(6000, 3)) * [0.5, 1.0, 2.0]
+    fitted = GaussianMixture(3, covariance_type="shared diag", tol=1e-8, random_state=0).fit(rows)
+    streamed = GaussianMixture(3, covariance_type="shared diag of streams", step_decay=1.0, random_state=0)
+    for start in range(0, len(rows), 20):  # so few rows that covariances are shrunk
+        streamed.partial_fit(rows[start : start + 20])
+    np.testing.assert_allclose(streamed.covariances_, fitted.covariances_, rtol=0.02)
+    np.testing.assert_allclose(np.sort(streamed.means_, axis=0), np.sort(fitted.means_, axis=0), atol=0.02)
+
+    after_fit = GaussianMixture(3, covariance_type="shared diag of streams", tol=1e-8, random_state=0).fit(rows)
+    after_fit.partial_fit(rows[:1])  # goes on from the statistics that the M step's inverse gives
+    np.testing.assert_allclose(after_fit.covariances_, fitted.covariances_, rtol=0.02)

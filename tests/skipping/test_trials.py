@@ -13,7 +13,7 @@ from fastgmm import GaussianMixture
 from fastgmm._model.covariance import DIAGONAL, FULL
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._skipping import trials
-from fastgmm._skipping.port import Skipping, plan_once, units_lost
+from fastgmm._skipping.policy import Skipping, plan_once, units_lost
 from fastgmm._skipping.screens import Goal
 
 

@@ -20,7 +20,7 @@ from sklearn.utils import check_random_state
 
 from fastgmm._em.lbfgs import Memory
 from fastgmm._em.loop import EMResult, LoopState
-from fastgmm._model.mixture import Model
+from fastgmm._model.protocol import Model
 from fastgmm._utils.errors import CheckpointError
 
 _PARAMETERS_IN_MEMORY = ("point", "found")

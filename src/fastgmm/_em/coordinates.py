@@ -18,7 +18,7 @@ from typing import Generic, TypeVar, cast
 import numpy as np
 
 from fastgmm._model.covariance import FisherInformation
-from fastgmm._model.mixture import CoordinateModel, Parameters
+from fastgmm._model.protocol import CoordinateModel, Parameters
 from fastgmm._utils.errors import IllDefinedCovarianceError
 
 P = TypeVar("P", bound=Parameters)

@@ -10,12 +10,12 @@ import numpy as np
 
 from fastgmm._model.components import Components
 from fastgmm._model.covariance import DIAGONAL
-from fastgmm._model.mixture import Model, Parameters
 from fastgmm._model.moments import Moments, estimate_moments
+from fastgmm._model.protocol import Model, Parameters
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.columns import mean_of_all
 from fastgmm._rows.protocol import Passes
-from fastgmm._skipping.port import Skipping, units_lost
+from fastgmm._skipping.policy import Skipping, units_lost
 from fastgmm._utils.errors import LostLikelihoodError
 
 P = TypeVar("P", bound=Parameters)
@@ -62,8 +62,8 @@ class Iteration(Generic[P, S]):
         statistics = self.passes.em_step(components, None, model.with_entropy, plan)
         check_likelihood(statistics, model.dtype)
         moments = model.moments(statistics, parameters)
-        lost_nothing = self._skipping.report(partial(self._units_lost, parameters, components, statistics, moments))
-        if not model.are_accurate(moments) or (plan is not None and not lost_nothing):
+        lost_little = self._skipping.report(partial(self._units_lost, parameters, components, statistics, moments))
+        if not model.are_accurate(moments) or (plan is not None and not lost_little):
             statistics = self.passes.em_step(components, moments.means, model.with_entropy)
             moments = model.moments(statistics, parameters)
         return statistics, moments
@@ -71,7 +71,7 @@ class Iteration(Generic[P, S]):
     def _units_lost(
         self, parameters: P, components: Components, statistics: SufficientStatistics, moments: Moments
     ) -> float:
-        """The arguments for `units_lost`, and its result."""
+        """The result of `_skipping.policy.units_lost` for a pass; infinite if the components may not be skipped."""
         model = self.model
         if components.log_weights is None:
             return math.inf

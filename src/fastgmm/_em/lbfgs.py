@@ -37,7 +37,7 @@ from scipy.linalg.lapack import dtrtrs
 from fastgmm._em.coordinates import Coordinates
 from fastgmm._em.iteration import Iteration
 from fastgmm._model.covariance import FisherInformation, require
-from fastgmm._model.mixture import CoordinateModel, Parameters, require_of_model
+from fastgmm._model.protocol import CoordinateModel, Parameters, require_of_model
 from fastgmm._utils.errors import FitError
 
 P = TypeVar("P", bound=Parameters)

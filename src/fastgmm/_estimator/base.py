@@ -13,7 +13,7 @@ import numpy as np
 
 from fastgmm._estimator.parameters import NamedParameters
 from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure
-from fastgmm._model.mixture import Model, Parameters
+from fastgmm._model.protocol import Model, Parameters
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._utils.blas import blas_beside_passes
 from fastgmm._utils.warnings import each_topic_once

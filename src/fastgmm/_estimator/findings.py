@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm._em.iteration import Iteration
 from fastgmm._em.loop import EMResult
-from fastgmm._model.mixture import Model
+from fastgmm._model.protocol import Model
 from fastgmm._utils.errors import FitError
 from fastgmm._utils.warnings import warn
 

@@ -42,7 +42,7 @@ from fastgmm._rows.batches import BatchPasses
 from fastgmm._rows.protocol import Passes, SampledPasses
 from fastgmm._rows.reading import BatchMeter
 from fastgmm._rows.survey import BatchSurvey
-from fastgmm._skipping.port import labels_of
+from fastgmm._skipping.policy import labels_of
 from fastgmm._start.find import find_starts
 from fastgmm._utils.values import is_boolean, is_integer_from
 from fastgmm._utils.warnings import each_topic_once
@@ -145,7 +145,7 @@ class Fitting(Inference):
         """The rows of X and their weights, checked. Rows on disk are checked when they are read."""
 
     def _sampled_data(self, X, passes: SampledPasses, survey, random_state, reader, checkpoint) -> DataToFit:
-        """The data to fit if the rows are never in memory at once. The sums of `survey` identify them."""
+        """The data to fit if the rows are never in memory at once. The checkpoint gets its fingerprint."""
         if checkpoint is not None:
             checkpoint.fingerprint = self._fingerprint(survey, passes.dtype)
         return DataToFit(X, passes, survey.total_weight, random_state, reader, checkpoint)
@@ -207,7 +207,7 @@ class Fitting(Inference):
         return joblib.hash((type(self).__name__, parameters, data))
 
 
-class InMemoryFitting(Fitting):
+class LocalFitting(Fitting):
     """Fits to rows that this process reads, all at once or a batch at a time."""
 
     def fit(self, X, y=None, sample_weight=None):

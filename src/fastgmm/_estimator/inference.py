@@ -27,7 +27,7 @@ from fastgmm._input.rows import (
 )
 from fastgmm._model.components import Components
 from fastgmm._rows.array import ArrayPasses
-from fastgmm._skipping.port import labels_of, log_densities_of, log_likelihood_of
+from fastgmm._skipping.policy import labels_of, log_densities_of, log_likelihood_of
 
 # Private methods that scikit-learn's predict, predict_proba and score_samples call.
 _PREDICTION_STEPS = (

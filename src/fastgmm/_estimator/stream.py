@@ -25,7 +25,7 @@ from fastgmm._input.rows import (
     warn_if_weights,
 )
 from fastgmm._model.covariance import InverseMStep, require
-from fastgmm._model.mixture import Parameters, StreamModel, require_of_model
+from fastgmm._model.protocol import Parameters, StreamModel, require_of_model
 from fastgmm._rows.array import ArrayPasses, total_weight
 from fastgmm._start.find import find_starts
 from fastgmm._utils.values import is_positive_real

@@ -10,8 +10,8 @@ import numpy as np
 
 from fastgmm._model.components import Components, log_gaussian_normalizer
 from fastgmm._model.covariance import CovarianceStructure, InverseMStep, require
-from fastgmm._model.mixture import LEAST_MASS, CoordinateModel, StreamModel
 from fastgmm._model.moments import Moments, estimate_moments
+from fastgmm._model.protocol import LEAST_MASS, CoordinateModel, StreamModel
 from fastgmm._model.statistics import SufficientStatistics
 
 

@@ -32,8 +32,8 @@ from scipy.special import digamma, gammaln
 
 from fastgmm._model.components import Components, log_gaussian_normalizer
 from fastgmm._model.covariance import ConjugatePrior, CovarianceStructure, InverseMStep, require
-from fastgmm._model.mixture import LEAST_MASS, CoordinateModel, StreamModel
 from fastgmm._model.moments import Moments, is_accurate
+from fastgmm._model.protocol import LEAST_MASS, CoordinateModel, StreamModel
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._model.weight_priors import WeightPrior
 from fastgmm._utils.errors import IllDefinedCovarianceError, LostLikelihoodError

@@ -11,7 +11,7 @@ from fastgmm._model.covariance import COVARIANCE_TYPES, FULL
 from fastgmm._model.covariance.structure import as_matrices
 from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
-from fastgmm._skipping.port import log_densities_of
+from fastgmm._skipping.policy import log_densities_of
 
 _N_DRAWS = 20_000  # the error of the mass within a contour is 0.1 (at 99 %) to 0.4 (at 50 %) percentage points
 

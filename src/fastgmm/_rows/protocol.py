@@ -92,7 +92,7 @@ class Passes(Protocol):
         ----------
         components : Components
         centers : ndarray of shape (n_components, n_features), default=None
-            The sums are taken about these points. None: the means.
+            The sums are taken about these points, rounded to `dtype`: `statistics.centers`. None: the means.
         with_entropy : bool, default=False
             Whether to add up the entropies of the responsibilities.
         plan : SkippingPlan, default=None

@@ -10,7 +10,7 @@ from sklearn.model_selection import KFold
 from fastgmm._rows.array import total_weight
 from fastgmm._search.candidates import Candidate
 from fastgmm._search.fits import Fits
-from fastgmm._skipping.port import log_likelihood_of
+from fastgmm._skipping.policy import log_likelihood_of
 
 
 def check_folds(n_rows: int, n_folds: int, n_components: int) -> None:

@@ -24,7 +24,7 @@ from fastgmm._rows.columns import mean_of_all
 from fastgmm._search.candidates import Candidate
 from fastgmm._search.collapse import are_collapsed
 from fastgmm._search.merging import as_type, merged
-from fastgmm._skipping.port import log_likelihood_of
+from fastgmm._skipping.policy import log_likelihood_of
 from fastgmm._start.find import find_start
 from fastgmm._utils.errors import FitError, OutOfRangeError
 from fastgmm._utils.words import counted

@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 
 import numpy as np
 
-from fastgmm._model.mixture import Model, Parameters
+from fastgmm._model.protocol import Model, Parameters
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.columns import column_means

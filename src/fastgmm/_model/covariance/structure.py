@@ -249,6 +249,10 @@ class InverseMStep(CovarianceStructure):
     capability = "an inverse of its M step"
 
     @abstractmethod
+    def from_spread(self, spread: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """As in the core, but linear: streams also pass differences of covariances, which may be negative."""
+
+    @abstractmethod
     def scatter(self, sums: np.ndarray, nk: np.ndarray, reg_covar: float, n_features: int) -> np.ndarray:
         """The scatter about the means, of shape `scatter_shape(K, d)`, from which the M step makes given covariances.
 
