@@ -186,7 +186,7 @@ def measure(name, n_features, covariance_type, make, K, n_threads) -> tuple[int,
     skipping = Skipping(passes)
 
     def ours():
-        skipping.report(lambda: 1.0)
+        skipping.report(1.0)
         passes.em_step(components, plan=skipping.plan(components, covariances))
 
     for _ in range(PASSES_TO_TRIAL):
@@ -198,7 +198,7 @@ def measure(name, n_features, covariance_type, make, K, n_threads) -> tuple[int,
     rates = measure_rates(n_threads, 0.2, ("float64",))
     floor = Case(covariance_type, len(X), n_features, K).floor(rates)
     slow, fast = float(np.median(dense)), float(np.median(screened))
-    skipping.report(lambda: 1.0)
+    skipping.report(1.0)
     left = what_is_left(skipping.plan(components, covariances), X, components)
     print(
         f"{name:<28}{K:>6}{len(X):>9}{1e3 * floor:>9.2f}{1e3 * slow:>9.2f}{slow / floor:>7.2f}"

@@ -174,5 +174,5 @@ def passes_of(X, n_components, covariance_type, n_samples=None, n_threads=1):
 def next_plan(skipping, mixture, covariance_type, lost=1.0):
     """What to skip in a pass of EM after one that left out so many units of rounding; None: nothing."""
     components, covariances = seen(mixture, covariance_type)
-    skipping.report(lambda: lost)
+    skipping.report(lost)
     return skipping.plan(components, lambda: covariances)

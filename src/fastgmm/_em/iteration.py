@@ -62,8 +62,11 @@ class Iteration(Generic[P, S]):
         statistics = self.passes.em_step(components, None, model.with_entropy, plan)
         check_likelihood(statistics, model.dtype)
         moments = model.moments(statistics, parameters)
-        lost_little = self._skipping.report(partial(self._units_lost, parameters, components, statistics, moments))
-        if not model.are_accurate(moments) or (plan is not None and not lost_little):
+        is_accurate = model.are_accurate(moments)
+        if self._skipping.is_possible:
+            lost_little = self._skipping.report(self._units_lost(parameters, components, statistics, moments))
+            is_accurate = is_accurate and (plan is None or lost_little)
+        if not is_accurate:
             statistics = self.passes.em_step(components, moments.means, model.with_entropy)
             moments = model.moments(statistics, parameters)
         return statistics, moments

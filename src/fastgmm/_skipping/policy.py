@@ -6,7 +6,6 @@ No decision depends on a clock, so results repeat.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
@@ -31,18 +30,24 @@ _TRIAL_OVERHEAD_FLOPS = 5e7  # fixed (Python) cost of a trial, in operations of 
 class Skipping:
     """Decides by trials on a few rows what each pass of a fit leaves out.
 
-    An iteration calls `plan`, makes the pass, and calls `report`. After a pass without a report the next one is dense.
+    An iteration calls `plan`, makes the pass and, if `is_possible`, calls `report`. After a pass without a report the
+    next one is dense.
 
     Parameters
     ----------
     passes : Passes
         The passes of the fit.
+
+    Attributes
+    ----------
+    is_possible : bool
+        Whether any pass of the fit may skip.
     """
 
     def __init__(self, passes: Passes):
         self._trials = trials_for(passes)
         pass_flops, cost = _costs(passes, self._trials)
-        self._is_possible = passes.n_components >= _LEAST_COMPONENTS and pass_flops >= self._trials.least_pass
+        self.is_possible = passes.n_components >= _LEAST_COMPONENTS and pass_flops >= self._trials.least_pass
         self._may_skip = False  # True between a report that nothing was lost and the next plan
         self._planner: Planner | None = None  # chosen by the last trial; None: dense passes
         self._least_pause = math.ceil(cost / max(1.0, _TRIAL_SHARE * pass_flops))
@@ -72,7 +77,7 @@ class Skipping:
             self._planner = None
             return None
 
-    def report(self, units_lost: Callable[[], float]) -> bool:
+    def report(self, lost: float) -> bool:
         """Whether the pass lost no more than rounding. If it lost more and had a plan, it must be repeated densely.
 
         A pass loses more if a component shrinks much, as in the first iterations after a poor start. The next pass is
@@ -80,10 +85,10 @@ class Skipping:
 
         Parameters
         ----------
-        units_lost : callable
-            Returns the result of the function `units_lost` for the pass. Not called if no pass of the fit may skip.
+        lost : float
+            The result of `units_lost` for the pass.
         """
-        self._may_skip = self._is_possible and units_lost() <= _MOST_UNITS_LOST
+        self._may_skip = self.is_possible and lost <= _MOST_UNITS_LOST
         return self._may_skip
 
     def _try(self, components: Components, covariances: Covariances) -> None:
