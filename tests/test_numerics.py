@@ -16,7 +16,7 @@ from _shared.hard_data import HARD_CASES
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 from fastgmm import GaussianMixture
-from fastgmm._model import mixture as _model
+from fastgmm._model import protocol as _model
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
