@@ -878,6 +878,20 @@ def test_a_subclass_may_have_parameters_of_its_own(estimator):
 
 
 @both_estimators
+def test_a_subclass_may_make_a_parameter_a_property(estimator):
+    class Counted(estimator):
+        @property
+        def n_components(self):
+            return self._count
+
+        @n_components.setter
+        def n_components(self, value):
+            self._count = value
+
+    assert clone(Counted(n_components=2)).fit(blobs()).means_.shape == (2, 3)
+
+
+@both_estimators
 def test_fit_predict_knows_the_names_of_features(estimator):
     frame = pd.DataFrame(blobs(), columns=["a", "b", "c"])
     with warnings.catch_warnings(action="error"):

@@ -185,7 +185,9 @@ class NamedParameters(BaseEstimator):
 
     def _keep(self, arguments: dict[str, object]) -> None:
         """Store the arguments of the constructor, given as its `locals()`, as attributes of the same names."""
-        self.__dict__.update((name, value) for name, value in arguments.items() if name != "self")
+        for name, value in arguments.items():
+            if name != "self":
+                setattr(self, name, value)  # a subclass may have made it a property
 
     def set_params(self, **params):
         """Set parameters by name.
