@@ -21,7 +21,7 @@ from fastgmm._em.loop import Progress, run_em
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
-from fastgmm._start.find import find_starts
+from fastgmm._start.find import parameter_finder
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -46,7 +46,7 @@ def iteration_and_start(model, X):
     """The iteration of a model on rows, and parameters that five iterations have led to."""
     passes = ArrayPasses(X, None, model.n_components, model._structure, 1)
     iteration = Iteration(model._model(passes), passes)
-    start = find_starts(iteration.model, passes, model.init_params, model.reg_covar, np.random.RandomState(0))
+    start = parameter_finder(iteration.model, passes, model.init_params, model.reg_covar, np.random.RandomState(0))
     parameters = start()
     for _ in range(5):
         parameters, _ = iteration.iterate(parameters)

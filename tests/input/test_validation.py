@@ -661,8 +661,9 @@ def test_covariance_type_that_was_not_changed(estimator, covariance_type):
     rows = X @ np.array([[1.0, 0.9], [0.9, 1.0]])
     gmm = estimator(n_components=2, covariance_type=covariance_type, random_state=0).fit(rows)
     theirs = estimator.from_sklearn(gmm.to_sklearn())
+    assert (theirs.predict(rows) == gmm.predict(rows)).all()
     for use in USES.values():
-        use(theirs)
+        use(theirs)  # not refused
 
 
 # Models set by hand --------------------------------------------------------------------------------------------------

@@ -199,9 +199,11 @@ def test_plots():
     from fastgmm import plotting
 
     X = rows()
-    plotting.plot_components(shared().fit(X), X, features=[0, 1])
-    plotting.plot_density(shared().fit(X), X, features=[0, 1])
-    plotting.plot_criterion(GaussianMixtureIC([2, 3], random_state=0).fit(X))
+    model = shared().fit(X)
+    assert len(plotting.plot_components(model, X, features=[0, 1]).patches) >= len(model.weights_)
+    assert plotting.plot_density(model, X, features=[0, 1]).collections
+    legend = plotting.plot_criterion(GaussianMixtureIC([2, 3], random_state=0).fit(X)).get_legend()
+    assert {text.get_text() for text in legend.get_texts()} >= set(COVARIANCE_TYPES)
     plt.close("all")
 
 

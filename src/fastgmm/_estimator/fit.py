@@ -43,7 +43,7 @@ from fastgmm._rows.protocol import Passes, SampledPasses
 from fastgmm._rows.reading import BatchMeter
 from fastgmm._rows.survey import BatchSurvey
 from fastgmm._skipping.policy import labels_of
-from fastgmm._start.find import find_starts
+from fastgmm._start.find import parameter_finder
 from fastgmm._utils.values import is_boolean, is_integer_from
 from fastgmm._utils.warnings import each_topic_once
 
@@ -160,7 +160,7 @@ class Fitting(Inference):
             if checkpoint is not None:
                 resume = checkpoint.load(model, self.n_init, self.acceleration is not None)
                 random_state = checkpoint.random_state
-            start = find_starts(model, passes, self.init_params, self.reg_covar, random_state)
+            start = parameter_finder(model, passes, self.init_params, self.reg_covar, random_state)
             n_init, lower_bound = self.n_init, -math.inf
             if self._continues:
                 parameters = self._fitted_parameters(passes.n_features, self.n_components)

@@ -27,7 +27,7 @@ from fastgmm._input.rows import (
 from fastgmm._model.covariance import InverseMStep, require
 from fastgmm._model.protocol import Parameters, StreamModel, require_of_model
 from fastgmm._rows.array import ArrayPasses, total_weight
-from fastgmm._start.find import find_starts
+from fastgmm._start.find import parameter_finder
 from fastgmm._utils.values import is_positive_real
 
 
@@ -114,7 +114,7 @@ class Streaming(Fitting):
     def _learn_first(self, iteration: Iteration, seen: float) -> tuple[Parameters, Stream, Findings]:
         """Run EM on the first batch."""
         passes, random_state = iteration.passes, check_random_state(self.random_state)
-        start = find_starts(iteration.model, passes, self.init_params, self.reg_covar, random_state)
+        start = parameter_finder(iteration.model, passes, self.init_params, self.reg_covar, random_state)
 
         def iterate(learned):
             parameters, stream, bound = take_step(iteration, learned[0], None, 1.0, *self._n_rows(passes, seen))

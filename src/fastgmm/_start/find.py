@@ -29,7 +29,7 @@ P = TypeVar("P", bound=Parameters)
 Start = Callable[[ArrayPasses, float], SufficientStatistics]
 
 
-def find_starts(
+def parameter_finder(
     model: Model[P], passes: Passes, init_params: str, reg_covar: float, random_state: np.random.RandomState
 ) -> Callable[[], P]:
     """A function that returns the next parameters to start from; FitError if they are not those of a mixture.
