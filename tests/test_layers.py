@@ -108,6 +108,7 @@ def _purpose(name: str) -> str:
 
 @pytest.mark.skipif(not DESIGN.exists(), reason="not in a checkout")
 def test_the_docs_show_these_layers():
+    assert max(map(len, picture().splitlines())) <= 79, "shorten the first paragraph of a docstring"
     assert picture() in DESIGN.read_text(encoding="utf-8"), f"put this into {DESIGN.name}:\n{picture()}"
 
 

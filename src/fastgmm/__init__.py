@@ -1,4 +1,4 @@
-"""Gaussian mixtures by expectation-maximization, as fast as the CPU allows; a drop-in for sklearn.mixture."""
+"""Fast Gaussian mixtures with the API of sklearn.mixture."""
 
 from importlib.metadata import version as _version
 

@@ -1,7 +1,7 @@
-"""Readers for `fit_batches`: rows that are too many for memory, a batch at a time, as often as they are wanted.
+"""Readers of rows that do not fit in memory.
 
-Each reader is an object to iterate over, any number of times. What reads the files is pyarrow, h5py or whatever a
-dataset comes from; here they are only cut into batches.
+A reader is an object to iterate over, any number of times: it yields batches of rows. What reads the files is pyarrow,
+h5py or whatever a dataset comes from; here they are only cut into batches.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`BayesianGaussianMixture`: the variational mixture, as scikit-learn's users know it."""
+"""`BayesianGaussianMixture`: the variational mixture."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""The estimators on dask arrays and DataFrames, whose chunks of rows are on many machines, or in no memory at all.
+"""The estimators on dask arrays and DataFrames.
 
-They are those of the same names in :mod:`fastgmm`, fitted by the same EM, and run on the dask cluster or scheduler that
-is there. Each pass over the rows is one task for each chunk; only sums over rows travel. Needs dask:
-``python -m pip install "dask[array,dataframe]" distributed``, on the workers too.
+Their chunks of rows may be on many machines, or on disk. The estimators are those of the same names in :mod:`fastgmm`,
+fitted by the same EM. They run on the dask cluster or scheduler that is there. Each pass over the rows is one task for
+each chunk; only sums over rows travel. Needs dask: ``python -m pip install "dask[array,dataframe]" distributed``, on
+the workers too.
 """
 
 from __future__ import annotations

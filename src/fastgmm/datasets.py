@@ -1,4 +1,4 @@
-"""Real data that needs no download, for examples, tests and benchmarks."""
+"""Real data that needs no download, for examples and tests."""
 
 from importlib.resources import files
 

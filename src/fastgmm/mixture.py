@@ -1,4 +1,4 @@
-"""`GaussianMixture`: the estimator, as scikit-learn's users know it."""
+"""`GaussianMixture`: the mixture without priors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Pictures of a fitted mixture and of the search for one. Needs matplotlib: ``python -m pip install matplotlib``.
+"""Pictures of a fitted mixture and of the search for one.
+
+They need matplotlib: ``python -m pip install matplotlib``.
 
 Every function takes the fitted object first, then data, and returns the Axes it drew on. Where features are left out,
 the mixture is shown by its marginal. Legends stand to the right of the axes: in a figure of your own, constrained

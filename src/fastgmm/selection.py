@@ -1,7 +1,8 @@
-"""`GaussianMixtureIC`: a search for the number of components and the covariance type, by an information criterion.
+"""`GaussianMixtureIC`: a search by an information criterion.
 
-All covariance types of one number of components share their starts: k-means runs once for each number. Each type also
-starts from the parameters that were found for the type before it.
+It finds the number of components and the covariance type. All covariance types of one number of components share their
+starts: k-means runs once for each number. Each type also starts from the parameters that were found for the type before
+it.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""``python -m fastgmm``: versions, and a benchmark beside scikit-learn."""
+"""The command line, ``python -m fastgmm``."""

@@ -1,1 +1,1 @@
-"""EM: one iteration, the loop, acceleration, streams, checkpoints."""
+"""EM: iteration, loop, acceleration, streams, checkpoints."""

@@ -1,1 +1,1 @@
-"""The parts of the estimators: fits, streams, inference, conversion, and checks of parameters and attributes."""
+"""Parts of the estimators: fits, streams, inference, checks."""

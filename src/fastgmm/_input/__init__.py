@@ -1,1 +1,1 @@
-"""Data from users: kinds of containers, checks, and readers of files."""
+"""Data from users: containers, checks, readers of files."""

@@ -1,6 +1,7 @@
-"""Compiled passes over the data, built once per SIMD variant; the fastest that runs here is ``active``.
+"""Compiled passes over rows, built once per SIMD variant.
 
-``FASTGMM_SIMD=baseline|v3|v4`` forces one (x86-64-v3 is AVX2 + FMA, x86-64-v4 AVX-512).
+The fastest variant that runs here is ``active``. ``FASTGMM_SIMD=baseline|v3|v4`` forces one
+(x86-64-v3 is AVX2 + FMA, x86-64-v4 AVX-512).
 """
 
 import os

@@ -1,1 +1,1 @@
-"""Mixture models: covariance structures, sufficient statistics, parameters, and the M step between them."""
+"""Models: statistics, covariance structures, the M step."""

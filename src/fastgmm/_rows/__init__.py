@@ -1,1 +1,1 @@
-"""Passes over rows, wherever they are: an array, batches, chunks of a dask collection."""
+"""Passes over rows: of an array, of batches, of dask chunks."""

@@ -1,1 +1,1 @@
-"""The search over numbers of components and covariance types."""
+"""The search over covariance types and numbers of components."""

@@ -1,1 +1,1 @@
-"""What a pass may leave out without changing its result, and whether that pays."""
+"""What a pass may leave out, and whether that pays."""

@@ -1,1 +1,1 @@
-"""What every folder uses: threads, BLAS, aligned memory, errors, warnings and parts of messages."""
+"""What all folders use: threads, BLAS, memory, messages."""
