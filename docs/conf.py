@@ -1,4 +1,4 @@
-"""Sphinx configuration. ``python -m sphinx -W docs docs/_build/html`` runs every example and draws every picture."""
+"""Sphinx configuration: ``python -m sphinx -W docs docs/_build/html``."""
 
 import fastgmm
 
@@ -12,7 +12,6 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.doctest",
     "sphinx.ext.mathjax",
     "matplotlib.sphinxext.plot_directive",
     "matplotlib.sphinxext.figmpl_directive",  # for plot_srcset
@@ -32,7 +31,7 @@ autosummary_generate = True
 autodoc_typehints = "none"  # types are in the docstrings
 numpydoc_show_class_members = False  # the template of classes lists them
 
-# Code above its picture: complete as shown, and with >>>, so that the doctest builder checks what it prints.
+# Plots in docstrings: the code above its picture, complete as shown.
 plot_pre_code = ""
 plot_include_source = True
 plot_html_show_source_link = False
@@ -41,6 +40,3 @@ plot_formats = [("png", 100)]
 plot_srcset = ["2x"]
 plot_rcparams = {"figure.figsize": (6.4, 4.0), "savefig.facecolor": "white"}
 plot_apply_rcparams = True
-
-doctest_global_setup = "import matplotlib.pyplot"
-doctest_global_cleanup = "matplotlib.pyplot.close('all')"
