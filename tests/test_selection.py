@@ -1,7 +1,8 @@
-"""`GaussianMixtureIC`: each cell of its table against single fits, each criterion against the textbook, what becomes
-of cells that degenerate, of searches that are interrupted, and of bad input."""
+"""`GaussianMixtureIC`: each candidate of its table against single fits, each criterion against the textbook, what
+becomes of candidates that degenerate, of searches that are interrupted, and of bad input."""
 
 import pickle
+import sys
 import tracemalloc
 from functools import cache
 from itertools import product
@@ -46,7 +47,7 @@ def search_in(X, n_components=(1, 2, 3), sample_weight=None, **parameters):
     return GaussianMixtureIC(n_components, **{"random_state": 0, **parameters}).fit(X, sample_weight=sample_weight)
 
 
-def cells_of(search):
+def candidates_of(search):
     """Rows of the table by number of components and covariance type."""
     names, columns = search.criterion_.keys(), search.criterion_.values()
     rows = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
@@ -111,42 +112,49 @@ every_search = pytest.mark.parametrize(
 
 
 @every_search
-def test_every_cell_is_at_least_as_likely_as_a_single_fit(data, init_params, n_init):
-    """The start of the single fit is among those of the cell. Bounds are of the parameters one M step earlier, so that
-    the likelihood in the table is at least the bound of the best start."""
+def test_every_candidate_is_at_least_as_likely_as_a_single_fit(data, init_params, n_init):
+    """The start of the single fit is among those of the candidate. Bounds are of the parameters one M step earlier, so
+    that the likelihood in the table is at least the bound of the best start."""
     X, search, singles = search_and_single_fits(data, init_params, n_init)
-    cells = cells_of(search)
-    assert cells.keys() == singles.keys()
+    candidates = candidates_of(search)
+    assert candidates.keys() == singles.keys()
     for key in filter(lambda key: is_sound(singles[key]), singles):
         bound = len(X) * singles[key].lower_bound_
-        assert cells[key]["log_likelihood"] >= bound - 1e-9 * abs(bound), key
+        assert candidates[key]["log_likelihood"] >= bound - 1e-9 * abs(bound), key
 
 
-def test_every_cell_is_at_least_as_likely_as_a_single_fit_after_the_last_m_step():
+def test_every_candidate_is_at_least_as_likely_as_a_single_fit_after_the_last_m_step():
     X = DATA["iris"]
-    for (n_components, name), cell in cells_of(search_in(X, range(1, 9))).items():
+    for (n_components, name), candidate in candidates_of(search_in(X, range(1, 9))).items():
         single = GaussianMixture(n_components, covariance_type=name, random_state=0).fit(X)
         if is_sound(single):
             expected = log_likelihood(single, X)
-            assert cell["warning"] or cell["log_likelihood"] >= expected - 1e-9 * abs(expected), (n_components, name)
+            assert candidate["warning"] or candidate["log_likelihood"] >= expected - 1e-9 * abs(expected), (
+                n_components,
+                name,
+            )
 
 
 @pytest.mark.parametrize(("data", "init_params"), list(product(DATA, STARTS)))
-def test_a_cell_won_by_init_params_is_the_single_fit(data, init_params):
+def test_a_candidate_won_by_init_params_is_the_single_fit(data, init_params):
     X, search, singles = search_and_single_fits(data, init_params, 1)
-    won = [key for key, cell in cells_of(search).items() if cell["start"] == init_params and is_sound(singles[key])]
+    won = [
+        key
+        for key, candidate in candidates_of(search).items()
+        if candidate["start"] == init_params and is_sound(singles[key])
+    ]
     assert len(won) >= len(TYPES) / 2
     for key in won:
-        cell, single = cells_of(search)[key], singles[key]
-        assert cell["log_likelihood"] == pytest.approx(log_likelihood(single, X), rel=1e-14)
-        assert cell["n_iter"] == single.n_iter_
-        assert cell["converged"] == single.converged_
+        candidate, single = candidates_of(search)[key], singles[key]
+        assert candidate["log_likelihood"] == pytest.approx(log_likelihood(single, X), rel=1e-14)
+        assert candidate["n_iter"] == single.n_iter_
+        assert candidate["converged"] == single.converged_
 
 
 @pytest.mark.parametrize("options", [{}, {"acceleration": "lbfgs", "stopping": "aitken"}], ids=str)
 @pytest.mark.parametrize("init_params", STARTS)
 @pytest.mark.parametrize("covariance_type", TYPES)
-def test_a_grid_of_one_cell_is_a_single_fit(covariance_type, init_params, options):
+def test_a_grid_of_one_candidate_is_a_single_fit(covariance_type, init_params, options):
     X = DATA["old_faithful"]
     common = {"covariance_type": covariance_type, "init_params": init_params, "n_init": 2, "random_state": 5}
     parameters = common | options
@@ -180,12 +188,12 @@ def test_all_runs_of_a_search_are_accelerated(acceleration, monkeypatch, capsys)
 
 
 def test_shared_starts_find_more_than_single_fits():
-    """What makes the search more than a loop: another type's fit wins some cells, merging two components others."""
+    """What makes the search more than a loop: another type's fit wins some candidates, merging others."""
     gains = []
     for data in DATA:
         X, search, singles = search_and_single_fits(data, "random", 1)
-        cells = cells_of(search)
-        gains += [cells[key]["log_likelihood"] - log_likelihood(singles[key], X) for key in singles]
+        candidates = candidates_of(search)
+        gains += [candidates[key]["log_likelihood"] - log_likelihood(singles[key], X) for key in singles]
     assert max(gains) > 1.0
     starts = set(search.criterion_["start"])
     assert "merged" in starts
@@ -214,12 +222,22 @@ def test_criterion_is_the_textbook_s(criterion, data, covariance_type):
     assert search.criterion_["log_likelihood"] == [pytest.approx(log_prob_norm.sum(), rel=1e-11)]
 
 
-@pytest.mark.parametrize(("criterion", "penalty"), [("bic", np.log(150)), ("aic", 2.0)])
-def test_every_cell_has_its_criterion(criterion, penalty):
+@pytest.mark.parametrize("criterion", ["bic", "aic", "icl", "cv"])
+def test_every_candidate_has_all_criteria(criterion):
     table = search_in(DATA["iris"], NUMBERS, criterion=criterion).criterion_
-    np.testing.assert_allclose(
-        table["criterion"], -2 * table["log_likelihood"] + penalty * table["n_parameters"], rtol=1e-13
-    )
+    deviance, n_parameters = -2 * table["log_likelihood"], table["n_parameters"]
+    np.testing.assert_allclose(table["bic"], deviance + np.log(150) * n_parameters, rtol=1e-13)
+    np.testing.assert_allclose(table["aic"], deviance + 2 * n_parameters, rtol=1e-13)
+    assert (table["icl"] >= table["bic"]).all()
+    np.testing.assert_array_equal(table["criterion"], table[criterion])
+    assert ("cv" in table) == (criterion == "cv")
+
+
+def test_ratios_of_weights_have_a_held_out_likelihood_only():
+    X = blobs()
+    table = search_in(X, (1, 2), criterion="cv", sample_weight=np.full(len(X), 1.0 / len(X))).criterion_
+    assert np.isfinite(table["cv"]).all()
+    assert np.isnan([table[name] for name in ("bic", "aic", "icl")]).all()
 
 
 @pytest.mark.parametrize("criterion", ["bic", "aic", "icl", "cv"])
@@ -247,9 +265,9 @@ def test_old_faithful_as_published():
     X = DATA["old_faithful"]
     search = GaussianMixtureIC(random_state=0, reg_covar=0.0, tol=1e-10, max_iter=5000).fit(X)
     assert (search.n_components_, search.covariance_type_) == (3, "tied")
-    best = cells_of(search)[3, "tied"]
+    best = candidates_of(search)[3, "tied"]
     assert best["criterion"] == pytest.approx(2314.2957, abs=1e-3)
-    icl = cells_of(search.set_params(criterion="icl").fit(X))[3, "tied"]["criterion"]
+    icl = candidates_of(search.set_params(criterion="icl").fit(X))[3, "tied"]["criterion"]
     assert icl == pytest.approx(2357.824, abs=0.6)
 
 
@@ -285,6 +303,9 @@ COLUMNS = {
     "n_components": "i",
     "covariance_type": "U",
     "criterion": "f",
+    "bic": "f",
+    "aic": "f",
+    "icl": "f",
     "log_likelihood": "f",
     "n_parameters": "i",
     "n_iter": "i",
@@ -299,7 +320,7 @@ def test_columns_of_the_table():
     search = search_in(DATA["iris"], (2, 1), covariance_type=["full", "diag"])
     table = search.criterion_
     assert {name: column.dtype.kind for name, column in table.items()} == COLUMNS
-    assert list(cells_of(search)) == [(1, "diag"), (1, "full"), (2, "diag"), (2, "full")]
+    assert list(candidates_of(search)) == [(1, "diag"), (1, "full"), (2, "diag"), (2, "full")]
     assert all(column.shape == (4,) for column in table.values())
     assert (table["seconds"] > 0).all()
     assert all(f"'{name}'" in GaussianMixtureIC.__doc__ for name in COLUMNS)
@@ -308,15 +329,30 @@ def test_columns_of_the_table():
 
 
 def test_the_table_is_a_data_frame():
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame(search_in(DATA["iris"]).criterion_)
-    assert list(frame) == list(COLUMNS)
-    assert len(frame) == 12
-    assert frame.loc[frame["criterion"].idxmin(), "warning"] == ""
+    pytest.importorskip("pandas")
+    search = search_in(with_copies(n_copies=9), NUMBERS, criterion="aic")
+    frame = search.table()
+    assert set(frame) == {*COLUMNS, "difference"}
+    degenerate = frame["warning"] != ""
+    assert 0 < degenerate.sum() < len(frame) == len(search.criterion_["aic"])
+    assert degenerate.is_monotonic_increasing
+    assert frame["aic"][~degenerate].is_monotonic_increasing
+    assert frame["aic"][degenerate].isna().all()
+    np.testing.assert_array_equal(frame["difference"], frame["aic"] - np.nanmin(search.criterion_["aic"]))
+    np.testing.assert_array_equal(frame["aic"].sort_index(), search.criterion_["aic"])
+    best = frame.iloc[0]
+    assert (best["n_components"], best["covariance_type"]) == (search.n_components_, search.covariance_type_)
+
+
+def test_the_table_says_what_it_needs(monkeypatch):
+    search = search_in(blobs(), 1, covariance_type="full")
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="python -m pip install pandas"):
+        search.table()
 
 
 @pytest.mark.parametrize(
-    ("n_components", "covariance_type", "n_cells"),
+    ("n_components", "covariance_type", "n_candidates"),
     [
         (2, "full", 1),
         (np.int64(2), ["full"], 1),
@@ -326,9 +362,9 @@ def test_the_table_is_a_data_frame():
     ],
     ids=str,
 )
-def test_ways_to_say_the_grid(n_components, covariance_type, n_cells):
+def test_ways_to_say_the_grid(n_components, covariance_type, n_candidates):
     search = GaussianMixtureIC(n_components, covariance_type=covariance_type, random_state=0)
-    assert len(cells_of(search.fit(blobs()))) == n_cells
+    assert len(candidates_of(search.fit(blobs()))) == n_candidates
     assert search.n_components is n_components
     assert search.covariance_type is covariance_type
 
@@ -339,55 +375,58 @@ def test_verbose_prints_a_line_for_each_run(capsys):
     assert capsys.readouterr().out == ""
     search = search_in(blobs(), (1, 3), verbose=1, **parameters)
     lines = capsys.readouterr().out.splitlines()
-    for key, cell in cells_of(search).items():
-        of_cell = [line for line in lines if line.startswith("{} {}, start ".format(*key))]
+    for key, candidate in candidates_of(search).items():
+        of_candidate = [line for line in lines if line.startswith("{} {}, start ".format(*key))]
         starts = ["kmeans", "kmeans"] + ["spherical"] * int(key[1] == "diag") + ["merged"] * int(key[0] == 1)
-        assert [line.split("start ")[1].split(":")[0] for line in of_cell] == starts
-        assert any(f"start {cell['start']}" in line and f"{cell['n_iter']} iterations" in line for line in of_cell)
+        assert [line.split("start ")[1].split(":")[0] for line in of_candidate] == starts
+        assert any(
+            f"start {candidate['start']}" in line and f"{candidate['n_iter']} iterations" in line
+            for line in of_candidate
+        )
     assert len(lines) == 12
 
 
-# Cells that degenerate ------------------------------------------------------------------------------------------------
+# Candidates that degenerate ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("criterion", ["bic", "aic", "icl", "cv"])
-def test_degenerate_cells_are_reported_and_never_chosen(criterion):
+def test_degenerate_candidates_are_reported_and_never_chosen(criterion):
     search = search_in(with_copies(n_copies=9), NUMBERS, criterion=criterion, cv=2)
-    degenerate = {key for key, cell in cells_of(search).items() if cell["warning"]}
+    degenerate = {key for key, candidate in candidates_of(search).items() if candidate["warning"]}
     assert {(4, "full"), (4, "diag"), (4, "spherical")} <= degenerate
     assert not {(1, name) for name in TYPES} & degenerate
     assert (search.n_components_, search.covariance_type_) not in degenerate
-    for key, cell in cells_of(search).items():
-        assert np.isnan(cell["criterion"]) == (key in degenerate)
+    for key, candidate in candidates_of(search).items():
+        assert np.isnan(candidate["criterion"]) == (key in degenerate)
         if key in degenerate:
-            assert "collapsed: reg_covar=1e-06 is most of its least variance" in cell["warning"]
-            assert "Use fewer components" in cell["warning"]
-    # The collapsed cell would have won.
+            assert "collapsed: reg_covar=1e-06 is most of its least variance" in candidate["warning"]
+            assert "Use fewer components" in candidate["warning"]
+    # The collapsed candidate would have won.
     table = search.criterion_
     assert table["log_likelihood"].argmax() in np.flatnonzero(table["warning"] != "")
 
 
 def test_covariances_that_are_not_positive_definite_are_reported():
     search = search_in(with_copies(), (1, 4), covariance_type="full", reg_covar=0.0)
-    cell = cells_of(search)[4, "full"]
-    assert np.isnan(cell["criterion"])
-    assert np.isnan(cell["log_likelihood"])
-    assert (cell["n_iter"], cell["converged"], cell["start"]) == (0, False, "")
-    assert "ill-defined" in cell["warning"]
-    assert np.isfinite(cells_of(search)[1, "full"]["criterion"])
+    candidate = candidates_of(search)[4, "full"]
+    assert np.isnan(candidate["criterion"])
+    assert np.isnan(candidate["log_likelihood"])
+    assert (candidate["n_iter"], candidate["converged"], candidate["start"]) == (0, False, "")
+    assert "ill-defined" in candidate["warning"]
+    assert np.isfinite(candidates_of(search)[1, "full"]["criterion"])
 
 
 def test_a_collapse_without_regularization_is_reported():
     """Rounding leaves rows that are all the same a little variance: positive, but of no meaning."""
     search = search_in(with_copies(), (1, 4), covariance_type="spherical", reg_covar=0.0)
-    assert cells_of(search)[4, "spherical"]["warning"]
+    assert candidates_of(search)[4, "spherical"]["warning"]
     assert search.n_components_ == 1
 
 
 def test_a_collapsed_run_does_not_replace_a_sound_one():
     """The more likely of two runs is not the better one if it is likely for having collapsed."""
     X = DATA["iris"]
-    lost = [key for key, cell in cells_of(search_in(X, range(1, 9))).items() if cell["warning"]]
+    lost = [key for key, candidate in candidates_of(search_in(X, range(1, 9))).items() if candidate["warning"]]
     for n_components, name in lost:
         single = GaussianMixture(n_components, covariance_type=name, random_state=0).fit(X)
         assert not is_sound(single), (n_components, name)
@@ -549,21 +588,21 @@ def test_an_interrupt_leaves_an_earlier_search(monkeypatch):
     assert all(left is right for left, right in zip(before, after, strict=True))
 
 
-def test_keep_ends_the_search_with_the_cells_that_are_done(monkeypatch):
-    """One type, and so one fit a cell until components are merged."""
-    whole = cells_of(search_in(blobs(), 3, covariance_type="full"))
+def test_keep_ends_the_search_with_the_candidates_that_are_done(monkeypatch):
+    """One type, and so one fit a candidate until components are merged."""
+    whole = candidates_of(search_in(blobs(), 3, covariance_type="full"))
     interrupt_after(monkeypatch, 3)
     search = GaussianMixtureIC(NUMBERS, covariance_type="full", random_state=0, on_interrupt="keep")
-    with pytest.warns(UserWarning, match="The search was interrupted after 3 of 5 cells of the grid") as record:
+    with pytest.warns(UserWarning, match="The search was interrupted after 3 of 5 candidates") as record:
         search.fit(blobs())
     assert record[0].filename == __file__
-    assert list(cells_of(search)) == [(1, "full"), (2, "full"), (3, "full")]
+    assert list(candidates_of(search)) == [(1, "full"), (2, "full"), (3, "full")]
     assert search.n_components_ == 3
-    assert cells_of(search)[3, "full"]["criterion"] == whole[3, "full"]["criterion"]
+    assert candidates_of(search)[3, "full"]["criterion"] == whole[3, "full"]["criterion"]
     assert set(np.bincount(search.predict(blobs()))) == {60}
 
 
-def test_keep_without_a_single_cell_raises_the_interrupt(monkeypatch):
+def test_keep_without_a_single_candidate_raises_the_interrupt(monkeypatch):
     interrupt_after(monkeypatch, 0)
     search = GaussianMixtureIC((1, 2, 3), random_state=0, on_interrupt="keep")
     with pytest.raises(KeyboardInterrupt):

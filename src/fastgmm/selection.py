@@ -7,6 +7,8 @@ it.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from sklearn.base import DensityMixin
 from sklearn.utils import check_random_state
@@ -28,8 +30,12 @@ from fastgmm._rows.array import total_weight
 from fastgmm._search.candidates import Candidate, all_candidates, check_grid, table
 from fastgmm._search.criteria import best_of, check_folds, check_weights_count_rows, cross_validate, set_criteria
 from fastgmm._search.fits import Fits, Settings
+from fastgmm._search.summary import as_frame
 from fastgmm._utils.warnings import each_topic_once, warn
 from fastgmm.mixture import GaussianMixture
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _PASSED_ON = ("tol", "reg_covar", "max_iter", "n_init", "init_params", "stopping", "acceleration", "n_threads")
 
@@ -37,8 +43,8 @@ _PASSED_ON = ("tol", "reg_covar", "max_iter", "n_init", "init_params", "stopping
 class GaussianMixtureIC(DensityMixin, NamedParameters):
     """Gaussian mixture whose number of components and covariance type are chosen by an information criterion.
 
-    Fits a mixture for each number of components and each covariance type, and keeps the one whose criterion is lowest:
-    what R's mclust does. The table of all of them is kept, too.
+    The search fits a mixture for each number of components with each covariance type: these are its candidates. It
+    keeps the one whose criterion is lowest, as R's mclust does, and a table of all.
 
     Parameters
     ----------
@@ -67,9 +73,9 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         has found with as many components.
 
     random_state : int, RandomState instance or None, default=None
-        Random numbers for the starts and the folds. An int makes them repeatable: each cell then is at least as likely
-        as ``GaussianMixture(k, random_state=...)`` with the same parameters, unless that one
-        degenerates and the search has a sound one.
+        Random numbers for the starts and the folds. An int makes them repeatable. Each candidate then is at least as
+        likely as ``GaussianMixture(k, random_state=...)`` with the same parameters, unless that one degenerates and the
+        search has a sound one.
 
     n_threads : int or None, default=None
         Number of threads of each fit, as in :class:`GaussianMixture`.
@@ -78,8 +84,8 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         1 prints a line for each run of EM.
 
     on_interrupt : {'raise', 'keep'}, default='raise'
-        What Ctrl-C does: 'keep' ends the search as if the cells that have been fitted were all, with a warning. It
-        raises all the same if none has been, and with criterion 'cv', which no cell has before the last fold.
+        What Ctrl-C does: 'keep' ends the search as if the candidates that have been fitted were all, with a warning. It
+        raises all the same if none has been, and with criterion 'cv', which no candidate has before the last fold.
 
     Attributes
     ----------
@@ -93,16 +99,17 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         Its covariance type.
 
     criterion_ : dict of str to ndarray
-        The table, a row for each cell; ``pandas.DataFrame(search.criterion_)`` shows it. Columns:
+        The table, a row for each candidate; `table` shows it as a DataFrame. Columns:
 
-        - 'n_components', 'covariance_type': the cell;
-        - 'criterion': what was minimized, NaN where the fit degenerated;
+        - 'n_components', 'covariance_type': the candidate;
+        - 'criterion': what was minimized, one of the next columns;
+        - 'bic', 'aic', 'icl': the criteria on all rows, and 'cv' if that was chosen; NaN where the fit degenerated;
         - 'log_likelihood': of all rows, a weighted sum;
         - 'n_parameters': number of free parameters;
         - 'n_iter', 'converged': of the best run;
         - 'start': which start led there, the name of `init_params` or of another covariance type;
-        - 'seconds': time spent on the cell, except for starts that it shares and for folds;
-        - 'warning': why the cell degenerated, or ''.
+        - 'seconds': time spent on the candidate, except for starts that it shares and for folds;
+        - 'warning': why the candidate degenerated, or ''.
 
     n_features_in_ : int
         Number of features seen during `fit`.
@@ -118,7 +125,7 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
     -----
     A fit has degenerated if a component collapsed onto so few rows, or rows so equal, that its least variance is mostly
     `reg_covar`: the likelihood then says more of `reg_covar` than of the data. (Directions in which the data as a whole
-    hardly vary do not count.) Of the runs of a cell a sound one is preferred; a cell that has none is reported in the
+    hardly vary do not count.) Of the runs of a candidate a sound one is preferred. A candidate that has none is in the
     table, and never chosen.
 
     References
@@ -159,7 +166,7 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         self._keep(locals())
 
     def fit(self, X, y=None, sample_weight=None):
-        """Fit all cells of the grid, and choose the best.
+        """Fit all candidates, and choose the best.
 
         Parameters
         ----------
@@ -180,8 +187,8 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         Raises
         ------
         ValueError
-            If a parameter, the data or the weights are not usable, or every cell degenerated. `TypeError` for sparse
-            data.
+            If a parameter, the data or the weights are not usable, or every candidate degenerated. `TypeError` for
+            sparse data.
 
         Warns
         -----
@@ -215,10 +222,10 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
                 fits.finish(candidate)
             if self.criterion == "cv":
                 cross_validate(candidates, self.cv, fits)
-            else:
-                set_criteria(candidates, self.criterion, fits)
+            n_rows = total_weight(rows, weights)
+            set_criteria(candidates, n_rows)
             tried = [candidate for candidate in candidates if candidate.result is not None or candidate.warning]
-            best = best_of(tried)
+            best = best_of(tried, self.criterion)
             assert best.result is not None
 
             estimator = GaussianMixture(
@@ -226,15 +233,15 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
             )
             take_features(estimator, self)
             attributes = mixture_attributes(best.result.parameters, best.structure)
-            set_fitted(estimator, attributes, best.result, rows.dtype, total_weight(rows, weights))
+            set_fitted(estimator, attributes, best.result, rows.dtype, n_rows)
             findings = Findings.of_fit(best.result, fits.iteration(best))
-        self.criterion_ = table(tried)
+        self.criterion_ = table(tried, self.criterion)
         self.best_estimator_ = estimator
         self.n_components_ = best.n_components
         self.covariance_type_ = best.covariance_type
         if interrupted:
             warn(
-                f"The search was interrupted after {len(tried)} of {len(candidates)} cells of the grid: the others are "
+                f"The search was interrupted after {len(tried)} of {len(candidates)} candidates: the others are "
                 "left out."
             )
         chosen = f"The chosen fit, {best.covariance_type} with n_components={best.n_components}"
@@ -251,6 +258,38 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
                 raise
             return True
         return False
+
+    def table(self) -> DataFrame:
+        """All candidates as a pandas DataFrame, the best first.
+
+        Its columns are those of `criterion_`, and 'difference': the criterion minus that of the best candidate. The
+        index is the number of the candidate in `criterion_`. Candidates that degenerated come last, with the reason in
+        column 'warning'.
+
+        Returns
+        -------
+        table : pandas.DataFrame of shape (n_candidates, n_columns)
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        NotFittedError
+            If the search is not fitted.
+
+        Examples
+        --------
+        >>> from fastgmm import GaussianMixtureIC
+        >>> from fastgmm.datasets import load_old_faithful
+        >>> search = GaussianMixtureIC(range(1, 7), random_state=0).fit(load_old_faithful())
+        >>> search.table()[["n_components", "covariance_type", "bic", "difference", "icl"]].head(3).round(1)
+            n_components covariance_type     bic  difference     icl
+        9              3            tied  2314.8         0.0  2363.8
+        7              2            full  2322.2         7.4  2322.7
+        13             4            tied  2324.2         9.4  2387.6
+        """
+        check_is_fitted(self, "criterion_")
+        return as_frame(self.criterion_)
 
     # The chosen model ------------------------------------------------------------------------------------------------
 

@@ -121,18 +121,20 @@ class ArrayPasses(Passes):
             total += float(norm.sum(dtype=np.float64) if weights is None else weights @ norm)
         return total
 
-    def log_max_resp_sum(self, components: Components) -> float:
-        """sum_i w_i log max_k resp_ik, without an array of n_samples."""
+    def criterion_sums(self, components: Components) -> np.ndarray:
+        """sum_i w_i log p(x_i) and sum_i w_i log max_k resp_ik, in one pass without an array of n_samples."""
         mixture, n_components = components.for_kernels(self.X.dtype), len(components.means)
-        total = 0.0
+        sums = np.zeros(2)
         density_pass = self.runner.kernel("density_pass")
         for rows in self.runner.slices(max(1, _SCORE_ROWS // n_components)):
-            resp = np.empty((rows.stop - rows.start, n_components), self.X.dtype)
-            density_pass(self.X[rows], *mixture, None, None, resp, self.runner.workspace, self.n_threads)
+            n_rows = rows.stop - rows.start
+            norm, resp = np.empty(n_rows, self.X.dtype), np.empty((n_rows, n_components), self.X.dtype)
+            density_pass(self.X[rows], *mixture, norm, None, resp, self.runner.workspace, self.n_threads)
             log_max = np.log(resp.max(axis=1), dtype=np.float64)
             weights = part_of(self.sample_weight, rows)
-            total += float(log_max.sum() if weights is None else weights @ log_max)
-        return total
+            for i, values in enumerate((norm, log_max)):
+                sums[i] += values.sum(dtype=np.float64) if weights is None else weights @ values
+        return sums
 
     def predict(self, components: Components, plan: SkippingPlan | None = None) -> np.ndarray:
         """The most probable component of each row, shape (n_samples,), int64."""

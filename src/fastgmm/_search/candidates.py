@@ -16,10 +16,7 @@ from fastgmm._model.gaussian import MixtureParameters, n_free_parameters
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._utils.values import is_boolean, is_integer_from, is_one_of
 
-_COLUMNS = (
-    *("n_components", "covariance_type", "criterion", "log_likelihood", "n_parameters"),
-    *("n_iter", "converged", "start", "seconds", "warning"),
-)
+_COLUMNS = ("log_likelihood", "n_parameters", "n_iter", "converged", "start", "seconds", "warning")
 
 
 @dataclass(slots=True, eq=False)
@@ -41,10 +38,12 @@ class Candidate:
         Why the fit has degenerated, or ''.
     log_likelihood : float
         Weighted sum over the rows that it was fitted to.
+    log_max_resp : float
+        Weighted sum over the same rows of the logarithm of the largest responsibility.
     fitted : MixtureParameters or None
         The parameters, rounded to the dtype of the data as those of a fitted model are.
-    criterion : float
-        NaN if the candidate has none.
+    bic, aic, icl, cv : float
+        The criteria. NaN if the candidate degenerated, or if the search does not find that one.
     """
 
     n_components: int
@@ -55,8 +54,12 @@ class Candidate:
     seconds: float = 0.0
     warning: str = ""
     log_likelihood: float = -math.inf
+    log_max_resp: float = math.nan
     fitted: MixtureParameters | None = None
-    criterion: float = math.nan
+    bic: float = math.nan
+    aic: float = math.nan
+    icl: float = math.nan
+    cv: float = math.nan
 
     @property
     def structure(self) -> CovarianceStructure:
@@ -116,6 +119,11 @@ def all_candidates(numbers: Iterable[int], covariance_types: Iterable[str], n_fe
     return [Candidate(number, covariance_type, n_features) for number in numbers for covariance_type in types]
 
 
-def table(candidates: list[Candidate]) -> dict[str, np.ndarray]:
-    """Columns by name, each an array with an element for each candidate."""
-    return {name: np.array([getattr(candidate, name) for candidate in candidates]) for name in _COLUMNS}
+def table(candidates: list[Candidate], criterion: str) -> dict[str, np.ndarray]:
+    """Columns by name, each an array with an element for each candidate. 'criterion' is what the search minimizes."""
+    names = ["n_components", "covariance_type", "criterion", "bic", "aic", "icl", *_COLUMNS]
+    if criterion == "cv":
+        names.insert(names.index("icl") + 1, "cv")
+    attributes = [criterion if name == "criterion" else name for name in names]
+    columns = [np.array([getattr(candidate, name) for candidate in candidates]) for name in attributes]
+    return dict(zip(names, columns, strict=True))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from operator import attrgetter
 
 import numpy as np
 from sklearn.model_selection import KFold
 
-from fastgmm._rows.array import total_weight
 from fastgmm._search.candidates import Candidate
 from fastgmm._search.fits import Fits
 from fastgmm._skipping.policy import log_likelihood_of
+
+_LEAST_ROWS = 2.0  # sum of the weights below which they do not count rows
 
 
 def check_folds(n_rows: int, n_folds: int, n_components: int) -> None:
@@ -24,29 +26,30 @@ def check_folds(n_rows: int, n_folds: int, n_components: int) -> None:
 
 def check_weights_count_rows(total_weight: float, criterion: str) -> None:
     """Raise ValueError if the sum of the weights, which criteria take for the number of rows, is too small."""
-    if total_weight < 2.0:
+    if total_weight < _LEAST_ROWS:
         raise ValueError(
             f"The sum of sample_weight is {total_weight:g}, which criterion={criterion!r} takes for the number of "
             "rows: weights count rows. Scale them so that their sum is that number."
         )
 
 
-def set_criteria(candidates: list[Candidate], criterion: str, fits: Fits) -> None:
-    """Set the criterion of each usable candidate, from the rows that it was fitted to."""
-    n_rows = total_weight(fits.rows, fits.weights)
+def set_criteria(candidates: list[Candidate], n_rows: float) -> None:
+    """Set BIC, AIC and ICL of each usable candidate, from the rows that it was fitted to.
+
+    `n_rows` is the sum of the weights. If it is less than 2 the weights do not count rows, so there are no criteria.
+    """
+    if n_rows < _LEAST_ROWS:
+        return
     for candidate in candidates:
-        if not candidate.is_usable:
-            continue
-        penalty = 2.0 if criterion == "aic" else math.log(n_rows)
-        candidate.criterion = -2.0 * candidate.log_likelihood + candidate.n_parameters * penalty
-        if criterion == "icl":
-            assert candidate.fitted is not None
-            components = candidate.fitted.components(candidate.structure)
-            candidate.criterion -= 2.0 * fits.passes(candidate).log_max_resp_sum(components)
+        if candidate.is_usable:
+            deviance, p = -2.0 * candidate.log_likelihood, candidate.n_parameters
+            candidate.aic = deviance + p * 2.0
+            candidate.bic = deviance + p * math.log(n_rows)
+            candidate.icl = candidate.bic - 2.0 * candidate.log_max_resp
 
 
 def cross_validate(candidates: list[Candidate], n_folds: int, fits: Fits) -> None:
-    """Set the criteria from held-out rows: repeat the search without each fold, and add up the log-likelihoods."""
+    """Set the criterion 'cv': repeat the search without each fold, and add up the log-likelihoods."""
     rows, settings = fits.rows, fits.settings
     totals = np.zeros(len(candidates))
     for train, test in KFold(n_folds, shuffle=True, random_state=settings.seed).split(rows):
@@ -63,19 +66,20 @@ def cross_validate(candidates: list[Candidate], n_folds: int, fits: Fits) -> Non
                 original.warning = original.warning or f"In a fold: {candidate.warning}"
     for candidate, total in zip(candidates, totals, strict=True):
         if candidate.is_usable:
-            candidate.criterion = -2.0 * total
+            candidate.cv = -2.0 * total
 
 
-def best_of(candidates: list[Candidate]) -> Candidate:
+def best_of(candidates: list[Candidate], criterion: str) -> Candidate:
     """The candidate with the lowest criterion. Raises ValueError if none has a finite one."""
-    usable = [candidate for candidate in candidates if math.isfinite(candidate.criterion)]
+    value = attrgetter(criterion)
+    usable = [candidate for candidate in candidates if math.isfinite(value(candidate))]
     if not usable:
         reasons = "; ".join(sorted({candidate.warning for candidate in candidates}))
         raise ValueError(
             f"No fit of the search is usable: {reasons or 'no criterion is finite.'} Try fewer components or "
             "other covariance types, a larger reg_covar, or rescale the features to comparable ranges."
         )
-    return min(usable, key=lambda candidate: candidate.criterion)
+    return min(usable, key=value)
 
 
 def _part(weights: np.ndarray | None, index: np.ndarray) -> np.ndarray | None:

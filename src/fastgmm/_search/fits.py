@@ -93,7 +93,7 @@ class Fits:
         return Iteration(model, passes)
 
     def finish(self, candidate: Candidate) -> None:
-        """Set the parameters of the fitted model and its log-likelihood, or a warning if they are out of range."""
+        """Set the parameters of the fitted model and the sums of criteria, or a warning if they are out of range."""
         candidate.log_likelihood = math.nan
         if candidate.result is None:
             return
@@ -105,7 +105,7 @@ class Fits:
         names = ("weights_", "means_", "covariances_", "precisions_cholesky_")
         candidate.fitted = MixtureParameters(*(attributes[name].astype(np.float64) for name in names))
         components = candidate.fitted.components(candidate.structure)
-        candidate.log_likelihood = log_likelihood_of(self.passes(candidate), components)
+        candidate.log_likelihood, candidate.log_max_resp = self.passes(candidate).criterion_sums(components).tolist()
 
     def _fit_from_shared_starts(self, candidates: list[Candidate]) -> None:
         """Fit all covariance types of one number of components from the same starts."""
