@@ -1,26 +1,26 @@
-"""How many kinds of eruption does Old Faithful have? The number of components and their shape, chosen by BIC."""
+"""How many kinds of eruption does Old Faithful have? BIC chooses the number of components and their shape."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 
-from fastgmm import GaussianMixture
+from fastgmm import GaussianMixtureIC
 from fastgmm.datasets import load_old_faithful
+from fastgmm.plotting import plot_components, plot_criterion
 
-X = load_old_faithful()
+X = load_old_faithful()  # minutes of the eruption, minutes until the next one
+search = GaussianMixtureIC(range(1, 10), random_state=0).fit(X)
 
-print(f"{'components':>10} {'covariance':>11} {'BIC':>10}")
-best = None
-for n_components in (1, 2, 3, 4):
-    for covariance_type in ("full", "tied", "diag", "spherical"):
-        gmm = GaussianMixture(
-            n_components, covariance_type=covariance_type, n_init=20, tol=1e-5, max_iter=1000, random_state=0
-        ).fit(X)
-        print(f"{n_components:>10} {covariance_type:>11} {gmm.bic(X):>10.2f}")
-        if best is None or gmm.bic(X) < best.bic(X):
-            best = gmm
+print(search.table()[["n_components", "covariance_type", "bic", "difference"]].head().round(1))  # lower is better
 
-print(f"\nBest: {best.n_components} components, {best.covariance_type} covariance")
+best = search.best_estimator_
 for weight, (eruption, waiting) in zip(best.weights_, best.means_, strict=True):
-    print(f"{weight:6.1%} of eruptions: {eruption:.2f} minutes, then {waiting:.1f} minutes of waiting")
+    print(f"{weight:.0%} of the eruptions last {eruption:.1f} minutes, and the next one follows after {waiting:.0f}")
 
 uncertain = np.count_nonzero(best.predict_proba(X).max(axis=1) < 0.9)
-print(f"{uncertain} of {len(X)} eruptions belong to none of them with 90 % certainty")
+print(f"{uncertain} of {len(X)} eruptions belong to no component with a probability of 90 %")
+
+fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+plot_criterion(search, ax=left)
+plot_components(best, X, ax=right)
+right.set(xlabel="eruption, minutes", ylabel="waiting, minutes")
+plt.show()
