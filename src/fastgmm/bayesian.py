@@ -9,12 +9,12 @@ from fastgmm._estimator.variational import VariationalMixture
 
 
 class BayesianGaussianMixture(LocalFitting, Streaming, VariationalMixture):
-    r"""Gaussian mixture with priors, fitted by variational inference in one multithreaded pass per iteration.
+    r"""Gaussian mixture with priors, fitted by variational inference.
 
-    A drop-in for :class:`sklearn.mixture.BayesianGaussianMixture`: the same parameters, attributes and results, plus
-    sample weights and `n_threads`. The priors let superfluous components lose all their rows, so that `n_components` is
-    an upper limit: count the components whose `weights_` are not negligible. Nothing of size n_samples x n_components
-    is stored while fitting.
+    A drop-in replacement for :class:`sklearn.mixture.BayesianGaussianMixture`, with the same parameters, attributes and
+    results. Sample weights, streams and more are added. `n_components` is an upper limit: components that the data do
+    not need end up with a weight near 0. Each iteration is one multithreaded pass over the data, and no array of
+    n_samples x n_components is stored.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class BayesianGaussianMixture(LocalFitting, Streaming, VariationalMixture):
         Largest number of mixture components.
 
     covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
-        What the covariance matrices may look like:
+        Form of the covariance matrices:
 
         - 'full': each component has its own matrix;
         - 'tied': all components share one matrix;
@@ -30,58 +30,60 @@ class BayesianGaussianMixture(LocalFitting, Streaming, VariationalMixture):
         - 'spherical': each component has a single variance.
 
     tol : float, default=1e-3
-        Iterations stop when `lower_bound_`, the bound on the evidence of all rows, changes by less than this.
+        Iterations stop when `lower_bound_`, the bound on the log-evidence of all rows, changes by less than this.
 
     reg_covar : float, default=1e-6
-        Added to the diagonals of the components' empirical covariance matrices.
+        Added to the variances of the rows of each component, in squared units of the data.
 
     max_iter : int, default=100
-        Largest number of iterations; with 0 the start itself becomes the fitted model.
+        Largest number of iterations. With 0 the start becomes the fitted model.
 
     n_init : int, default=1
-        Number of starts, of which the one with the highest lower bound is kept. Starts that fail are left out, with a
-        warning; the fit fails if all of them do.
+        Number of starts. The fit with the highest lower bound is kept. Starts that fail are left out, with a warning.
+        If all fail, the fit raises their error.
 
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'sample'}, default='kmeans'
-        Where the start's responsibilities come from:
+        How to find the first parameters:
 
-        - 'kmeans': the clusters of one run of k-means;
-        - 'k-means++': one row for each component, chosen by k-means++;
-        - 'random': uniform random numbers;
-        - 'random_from_data': one random row for each component;
-        - 'sample': a mixture fitted to a random sample, much faster than 'kmeans' where there are many rows and not
-          known to scikit-learn. With fewer than 40,000 rows, or 320 for each component, the same as 'kmeans'; so, too,
-          where the sample has missed rows very far out.
+        - 'kmeans': from the clusters of one run of k-means;
+        - 'k-means++': from one row for each component, chosen by k-means++;
+        - 'random': from uniform random responsibilities;
+        - 'random_from_data': from one random row for each component;
+        - 'sample': from a mixture fitted to a random sample. This is much faster than 'kmeans' if there are many rows.
+          scikit-learn does not have it. With fewer than 40,000 rows, or 320 for each component, it is the same as
+          'kmeans', and also if the sample has missed rows very far out.
 
     weight_concentration_prior_type : {'dirichlet_process', 'dirichlet_distribution'}, default='dirichlet_process'
-        Prior of the weights: an infinite mixture's, by stick-breaking truncated to `n_components`, or a finite one's.
+        Prior of the weights: that of an infinite mixture, by stick-breaking up to `n_components`, or that of a finite
+        mixture.
 
     weight_concentration_prior : float or None, default=None
-        Concentration of that prior. The lower, the fewer components keep rows. None: ``1 / n_components``.
+        Concentration of that prior. The lower it is, the fewer components keep rows. None: ``1 / n_components``.
 
     mean_precision_prior : float or None, default=None
-        How many rows the prior mean counts for in each component's mean. None: 1.
+        Number of rows that `mean_prior` counts for in the mean of each component. None: 1.
 
     mean_prior : array-like of shape (n_features,), default=None
         Prior mean of the components. None: the mean of X.
 
     degrees_of_freedom_prior : float or None, default=None
-        Degrees of freedom of the Wishart prior of the precisions, greater than ``n_features - 1``; it is how many rows
-        `covariance_prior` counts for. None: `n_features`.
+        Degrees of freedom of the Wishart prior of the precisions: the number of rows that `covariance_prior` counts
+        for. Must be greater than ``n_features - 1``. None: `n_features`.
 
     covariance_prior : float or array-like, default=None
-        Prior covariance, times the degrees of freedom. None: the covariance of X. The shape depends on
-        `covariance_type`::
+        Covariance that you expect of a component, times `degrees_of_freedom_prior`. None: the covariance of X. The
+        shape depends on `covariance_type`::
 
             (n_features, n_features) for 'full' and 'tied'
             (n_features,)            for 'diag'
             float                    for 'spherical'
 
     random_state : int, RandomState instance or None, default=None
-        Random numbers for the start and for `sample`; an int makes both repeatable. The draws are scikit-learn's.
+        Random numbers for the start and for `sample`. An int makes both repeatable. The draws are those of
+        scikit-learn.
 
     warm_start : bool, default=False
-        If True, `fit` continues from the last fitted parameters and `n_init` counts only for the first call.
+        If True, a further `fit` continues from the fitted parameters and ignores `n_init`.
 
     verbose : int, default=0
         1 prints a line for each start and every `verbose_interval` iterations; 2 adds times and changes of the bound.
@@ -90,41 +92,43 @@ class BayesianGaussianMixture(LocalFitting, Streaming, VariationalMixture):
         Number of iterations between two printed lines.
 
     stopping : {'change', 'aitken'}, default='change'
-        What must be less than `tol`:
+        What `tol` is compared with:
 
-        - 'change': how much the last iteration has changed `lower_bound_`, as in scikit-learn. Where EM is slow this is
-          small long before the end. With `acceleration`: by how much EM's iteration would change it, to first order;
-        - 'aitken': how much all iterations to come would, by the rate at which the changes shrink [3]_. The fit then
-          ends about `tol` below the optimum it has been heading for.
+        - 'change': the change of `lower_bound_` in the last iteration, as in scikit-learn. Where EM is slow, this is
+          small long before the optimum. With `acceleration` it is the change that an EM iteration would make, to first
+          order;
+        - 'aitken': an estimate of the change in all iterations to come, from the rate at which the changes shrink
+          [3]_. The fit then ends about `tol` below its local optimum.
 
     acceleration : {'lbfgs'} or None, default=None
-        'lbfgs' takes L-BFGS steps with EM steps in place of gradients [4]_, and EM's own wherever that would lower the
-        bound: fewer iterations where clusters overlap. From the same start it may end in another local optimum than
-        EM, a better one as often as a worse one.
+        'lbfgs' needs fewer iterations where clusters overlap. It takes L-BFGS steps [4]_, with EM steps in place of
+        gradients, and a plain EM step whenever an L-BFGS step would lower the bound. From the same start it may end in
+        another local optimum than EM, a better one as often as a worse one.
 
     step_decay : float, default=0.6
-        How fast `partial_fit` settles: a batch of weight b moves the model by a step of ``(b / W) ** step_decay``, W
-        being the weight of all rows up to its end. More than 0.5, and 1 at most, which lets every row count equally:
-        later rows, judged by a better model, cannot make up for the first ones. Take 0.8 for batches of a few rows.
+        How fast the steps of `partial_fit` shrink. A batch of weight b moves the model by a step of
+        ``(b / W) ** step_decay``, with W the total weight so far. Must be in (0.5, 1]. With 1, all rows count equally;
+        smaller values let later batches count more. Take 0.8 for batches of a few rows.
 
     half_life : float or None, default=None
-        Number of rows after which `partial_fit` lets a row count half, for data that drift; no step is shorter than
-        ``1 - 2 ** (-b / half_life)``. None: steps become ever shorter.
+        For data that drift: `partial_fit` lets a row count half as much once this many more rows have come. No step is
+        then shorter than ``1 - 2 ** (-b / half_life)``. None: no row fades, and steps become ever shorter.
 
     n_threads : int or None, default=None
-        Number of threads. None uses what the machine grants: CPU affinity, cgroup quota, ``OMP_NUM_THREADS`` and
-        threadpoolctl's limits are respected. Results are bitwise repeatable for a given number.
+        Number of threads. None uses all that the machine grants; CPU affinity, cgroup quota, ``OMP_NUM_THREADS`` and
+        the limits of threadpoolctl are respected. For a given number, results repeat bit by bit.
 
     Attributes
     ----------
     weights_ : ndarray of shape (n_components,)
-        Expected weight of each component. This and the following arrays have the dtype of the data, float32 or float64.
+        Expected weight of each component under the posterior. This and the following arrays have the dtype of the data,
+        float32 or float64.
 
     means_ : ndarray of shape (n_components, n_features)
         Mean of the posterior of each component's mean.
 
     covariances_ : ndarray
-        Covariance of each component: inverse of the expected precision. The shape depends on `covariance_type`::
+        Covariance of each component: the inverse of its expected precision. The shape depends on `covariance_type`::
 
             (n_components, n_features, n_features) for 'full'
             (n_features, n_features)               for 'tied'
@@ -135,25 +139,25 @@ class BayesianGaussianMixture(LocalFitting, Streaming, VariationalMixture):
         Inverses of the covariances, in the same shape.
 
     precisions_cholesky_ : ndarray
-        Upper-triangular U with ``precision = U @ U.T``; square roots of the precisions for 'diag' and 'spherical'.
+        Upper-triangular U with ``precision = U @ U.T``. For 'diag' and 'spherical': square roots of the precisions.
 
     converged_ : bool
-        Whether the best run reached `tol` before `max_iter`; False after `partial_fit`.
+        Whether the best run reached `tol` within `max_iter` iterations. False after `partial_fit`.
 
     n_iter_ : int
-        Number of iterations of the best run. Each is a pass over the rows; with `acceleration` those that led nowhere
-        count, too. After `partial_fit`, the number of its batches.
+        Number of iterations of the best run. Each is one pass over the rows; rejected steps of `acceleration` count as
+        well. After `partial_fit` it is the number of batches.
 
     lower_bound_ : float
-        Bound on the log-evidence of all rows after the best run's last iteration, without terms that never change.
-        After `partial_fit`: mean log-density of a row of the last batch, under the parameters before it.
+        Bound on the log-evidence of all rows after the last iteration of the best run, up to a constant. After
+        `partial_fit` it is the mean log-density of a row of the last batch, before the model learned from it.
 
     lower_bounds_ : list of float
-        The same for each iteration of the best run. With `acceleration` it is the highest so far where one led nowhere.
-        After `partial_fit`, for the last batch.
+        The same for each iteration of the best run. For a rejected step of `acceleration` it is the highest bound so
+        far. After `partial_fit` it has one entry, for the last batch.
 
     weight_concentration_prior_ : float
-        As given, or its default; so are the four that follow.
+        The value given, or the default. So are the next four.
 
     mean_precision_prior_ : float
 
@@ -168,41 +172,42 @@ class BayesianGaussianMixture(LocalFitting, Streaming, VariationalMixture):
         parameters of each Beta distribution.
 
     mean_precision_ : ndarray of shape (n_components,)
-        Number of rows, prior ones included, behind each mean.
+        Number of rows that each mean counts for, with those of the prior.
 
     degrees_of_freedom_ : ndarray of shape (n_components,), or float for 'tied'
         Degrees of freedom of the posterior of each precision.
 
     n_samples_seen_ : float
-        Sum of the weights of all rows that the model has learned from, without weights their number: by `partial_fit`
-        and the last fit before it. To let the rows behind a model count more or less, set it.
+        Number of rows that the model has learned from, or the sum of their weights: those of the last fit and of every
+        `partial_fit` since. Assign to it to give the current model more or less weight in later `partial_fit` calls.
 
     n_features_in_ : int
         Number of features seen during `fit`.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if X had names that are all strings.
+        Names of the features. Only there if all column names of X are strings.
 
     See Also
     --------
     GaussianMixture : The mixture without priors.
-    sklearn.mixture.BayesianGaussianMixture : The estimator that this one stands in for.
+    sklearn.mixture.BayesianGaussianMixture : The estimator that this one replaces.
 
     Notes
     -----
-    The E step is that of a Gaussian mixture with other constants, and the M step adds the priors to the weighted
-    moments ([1]_ eqs. 10.46-10.70; stick-breaking as in [2]_), so that an iteration costs about what one of
-    `GaussianMixture` costs. With sample weights row i enters moments and bound as if it were there that often: a weight
-    of 3 equals three copies, 0 equals absence, and with all weights doubled the priors count for half as much.
+    The E step is that of a Gaussian mixture with other constants. The M step adds the priors to the weighted moments
+    ([1]_ eqs. 10.46-10.70; stick-breaking as in [2]_). An iteration costs about as much as one of `GaussianMixture`.
+
+    A sample weight of 3 equals three copies of the row, and 0 leaves it out. If all weights are doubled, the priors
+    count for half as much.
 
     References
     ----------
     .. [1] Bishop, "Pattern Recognition and Machine Learning", 2006, section 10.2.
     .. [2] Blei and Jordan, "Variational inference for Dirichlet process mixtures", Bayesian Analysis 1, 2006.
     .. [3] Aitken's extrapolation; Lindsay, "Mixture models: theory, geometry and applications", 1995. The rate is the
-       larger one of the last two; with `acceleration` the estimate comes from the curvature that it has seen.
+       larger one of the last two. With `acceleration` the estimate uses the curvature that L-BFGS has found.
     .. [4] Jamshidian and Jennrich, "Acceleration of the EM algorithm by using quasi-Newton methods", J. R. Stat.
-       Soc. B 59, 1997. Coordinates are such that units of the features, and other affine changes, do not matter.
+       Soc. B 59, 1997. The coordinates are chosen so that units of the features do not matter.
 
     Examples
     --------
