@@ -1,14 +1,15 @@
 """Time from an array to a converged model, start included, beside scikit-learn, oneDAL and gmmx.
 
     python benchmarks/solution.py
-    python benchmarks/solution.py --only pixels --repeats 5
-    python benchmarks/solution.py --dtype float32
+    python benchmarks/solution.py --only pixels --only digits --repeats 5
+    python benchmarks/solution.py --dtype float32 --json times.json
 
 How to read the output: benchmarks/README.md.
 """
 
 import argparse
 import importlib.util
+import json
 import time
 import warnings
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from fastgmm.datasets import load_sample_patches, load_sample_pixels
 OPT_INS = {"init_params": "sample", "acceleration": "lbfgs"}
 HELD_OUT = 0.1
 REST = 0.2  # seconds before each fit; BLAS threads of the last fit stop spinning meanwhile
+LONG = 20.0  # seconds; a peer that takes longer is timed once
 SLACK = 0.01  # nats per row by which a model may be worse than scikit-learn's and still count as the same solution
 
 # (X, covariance_type, n_components) -> a fitted mixture of whatever class, for `held_out_score`
@@ -35,15 +37,16 @@ Contestant = Callable[[np.ndarray, str, int], GaussianMixture | SklearnGaussianM
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", help="cases whose name contains this")
+    parser.add_argument("--only", action="append", metavar="TEXT", help="cases whose name contains one of these")
     parser.add_argument("--dtype", choices=("float64", "float32"), default="float64")
     parser.add_argument("--threads", type=int, help="hold everyone to this many threads")
     parser.add_argument("--repeats", type=int, default=3, help="fits of each, in turns (default 3)")
     parser.add_argument("--without", action="append", default=[], metavar="NAME", help="leave out this peer")
+    parser.add_argument("--json", metavar="FILE", help="also write the seconds and likelihoods to FILE")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     with limited_threads(options.threads) as n_threads:
-        print_machine(n_threads)
+        found: dict[str, dict] = {"machine": print_machine(n_threads), "cases": {}}
         fits = {name: fit for name, fit in contestants().items() if name not in options.without}
         print(
             "\nSeconds from array to model; x: times as long as fastgmm's default; nats: held-out log-likelihood of a "
@@ -52,9 +55,13 @@ def main() -> None:
         print(f"{'case':<34}" + "".join(f"{name:>15}{'x':>7}{'nats':>8}" for name in fits))
         ratios: dict[str, list[float]] = {name: [] for name in fits}
         for name, (make, covariance_type, n_components) in CASES.items():
-            if options.only is None or options.only in name:
+            if options.only is None or any(text in name for text in options.only):
                 X = make().astype(options.dtype)
-                print_case(name, X, covariance_type, n_components, fits, options.repeats, ratios)
+                found["cases"][name] = measure_case(X, covariance_type, n_components, fits, options.repeats)
+                print_case(name, found["cases"][name], fits, ratios)
+                if options.json is not None:  # after each case, since some take minutes
+                    with open(options.json, "w", encoding="utf-8") as file:
+                        json.dump(found, file, indent=2)
     print("\nGeometric means of scikit-learn's time over theirs, where they reach its held-out likelihood:")
     for name, values in ratios.items():
         print(
@@ -78,6 +85,11 @@ def patches() -> np.ndarray:
 
 
 CASES: dict[str, tuple[Callable[[], np.ndarray], str, int]] = {
+    "size 1,000 x 2, full 3": (synthetic("full", 1_000, 2, 3), "full", 3),
+    "size 100,000 x 10, full 8": (synthetic("full", 100_000, 10, 8), "full", 8),
+    "size 1,000,000 x 8, full 8": (synthetic("full", 1_000_000, 8, 8), "full", 8),
+    "size 10,000,000 x 8, full 8": (synthetic("full", 10_000_000, 8, 8), "full", 8),
+    "size 100,000 x 64, full 16": (synthetic("full", 100_000, 64, 16), "full", 16),
     "pixels 546,560 x 3, full 8": (load_sample_pixels, "full", 8),
     "pixels 546,560 x 3, diag 32": (load_sample_pixels, "diag", 32),
     "patches 106,344 x 64, full 16": (patches, "full", 16),
@@ -167,35 +179,51 @@ def as_mixture(weights, means, covariances, covariance_type: str) -> GaussianMix
 # Times ---------------------------------------------------------------------------------------------------------------
 
 
-def print_case(name, X, covariance_type, n_components, fits, repeats, ratios) -> None:
+def measure_case(X, covariance_type, n_components, fits, repeats) -> dict[str, dict]:
+    """For each contestant the median of its seconds, the number of iterations and the held-out score, or its error."""
     order = np.random.default_rng(0).permutation(len(X))
     held_out, rows = np.split(X[order], [int(HELD_OUT * len(X))])
-    scores, seconds, errors = {}, {who: [] for who in fits}, {}
+    seconds: dict[str, list[float]] = {who: [] for who in fits}
+    found: dict[str, dict] = {who: {} for who in fits}
     for turn in range(repeats + 1):  # the first one warms up
         for who, fit in fits.items():
-            if who in errors or (turn > 1 and who != "default" and who != "opt-ins" and seconds[who][0] > 20.0):
-                continue  # who takes so long is timed once
+            if "error" in found[who] or (seconds[who] and seconds[who][0] > LONG and not is_ours(who)):
+                continue
             time.sleep(REST)
             begin = time.perf_counter()
             try:
                 model = fit(rows, covariance_type, n_components)
             except Exception as error:
-                errors[who] = f"{type(error).__name__}: {error}".splitlines()[0][:60]
+                found[who] = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:60]}
                 continue
-            if turn > 0:
-                seconds[who].append(time.perf_counter() - begin)
-            scores[who] = float(model.score(held_out))
-    medians = {who: float(np.median(values)) for who, values in seconds.items() if values}
-    cells = []
+            taken = time.perf_counter() - begin
+            if turn > 0 or (taken > LONG and not is_ours(who)):
+                seconds[who].append(taken)
+            found[who] = {"score": float(model.score(held_out)), "n_iter": int(getattr(model, "n_iter_", 0))}
+    for who, values in seconds.items():
+        if values:
+            found[who]["seconds"] = float(np.median(values))
+    return found
+
+
+def is_ours(who: str) -> bool:
+    return who in ("default", "opt-ins")
+
+
+def print_case(name: str, found: dict[str, dict], fits, ratios: dict[str, list[float]]) -> None:
+    """A line of the table. Adds to `ratios` how many times faster than scikit-learn each contestant is."""
+    cells, errors = [], ""
     for who in fits:
-        if who in errors:
+        if "error" in found[who]:
             cells.append(f"{'-':>15}{'':>7}{'':>8}")
+            errors += f"  {who}: {found[who]['error']}"
             continue
-        gain = scores[who] - scores["scikit-learn"]
-        cells.append(f"{medians[who]:>15.3f}{medians[who] / medians['default']:>7.1f}{gain:>+8.3f}")
+        seconds = found[who]["seconds"]
+        gain = found[who]["score"] - found["scikit-learn"]["score"]
+        cells.append(f"{seconds:>15.3f}{seconds / found['default']['seconds']:>7.1f}{gain:>+8.3f}")
         if gain > -SLACK:
-            ratios[who].append(medians["scikit-learn"] / medians[who])
-    print(f"{name:<34}" + "".join(cells) + "".join(f"  {who}: {what}" for who, what in errors.items()), flush=True)
+            ratios[who].append(found["scikit-learn"]["seconds"] / seconds)
+    print(f"{name:<34}" + "".join(cells) + errors, flush=True)
 
 
 if __name__ == "__main__":
