@@ -28,6 +28,7 @@ LAYERS = (
     ("_em",),
     ("_skipping",),
     ("_rows",),
+    ("_output",),
     ("_input",),
     ("_model",),
     ("_utils",),

@@ -162,24 +162,24 @@ class _OnChunks(Fitting):
         """
         return copied(self, self._local_class())
 
-    def _for_rows(self, of_passes, X, columns, dtype, out, is_checked=False):
+    def _for_rows(self, quantity, X, out, is_checked=False):
         if not dask.is_dask_collection(X):
-            return super()._for_rows(of_passes, X, columns, dtype, out, is_checked)
+            return super()._for_rows(quantity, X, out, is_checked)
         check_is_fitted(self)
         check_no_out(out)
         rows = _whole_rows(X)
         check_features(self, _without_rows(X), reset=False)
         components = self._fitted_components(rows.shape[1])
-        chunks = (rows.chunks[0], *((n,) for n in columns))
+        chunks = (rows.chunks[0], (len(self.means_),)) if quantity.per_component else (rows.chunks[0],)
         n_threads = self.n_threads or Engine(self.client).n_threads_of_task(rows.numblocks[0])
         names = column_names(X)
-        evaluation = Evaluation(of_passes, components, self._structure, float_dtype(rows), names, n_threads)
+        evaluation = Evaluation(quantity.of_passes, components, self._structure, float_dtype(rows), names, n_threads)
         return rows.map_blocks(
             of_block,
             evaluation=dask.delayed(evaluation, pure=True),  # sent once to each worker
-            drop_axis=None if columns else 1,
+            drop_axis=None if quantity.per_component else 1,
             chunks=chunks,
-            meta=np.empty((0,) * len(chunks), float_dtype(rows) if dtype is None else dtype),
+            meta=np.empty((0,) * len(chunks), quantity.dtype or float_dtype(rows)),
         )
 
     def _log_likelihood(self, X, sample_weight):

@@ -374,7 +374,7 @@ NO_NUMBERS = {
     ),
     "a Path": (
         Path("data.csv"),
-        "X is a path, not data: read the file, or pass fastgmm.batches.from_csv('data.csv') to fit_batches.",
+        "X is a path, not data: read the file, or pass fastgmm.batches.from_csv('data.csv').",
     ),
     "a reader": (
         from_array(X),

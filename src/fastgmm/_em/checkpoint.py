@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 from copy import deepcopy
 from os import PathLike
 from pathlib import Path
@@ -22,6 +21,7 @@ from fastgmm._em.lbfgs import Memory
 from fastgmm._em.loop import EMResult, LoopState
 from fastgmm._model.protocol import Model
 from fastgmm._utils.errors import CheckpointError
+from fastgmm._utils.files import check_path_to_write, whole_file
 
 _PARAMETERS_IN_MEMORY = ("point", "found")
 
@@ -32,10 +32,7 @@ def open_checkpoint(path, random_state: np.random.RandomState) -> Checkpoint | N
         return None
     if not isinstance(path, str | PathLike):
         raise TypeError(f"checkpoint must be the path of a file or None, got {path!r}: pass 'fit.npz'.")
-    if Path(path).is_dir():
-        raise IsADirectoryError(f"checkpoint={str(path)!r} is a folder: pass the path of a file in it.")
-    if not Path(path).parent.is_dir():
-        raise FileNotFoundError(f"checkpoint={str(path)!r} is in a folder that does not exist: make it first.")
+    check_path_to_write(path, "checkpoint")
     return Checkpoint(path, random_state)
 
 
@@ -73,12 +70,8 @@ class Checkpoint:
         if state.best is not None:
             contents |= {"best_lower_bounds": state.best.lower_bounds, "best_converged": state.best.converged}
             contents |= _arrays(state.best.parameters, "best_")
-        unfinished = self.path.with_name(self.path.name + ".part")
-        with open(unfinished, "wb") as file:
+        with whole_file(self.path) as file:
             np.savez(file, **contents)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, self.path)
 
     def _read(self) -> Contents | None:
         """The contents of the file, None if there is none."""

@@ -20,11 +20,11 @@ from fastgmm._em.loop import Progress, run_em
 from fastgmm._estimator.base import check_overrides, unless_none, while_fitting
 from fastgmm._estimator.findings import Findings
 from fastgmm._estimator.fitted import check_covariance_type, set_fitted, take_features
-from fastgmm._estimator.inference import Inference
+from fastgmm._estimator.inference import LABELS, Inference
 from fastgmm._estimator.parameters import check_parameters, fixed_names
-from fastgmm._input.batches import CheckedBatches
+from fastgmm._input.batches import CheckedBatches, check_no_weights_beside
 from fastgmm._input.blocks import ArrayBatches
-from fastgmm._input.containers import is_read_in_blocks
+from fastgmm._input.containers import Reader, is_read_in_blocks
 from fastgmm._input.rows import (
     check_fit_data,
     check_n_rows,
@@ -42,7 +42,6 @@ from fastgmm._rows.batches import BatchPasses
 from fastgmm._rows.protocol import Passes, SampledPasses
 from fastgmm._rows.reading import BatchMeter
 from fastgmm._rows.survey import BatchSurvey
-from fastgmm._skipping.policy import labels_of
 from fastgmm._start.find import parameter_finder
 from fastgmm._utils.values import is_boolean, is_integer_from
 from fastgmm._utils.warnings import each_topic_once
@@ -62,8 +61,8 @@ class DataToFit:
 
     Attributes
     ----------
-    X : ndarray of shape (n_samples, n_features), dataset on disk, dask collection or None
-        All rows, also those without weight; None if they come in batches.
+    X : ndarray of shape (n_samples, n_features), dataset on disk, dask collection, reader or None
+        All rows, also those without weight; None if they come in batches of the user.
     passes : Passes
         Over the rows of positive weight.
     n_samples_seen : float
@@ -94,7 +93,7 @@ class Fitting(Inference):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or reader
             The data.
 
         y : Ignored
@@ -112,7 +111,7 @@ class Fitting(Inference):
         with each_topic_once():
             data = self._data_to_fit(X, sample_weight)
             self._fit_data(data).warn(self)
-            return self._for_rows(labels_of, data.X, (), np.int64, None, is_checked=True)
+            return self._for_rows(LABELS, data.X, None, is_checked=True)
 
     def _fit_by_own_fit_predict(self, X, y, sample_weight) -> bool:
         """Fit by the `fit_predict` of a user's subclass, as scikit-learn's `fit` does. Returns whether there is one."""
@@ -215,16 +214,17 @@ class LocalFitting(Fitting):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or reader
             The data. A C-contiguous float32 or float64 array, or memory map, is read in place. A dataset of h5py or
-            zarr is read in blocks, once for each iteration, as `fit_batches` does: then the start is found on a uniform
-            sample of 100,000 rows.
+            zarr, or a reader of :mod:`fastgmm.batches`, is read in blocks, once for each iteration, as `fit_batches`
+            does: then the start is found on a uniform sample of 100,000 rows.
 
         y : Ignored
             Present for scikit-learn's conventions.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts. Non-negative; rows of weight 0 are left out, random draws included.
+            How often each row counts. Non-negative; rows of weight 0 are left out, random draws included. A reader
+            brings the weights itself.
 
         Returns
         -------
@@ -302,6 +302,9 @@ class LocalFitting(Fitting):
         return self
 
     def _data_to_fit(self, X, sample_weight):
+        if isinstance(X, Reader):
+            check_no_weights_beside(X, sample_weight)
+            return replace(self._batches_to_fit(X), X=X)
         if is_read_in_blocks(X):
             warn_of_collection(X, in_blocks=True)
             sample_weight = check_weight_of_each_row(sample_weight, X)

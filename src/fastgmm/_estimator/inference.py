@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -11,22 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm._estimator.base import MixtureEstimator, check_overrides, unless_none
 from fastgmm._estimator.fitted import check_covariance_type
 from fastgmm._estimator.sampling import check_n_draws, check_random_state_of_sample, draw_rows
-from fastgmm._input.blocks import block_slices
-from fastgmm._input.containers import is_read_in_blocks
-from fastgmm._input.rows import (
-    check_block,
-    check_out,
-    check_predict_data,
-    check_sample_weight,
-    check_some_weight,
-    check_weight_of_each_row,
-    check_weights_of_block,
-    drop_unweighted_rows,
-    warn_if_weights,
-    warn_of_collection,
-)
+from fastgmm._input.containers import Reader
+from fastgmm._input.fitted import blocks_of_rows, weighted_blocks
+from fastgmm._input.rows import check_sample_weight, check_some_weight, drop_unweighted_rows, warn_if_weights
 from fastgmm._model.components import Components
+from fastgmm._output.results import open_results
 from fastgmm._rows.array import ArrayPasses
+from fastgmm._rows.reading import read_ahead
 from fastgmm._skipping.policy import labels_of, log_densities_of, log_likelihood_of
 
 # Private methods that scikit-learn's predict, predict_proba and score_samples call.
@@ -36,37 +28,56 @@ _PREDICTION_STEPS = (
 )
 
 
+class Quantity(NamedTuple):
+    """What a fitted mixture computes for each row."""
+
+    name: str  # of the columns of a table
+    of_passes: Callable[[ArrayPasses, Components], np.ndarray]
+    dtype: Any = None  # None: that of the rows
+    per_component: bool = False  # whether there is a number for each component
+
+
+LABELS = Quantity("component", labels_of, np.int64)
+RESPONSIBILITIES = Quantity("probability", ArrayPasses.resp, per_component=True)
+LOG_DENSITIES = Quantity("log_density", log_densities_of)
+
+
 class Inference(MixtureEstimator):
-    """The methods of a fitted mixture. They read rows in memory or on disk."""
+    """The methods of a fitted mixture. They read rows in memory, on disk or of a reader."""
 
     def predict(self, X, *, out=None):
         """Most probable component of each row.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The data. A dataset of h5py or zarr is read in blocks.
+        X : array-like of shape (n_samples, n_features), or reader
+            The data. A dataset of h5py or zarr is read in blocks, and a reader of :mod:`fastgmm.batches` batch by
+            batch.
 
-        out : array of shape (n_samples,), default=None
-            Where the labels are written, block by block: an array or memory map of integers, a dataset of h5py or zarr.
+        out : array of shape (n_samples,), or path, default=None
+            Where the labels are written, block by block: an array or memory map of integers, a dataset of h5py or zarr,
+            or the path of a file that ends in .npy, .parquet or .csv. In a table their column is called "component",
+            and columns that the reader keeps come before it. A file is written as a whole or not at all.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,)
             Numbers of the components; `out` if that was given.
         """
-        return self._for_rows(labels_of, X, (), np.int64, out)
+        return self._for_rows(LABELS, X, out)
 
     def predict_proba(self, X, *, out=None):
         """Responsibilities: the probability of each component, given the row.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The data. A dataset of h5py or zarr is read in blocks.
+        X : array-like of shape (n_samples, n_features), or reader
+            The data. A dataset of h5py or zarr is read in blocks, and a reader of :mod:`fastgmm.batches` batch by
+            batch.
 
-        out : array of shape (n_samples, n_components), default=None
-            Where the probabilities are written, block by block: an array or memory map, a dataset of h5py or zarr.
+        out : array of shape (n_samples, n_components), or path, default=None
+            Where the probabilities are written, as in `predict`. In a table their columns are called "probability_0",
+            "probability_1" and so on.
 
         Returns
         -------
@@ -74,40 +85,40 @@ class Inference(MixtureEstimator):
             Probabilities in the dtype of X (or `out`); each row sums to 1. A row so far away that the density of every
             component underflows, beyond some 1e154 standard deviations (1e19 in float32), gets equal ones.
         """
-        check_is_fitted(self)
-        return self._for_rows(ArrayPasses.resp, X, (len(self.means_),), None, out)
+        return self._for_rows(RESPONSIBILITIES, X, out)
 
     def score_samples(self, X, *, out=None):
         """Log-density of each row.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The data. A dataset of h5py or zarr is read in blocks.
+        X : array-like of shape (n_samples, n_features), or reader
+            The data. A dataset of h5py or zarr is read in blocks, and a reader of :mod:`fastgmm.batches` batch by
+            batch.
 
-        out : array of shape (n_samples,), default=None
-            Where the log-densities are written, block by block: an array or memory map, a dataset of h5py or zarr.
+        out : array of shape (n_samples,), or path, default=None
+            Where the log-densities are written, as in `predict`. In a table their column is called "log_density".
 
         Returns
         -------
         log_prob : ndarray of shape (n_samples,)
             Log-densities in the dtype of X; `out` if that was given.
         """
-        return self._for_rows(log_densities_of, X, (), None, out)
+        return self._for_rows(LOG_DENSITIES, X, out)
 
     def score(self, X, y=None, sample_weight=None):
         """Mean log-density of a row.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or reader
             The data.
 
         y : Ignored
             Present for scikit-learn's conventions.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts.
+            How often each row counts. A reader brings the weights itself.
 
         Returns
         -------
@@ -116,6 +127,7 @@ class Inference(MixtureEstimator):
         """
         warn_if_weights(y, X)
         if self._is_overridden(Inference.score_samples):  # scikit-learn's score calls it
+            self._check_no_reader(X)
             log_prob = self.score_samples(X)
             return float(np.average(log_prob, weights=check_sample_weight(sample_weight, len(log_prob))))
         log_likelihood, n = self._log_likelihood(X, sample_weight)
@@ -148,30 +160,15 @@ class Inference(MixtureEstimator):
         random = check_random_state(self.random_state if random_state is None else random_state)
         return draw_rows(self, n_samples, random)
 
-    def _for_rows(self, of_passes: Callable, X, columns: tuple[int, ...], dtype, out, is_checked: bool = False):
-        """The results of ``of_passes(passes, components)`` for the rows of X. X on disk is read in blocks.
-
-        They have the shape (n_samples, *columns) and the dtype, or that of the data if it is None. `is_checked` says
-        that a fit has checked the rows of X.
-        """
+    def _for_rows(self, quantity: Quantity, X, out, is_checked: bool = False):
+        """A quantity for all rows of X. `is_checked` says that a fit has checked them."""
         check_is_fitted(self)
-        in_blocks = is_read_in_blocks(X)
-        if in_blocks:
-            warn_of_collection(X, in_blocks=True)
-        else:
-            X = X if is_checked else check_predict_data(self, X)
-            if out is None:
-                return of_passes(*self._passes_of_fitted(X))
-        shape = (X.shape[0], *columns)
-        if dtype is None:
-            dtype = np.float32 if X.dtype == np.float32 else np.float64
-        if out is None:
-            out = np.empty(shape, dtype)
-        check_out(out, shape, dtype, len(self.means_) - 1)
-        for rows in block_slices(X):
-            block = check_block(self, X, rows) if in_blocks else X[rows]
-            out[rows] = of_passes(*self._passes_of_fitted(block))
-        return out
+        n_rows, blocks = blocks_of_rows(self, X, whole=out is None, is_checked=is_checked)
+        kept_schema = X.kept_schema if isinstance(X, Reader) else None
+        with open_results(out, n_rows, quantity.name, len(self.means_) - 1, kept_schema) as results:
+            for block in read_ahead(blocks):
+                results.put(quantity.of_passes(*self._passes_of_fitted(block.rows)), block.kept)
+            return results.finish()
 
     def _passes_of_fitted(self, rows: np.ndarray, weights: np.ndarray | None = None) -> tuple[ArrayPasses, Components]:
         """Passes over the rows, and the fitted mixture for them."""
@@ -188,10 +185,19 @@ class Inference(MixtureEstimator):
         """Whether a user's subclass, or this object, has its own version of a public method."""
         return method.__name__ in vars(self) or getattr(type(self), method.__name__) is not method
 
+    def _check_no_reader(self, X) -> None:
+        """Raise TypeError for a reader, since the method of a user's subclass gets X as it is."""
+        if isinstance(X, Reader):
+            raise TypeError(
+                f"X must be in memory, got a reader: {type(self).__name__} has a score or score_samples of its own, "
+                "which may not read it. Pass its batches one after the other."
+            )
+
     def _log_likelihood_by_score(self, X, sample_weight) -> tuple[float, float]:
         """As `_log_likelihood`, but by the `score` of a user's subclass if it has one, as in scikit-learn."""
         if not (self._is_overridden(Inference.score) or self._is_overridden(Inference.score_samples)):
             return self._log_likelihood(X, sample_weight)
+        self._check_no_reader(X)
         weights = check_sample_weight(sample_weight, len(X))
         n = len(X) if weights is None else float(weights.sum())
         return self.score(X, **unless_none(sample_weight=sample_weight)) * n, n
@@ -199,17 +205,9 @@ class Inference(MixtureEstimator):
     def _log_likelihood(self, X, sample_weight) -> tuple[float, float]:
         """Weighted sum of the log-densities, and the sum of the weights."""
         check_is_fitted(self)
-        blocks: Iterable[tuple]
-        if is_read_in_blocks(X):
-            warn_of_collection(X, in_blocks=True)
-            given = check_weight_of_each_row(sample_weight, X)
-            blocks = ((check_block(self, X, rows), check_weights_of_block(given, rows)) for rows in block_slices(X))
-        else:
-            X = check_predict_data(self, X)
-            blocks = [(X, check_sample_weight(sample_weight, X.shape[0]))]
         log_likelihood = n = 0.0
-        for block in blocks:
-            rows, weights = drop_unweighted_rows(*block)
+        for block in read_ahead(weighted_blocks(self, X, sample_weight)):
+            rows, weights = drop_unweighted_rows(block.rows, block.weights)
             if len(rows) > 0:
                 passes, components = self._passes_of_fitted(rows, weights)
                 log_likelihood += log_likelihood_of(passes, components)

@@ -1,14 +1,16 @@
-"""Checks of batches of rows, in every pass over them."""
+"""Checks of batches of rows, in every pass over them, and of all rows of a reader."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
+from fastgmm._input.blocks import Block
 from fastgmm._input.containers import (
     FLOAT_DTYPES,
     Place,
@@ -55,20 +57,15 @@ class CheckedBatches:
     def __iter__(self):
         is_first_pass = self._dtype is None
         for number, (batch, place) in enumerate(_with_places(self._batches)):
-            X, weights = batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
-            weight_columns = [place.weights] if place.weights else None
-            try:
+            X, weights = _parts(batch)
+            with _errors_with_place(number, place):
                 if _has_no_rows(X):
                     continue
                 if is_first_pass or not self._is_ready(X):
-                    source = Source("X", column_names(X), place.first_row, place.holder)
                     options = {"ensure_all_finite": is_first_pass, "reset": self._dtype is None}
-                    X = checked_rows(self._estimator, X, self._dtype or FLOAT_DTYPES, source, **options)
+                    X = _rows_of_batch(self._estimator, X, self._dtype, place, **options)
                     self._dtype = X.dtype
-                source = Source("sample_weight", weight_columns, place.first_row, place.holder)
-                weights = check_sample_weight(weights, len(X), all_zero=True, source=source)
-            except (ValueError, TypeError) as error:
-                raise with_prefix(_prefix(number, place), error) from error
+                weights = _weights_of_batch(weights, len(X), place)
             rows, weights = drop_unweighted_rows(X, weights)
             if len(rows):
                 yield rows, weights
@@ -86,6 +83,58 @@ class CheckedBatches:
         )
 
 
+def blocks_of_reader(estimator, reader: Reader, weighted: bool) -> Iterator[Block]:
+    """All rows of a reader, validated, for an estimator that knows its features. The dtype is that of the first batch.
+
+    Blocks have weights if `weighted`, else the columns that are kept.
+    """
+    dtype = None
+    for number, (batch, place, kept) in enumerate(_with_kept(reader, not weighted)):
+        X, weights = _parts(batch)
+        with _errors_with_place(number, place):
+            if _has_no_rows(X):
+                continue
+            rows = _rows_of_batch(estimator, X, dtype, place, reset=False)
+            dtype = rows.dtype
+            weights = _weights_of_batch(weights, len(rows), place) if weighted else None
+        yield Block(rows, weights, kept)
+    if dtype is None:
+        raise ValueError(f"Found array with 0 sample(s) while a minimum of 1 is required: {reader!r} has no rows.")
+
+
+def check_no_weights_beside(reader: Reader, sample_weight) -> None:
+    """Raise TypeError if `sample_weight` is given in addition to a reader."""
+    if sample_weight is not None:
+        raise TypeError(
+            f"sample_weight must be None for a reader, got {type(sample_weight).__name__}: a reader brings the weights "
+            "itself, as from_parquet(..., sample_weight='column') does."
+        )
+
+
+def _parts(batch) -> tuple[Any, Any]:
+    """The rows of a batch and their weights or None."""
+    return batch if isinstance(batch, tuple) and len(batch) == 2 else (batch, None)
+
+
+def _rows_of_batch(estimator, X, dtype, place: Place, **options) -> np.ndarray:
+    source = Source("X", column_names(X), place.first_row, place.holder)
+    return checked_rows(estimator, X, dtype or FLOAT_DTYPES, source, **options)
+
+
+def _weights_of_batch(weights, n_rows: int, place: Place) -> np.ndarray | None:
+    source = Source("sample_weight", [place.weights] if place.weights else None, place.first_row, place.holder)
+    return check_sample_weight(weights, n_rows, all_zero=True, source=source)
+
+
+@contextmanager
+def _errors_with_place(number: int, place: Place) -> Iterator[None]:
+    """A context whose errors about values name the batch."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise with_prefix(_prefix(number, place), error) from error
+
+
 def _has_no_rows(X) -> bool:
     """Whether a batch is known to be empty."""
     if not has_shape(X) and is_dask_collection(X):  # its number of rows is unknown
@@ -97,6 +146,12 @@ def _with_places(batches) -> Iterator[tuple[Any, Place]]:
     if isinstance(batches, Reader):
         return batches.batches_with_places()
     return ((batch, Place(0, "batch")) for batch in batches)
+
+
+def _with_kept(reader: Reader, keep: bool) -> Iterator[tuple[Any, Place, Any]]:
+    if keep:
+        return reader.batches_with_kept()
+    return ((batch, place, None) for batch, place in reader.batches_with_places())
 
 
 def _prefix(number: int, place: Place) -> str:

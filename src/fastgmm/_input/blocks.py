@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from fastgmm._input.containers import Place, Reader, chunk_rows, rows_of
 from fastgmm._input.rows import rows_as_promised
+from fastgmm._utils.words import counted
 
 _BLOCK_BYTES = 2**25  # of a block in float64
 
@@ -22,6 +26,14 @@ def block_slices(X, block_rows: int | None = None) -> Iterator[slice]:
             block_rows = max(1, block_rows // chunk) * chunk
     for start in range(0, max(n_samples, 1), block_rows):
         yield slice(start, min(start + block_rows, n_samples))
+
+
+class Block(NamedTuple):
+    """Some rows, as kernels read them."""
+
+    rows: np.ndarray
+    weights: np.ndarray | None = None
+    kept: Any = None  # a record batch of columns that tables of results hold too
 
 
 class ArrayBatches(Reader):
@@ -44,9 +56,14 @@ class ArrayBatches(Reader):
         self._sample_weight = sample_weight
         self._batch_rows = batch_rows
 
+    @property
+    def n_rows(self) -> int:
+        return self._X.shape[0]
+
     def __repr__(self):
         n_rows, n_features = self._X.shape
-        return f"from_array: {n_rows} x {n_features}" + ("" if self._sample_weight is None else ", with weights")
+        weights = "" if self._sample_weight is None else "; with weights"
+        return f"from_array: {counted(n_rows, 'row')} x {counted(n_features, 'column')}{weights}"
 
     def batches_with_places(self):
         for rows in block_slices(self._X, self._batch_rows):

@@ -139,10 +139,27 @@ class Place(NamedTuple):
 
 
 class Reader:
-    """An iterable of batches. A batch is rows, or a tuple of rows and weights."""
+    """An iterable of batches. A batch is rows, or a tuple of rows and weights.
+
+    Attributes
+    ----------
+    kept_schema : pyarrow.Schema or None
+        Columns that tables of results hold too.
+    """
+
+    kept_schema: Any = None
+
+    @property
+    def n_rows(self) -> int | None:
+        """Number of all rows; None if only reading them would tell."""
+        return None
 
     def __iter__(self) -> Iterator:
         return (batch for batch, _ in self.batches_with_places())
+
+    def batches_with_kept(self) -> Iterator[tuple[Any, Place, Any]]:
+        """As `batches_with_places`, with a record batch of the columns that tables of results hold too, or None."""
+        return ((batch, place, None) for batch, place in self.batches_with_places())
 
     @abstractmethod
     def batches_with_places(self) -> Iterator[tuple[Any, Place]]:

@@ -268,7 +268,7 @@ def _rows_of_mapping(X) -> str:
 def _is_path(X: str | PathLike) -> Exception:
     reader = next((name for end, name in _READERS.items() if str(X).endswith(end)), None)
     readers = f"fastgmm.batches.{reader}({str(X)!r})" if reader else "a reader of fastgmm.batches"
-    remedy = f"X is a path, not data: read the file, or pass {readers} to fit_batches."
+    remedy = f"X is a path, not data: read the file, or pass {readers}."
     if isinstance(X, str):
         return ValueError(f"could not convert string to float: {X!r}. {remedy}")
     return TypeError(f"float() argument must be a string or a real number, not {type(X).__name__!r}. {remedy}")

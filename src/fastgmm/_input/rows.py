@@ -171,25 +171,6 @@ def check_weights_of_block(sample_weight, rows: slice) -> np.ndarray | None:
     return check_sample_weight(rows_of(sample_weight, rows), rows.stop - rows.start, True, source)
 
 
-def check_out(out, shape: tuple[int, ...], dtype, largest: int) -> None:
-    """Raise TypeError or ValueError unless `out` can hold results of this shape and dtype, integers up to `largest`."""
-    is_array = hasattr(out, "__setitem__") and hasattr(out, "dtype") and has_shape(out)
-    if is_frame(out) or not is_array:
-        raise TypeError(
-            f"out must be an array that can be written to, got {type(out).__name__}: pass np.empty({shape})."
-        )
-    if tuple(out.shape) != shape:
-        raise ValueError(f"out has the shape {tuple(out.shape)}, but the result has {shape}: pass np.empty({shape}).")
-    if np.issubdtype(out.dtype, np.integer) and np.issubdtype(dtype, np.integer):
-        fits = np.iinfo(out.dtype).max >= largest
-    else:
-        fits = np.can_cast(dtype, out.dtype, "same_kind")
-    if not fits:
-        raise ValueError(f"out has the dtype {out.dtype}, which cannot hold the result: use {np.dtype(dtype)}.")
-    if isinstance(out, np.ndarray) and not out.flags.writeable:
-        raise ValueError("out is read-only: pass an array that can be written to, such as a memory map in mode 'r+'.")
-
-
 def check_sample_weight(
     sample_weight, n_samples: int, all_zero: bool = False, source: Source | None = None
 ) -> np.ndarray | None:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from fastgmm._utils.background import Background
 from fastgmm._utils.words import counted
 
-Batch = tuple[np.ndarray, np.ndarray | None]  # rows and their weights
+BatchT = TypeVar("BatchT", bound=tuple)  # rows, their weights or None, and more
 
 _SLOW_SECONDS = 2e-3  # a thread reads ahead if a batch takes longer
 _CANCEL_SECONDS = 0.5  # an interrupted pass waits so long for the batch that is being read
 _LINE_SECONDS = 10.0  # between two printed lines of a pass
 
 
-def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
+def read_ahead(batches: Iterable[BatchT]) -> Iterator[BatchT]:
     """The same batches. If reading takes long, another thread reads the next batch while the present one is used.
 
     A thread does not pay for quick batches, such as slices of an array: it would wait for a core that the passes keep
@@ -39,8 +39,7 @@ def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
     coming = None
     try:
         while item is not None:
-            rows, weights = item
-            own = rows.copy(), None if weights is None else weights.copy()
+            own = _copied(item)
             coming = Background(next, iterator, None)
             coming.start()
             yield own
@@ -48,6 +47,12 @@ def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
     finally:  # after Ctrl-C a slow batch must not delay the exit
         if coming is not None:
             coming.join(_CANCEL_SECONDS)
+
+
+def _copied(batch):
+    """The batch with copies of its arrays. Other parts cannot change."""
+    parts = [part.copy() if isinstance(part, np.ndarray) else part for part in batch]
+    return batch._make(parts) if hasattr(batch, "_make") else tuple(parts)
 
 
 class BatchProgress(NamedTuple):

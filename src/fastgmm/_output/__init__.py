@@ -1,0 +1,1 @@
+"""Results: gathered in arrays, written to datasets and files."""

@@ -1,0 +1,34 @@
+"""Files that are written as a whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import IO
+
+
+def check_path_to_write(path: str | PathLike, name: str) -> None:
+    """Raise OSError if no file can be written at the path. `name` is the parameter that holds it."""
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"{name}={str(path)!r} is a folder: pass the path of a file in it.")
+    if not Path(path).parent.is_dir():
+        raise FileNotFoundError(f"{name}={str(path)!r} is in a folder that does not exist: make it first.")
+
+
+@contextmanager
+def whole_file(path: str | PathLike) -> Iterator[IO[bytes]]:
+    """A new binary file. It replaces the file at the path when the context ends, and is deleted after an error."""
+    path = Path(path)
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        with open(unfinished, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
