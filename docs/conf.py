@@ -20,7 +20,7 @@ templates_path = ["_templates"]
 exclude_patterns = ["_build"]
 smartquotes = False  # quotes belong to code: 'tied' is typed so
 default_role = "py:obj"  # docstrings name things in single backticks
-myst_enable_extensions = ["dollarmath"]  # $...$ and $$...$$
+myst_enable_extensions = ["dollarmath", "html_image"]  # $...$ and $$...$$; <img> with a width
 myst_heading_anchors = 2  # links between pages may name a section, as on GitHub
 
 html_theme = "furo"
