@@ -7,19 +7,32 @@ h5py or whatever a dataset comes from; here they are only cut into batches.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, TypeAlias
+
+from numpy.typing import ArrayLike
 
 from fastgmm._input.batches import check_batch_rows
 from fastgmm._input.blocks import ArrayBatches
+from fastgmm._input.containers import Reader
 from fastgmm._input.files import NpyReader
 from fastgmm._input.rows import check_sliceable, check_weight_of_each_row
 from fastgmm._rows.reading import BatchProgress
+from fastgmm._utils.annotations import Sliceable
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
 
 __all__ = ["BatchProgress", "from_array", "from_csv", "from_npy", "from_parquet"]
+
+Paths: TypeAlias = str | PathLike[str] | Sequence[str | PathLike[str]]
 
 _BATCH_ROWS = 100_000
 
 
-def from_array(X, sample_weight=None, *, batch_rows: int | None = None):
+def from_array(
+    X: Sliceable, sample_weight: ArrayLike | Sliceable | None = None, *, batch_rows: int | None = None
+) -> Reader:
     """Slices of rows of anything that can be sliced: a memory map, a dataset of h5py or zarr.
 
     `fit` reads such arrays in the same way; this is for its other options, `callback` and `checkpoint`.
@@ -53,7 +66,7 @@ def from_array(X, sample_weight=None, *, batch_rows: int | None = None):
     return ArrayBatches(X, check_weight_of_each_row(sample_weight, X), batch_rows, holder="array")
 
 
-def from_npy(paths, *, batch_rows: int | None = None):
+def from_npy(paths: Paths, *, batch_rows: int | None = None) -> Reader:
     """Slices of rows of .npy files, which are memory-mapped.
 
     Parameters
@@ -73,12 +86,12 @@ def from_npy(paths, *, batch_rows: int | None = None):
 
 
 def from_parquet(
-    paths,
+    paths: Paths | Dataset,
     columns: str | Sequence[str] | None = None,
     sample_weight: str | None = None,
     *,
     batch_rows: int = _BATCH_ROWS,
-):
+) -> Reader:
     """Batches of columns of Parquet files, or of any dataset that pyarrow opens. Needs pyarrow and pandas.
 
     Parameters
@@ -111,12 +124,12 @@ def from_parquet(
 
 
 def from_csv(
-    paths,
+    paths: Paths | Dataset,
     columns: str | Sequence[str] | None = None,
     sample_weight: str | None = None,
     *,
     batch_rows: int = _BATCH_ROWS,
-):
+) -> Reader:
     """Batches of columns of CSV files with a header. Needs pyarrow and pandas.
 
     Parameters
@@ -145,7 +158,7 @@ def from_csv(
     return _from_tables(paths, "csv", columns, sample_weight, batch_rows)
 
 
-def _from_tables(paths, file_format: str, columns, sample_weight, batch_rows):
+def _from_tables(paths, file_format: str, columns, sample_weight, batch_rows) -> Reader:
     check_batch_rows(batch_rows)
     try:
         from fastgmm._input.tables import TableReader

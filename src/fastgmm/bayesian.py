@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from numpy.typing import ArrayLike
+
 from fastgmm._estimator.fit import LocalFitting
 from fastgmm._estimator.parameters import with_advice
 from fastgmm._estimator.stream import Streaming
 from fastgmm._estimator.variational import VariationalMixture
+from fastgmm._utils.annotations import Acceleration, CovarianceType, InitParams, RandomState, Stopping, WeightPriorType
 
 
 class BayesianGaussianMixture(LocalFitting, Streaming, VariationalMixture):
@@ -226,27 +229,27 @@ class BayesianGaussianMixture(LocalFitting, Streaming, VariationalMixture):
     def __init__(
         self,
         *,
-        n_components=1,
-        covariance_type="full",
-        tol=1e-3,
-        reg_covar=1e-6,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        weight_concentration_prior_type="dirichlet_process",
-        weight_concentration_prior=None,
-        mean_precision_prior=None,
-        mean_prior=None,
-        degrees_of_freedom_prior=None,
-        covariance_prior=None,
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-        verbose_interval=10,
-        stopping="change",
-        acceleration=None,
-        step_decay=0.6,
-        half_life=None,
-        n_threads=None,
-    ):
+        n_components: int = 1,
+        covariance_type: CovarianceType = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: InitParams = "kmeans",
+        weight_concentration_prior_type: WeightPriorType = "dirichlet_process",
+        weight_concentration_prior: float | None = None,
+        mean_precision_prior: float | None = None,
+        mean_prior: ArrayLike | None = None,
+        degrees_of_freedom_prior: float | None = None,
+        covariance_prior: ArrayLike | None = None,
+        random_state: RandomState = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        stopping: Stopping = "change",
+        acceleration: Acceleration | None = None,
+        step_decay: float = 0.6,
+        half_life: float | None = None,
+        n_threads: int | None = None,
+    ) -> None:
         self._keep(locals())

@@ -9,6 +9,8 @@ the workers too.
 from __future__ import annotations
 
 from functools import partial
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 try:
     import dask
@@ -19,6 +21,7 @@ except ImportError as error:
     ) from error
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -30,16 +33,27 @@ from fastgmm._estimator.fit import START_ROWS, Fitting, check_start_rows
 from fastgmm._estimator.maximum_likelihood import MaximumLikelihoodMixture
 from fastgmm._estimator.parameters import with_advice
 from fastgmm._estimator.variational import VariationalMixture
-from fastgmm._input.chunks import check_collection, check_features, check_no_out, check_weights_of_collection
+from fastgmm._input.chunks import check_features, check_no_out
 from fastgmm._input.containers import column_names
-from fastgmm._input.numbers import Source, check_numbers
 from fastgmm._input.rows import check_n_rows, check_some_weight, warn_if_weights
 from fastgmm._rows.chunk_passes import DaskPasses, Evaluation, TaskSettings, log_likelihood_of_chunk, of_block
-from fastgmm._rows.chunks import Chunks, ChunkSurvey, float_dtype, read_as
+from fastgmm._rows.chunks import ChunkSurvey, chunks_of, float_dtype, whole_rows, without_rows
 from fastgmm._rows.engine import Engine
 from fastgmm._skipping.policy import log_likelihood_of
-from fastgmm._utils.warnings import warn
+from fastgmm._utils.annotations import (
+    Acceleration,
+    CovarianceType,
+    Fixed,
+    InitParams,
+    RandomState,
+    Stopping,
+    WeightPriorType,
+)
 from fastgmm._utils.words import counted
+
+if TYPE_CHECKING:
+    import dask.dataframe as dd
+    from distributed import Client
 
 __all__ = ["BayesianGaussianMixture", "GaussianMixture"]
 
@@ -49,7 +63,15 @@ class _OnChunks(Fitting):
 
     _local_class: type  # the estimator in memory
 
-    def fit(self, X, y=None, sample_weight=None, *, start_rows=START_ROWS, checkpoint=None):
+    def fit(
+        self,
+        X: da.Array | dd.DataFrame,
+        y: object = None,
+        sample_weight: da.Array | dd.Series | ArrayLike | None = None,
+        *,
+        start_rows: int = START_ROWS,
+        checkpoint: str | PathLike[str] | None = None,
+    ) -> Self:
         """Estimate the parameters by EM.
 
         Parameters
@@ -102,7 +124,7 @@ class _OnChunks(Fitting):
         random_state = check_random_state(self.random_state)
         checkpoint = open_checkpoint(checkpoint, random_state)
         reader = BaseEstimator()
-        chunks = _chunks(self, reader, X, sample_weight, reset=True)
+        chunks = chunks_of(self, reader, X, sample_weight, reset=True)
         try:
             if chunks.fit_in_memory(chunks.n_rows) if self.persist == "auto" else self.persist:
                 chunks.persist()
@@ -147,7 +169,7 @@ class _OnChunks(Fitting):
             message += ": call that of the estimator which to_local() gives."
         raise AttributeError(message, name=name, obj=self)
 
-    def to_local(self):
+    def to_local(self) -> Any:
         """The same fitted model as an estimator in memory, of the class of the same name in :mod:`fastgmm`.
 
         Returns
@@ -167,8 +189,8 @@ class _OnChunks(Fitting):
             return super()._for_rows(quantity, X, out, is_checked)
         check_is_fitted(self)
         check_no_out(out)
-        rows = _whole_rows(X)
-        check_features(self, _without_rows(X), reset=False)
+        rows = whole_rows(X)
+        check_features(self, without_rows(X), reset=False)
         components = self._fitted_components(rows.shape[1])
         chunks = (rows.chunks[0], (len(self.means_),)) if quantity.per_component else (rows.chunks[0],)
         n_threads = self.n_threads or Engine(self.client).n_threads_of_task(rows.numblocks[0])
@@ -186,7 +208,7 @@ class _OnChunks(Fitting):
         if not dask.is_dask_collection(X):
             return super()._log_likelihood(X, sample_weight)
         check_is_fitted(self)
-        chunks = _chunks(self, self, X, sample_weight, reset=False)
+        chunks = chunks_of(self, self, X, sample_weight, reset=False)
         components = self._fitted_components(chunks.n_features)
         n_threads = self.n_threads or chunks.engine.n_threads_of_task(len(chunks))
         evaluation = Evaluation(log_likelihood_of, components, self._structure, chunks.dtype, chunks.columns, n_threads)
@@ -202,53 +224,6 @@ class _OnChunks(Fitting):
         parameters = self.get_params(deep=False)
         client = parameters.pop("client")
         return type(self)(**clone(parameters, safe=False), client=client)
-
-
-def _chunks(estimator, reader, X, sample_weight, reset: bool) -> Chunks:
-    """The chunks of X and of the weights, for the estimator's client.
-
-    With `reset`, `reader` gets the number and the names of the columns of X; otherwise they must be those it has.
-    """
-    rows = _whole_rows(X)
-    check_features(reader, _without_rows(X), reset)
-    weights = None if sample_weight is None else _weights_in_chunks(rows, sample_weight)
-    if rows.dtype.kind in "biuf" and (rows is not X or rows.dtype != float_dtype(rows)):
-        # Chunks are held in memory in the dtype that kernels read. Chunks of objects are converted later, where an
-        # error can name the chunk.
-        rows = rows.map_blocks(partial(read_as, dtype=float_dtype(rows)), meta=np.empty((0, 0), float_dtype(rows)))
-    return Chunks(Engine(estimator.client), rows, weights, column_names(X))
-
-
-def _whole_rows(X) -> da.Array:
-    """X as a dask array in chunks of whole rows."""
-    check_collection(X)
-    rows = X if isinstance(X, da.Array) else X.to_dask_array()
-    if rows.numblocks[1] > 1:
-        warn(
-            f"X is cut into {rows.numblocks[1]} chunks of columns, which are joined for each pass: call "
-            "X.rechunk({1: -1}) and persist or store the result, or choose chunks of whole rows to begin with."
-        )
-        rows = rows.rechunk({1: -1})
-    return rows
-
-
-def _without_rows(X):
-    """An array or DataFrame with the columns of X and no rows."""
-    return np.empty((0, X.shape[1]), X.dtype) if isinstance(X, da.Array) else X._meta
-
-
-def _weights_in_chunks(rows: da.Array, sample_weight) -> da.Array:
-    """The weights as a dask array with the chunks of the rows."""
-    row_chunks = rows.chunks[0]
-    if hasattr(type(sample_weight), "to_dask_array"):
-        weights = sample_weight.to_dask_array()
-    elif isinstance(sample_weight, da.Array):
-        weights = sample_weight
-    else:
-        weights = da.from_array(np.asarray(check_numbers(sample_weight, Source("sample_weight"))), chunks=-1)
-    check_weights_of_collection(weights.shape, weights.numblocks, row_chunks)
-    both_known = not np.isnan(weights.shape[0]) and not np.isnan(sum(row_chunks))
-    return weights.rechunk((row_chunks,)) if both_known else weights
 
 
 class GaussianMixture(_OnChunks, MaximumLikelihoodMixture):
@@ -298,6 +273,7 @@ lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
     --------
     >>> import dask.array as da
     >>> import numpy as np
+from numpy.typing import ArrayLike
     >>> from fastgmm.dask import GaussianMixture
     >>> rng = np.random.default_rng(0)
     >>> X = np.concatenate([rng.normal(0, 1, (300, 2)), rng.normal(8, 1, (700, 2))])
@@ -311,33 +287,37 @@ lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
 
     _local_class = mixture.GaussianMixture
 
+    if TYPE_CHECKING:
+
+        def to_local(self) -> mixture.GaussianMixture: ...
+
     @with_advice
     def __init__(
         self,
-        n_components=1,
+        n_components: int = 1,
         *,
-        covariance_type="full",
-        tol=1e-3,
-        reg_covar=1e-6,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        weights_init=None,
-        means_init=None,
-        precisions_init=None,
-        fixed=None,
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-        verbose_interval=10,
-        n_threads=None,
-        stopping="change",
-        acceleration=None,
-        step_decay=0.6,
-        half_life=None,
-        client=None,
-        persist="auto",
-    ):
+        covariance_type: CovarianceType = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: InitParams = "kmeans",
+        weights_init: ArrayLike | None = None,
+        means_init: ArrayLike | None = None,
+        precisions_init: ArrayLike | None = None,
+        fixed: Fixed = None,
+        random_state: RandomState = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        stopping: Stopping = "change",
+        acceleration: Acceleration | None = None,
+        step_decay: float = 0.6,
+        half_life: float | None = None,
+        client: Client | None = None,
+        persist: bool | Literal["auto"] = "auto",
+    ) -> None:
         self._keep(locals())
 
 
@@ -377,6 +357,7 @@ random_state, warm_start, verbose, verbose_interval, stopping, acceleration, ste
     --------
     >>> import dask.array as da
     >>> import numpy as np
+from numpy.typing import ArrayLike
     >>> from fastgmm.dask import BayesianGaussianMixture
     >>> rng = np.random.default_rng(0)
     >>> X = np.concatenate([rng.normal(0, 1, (300, 2)), rng.normal(8, 1, (700, 2))])
@@ -387,33 +368,37 @@ random_state, warm_start, verbose, verbose_interval, stopping, acceleration, ste
 
     _local_class = bayesian.BayesianGaussianMixture
 
+    if TYPE_CHECKING:
+
+        def to_local(self) -> bayesian.BayesianGaussianMixture: ...
+
     @with_advice
     def __init__(
         self,
         *,
-        n_components=1,
-        covariance_type="full",
-        tol=1e-3,
-        reg_covar=1e-6,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        weight_concentration_prior_type="dirichlet_process",
-        weight_concentration_prior=None,
-        mean_precision_prior=None,
-        mean_prior=None,
-        degrees_of_freedom_prior=None,
-        covariance_prior=None,
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-        verbose_interval=10,
-        n_threads=None,
-        stopping="change",
-        acceleration=None,
-        step_decay=0.6,
-        half_life=None,
-        client=None,
-        persist="auto",
-    ):
+        n_components: int = 1,
+        covariance_type: CovarianceType = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: InitParams = "kmeans",
+        weight_concentration_prior_type: WeightPriorType = "dirichlet_process",
+        weight_concentration_prior: float | None = None,
+        mean_precision_prior: float | None = None,
+        mean_prior: ArrayLike | None = None,
+        degrees_of_freedom_prior: float | None = None,
+        covariance_prior: ArrayLike | None = None,
+        random_state: RandomState = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        stopping: Stopping = "change",
+        acceleration: Acceleration | None = None,
+        step_decay: float = 0.6,
+        half_life: float | None = None,
+        client: Client | None = None,
+        persist: bool | Literal["auto"] = "auto",
+    ) -> None:
         self._keep(locals())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from numpy.typing import ArrayLike
+
 from fastgmm._estimator.fit import LocalFitting
 from fastgmm._estimator.maximum_likelihood import MaximumLikelihoodMixture
 from fastgmm._estimator.parameters import with_advice
 from fastgmm._estimator.stream import Streaming
+from fastgmm._utils.annotations import Acceleration, CovarianceType, Fixed, InitParams, RandomState, Stopping
 
 
 class GaussianMixture(LocalFitting, Streaming, MaximumLikelihoodMixture):
@@ -207,26 +210,26 @@ class GaussianMixture(LocalFitting, Streaming, MaximumLikelihoodMixture):
     @with_advice
     def __init__(
         self,
-        n_components=1,
+        n_components: int = 1,
         *,
-        covariance_type="full",
-        tol=1e-3,
-        reg_covar=1e-6,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        weights_init=None,
-        means_init=None,
-        precisions_init=None,
-        fixed=None,
-        random_state=None,
-        warm_start=False,
-        verbose=0,
-        verbose_interval=10,
-        stopping="change",
-        acceleration=None,
-        step_decay=0.6,
-        half_life=None,
-        n_threads=None,
-    ):
+        covariance_type: CovarianceType = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: InitParams = "kmeans",
+        weights_init: ArrayLike | None = None,
+        means_init: ArrayLike | None = None,
+        precisions_init: ArrayLike | None = None,
+        fixed: Fixed = None,
+        random_state: RandomState = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        stopping: Stopping = "change",
+        acceleration: Acceleration | None = None,
+        step_decay: float = 0.6,
+        half_life: float | None = None,
+        n_threads: int | None = None,
+    ) -> None:
         self._keep(locals())

@@ -9,9 +9,11 @@ layout makes room for them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastgmm._input.containers import column_names
 from fastgmm._input.rows import check_predict_data
@@ -24,9 +26,12 @@ from fastgmm._plots.checks import (
     check_plotted_search,
 )
 from fastgmm._plots.marginals import marginal_of
+from fastgmm._utils.annotations import Rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+Features: TypeAlias = int | str | Sequence[int | str]
 
 __all__ = ["plot_components", "plot_criterion", "plot_density", "plot_pairs", "plot_uncertainty"]
 
@@ -72,7 +77,9 @@ def _name_axes(ax, names: list[str]) -> None:
     ax.set(xlabel=names[0], ylabel=names[1] if len(names) == 2 else "density")
 
 
-def plot_components(mixture, X=None, *, features=None, n_std=2.0, ax=None) -> Axes:
+def plot_components(
+    mixture: Any, X: Rows | None = None, *, features: Features | None = None, n_std: float = 2.0, ax: Axes | None = None
+) -> Axes:
     """Draw the components of a mixture as ellipses, over the data.
 
     Light components fade; those with less than 1/500 of the heaviest one's weight, as a Bayesian mixture leaves behind,
@@ -124,7 +131,7 @@ def plot_components(mixture, X=None, *, features=None, n_std=2.0, ax=None) -> Ax
     return ax
 
 
-def plot_pairs(mixture, X, *, features=None, n_std=2.0) -> np.ndarray:
+def plot_pairs(mixture: Any, X: Rows, *, features: Features | None = None, n_std: float = 2.0) -> NDArray[np.object_]:
     """Draw the components over every pair of features, and over each feature on the diagonal.
 
     Parameters
@@ -174,7 +181,9 @@ def plot_pairs(mixture, X, *, features=None, n_std=2.0) -> np.ndarray:
     return axes
 
 
-def plot_density(mixture, X=None, *, features=None, ax=None) -> Axes:
+def plot_density(
+    mixture: Any, X: Rows | None = None, *, features: Features | None = None, ax: Axes | None = None
+) -> Axes:
     """Draw the density of a mixture by contours that contain 50, 75, 90, 95 and 99 % of its mass.
 
     The contours bound regions of highest density: the smallest that contain their share [1]_.
@@ -227,7 +236,7 @@ def plot_density(mixture, X=None, *, features=None, ax=None) -> Axes:
         density = np.exp(log_density)
         for level, share in zip(levels, _SHARES, strict=True):
             inside = log_density >= level
-            ax.fill_between(*grid, density, where=inside, color=shades(1 - share), label=f"{share:.0%}")
+            ax.fill_between(grid[0], density, where=inside, color=shades(1 - share), label=f"{share:.0%}")
         ax.plot(*grid, density, color=drawing.ACCENT)
         ax.legend(title="mass", **drawing.OUTSIDE)
     else:
@@ -242,7 +251,7 @@ def plot_density(mixture, X=None, *, features=None, ax=None) -> Axes:
     return ax
 
 
-def plot_uncertainty(mixture, X, *, features=None, ax=None) -> Axes:
+def plot_uncertainty(mixture: Any, X: Rows, *, features: Features | None = None, ax: Axes | None = None) -> Axes:
     """Draw the rows by how uncertain their component is: 1 minus the largest responsibility.
 
     The shade ends at 0.5, where the row more probably belongs to other components than to the one predicted. Up to
@@ -291,16 +300,16 @@ def plot_uncertainty(mixture, X, *, features=None, ax=None) -> Axes:
     if len(rows) <= drawing.MAX_DOTS:
         order = np.argsort(uncertainty)  # the uncertain ones on top
         sizes = 10 + 80 * uncertainty[order]
-        drawn = ax.scatter(*rows[order].T, c=uncertainty[order], s=sizes, linewidth=0, **shading)
+        drawn = ax.scatter(rows[order, 0], rows[order, 1], c=uncertainty[order], s=sizes, linewidth=0, **shading)
     else:
-        drawn = ax.hexbin(*rows.T, C=uncertainty, gridsize=drawing.hexagons_across(ax), **shading)
+        drawn = ax.hexbin(rows[:, 0], rows[:, 1], C=uncertainty, gridsize=drawing.hexagons_across(ax), **shading)
     label = "uncertainty" if len(rows) <= drawing.MAX_DOTS else "mean uncertainty"
     ax.figure.colorbar(drawn, ax=ax, label=label, extend="max" if len(mixture.weights_) > 2 else "neither")
     _name_axes(ax, names)
     return ax
 
 
-def plot_criterion(search, *, ax=None) -> Axes:
+def plot_criterion(search: Any, *, ax: Axes | None = None) -> Axes:
     """Draw the criterion of a search against the number of components, one line for each covariance type.
 
     The winner wears a ring. Fits that degenerated leave a gap and a cross at the bottom.

@@ -7,9 +7,11 @@ it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import DensityMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -31,6 +33,18 @@ from fastgmm._search.candidates import Candidate, all_candidates, check_grid, ta
 from fastgmm._search.criteria import best_of, check_folds, check_weights_count_rows, cross_validate, set_criteria
 from fastgmm._search.fits import Fits, Settings
 from fastgmm._search.summary import as_frame
+from fastgmm._utils.annotations import (
+    Acceleration,
+    CovarianceType,
+    Criterion,
+    FloatArray,
+    InitParams,
+    IntArray,
+    OnInterrupt,
+    RandomState,
+    Rows,
+    Stopping,
+)
 from fastgmm._utils.warnings import each_topic_once, warn
 from fastgmm.mixture import GaussianMixture
 
@@ -143,29 +157,39 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
     (3, 'tied')
     """
 
+    best_estimator_: GaussianMixture
+    n_components_: int
+    covariance_type_: CovarianceType
+    criterion_: dict[str, NDArray[Any]]
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+
     @with_advice
     def __init__(
         self,
-        n_components=(1, 2, 3, 4, 5, 6, 7, 8, 9),
+        n_components: int | Collection[int] = (1, 2, 3, 4, 5, 6, 7, 8, 9),
         *,
-        covariance_type="all",
-        criterion="bic",
-        cv=5,
-        tol=1e-3,
-        reg_covar=1e-6,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        random_state=None,
-        stopping="change",
-        acceleration=None,
-        n_threads=None,
-        verbose=0,
-        on_interrupt="raise",
-    ):
+        covariance_type: CovarianceType
+        | Literal["all"]
+        | tuple[CovarianceType, ...]
+        | Collection[CovarianceType] = "all",
+        criterion: Criterion = "bic",
+        cv: int = 5,
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: InitParams = "kmeans",
+        random_state: RandomState = None,
+        stopping: Stopping = "change",
+        acceleration: Acceleration | None = None,
+        n_threads: int | None = None,
+        verbose: int = 0,
+        on_interrupt: OnInterrupt = "raise",
+    ) -> None:
         self._keep(locals())
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Rows, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit all candidates, and choose the best.
 
         Parameters
@@ -298,36 +322,36 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         check_is_fitted(self, "best_estimator_")
         return self.best_estimator_
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> IntArray:
         """Most probable component of each row under the chosen mixture: `GaussianMixture.predict`."""
         return self._best.predict(X)
 
-    def fit_predict(self, X, y=None, sample_weight=None):
+    def fit_predict(self, X: Rows, y: object = None, sample_weight: ArrayLike | None = None) -> IntArray:
         """Search, and return the most probable component of each row under the chosen mixture."""
         warn_if_weights(y, X)
         with each_topic_once():
             return self.fit(X, sample_weight=sample_weight).predict(X)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Rows) -> FloatArray:
         """Responsibilities under the chosen mixture: `GaussianMixture.predict_proba`."""
         return self._best.predict_proba(X)
 
-    def score_samples(self, X):
+    def score_samples(self, X: Rows) -> FloatArray:
         """Log-density of each row under the chosen mixture: `GaussianMixture.score_samples`."""
         return self._best.score_samples(X)
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: Rows, y: object = None, sample_weight: ArrayLike | None = None) -> float:
         """Mean log-density of a row under the chosen mixture: `GaussianMixture.score`."""
         return self._best.score(X, y, sample_weight=sample_weight)
 
-    def bic(self, X, sample_weight=None):
+    def bic(self, X: Rows, sample_weight: ArrayLike | None = None) -> float:
         """Bayesian information criterion of the chosen mixture: `GaussianMixture.bic`."""
         return self._best.bic(X, sample_weight=sample_weight)
 
-    def aic(self, X, sample_weight=None):
+    def aic(self, X: Rows, sample_weight: ArrayLike | None = None) -> float:
         """Akaike's information criterion of the chosen mixture: `GaussianMixture.aic`."""
         return self._best.aic(X, sample_weight=sample_weight)
 
-    def sample(self, n_samples=1, *, random_state=None):
+    def sample(self, n_samples: int = 1, *, random_state: RandomState = None) -> tuple[NDArray[np.float64], IntArray]:
         """Random rows and their components from the chosen mixture: `GaussianMixture.sample`."""
         return self._best.sample(n_samples, random_state=random_state)

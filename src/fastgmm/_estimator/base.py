@@ -10,11 +10,13 @@ from inspect import isfunction
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastgmm._estimator.parameters import NamedParameters
 from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure
 from fastgmm._model.protocol import Model, Parameters
 from fastgmm._rows.array import ArrayPasses
+from fastgmm._utils.annotations import Acceleration, CovarianceType, FloatArray, InitParams, RandomState, Stopping
 from fastgmm._utils.blas import blas_beside_passes
 from fastgmm._utils.warnings import each_topic_once
 
@@ -25,6 +27,38 @@ class MixtureEstimator(NamedParameters):
     A subclass makes the model (`_model`, `_further_model`), names the fitted attributes that hold its parameters
     (`_fitted_attributes`), and reads the parameters back from them (`_fitted_parameters`).
     """
+
+    # Parameters of all mixtures.
+    n_components: int
+    covariance_type: CovarianceType
+    tol: float
+    reg_covar: float
+    max_iter: int
+    n_init: int
+    init_params: InitParams
+    random_state: RandomState
+    warm_start: bool
+    verbose: int
+    verbose_interval: int
+    stopping: Stopping
+    acceleration: Acceleration | None
+    step_decay: float
+    half_life: float | None
+    n_threads: int | None
+
+    # Fitted attributes of all mixtures. Their types win over what type checkers infer from scikit-learn's classes.
+    weights_: FloatArray
+    means_: FloatArray
+    covariances_: FloatArray
+    precisions_: FloatArray
+    precisions_cholesky_: FloatArray
+    converged_: bool
+    n_iter_: int
+    lower_bound_: float
+    lower_bounds_: list[float]
+    n_samples_seen_: float
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
 
     _sklearn_class: type  # the class that the estimator replaces
     _weights_count_rows: bool  # False: only the ratios of sample weights matter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any, Self
 
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,7 +17,7 @@ _SKLEARN_COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 class Conversion(MixtureEstimator):
     """`to_sklearn` and `from_sklearn`."""
 
-    def to_sklearn(self):
+    def to_sklearn(self) -> Any:
         """The same fitted model as a plain scikit-learn estimator, for tools that insist on its class.
 
         Returns
@@ -38,7 +39,7 @@ class Conversion(MixtureEstimator):
         return copied(self, self._sklearn_class())
 
     @classmethod
-    def from_sklearn(cls, estimator):
+    def from_sklearn(cls, estimator: Any) -> Self:
         """The way back: a fitted scikit-learn estimator as one of this class; parameters it lacks get their defaults.
 
         Parameters

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from os import PathLike
+from typing import Any, Self
 
 import joblib
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
@@ -40,9 +43,10 @@ from fastgmm._model.covariance import FisherInformation, require
 from fastgmm._rows.array import ArrayPasses, total_weight
 from fastgmm._rows.batches import BatchPasses
 from fastgmm._rows.protocol import Passes, SampledPasses
-from fastgmm._rows.reading import BatchMeter
+from fastgmm._rows.reading import BatchMeter, BatchProgress
 from fastgmm._rows.survey import BatchSurvey
 from fastgmm._start.find import parameter_finder
+from fastgmm._utils.annotations import IntArray, Rows
 from fastgmm._utils.values import is_boolean, is_integer_from
 from fastgmm._utils.warnings import each_topic_once
 
@@ -86,7 +90,7 @@ class DataToFit:
 class Fitting(Inference):
     """The steps of all fits, wherever the rows are."""
 
-    def fit_predict(self, X, y=None, sample_weight=None):
+    def fit_predict(self, X: Rows | Reader, y: object = None, sample_weight: ArrayLike | None = None) -> IntArray:
         """Estimate the parameters by EM, and return the most probable component of each row.
 
         The labels are those of ``fit(X).predict(X)``.
@@ -209,7 +213,7 @@ class Fitting(Inference):
 class LocalFitting(Fitting):
     """Fits to rows that this process reads, all at once or a batch at a time."""
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: Rows | Reader, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Estimate the parameters by EM.
 
         Parameters
@@ -251,7 +255,14 @@ class LocalFitting(Fitting):
             self._fit_data(self._data_to_fit(X, sample_weight)).warn(self)
         return self
 
-    def fit_batches(self, batches, *, start_rows=START_ROWS, callback=None, checkpoint=None):
+    def fit_batches(
+        self,
+        batches: Iterable[Any],
+        *,
+        start_rows: int = START_ROWS,
+        callback: Callable[[BatchProgress], object] | None = None,
+        checkpoint: str | PathLike[str] | None = None,
+    ) -> Self:
         """Estimate the parameters from rows that come in batches, of which two at a time are in memory.
 
         Every iteration reads all batches once, the next one while computing on the present one. The result is that of

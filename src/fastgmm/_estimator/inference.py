@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -20,6 +21,9 @@ from fastgmm._output.results import open_results
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.reading import read_ahead
 from fastgmm._skipping.policy import labels_of, log_densities_of, log_likelihood_of
+from fastgmm._utils.annotations import FloatArray, IntArray, RandomState, Rows
+
+Out = TypeVar("Out")
 
 # Private methods that scikit-learn's predict, predict_proba and score_samples call.
 _PREDICTION_STEPS = (
@@ -45,6 +49,12 @@ LOG_DENSITIES = Quantity("log_density", log_densities_of)
 class Inference(MixtureEstimator):
     """The methods of a fitted mixture. They read rows in memory, on disk or of a reader."""
 
+    @overload
+    def predict(self, X: Rows | Reader, *, out: None = None) -> IntArray: ...
+
+    @overload
+    def predict(self, X: Rows | Reader, *, out: Out) -> Out: ...
+
     def predict(self, X, *, out=None):
         """Most probable component of each row.
 
@@ -65,6 +75,12 @@ class Inference(MixtureEstimator):
             Numbers of the components; `out` if that was given.
         """
         return self._for_rows(LABELS, X, out)
+
+    @overload
+    def predict_proba(self, X: Rows | Reader, *, out: None = None) -> FloatArray: ...
+
+    @overload
+    def predict_proba(self, X: Rows | Reader, *, out: Out) -> Out: ...
 
     def predict_proba(self, X, *, out=None):
         """Responsibilities: the probability of each component, given the row.
@@ -87,6 +103,12 @@ class Inference(MixtureEstimator):
         """
         return self._for_rows(RESPONSIBILITIES, X, out)
 
+    @overload
+    def score_samples(self, X: Rows | Reader, *, out: None = None) -> FloatArray: ...
+
+    @overload
+    def score_samples(self, X: Rows | Reader, *, out: Out) -> Out: ...
+
     def score_samples(self, X, *, out=None):
         """Log-density of each row.
 
@@ -106,7 +128,7 @@ class Inference(MixtureEstimator):
         """
         return self._for_rows(LOG_DENSITIES, X, out)
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: Rows | Reader, y: object = None, sample_weight: ArrayLike | None = None) -> float:
         """Mean log-density of a row.
 
         Parameters
@@ -133,7 +155,7 @@ class Inference(MixtureEstimator):
         log_likelihood, n = self._log_likelihood(X, sample_weight)
         return log_likelihood / n
 
-    def sample(self, n_samples=1, *, random_state=None):
+    def sample(self, n_samples: int = 1, *, random_state: RandomState = None) -> tuple[NDArray[np.float64], IntArray]:
         """Random rows from the fitted mixture.
 
         Parameters

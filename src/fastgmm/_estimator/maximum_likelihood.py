@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
+from numpy.typing import ArrayLike
 from sklearn.mixture import GaussianMixture as _SklearnGaussianMixture
 
 from fastgmm._estimator.conversion import Conversion
@@ -11,15 +13,25 @@ from fastgmm._estimator.fitted import check_fitted_array, fitted_factors, mixtur
 from fastgmm._estimator.inference import Inference
 from fastgmm._estimator.initial import check_fixed, check_means, check_precisions_init, check_weights_init
 from fastgmm._estimator.parameters import fixed_names
+from fastgmm._input.containers import Reader
 from fastgmm._model.gaussian import InitialValues, MaximumLikelihood, MixtureParameters, n_free_parameters
+from fastgmm._utils.annotations import Fixed, Rows
 
 
 class MaximumLikelihoodMixture(Inference, Conversion, _SklearnGaussianMixture):
     """The mixture without priors, fitted by maximum likelihood."""
 
+    weights_init: ArrayLike | None
+    means_init: ArrayLike | None
+    precisions_init: ArrayLike | None
+    fixed: Fixed = None  # models that older versions pickled do not have this parameter
+
     _sklearn_class = _SklearnGaussianMixture
     _weights_count_rows = False
-    fixed: object = None  # models that were pickled by older versions do not have this parameter
+
+    if TYPE_CHECKING:
+
+        def to_sklearn(self) -> _SklearnGaussianMixture: ...
 
     def _model(self, passes):
         structure, n_components, n_features = self._structure, self.n_components, passes.n_features
@@ -54,7 +66,7 @@ class MaximumLikelihoodMixture(Inference, Conversion, _SklearnGaussianMixture):
             precisions_cholesky,
         )
 
-    def aic(self, X, sample_weight=None):
+    def aic(self, X: Rows | Reader, sample_weight: ArrayLike | None = None) -> float:
         """Akaike's information criterion of the fitted model on X: the lower the better.
 
         Parameters
@@ -73,7 +85,7 @@ class MaximumLikelihoodMixture(Inference, Conversion, _SklearnGaussianMixture):
         log_likelihood, _ = self._log_likelihood_by_score(X, sample_weight)
         return -2.0 * log_likelihood + 2.0 * self._n_parameters()
 
-    def bic(self, X, sample_weight=None):
+    def bic(self, X: Rows | Reader, sample_weight: ArrayLike | None = None) -> float:
         """Bayesian information criterion of the fitted model on X: the lower the better.
 
         Parameters

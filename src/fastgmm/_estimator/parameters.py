@@ -10,23 +10,32 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from functools import lru_cache, wraps
 from inspect import signature
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, Self, get_args
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._utils.annotations import (
+    Acceleration,
+    Criterion,
+    Fixable,
+    InitParams,
+    OnInterrupt,
+    Stopping,
+    WeightPriorType,
+)
 from fastgmm._utils.values import is_boolean, is_integer_from, is_non_negative_real, is_one_of, is_positive_real
 
-CRITERIA = ("bic", "aic", "icl", "cv")
-FIXABLE = ("weights", "means", "covariances")
+CRITERIA = get_args(Criterion)
+FIXABLE = get_args(Fixable)
 _CHOICES = {  # parameters that are one of a few names; `fixed` may be several of them
-    "init_params": ("kmeans", "k-means++", "random", "random_from_data", "sample"),
-    "weight_concentration_prior_type": ("dirichlet_process", "dirichlet_distribution"),
+    "init_params": get_args(InitParams),
+    "weight_concentration_prior_type": get_args(WeightPriorType),
     "criterion": CRITERIA,
-    "on_interrupt": ("raise", "keep"),
-    "stopping": ("change", "aitken"),
-    "acceleration": ("lbfgs",),
+    "on_interrupt": get_args(OnInterrupt),
+    "stopping": get_args(Stopping),
+    "acceleration": get_args(Acceleration),
     "fixed": FIXABLE,
 }
 RANDOM_STATE = "an int in the range [0, 4294967295], an instance of 'numpy.random.mtrand.RandomState' or None"
@@ -189,7 +198,7 @@ class NamedParameters(BaseEstimator):
             if name != "self":
                 setattr(self, name, value)  # a subclass may have made it a property
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters by name.
 
         Parameters

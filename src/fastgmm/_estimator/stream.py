@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import cast
+from typing import Self, cast
 
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
@@ -28,13 +29,14 @@ from fastgmm._model.covariance import InverseMStep, require
 from fastgmm._model.protocol import Parameters, StreamModel, require_of_model
 from fastgmm._rows.array import ArrayPasses, total_weight
 from fastgmm._start.find import parameter_finder
+from fastgmm._utils.annotations import Rows
 from fastgmm._utils.values import is_positive_real
 
 
 class Streaming(Fitting):
     """`partial_fit`. It keeps its state between two batches in `_stream`."""
 
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X: Rows, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn from one more batch of rows, by a step of EM whose size falls with the number of rows seen.
 
         The first call finds a start and fits the batch as `fit` does, with `n_init`, `max_iter`, `tol` and `stopping`,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.mixture import BayesianGaussianMixture as _SklearnBayesianGaussianMixture
 
 from fastgmm._estimator.conversion import Conversion
@@ -18,13 +21,34 @@ from fastgmm._model.covariance import ConjugatePrior, require
 from fastgmm._model.variational import Priors, VariationalBayes, VariationalParameters
 from fastgmm._model.weight_priors import WEIGHT_PRIORS
 from fastgmm._rows.columns import covariance_of_all, mean_of_all
+from fastgmm._utils.annotations import FloatArray, WeightPriorType
 
 
 class VariationalMixture(Inference, Conversion, _SklearnBayesianGaussianMixture):
     """The mixture with priors, fitted by variational inference."""
 
+    weight_concentration_prior_type: WeightPriorType
+    weight_concentration_prior: float | None
+    mean_precision_prior: float | None
+    mean_prior: ArrayLike | None
+    degrees_of_freedom_prior: float | None
+    covariance_prior: ArrayLike | None
+
+    weight_concentration_prior_: float
+    mean_precision_prior_: float
+    mean_prior_: FloatArray
+    degrees_of_freedom_prior_: float
+    covariance_prior_: float | FloatArray
+    weight_concentration_: FloatArray | tuple[FloatArray, FloatArray]
+    mean_precision_: FloatArray
+    degrees_of_freedom_: FloatArray
+
     _sklearn_class = _SklearnBayesianGaussianMixture
     _weights_count_rows = True
+
+    if TYPE_CHECKING:
+
+        def to_sklearn(self) -> _SklearnBayesianGaussianMixture: ...
 
     @property
     def _structure(self):

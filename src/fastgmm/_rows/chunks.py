@@ -16,10 +16,13 @@ import dask
 import dask.array as da
 import numpy as np
 
-from fastgmm._input.chunks import check_chunk, in_chunk
+from fastgmm._input.chunks import check_chunk, check_collection, check_features, check_weights_of_collection, in_chunk
+from fastgmm._input.containers import column_names
+from fastgmm._input.numbers import Source, check_numbers
 from fastgmm._input.rows import drop_unweighted_rows
 from fastgmm._rows.engine import Engine
 from fastgmm._rows.survey import Survey
+from fastgmm._utils.warnings import warn
 
 FAN_IN = 8  # number of results that one task adds up
 
@@ -192,3 +195,53 @@ class ChunkSurvey(Survey):
         cuts = np.searchsorted(rows, ends)
         parts = zip(self.counts, np.split(rows, cuts[:-1]), ends, strict=True)
         return {number: part - (end - self.counts[number]) for number, part, end in parts if len(part)}
+
+
+# From collections -----------------------------------------------------------------------------------------------------
+
+
+def chunks_of(estimator, reader, X, sample_weight, reset: bool) -> Chunks:
+    """The chunks of X and of the weights, for the estimator's client.
+
+    With `reset`, `reader` gets the number and the names of the columns of X; otherwise they must be those it has.
+    """
+    rows = whole_rows(X)
+    check_features(reader, without_rows(X), reset)
+    weights = None if sample_weight is None else _weights_in_chunks(rows, sample_weight)
+    if rows.dtype.kind in "biuf" and (rows is not X or rows.dtype != float_dtype(rows)):
+        # Chunks are held in memory in the dtype that kernels read. Chunks of objects are converted later, where an
+        # error can name the chunk.
+        rows = rows.map_blocks(partial(read_as, dtype=float_dtype(rows)), meta=np.empty((0, 0), float_dtype(rows)))
+    return Chunks(Engine(estimator.client), rows, weights, column_names(X))
+
+
+def whole_rows(X) -> da.Array:
+    """X as a dask array in chunks of whole rows."""
+    check_collection(X)
+    rows = X if isinstance(X, da.Array) else X.to_dask_array()
+    if rows.numblocks[1] > 1:
+        warn(
+            f"X is cut into {rows.numblocks[1]} chunks of columns, which are joined for each pass: call "
+            "X.rechunk({1: -1}) and persist or store the result, or choose chunks of whole rows to begin with."
+        )
+        rows = rows.rechunk({1: -1})
+    return rows
+
+
+def without_rows(X):
+    """An array or DataFrame with the columns of X and no rows."""
+    return np.empty((0, X.shape[1]), X.dtype) if isinstance(X, da.Array) else X._meta
+
+
+def _weights_in_chunks(rows: da.Array, sample_weight) -> da.Array:
+    """The weights as a dask array with the chunks of the rows."""
+    row_chunks = rows.chunks[0]
+    if hasattr(type(sample_weight), "to_dask_array"):
+        weights = sample_weight.to_dask_array()
+    elif isinstance(sample_weight, da.Array):
+        weights = sample_weight
+    else:
+        weights = da.from_array(np.asarray(check_numbers(sample_weight, Source("sample_weight"))), chunks=-1)
+    check_weights_of_collection(weights.shape, weights.numblocks, row_chunks)
+    both_known = not np.isnan(weights.shape[0]) and not np.isnan(sum(row_chunks))
+    return weights.rechunk((row_chunks,)) if both_known else weights

@@ -14,6 +14,7 @@ from fastgmm._estimator.parameters import invalid_parameter_error, meant, option
 from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure
 from fastgmm._model.gaussian import MixtureParameters, n_free_parameters
 from fastgmm._rows.array import ArrayPasses
+from fastgmm._utils.annotations import CovarianceType
 from fastgmm._utils.values import is_boolean, is_integer_from, is_one_of
 
 _COLUMNS = ("log_likelihood", "n_parameters", "n_iter", "converged", "start", "seconds", "warning")
@@ -47,7 +48,7 @@ class Candidate:
     """
 
     n_components: int
-    covariance_type: str
+    covariance_type: CovarianceType
     n_features: int
     result: EMResult[MixtureParameters] | None = None
     start: str = ""
@@ -86,7 +87,7 @@ class Candidate:
         return ArrayPasses(rows, weights, self.n_components, self.structure, n_threads)
 
 
-def check_grid(estimator) -> tuple[list[int], list[str]]:
+def check_grid(estimator) -> tuple[list[int], list[CovarianceType]]:
     """The numbers of components, ascending, and the covariance types that a search is to try."""
     numbers, types = estimator.n_components, estimator.covariance_type
     if is_boolean(numbers) or isinstance(numbers, Iterator):  # an iterator could be read only once
@@ -113,7 +114,9 @@ def check_grid(estimator) -> tuple[list[int], list[str]]:
     return [int(number) for number in numbers], list(dict.fromkeys(types))
 
 
-def all_candidates(numbers: Iterable[int], covariance_types: Iterable[str], n_features: int) -> list[Candidate]:
+def all_candidates(
+    numbers: Iterable[int], covariance_types: Iterable[CovarianceType], n_features: int
+) -> list[Candidate]:
     """All candidates, ordered by the number of components, then by the number of parameters of the type, ascending."""
     types = sorted(covariance_types, key=lambda name: COVARIANCE_TYPES[name].n_parameters(2, n_features))
     return [Candidate(number, covariance_type, n_features) for number in numbers for covariance_type in types]

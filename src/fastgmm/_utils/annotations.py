@@ -1,0 +1,35 @@
+"""Types in the signatures of public methods. Those that are names are also what the checks of parameters accept."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+CovarianceType = Literal["full", "tied", "diag", "spherical"]
+InitParams = Literal["kmeans", "k-means++", "random", "random_from_data", "sample"]
+WeightPriorType = Literal["dirichlet_process", "dirichlet_distribution"]
+Fixable = Literal["weights", "means", "covariances"]
+Stopping = Literal["change", "aitken"]
+Acceleration = Literal["lbfgs"]
+Criterion = Literal["bic", "aic", "icl", "cv"]
+OnInterrupt = Literal["raise", "keep"]
+
+Fixed: TypeAlias = Fixable | tuple[Fixable, ...] | Collection[Fixable] | None  # mypy knows "means" in a tuple only so
+RandomState: TypeAlias = int | np.random.RandomState | None
+FloatArray: TypeAlias = NDArray[np.floating]
+IntArray: TypeAlias = NDArray[np.int64]
+
+
+class Sliceable(Protocol):
+    """Anything with rows that can be sliced: a dataset of h5py or zarr, a frame."""
+
+    @property
+    def shape(self) -> tuple[Any, ...]: ...
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+
+Rows: TypeAlias = ArrayLike | Sliceable
