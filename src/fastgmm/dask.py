@@ -36,10 +36,9 @@ from fastgmm._estimator.variational import VariationalMixture
 from fastgmm._input.chunks import check_features, check_no_out
 from fastgmm._input.containers import column_names
 from fastgmm._input.rows import check_n_rows, check_some_weight, warn_if_weights
-from fastgmm._rows.chunk_passes import DaskPasses, Evaluation, TaskSettings, log_likelihood_of_chunk, of_block
+from fastgmm._rows.chunk_passes import DaskPasses, Evaluation, TaskSettings, of_block, sums_of_chunk
 from fastgmm._rows.chunks import ChunkSurvey, chunks_of, float_dtype, whole_rows, without_rows
 from fastgmm._rows.engine import Engine
-from fastgmm._skipping.policy import log_likelihood_of
 from fastgmm._utils.annotations import (
     Acceleration,
     CovarianceType,
@@ -204,18 +203,18 @@ class _OnChunks(Fitting):
             meta=np.empty((0,) * len(chunks), quantity.dtype or float_dtype(rows)),
         )
 
-    def _log_likelihood(self, X, sample_weight):
+    def _sums(self, of_passes, X, sample_weight):
         if not dask.is_dask_collection(X):
-            return super()._log_likelihood(X, sample_weight)
+            return super()._sums(of_passes, X, sample_weight)
         check_is_fitted(self)
         chunks = chunks_of(self, self, X, sample_weight, reset=False)
         components = self._fitted_components(chunks.n_features)
         n_threads = self.n_threads or chunks.engine.n_threads_of_task(len(chunks))
-        evaluation = Evaluation(log_likelihood_of, components, self._structure, chunks.dtype, chunks.columns, n_threads)
-        task = partial(log_likelihood_of_chunk, evaluation=evaluation)
-        log_likelihood, n = chunks.sum(task, dict.fromkeys(range(len(chunks)))).tolist()
+        evaluation = Evaluation(of_passes, components, self._structure, chunks.dtype, chunks.columns, n_threads)
+        task = partial(sums_of_chunk, evaluation=evaluation)
+        *sums, n = chunks.sum(task, dict.fromkeys(range(len(chunks)))).tolist()
         check_some_weight(n)
-        return log_likelihood, n
+        return sums if len(sums) > 1 else sums[0], n
 
     def __getstate__(self):
         return {**super().__getstate__(), "client": None}  # a connection belongs to its process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar, overload
 
@@ -13,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm._estimator.base import MixtureEstimator, check_overrides, unless_none
 from fastgmm._estimator.fitted import check_covariance_type
 from fastgmm._estimator.sampling import check_n_draws, check_random_state_of_sample, draw_rows
+from fastgmm._estimator.summary import Evaluation, Summary
 from fastgmm._input.containers import Reader
 from fastgmm._input.fitted import blocks_of_rows, weighted_blocks
 from fastgmm._input.rows import check_sample_weight, check_some_weight, drop_unweighted_rows, warn_if_weights
@@ -182,6 +184,71 @@ class Inference(MixtureEstimator):
         random = check_random_state(self.random_state if random_state is None else random_state)
         return draw_rows(self, n_samples, random)
 
+    def summary(self, X: ArrayLike | Reader | None = None, sample_weight: ArrayLike | None = None) -> Summary:
+        """What the fitted mixture is, how well it fits, and a table of its components.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or reader, default=None
+            Rows for which log-likelihood, AIC, BIC and ICL are computed, in one pass. None: what the fit knows. These
+            are the log-likelihood in the last iteration, before its M step, and the AIC and BIC that follow from it.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each row of X counts. A reader brings the weights itself.
+
+        Returns
+        -------
+        summary : Summary
+            Its attributes hold the numbers: `log_likelihood`, `bic`, `aic`, `icl`, `n_parameters`, `n_rows`, `weights`,
+            `means`, `standard_deviations` and others. ``print(summary)`` shows a text, a notebook shows tables, and
+            ``summary.to_frame()`` returns all components as a pandas DataFrame. What is not known is None.
+
+        Raises
+        ------
+        NotFittedError
+            If the mixture is not fitted.
+        ValueError
+            If X is not usable, or `sample_weight` is given without X.
+
+        Examples
+        --------
+        >>> from fastgmm import GaussianMixture
+        >>> from fastgmm.datasets import load_old_faithful
+        >>> X = load_old_faithful()
+        >>> gmm = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> print(gmm.summary(X))
+        Gaussian mixture with 2 components, covariance type 'full' (mclust: VVV): each
+        component has its own ellipsoid.
+        <BLANKLINE>
+        Rows             272
+        Features         2
+        Free parameters  11
+        Log-likelihood   -1130.264
+        BIC              2322.192
+        AIC              2282.528
+        ICL              2322.698
+        Converged        yes, after 4 iterations
+        <BLANKLINE>
+        component  weight   rows      feature 0     feature 1
+                0   0.356   96.8  2.037 ± 0.263  54.48 ± 5.81
+                1   0.644  175.2  4.290 ± 0.412  79.97 ± 6.00
+        <BLANKLINE>
+        The columns of features have means ± standard deviations.
+        >>> round(gmm.summary(X).icl, 1)
+        2322.7
+        """
+        check_is_fitted(self)
+        if X is None:
+            if sample_weight is not None:
+                raise ValueError("sample_weight needs the rows that it belongs to: pass X, too.")
+            return self._summary(None)
+        (log_likelihood, log_max_resp), n = self._sums(ArrayPasses.criterion_sums, X, sample_weight)
+        return self._summary(Evaluation(float(log_likelihood), float(log_max_resp), n))
+
+    @abstractmethod
+    def _summary(self, evaluation: Evaluation | None) -> Summary:
+        """The summary. Without an evaluation of rows it says what the fit knows."""
+
     def _for_rows(self, quantity: Quantity, X, out, is_checked: bool = False):
         """A quantity for all rows of X. `is_checked` says that a fit has checked them."""
         check_is_fitted(self)
@@ -226,13 +293,17 @@ class Inference(MixtureEstimator):
 
     def _log_likelihood(self, X, sample_weight) -> tuple[float, float]:
         """Weighted sum of the log-densities, and the sum of the weights."""
+        return self._sums(log_likelihood_of, X, sample_weight)
+
+    def _sums(self, of_passes: Callable, X, sample_weight) -> tuple[Any, float]:
+        """Sums over the rows of X that ``of_passes(passes, components)`` finds, and the sum of the weights."""
         check_is_fitted(self)
-        log_likelihood = n = 0.0
+        sums, n = 0.0, 0.0
         for block in read_ahead(weighted_blocks(self, X, sample_weight)):
             rows, weights = drop_unweighted_rows(block.rows, block.weights)
             if len(rows) > 0:
                 passes, components = self._passes_of_fitted(rows, weights)
-                log_likelihood += log_likelihood_of(passes, components)
+                sums = sums + of_passes(passes, components)
                 n += passes.total_weight
         check_some_weight(n)
-        return log_likelihood, n
+        return sums, n

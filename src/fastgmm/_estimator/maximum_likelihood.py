@@ -9,10 +9,12 @@ from numpy.typing import ArrayLike
 from sklearn.mixture import GaussianMixture as _SklearnGaussianMixture
 
 from fastgmm._estimator.conversion import Conversion
+from fastgmm._estimator.criteria import criteria_of
 from fastgmm._estimator.fitted import check_fitted_array, fitted_factors, mixture_attributes
 from fastgmm._estimator.inference import Inference
 from fastgmm._estimator.initial import check_fixed, check_means, check_precisions_init, check_weights_init
 from fastgmm._estimator.parameters import fixed_names
+from fastgmm._estimator.summary import Evaluation, Summary, of_last_iteration, summary_of
 from fastgmm._input.containers import Reader
 from fastgmm._model.gaussian import InitialValues, MaximumLikelihood, MixtureParameters, n_free_parameters
 from fastgmm._utils.annotations import Fixed, Rows
@@ -104,6 +106,17 @@ class MaximumLikelihoodMixture(Inference, Conversion, _SklearnGaussianMixture):
         """
         log_likelihood, n = self._log_likelihood_by_score(X, sample_weight)
         return -2.0 * log_likelihood + self._n_parameters() * math.log(n)
+
+    def _summary(self, evaluation: Evaluation | None) -> Summary:
+        evaluation = evaluation or of_last_iteration(self)
+        log_likelihood, log_max_resp, n_rows, _ = evaluation
+        criteria, n_parameters = None, self._n_parameters()
+        if log_likelihood is not None and n_rows is not None:
+            criteria = criteria_of(log_likelihood, log_max_resp or 0.0, n_parameters, n_rows)
+        own: dict[str, float | None] = {} if criteria is None else criteria._asdict()
+        if log_max_resp is None:
+            own["icl"] = None
+        return summary_of(self, "Gaussian mixture", evaluation, n_parameters=n_parameters, **own)
 
     def _n_parameters(self) -> int:
         n_components, n_features = self.means_.shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from fastgmm._estimator.initial import (
     check_means,
     check_weight_for_covariance_prior,
 )
+from fastgmm._estimator.summary import Evaluation, Summary, is_stream, rows_behind, summary_of
 from fastgmm._model.covariance import ConjugatePrior, require
 from fastgmm._model.variational import Priors, VariationalBayes, VariationalParameters
 from fastgmm._model.weight_priors import WEIGHT_PRIORS
@@ -114,6 +116,20 @@ class VariationalMixture(Inference, Conversion, _SklearnBayesianGaussianMixture)
             "precisions_": model.structure.precisions(parameters.precisions_cholesky),
             "weights_": parameters.weights(),
         }
+
+    def _summary(self, evaluation: Evaluation | None) -> Summary:
+        bound = getattr(self, "lower_bound_", -math.inf)
+        mean_precision = np.asarray(self.mean_precision_, np.float64)
+        nk = mean_precision - float(self.mean_precision_prior_)  # rows of the components
+        if evaluation is None:
+            evaluation = Evaluation(None, None, rows_behind(self) or float(nk.sum()))
+        return summary_of(
+            self,
+            "Bayesian Gaussian mixture",
+            evaluation,
+            lower_bound=bound if math.isfinite(bound) and not is_stream(self) else None,
+            n_effective_components=int((nk >= 1.0).sum()),
+        )
 
     def _fitted_parameters(self, n_features, n_components=None):
         if n_components is None:

@@ -160,12 +160,12 @@ class Evaluation:
         return self.of_passes(passes, self.components)
 
 
-def log_likelihood_of_chunk(number, rows, weights, _, *, evaluation: Evaluation) -> np.ndarray:
-    """Weighted sum of the log-densities, which the evaluation finds, and the sum of the weights."""
+def sums_of_chunk(number, rows, weights, _, *, evaluation: Evaluation) -> np.ndarray:
+    """Sums over the rows, which the evaluation finds, and the sum of the weights."""
     rows, weights = drop_unweighted_rows(*evaluation.check(number, rows, weights))
-    if len(rows) == 0:
-        return np.zeros(2)
-    return np.array([evaluation(rows, weights), total_weight(rows, weights)])
+    if len(rows) == 0:  # any row will do, with a weight of 0
+        rows, weights = evaluation.components.means[:1].astype(evaluation.dtype), np.zeros(1)
+    return np.append(evaluation(rows, weights), total_weight(rows, weights))
 
 
 def of_block(rows, *, evaluation: Evaluation, block_id: tuple[int, ...]) -> np.ndarray:

@@ -8,11 +8,10 @@ from operator import attrgetter
 import numpy as np
 from sklearn.model_selection import KFold
 
+from fastgmm._estimator.criteria import LEAST_ROWS, criteria_of
 from fastgmm._search.candidates import Candidate
 from fastgmm._search.fits import Fits
 from fastgmm._skipping.policy import log_likelihood_of
-
-_LEAST_ROWS = 2.0  # sum of the weights below which they do not count rows
 
 
 def check_folds(n_rows: int, n_folds: int, n_components: int) -> None:
@@ -26,7 +25,7 @@ def check_folds(n_rows: int, n_folds: int, n_components: int) -> None:
 
 def check_weights_count_rows(total_weight: float, criterion: str) -> None:
     """Raise ValueError if the sum of the weights, which criteria take for the number of rows, is too small."""
-    if total_weight < _LEAST_ROWS:
+    if total_weight < LEAST_ROWS:
         raise ValueError(
             f"The sum of sample_weight is {total_weight:g}, which criterion={criterion!r} takes for the number of "
             "rows: weights count rows. Scale them so that their sum is that number."
@@ -34,18 +33,14 @@ def check_weights_count_rows(total_weight: float, criterion: str) -> None:
 
 
 def set_criteria(candidates: list[Candidate], n_rows: float) -> None:
-    """Set BIC, AIC and ICL of each usable candidate, from the rows that it was fitted to.
-
-    `n_rows` is the sum of the weights. If it is less than 2 the weights do not count rows, so there are no criteria.
-    """
-    if n_rows < _LEAST_ROWS:
-        return
+    """Set BIC, AIC and ICL of each usable candidate, from the rows that it was fitted to, `n_rows` in all."""
     for candidate in candidates:
-        if candidate.is_usable:
-            deviance, p = -2.0 * candidate.log_likelihood, candidate.n_parameters
-            candidate.aic = deviance + p * 2.0
-            candidate.bic = deviance + p * math.log(n_rows)
-            candidate.icl = candidate.bic - 2.0 * candidate.log_max_resp
+        if not candidate.is_usable:
+            continue
+        n_parameters = candidate.n_parameters
+        criteria = criteria_of(candidate.log_likelihood, candidate.log_max_resp, n_parameters, n_rows)
+        if criteria is not None:
+            candidate.bic, candidate.aic, candidate.icl = criteria
 
 
 def cross_validate(candidates: list[Candidate], n_folds: int, fits: Fits) -> None:

@@ -19,6 +19,7 @@ class VarianceStructure(CovarianceStructure):
     """Variances, for each component or shared. A subclass adds the M step and the number of parameters."""
 
     kernel = "diag"
+    shape_in_words = "ellipsoid along the axes"
 
     def shape_of_one(self, n_features):
         return (n_features,)
@@ -49,6 +50,7 @@ class VarianceStructure(CovarianceStructure):
 
 class Diagonal(VarianceStructure, ConjugatePrior, FisherInformation, InverseMStep):
     name = "diag"
+    mclust_name = "VVI"
 
     def covariances(self, statistics, delta, nk, reg_covar, noise, previous=None):
         variances = statistics.scatter_about(delta) / nk[:, np.newaxis]
@@ -84,6 +86,8 @@ class Spherical(Diagonal):
     """The diagonal structure with one variance for each component: the mean over the features."""
 
     name = "spherical"
+    shape_in_words = "sphere"
+    mclust_name = "VII"
 
     def shape_of_one(self, n_features):
         return ()

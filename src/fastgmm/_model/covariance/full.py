@@ -10,6 +10,7 @@ from fastgmm._model.covariance.structure import ConjugatePrior, FisherInformatio
 
 class Full(MatrixStructure, ConjugatePrior, FisherInformation, InverseMStep):
     name = "full"
+    mclust_name = "VVV"
 
     def covariances(self, statistics, delta, nk, reg_covar, noise, previous=None):
         covariances = statistics.scatter_about(delta)

@@ -48,11 +48,17 @@ class CovarianceStructure(ABC):
         variances (d,), or one variance (), and kernels read vectors.
     is_shared : bool
         Whether all components have the same covariance. Its array then has no axis of components.
+    shape_in_words : str
+        What a covariance looks like, with more than one feature.
+    mclust_name : str
+        What R's mclust calls the structure; '' if it does not have it.
     """
 
     name: str
     kernel: Literal["full", "diag"]
     is_shared: bool = False
+    shape_in_words: str = "ellipsoid"
+    mclust_name: str = ""
 
     @abstractmethod
     def shape_of_one(self, n_features: int) -> tuple[int, ...]:
