@@ -184,7 +184,7 @@ class Inference(MixtureEstimator):
         random = check_random_state(self.random_state if random_state is None else random_state)
         return draw_rows(self, n_samples, random)
 
-    def summary(self, X: ArrayLike | Reader | None = None, sample_weight: ArrayLike | None = None) -> Summary:
+    def summary(self, X: Rows | Reader | None = None, sample_weight: ArrayLike | None = None) -> Summary:
         """What the fitted mixture is, how well it fits, and a table of its components.
 
         Parameters
