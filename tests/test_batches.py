@@ -828,7 +828,8 @@ def test_a_string_is_one_column(tmp_path, file_format):
     frame.to_parquet(path) if file_format == "parquet" else frame.to_csv(path, index=False)
     read = {"parquet": batches.from_parquet, "csv": batches.from_csv}[file_format]
     np.testing.assert_array_equal(concatenated(read(path, "xy")), [[5.0], [6.0]])
-    assert repr(read(path, "xy", "x")) == f"from_{file_format}: {str(path)!r}; columns xy; weights x"
+    size = "2 rows; " if file_format == "parquet" else ""
+    assert repr(read(path, "xy", "x")) == f"from_{file_format}: {str(path)!r}; {size}columns xy; weights x"
 
 
 TABLE = pd.DataFrame(

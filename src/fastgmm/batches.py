@@ -90,6 +90,7 @@ def from_parquet(
     columns: str | Sequence[str] | None = None,
     sample_weight: str | None = None,
     *,
+    keep: bool | str | Sequence[str] | None = None,
     batch_rows: int = _BATCH_ROWS,
 ) -> Reader:
     """Batches of columns of Parquet files, or of any dataset that pyarrow opens. Needs pyarrow and pandas.
@@ -103,7 +104,11 @@ def from_parquet(
         Columns that are the features, in this order; a str is one column. None: all but `sample_weight` and what pandas
         wrote as the index of a frame.
     sample_weight : str, default=None
-        Column that holds the sample weights.
+        Column that holds the sample weights. Labels and densities of rows do not depend on it.
+    keep : True, str or sequence of str, default=None
+        Columns that a table of results holds too, such as a key; they come first. True: all columns of the files. They
+        matter only if a mixture writes labels, probabilities or densities to a file that ends in .parquet or .csv, and
+        may hold anything, but must have the same type in all files.
     batch_rows : int, default=100_000
         Largest number of rows of a batch.
 
@@ -119,8 +124,24 @@ def from_parquet(
         If a column is not there, in one of the files, or does not hold numbers.
     OSError
         If a file is not there, or cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> from fastgmm import GaussianMixture
+    >>> from fastgmm.batches import from_parquet
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = folder.name + "/rows.parquet"
+    >>> pd.DataFrame({"key": ["a", "b", "c", "d"], "x": [0.0, 0.1, 8.0, 8.1]}).to_parquet(path)
+    >>> reader = from_parquet(path, columns="x", keep="key")
+    >>> gmm = GaussianMixture(n_components=2, random_state=0).fit(reader)
+    >>> labels = gmm.predict(reader, out=folder.name + "/labels.parquet")
+    >>> list(pd.read_parquet(labels))
+    ['key', 'component']
+    >>> folder.cleanup()
     """
-    return _from_tables(paths, "parquet", columns, sample_weight, batch_rows)
+    return _from_tables(paths, "parquet", columns, sample_weight, keep, batch_rows)
 
 
 def from_csv(
@@ -128,6 +149,7 @@ def from_csv(
     columns: str | Sequence[str] | None = None,
     sample_weight: str | None = None,
     *,
+    keep: bool | str | Sequence[str] | None = None,
     batch_rows: int = _BATCH_ROWS,
 ) -> Reader:
     """Batches of columns of CSV files with a header. Needs pyarrow and pandas.
@@ -141,7 +163,9 @@ def from_csv(
         As in `from_parquet`. None: all but `sample_weight` and a first column without a name, which is how pandas
         writes an index.
     sample_weight : str, default=None
-        Column that holds the sample weights.
+        Column that holds the sample weights. Labels and densities of rows do not depend on it.
+    keep : True, str or sequence of str, default=None
+        As in `from_parquet`. The first rows of the first file decide the types.
     batch_rows : int, default=100_000
         Largest number of rows of a batch.
 
@@ -155,10 +179,10 @@ def from_csv(
     ValueError, OSError
         As in `from_parquet`.
     """
-    return _from_tables(paths, "csv", columns, sample_weight, batch_rows)
+    return _from_tables(paths, "csv", columns, sample_weight, keep, batch_rows)
 
 
-def _from_tables(paths, file_format: str, columns, sample_weight, batch_rows) -> Reader:
+def _from_tables(paths, file_format: str, columns, sample_weight, keep, batch_rows) -> Reader:
     check_batch_rows(batch_rows)
     try:
         from fastgmm._input.tables import TableReader
@@ -166,4 +190,4 @@ def _from_tables(paths, file_format: str, columns, sample_weight, batch_rows) ->
         raise ImportError(
             "Reading Parquet and CSV files needs pyarrow and pandas: python -m pip install pyarrow pandas"
         ) from error
-    return TableReader(paths, file_format, columns, sample_weight, batch_rows)
+    return TableReader(paths, file_format, columns, sample_weight, keep, batch_rows)

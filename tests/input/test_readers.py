@@ -100,6 +100,31 @@ def test_results_in_files(frame, source, method, tmp_path):
     assert len(list(files.iterdir())) == 3
 
 
+def test_tables_hold_the_columns_that_are_kept(frame, tmp_path):
+    pytest.importorskip("pyarrow")
+    frame["time"] = pd.Timestamp("2026-01-01")
+    frame["big"] = 2**60 + np.arange(len(frame))  # float64 would round it
+    model = GaussianMixture(n_components=3, random_state=0).fit(frame[["a", "b", "c"]])
+    labels = model.predict(frame[["a", "b", "c"]])
+
+    def written(reader):
+        return pd.read_parquet(model.predict(reader, out=tmp_path / "labels" / "labels.parquet"))
+
+    (tmp_path / "labels").mkdir()
+    expected = frame[["big", "key", "a"]].assign(component=labels)
+    pd.testing.assert_frame_equal(written(parquet_reader(frame, tmp_path, keep=["big", "key", "a"])), expected)
+    pd.testing.assert_frame_equal(written(csv_reader(frame, tmp_path, keep=["big", "key", "a"])), expected)
+    frame = frame.set_index("key")  # all columns include the index, which stays one
+    pd.testing.assert_frame_equal(written(parquet_reader(frame, tmp_path, keep=True)), frame.assign(component=labels))
+
+    with pytest.raises(ValueError, match="There is no column 'kye'; there are a, b, c"):
+        parquet_reader(frame, tmp_path, keep="kye")
+    reader = parquet_reader(frame.assign(component=1), tmp_path, keep="component")
+    with pytest.raises(ValueError, match="keep holds 'component', and a column of the results has this name"):
+        model.predict(reader, out=tmp_path / "labels.csv")
+    assert not (tmp_path / "labels.csv").exists()
+
+
 def test_files_of_results_are_complete_or_as_before(frame, tmp_path):
     pytest.importorskip("pyarrow")
     model = GaussianMixture(n_components=3, random_state=0).fit(frame[["a", "b", "c"]])

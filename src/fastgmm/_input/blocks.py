@@ -63,7 +63,7 @@ class ArrayBatches(Reader):
     def __repr__(self):
         n_rows, n_features = self._X.shape
         weights = "" if self._sample_weight is None else "; with weights"
-        return f"from_array: {counted(n_rows, 'row')} x {counted(n_features, 'column')}{weights}"
+        return f"from_array: {counted(n_rows, 'row')}, {counted(n_features, 'column')}{weights}"
 
     def batches_with_places(self):
         for rows in block_slices(self._X, self._batch_rows):

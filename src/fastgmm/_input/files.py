@@ -10,6 +10,7 @@ import numpy as np
 
 from fastgmm._input.blocks import block_slices
 from fastgmm._input.containers import Place, Reader, is_frame
+from fastgmm._utils.words import counted
 
 # Names of the files of a format in a folder.
 _PATTERNS = {"npy": ("*.npy",), "parquet": ("**/*.parquet", "**/*.pq", "**/*.parq"), "csv": ("**/*.csv",)}
@@ -23,7 +24,11 @@ class NpyReader(Reader):
         self._batch_rows = batch_rows
 
     def __repr__(self):
-        return f"from_npy: {in_words(self._files)}"
+        return f"from_npy: {in_words(self._files)}{size_in_words(self)}"
+
+    @property
+    def n_rows(self) -> int:
+        return sum(len(_mapped(file)) for file in self._files)
 
     def batches_with_places(self):
         for file in self._files:
@@ -53,6 +58,15 @@ def in_words(files: list) -> str:
     if len(files) == 1:
         return repr(str(files[0]))
     return f"{len(files)} files from {str(files[0])!r} to {str(files[-1])!r}"
+
+
+def size_in_words(reader: Reader) -> str:
+    """The number of rows as a further part of a representation. It is empty if the number is not known."""
+    try:
+        n_rows = reader.n_rows
+    except (OSError, ValueError):  # reading the rows will say what is wrong with the files
+        return ""
+    return "" if n_rows is None else f"; {counted(n_rows, 'row')}"
 
 
 def local_files(paths, file_format: str) -> list[Path]:

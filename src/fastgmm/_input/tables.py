@@ -5,31 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pandas  # noqa: F401 - batches are its frames
 import pyarrow
-from pyarrow import dataset
+from pyarrow import dataset, parquet
 
 from fastgmm._input.containers import Place, Reader
-from fastgmm._input.files import in_words, local_files
+from fastgmm._input.files import in_words, local_files, size_in_words
 
 _INDEX_OF_PANDAS = re.compile(r"__index_level_\d+__")
 _BAD_VALUE = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to \w+: invalid value '(.*)'")
 _ARROW_PREFIX = re.compile(r"^.* input source '[^']*': (Invalid: )?")
 _MOST_SHOWN = 5  # columns that a message or representation lists
+_MOST_COUNTED = 1000  # files: to open more only for their numbers of rows takes too long
 
 
 class TableReader(Reader):
     """Batches of columns of Parquet or CSV files. Parameters are those of `fastgmm.batches.from_parquet`."""
 
-    def __init__(self, paths, file_format: str, columns, sample_weight, batch_rows: int):
+    def __init__(self, paths, file_format: str, columns, sample_weight, keep, batch_rows: int):
         self._format = file_format
         self._batch_rows = batch_rows
         self._sources = [paths] if _is_dataset(paths) else _files_or_urls(paths, file_format)
         first = _opened(self._sources[0], file_format)
         names, labels = _columns_of(first.schema)
-        given = names if columns is None else _listed(columns)
+        given = names if columns is None else _listed(columns, "columns")
         self._weights = None if sample_weight is None else _name_of(sample_weight, names, labels, first.schema)
         features = [_name_of(column, names, labels, first.schema) for column in given]
         if columns is None and self._weights in features:
@@ -39,44 +41,87 @@ class TableReader(Reader):
         self._wanted = list(dict.fromkeys([*features, *([] if self._weights is None else [self._weights])]))
         self._labels = [dict(zip(names, labels, strict=True)).get(name, name) for name in features]
         self._check_schema(first.schema, self._sources[0])
+        self.kept_schema = self._kept(keep, names, labels)
+
+    def _kept(self, keep, names: list[str], labels: list):
+        """The schema of the columns that tables of results hold too; None if there are none."""
+        if keep is None or keep is False:
+            return None
+        schema = _opened(self._sources[0], self._format, self._wanted).schema
+        kept = (
+            schema.names
+            if keep is True
+            else [_name_of(column, names, labels, schema) for column in _listed(keep, "keep")]
+        )
+        _check_twice("keep", kept)
+        return pyarrow.schema([schema.field(name) for name in kept], schema.metadata)
+
+    @property
+    def n_rows(self):
+        local = isinstance(self._sources[0], Path) and len(self._sources) <= _MOST_COUNTED
+        if self._format == "csv" or not local:
+            return None
+        n_rows = 0
+        for source in self._sources:
+            with _errors_with_name(source):
+                n_rows += parquet.read_metadata(source).num_rows
+        return n_rows
 
     def __repr__(self):
-        shown = ", ".join(str(label) for label in self._labels[:_MOST_SHOWN])
-        rest = len(self._labels) - _MOST_SHOWN
-        columns = shown + (f" and {rest} more" if rest > 0 else "")
-        weights = "" if self._weights is None else f"; weights {self._weights}"
         sources = "a dataset of pyarrow" if _is_dataset(self._sources[0]) else in_words(self._sources)
-        return f"from_{self._format}: {sources}; columns {columns}{weights}"
+        weights = "" if self._weights is None else f"; weights {self._weights}"
+        kept = "" if self.kept_schema is None else f"; kept {_first_few(self.kept_schema.names)}"
+        return f"from_{self._format}: {sources}{size_in_words(self)}; columns {_first_few(self._labels)}{weights}{kept}"
 
     def batches_with_places(self):
+        return ((self._split(batch), place) for batch, place in self._read(self._wanted))
+
+    def batches_with_kept(self):
+        schema = self.kept_schema
+        if schema is None:
+            yield from super().batches_with_kept()
+            return
+        for batch, place in self._read(list(dict.fromkeys([*self._wanted, *schema.names]))):
+            try:
+                kept = [batch.column(field.name).cast(field.type) for field in schema]
+            except pyarrow.ArrowException as error:
+                raise ValueError(
+                    f"{place.name or 'A file of the dataset'} has another type in a column to keep than the "
+                    f"first file: {error}"
+                ) from error
+            yield self._split(batch), place, pyarrow.record_batch(kept, schema=schema)
+
+    def _read(self, columns: list[str]):
+        """Record batches of columns, and their places."""
         # By default Arrow reads many batches ahead: more than all the data, in a folder of small files.
         options = {"batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
         if self._format == "parquet":
             options["fragment_scan_options"] = dataset.ParquetFragmentScanOptions(pre_buffer=False)
         for source in self._sources:
-            opened = _opened(source, self._format)
-            self._check_schema(opened.schema, source)
+            opened = _opened(source, self._format, self._wanted)
+            self._check_schema(opened.schema, source, columns)
             first_row = 0
             holder, name = ("dataset", "") if _is_dataset(source) else ("file", _name(source))
             with _errors_with_name(source, opened.schema.names):
-                for batch in opened.to_batches(columns=self._wanted, batch_size=self._batch_rows, **options):
-                    place = Place(first_row, holder, name, self._weights or "")
-                    yield self._split(batch.to_pandas(ignore_metadata=True)), place
+                for batch in opened.to_batches(columns=columns, batch_size=self._batch_rows, **options):
+                    yield batch, Place(first_row, holder, name, self._weights or "")
                     first_row += batch.num_rows
 
-    def _split(self, frame):
+    def _split(self, batch):
         """A batch of the features, under the names that pandas gave them, with the weights if there are some."""
+        frame = batch.select(self._wanted).to_pandas(ignore_metadata=True)
         X = frame[self._features].set_axis(self._labels, axis=1)
         return X if self._weights is None else (X, frame[self._weights].to_numpy())
 
-    def _check_schema(self, schema, source) -> None:
-        """Raise ValueError unless all wanted columns exist and hold numbers."""
-        for name in self._wanted:
+    def _check_schema(self, schema, source, columns: Sequence[str] = ()) -> None:
+        """Raise ValueError unless all of these and the wanted columns exist, and the latter hold numbers."""
+        for name in (*self._wanted, *columns):
             if name not in schema.names:
                 raise ValueError(
                     f"There is no column {name!r}; there are {', '.join(schema.names)} in {_name(source)}. All files "
                     f"must have the columns of {_name(self._sources[0])}."
                 )
+        for name in self._wanted:
             kind = _kind(schema.field(name).type)
             if kind is not None:
                 is_text = kind == "strings" and self._format == "csv" and not _is_dataset(source)
@@ -99,8 +144,8 @@ def _is_dataset(paths) -> bool:
     return isinstance(paths, dataset.Dataset)
 
 
-def _opened(source, file_format: str):
-    """A dataset of pyarrow. Numeric columns of a CSV file are float64, even if its first lines hold integers only."""
+def _opened(source, file_format: str, wanted: Sequence[str] = ()):
+    """A dataset of pyarrow. Wanted columns of a CSV file are float64, even if its first lines hold integers only."""
     if _is_dataset(source):
         return source
     with _errors_with_name(source):
@@ -108,7 +153,8 @@ def _opened(source, file_format: str):
         if file_format != "csv":
             return opened
         types = {field.name: field.type for field in opened.schema}
-    for name, column_type in types.items():
+    for name in types.keys() & set(wanted):
+        column_type = types[name]
         if _kind(column_type) is None and not pyarrow.types.is_boolean(column_type):
             types[name] = pyarrow.float64()
     return dataset.dataset(str(source), pyarrow.schema(types), format=file_format)
@@ -170,14 +216,14 @@ def _columns_of(schema) -> tuple[list[str], list]:
     return names, labels if len(labels) == len(names) else names
 
 
-def _listed(columns) -> list:
+def _listed(columns, parameter: str) -> list:
     """The columns as a list, from one or several."""
     if isinstance(columns, str):
         return [columns]
     try:
         return list(columns)
     except TypeError as error:
-        raise TypeError(f"columns must be a name or a sequence of names, got {columns!r}.") from error
+        raise TypeError(f"{parameter} must be a name or a sequence of names, got {columns!r}.") from error
 
 
 def _name_of(column, names: list[str], labels: list, schema) -> str:
@@ -196,9 +242,19 @@ def _name_of(column, names: list[str], labels: list, schema) -> str:
 def _check_features(features: list[str], source) -> None:
     if not features:
         raise ValueError(f"No column of {_name(source)} is left as a feature: pass columns, the names of one or more.")
-    twice = {name for name in features if features.count(name) > 1}
+    _check_twice("columns", features)
+
+
+def _check_twice(parameter: str, names: list[str]) -> None:
+    twice = {name for name in names if names.count(name) > 1}
     if twice:
-        raise ValueError(f"columns holds {', '.join(sorted(map(repr, twice)))} twice: name each feature once.")
+        raise ValueError(f"{parameter} holds {', '.join(sorted(map(repr, twice)))} twice: name each column once.")
+
+
+def _first_few(names: list) -> str:
+    """Names for a representation, not too many."""
+    shown = ", ".join(map(str, names[:_MOST_SHOWN]))
+    return shown + (f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else "")
 
 
 def _kind(column_type) -> str | None:
