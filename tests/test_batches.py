@@ -366,7 +366,7 @@ def test_checkpoint_of_another_covariance_type_is_refused_by_name(tmp_path):
     model = GaussianMixture(n_components=X.shape[1], covariance_type="tied", random_state=0, max_iter=5, tol=0.0)
     with pytest.raises(KeyboardInterrupt):
         model.fit_batches(Interrupted(X, 4), checkpoint=path)
-    with pytest.raises(ValueError, match="with covariance_type='tied', but the estimator has covariance_type='diag'"):
+    with pytest.raises(ValueError, match="has covariance_type='tied', and the estimator has covariance_type='diag'"):
         model.set_params(covariance_type="diag").fit_batches([X], checkpoint=path)
 
 
@@ -383,7 +383,7 @@ def test_checkpoint_of_another_fit_is_refused(change, tmp_path):
         model.set_params(means_init=X[:3])
     else:
         X[50, 1] += 1e-3
-    with pytest.raises(ValueError, match=r"fit\.npz' holds another fit.*delete the file"):
+    with pytest.raises(ValueError, match=r"fit\.npz' belongs to another fit.*delete the file"):
         model.fit_batches(Interrupted(X, math.inf), checkpoint=path)
     assert path.exists()
 

@@ -485,7 +485,10 @@ def test_verbose_prints_the_same_lines(estimator, capsys, verbose, parameters):
 
 @both_estimators
 def test_convergence_warning_points_at_the_call(estimator):
-    message = r"Best performing initialization did not converge\. .*At max_iter=1 its last gain was not below tol=0.001"
+    message = (
+        r"Best performing initialization did not converge\. .*After max_iter=1 iterations the last change of "
+        "lower_bound_ was not below tol=0.001"
+    )
     with pytest.warns(ConvergenceWarning, match=message) as record:
         estimator(n_components=3, max_iter=1, random_state=0).fit(blobs())
     assert record[0].filename == __file__

@@ -285,7 +285,7 @@ def test_verbose(capsys):
 
 
 def test_max_iter_limits_passes():
-    with pytest.warns(ConvergenceWarning, match="what it has still to gain was estimated not below tol"):
+    with pytest.warns(ConvergenceWarning, match="the estimated change still to come was not below tol"):
         model = fitted(acceleration="lbfgs", stopping="aitken", max_iter=7)
     assert model.n_iter_ == 7
 

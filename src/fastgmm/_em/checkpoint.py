@@ -115,14 +115,14 @@ class Checkpoint:
             fingerprint, covariance_type = contents.text("fingerprint"), contents.text("covariance_type")
             if covariance_type != self._covariance_type:
                 raise ValueError(
-                    f"checkpoint={str(self.path)!r} holds another fit, with covariance_type={covariance_type!r}, but "
-                    f"the estimator has covariance_type={self._covariance_type!r}. Set the same one to go on with it, "
-                    "or delete the file, or give another name."
+                    f"checkpoint={str(self.path)!r} belongs to another fit: it has covariance_type="
+                    f"{covariance_type!r}, and the estimator has covariance_type={self._covariance_type!r}. Set the "
+                    "same one, delete the file, or give another name."
                 )
             if fingerprint != self.fingerprint:
                 raise ValueError(
-                    f"checkpoint={str(self.path)!r} holds another fit: its parameters or its data were others. Pass "
-                    "the same ones to go on with it, or delete the file, or give another name."
+                    f"checkpoint={str(self.path)!r} belongs to another fit, with other parameters or other data. Pass "
+                    "the same ones, delete the file, or give another name."
                 )
             state = _loop_state(contents, *arguments)
             generator = _generator(contents.text("random_state"), self.random_state)

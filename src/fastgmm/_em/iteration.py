@@ -103,8 +103,9 @@ def check_likelihood(statistics: SufficientStatistics, dtype) -> None:
     value = statistics.log_likelihood
     if math.isfinite(value):
         return
-    what = "some row lies beyond the reach of every component" if value == -math.inf else "the densities overflowed"
-    or_wider = "; float64 data reach farther than float32" if dtype == np.float32 else ""
+    too_far = "the density of some row is 0, because it is too far from every component"
+    what = too_far if value == -math.inf else "the densities overflowed"
+    or_wider = ", or pass float64 data" if dtype == np.float32 else ""
     raise LostLikelihoodError(
         f"The log-likelihood became {value}: {what}. Rescale the features to comparable, moderate ranges, remove "
         f"extreme outliers, or increase reg_covar{or_wider}."

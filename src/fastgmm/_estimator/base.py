@@ -124,12 +124,12 @@ def check_overrides(estimator, names: Iterable[str] | None = None) -> None:
         remedy = f"To have it called, inherit from sklearn.mixture.{sklearn_name}."
         if hasattr(estimator, "fixed"):
             remedy += (
-                " To start from parameters of your own pass weights_init, means_init and precisions_init; to hold some "
-                "of them, add for example fixed=('means',)."
+                " To start from your own parameters, pass weights_init, means_init and precisions_init. To hold some "
+                "of them fixed, add for example fixed=('means',)."
             )
         raise TypeError(
-            f"{what} would be ignored: it stands for a step of sklearn.mixture.{sklearn_name} that fastgmm takes in "
-            f"another way. {remedy}"
+            f"{what} would be ignored: fastgmm does not call this private method of sklearn.mixture.{sklearn_name}. "
+            f"{remedy}"
         )
 
 

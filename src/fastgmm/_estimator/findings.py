@@ -61,8 +61,10 @@ class Findings:
         `not_converged` is a sentence for a fit that did not converge; by default it says so in terms of `tol`.
         """
         if not self.converged:
-            gain = "its last gain was" if estimator.stopping == "change" else "what it has still to gain was estimated"
-            not_converged = not_converged or f"At max_iter={estimator.max_iter} {gain} not below tol={estimator.tol}."
+            is_plain = estimator.stopping == "change"
+            change = "last change of lower_bound_" if is_plain else "estimated change still to come"
+            after = f"After max_iter={estimator.max_iter} iterations"
+            not_converged = not_converged or f"{after} the {change} was not below tol={estimator.tol}."
             warn(
                 "Best performing initialization did not converge. Try different init parameters, or increase max_iter, "
                 f"tol, or check for degenerate data. {not_converged}",
@@ -78,9 +80,9 @@ class Findings:
             one = len(self.without_rows) == 1
             warn(
                 f"{_named('Component', self.without_rows)} {'has' if one else 'have'} no rows. "
-                f"{'It keeps its mean and covariance' if one else 'They keep their means and covariances'}, with "
-                f"{'a weight' if one else 'weights'} of nearly 0. Use fewer components or another start, unless rows "
-                "are to return.",
+                f"{'It keeps its mean and covariance' if one else 'They keep their means and covariances'}, and "
+                f"{'its weight is' if one else 'their weights are'} nearly 0. Use fewer components or another start if "
+                "the rows will not return.",
                 ConvergenceWarning,
             )
         if len(self.hidden):

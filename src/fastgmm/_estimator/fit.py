@@ -349,6 +349,6 @@ def check_start_rows(start_rows, n_components: int) -> None:
     """Raise ValueError unless `start_rows` is a valid number of rows."""
     if is_boolean(start_rows) or not is_integer_from(max(2, n_components))(start_rows):
         raise ValueError(
-            f"start_rows must be an int >= 2 and >= n_components={n_components}, got {start_rows!r}: pass how many "
-            "rows the start is to be found on."
+            f"start_rows must be an int >= 2 and >= n_components={n_components}, got {start_rows!r}: pass the "
+            "number of rows on which the start is found."
         )

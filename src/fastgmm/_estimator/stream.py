@@ -161,7 +161,7 @@ def check_rows_behind(estimator) -> float:
     if not is_positive_real(n_samples_seen):
         raise ValueError(
             f"n_samples_seen_ must be a finite float > 0 for partial_fit to go on, got {n_samples_seen!r}: set it to "
-            "the number of rows behind the model (one that scikit-learn fitted does not know it), or call fit."
+            "the number of rows that the model was fitted to, which scikit-learn does not store, or call fit."
         )
     return float(n_samples_seen)
 
@@ -170,7 +170,7 @@ def check_statistics_fit(estimator, shape: tuple[int, ...], expected: tuple[int,
     """Raise ValueError if the statistics of the stream have the shape of another covariance type."""
     if shape != expected:
         raise ValueError(
-            f"The rows so far left statistics of shape {shape}, but {expected} belongs to "
-            f"covariance_type={estimator.covariance_type!r}: a parameter was changed between two batches. Change it "
+            f"The statistics of the rows so far have the shape {shape}, but covariance_type="
+            f"{estimator.covariance_type!r} needs {expected}: a parameter was changed between two batches. Change it "
             "back, or call fit to start anew."
         )

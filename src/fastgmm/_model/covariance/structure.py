@@ -193,14 +193,12 @@ class CovarianceStructure(ABC):
         return self.covariances(statistics, zeros, nk, 0.0, zeros)
 
     def _ill_defined(self, component: int, covariance: np.ndarray) -> IllDefinedCovarianceError:
-        which = (
-            "the covariance that all components share" if self.is_shared else f"the covariance of component {component}"
-        )
+        which = "The shared covariance" if self.is_shared else f"The covariance of component {component}"
         what = "not positive-definite" if np.isfinite(covariance).all() else "not finite: values are too large"
         return IllDefinedCovarianceError(
             "Fitting the mixture model failed because some components have ill-defined empirical covariance (for "
             "instance caused by singleton or collapsed samples). Try to decrease the number of components, increase "
-            f"reg_covar, or scale the input data. In floating point {which} is {what}."
+            f"reg_covar, or scale the input data. {which} is {what}."
         )
 
 
