@@ -14,10 +14,10 @@ from _shared.kernels import variant_in_use, watched_calls
 
 from fastgmm import _kernels
 from fastgmm._input import blocks
-from fastgmm._rows import engine, reading, runner
+from fastgmm._rows import engine, runner
 from fastgmm._skipping import policy, trials
 from fastgmm._start import find, sample
-from fastgmm._utils import memory
+from fastgmm._utils import log, memory
 
 pytest.register_assert_rewrite("_shared.assertions")
 
@@ -91,8 +91,8 @@ def small_blocks(monkeypatch):
 
 @pytest.fixture
 def a_line_for_each_batch():
-    """A context in which progress is printed as if each batch took seconds."""
-    return lambda: replaced(reading, "_LINE_SECONDS", 0.0)
+    """A context in which progress is logged as if each batch took seconds."""
+    return lambda: replaced(log, "_LINE_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ from sklearn.exceptions import NotFittedError
 from fastgmm import BayesianGaussianMixture, GaussianMixture, batches
 from fastgmm._em.checkpoint import Checkpoint
 from fastgmm._input.blocks import block_slices
-from fastgmm._rows.reading import BatchMeter, read_ahead
+from fastgmm._rows.reading import read_ahead
 from fastgmm._rows.survey import BatchSurvey
+from fastgmm._utils.progress import SILENT
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -157,7 +158,7 @@ def test_repeats_bitwise():
 
 def survey_of(X, size, seed=0, batch_rows=64):
     parts = [(X[i : i + batch_rows], None) for i in range(0, len(X), batch_rows)]
-    return BatchSurvey(parts, size, np.random.RandomState(seed), BatchMeter(None, 0))
+    return BatchSurvey(parts, size, np.random.RandomState(seed), SILENT)
 
 
 def test_sample_is_all_rows_in_order_if_they_fit():
@@ -316,6 +317,11 @@ class Interrupted:
         yield self.X[100:]
 
 
+def counts_passes(passes):
+    """A callback that appends to a list at the end of the first batch of each pass."""
+    return lambda p: passes.append(p.stage) if p.event == "rows" and p.rows == p.new_rows else None
+
+
 @pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("after", [3, 8, 14, 21])
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -328,24 +334,19 @@ def test_interrupted_fit_goes_on_to_the_same_result(estimator, after, covariance
         max_iter=7, tol=0.0,
     )  # fmt: skip
     walks = []
-    whole = clone(model).fit_batches(
-        Interrupted(X, math.inf), start_rows=400, callback=lambda progress: walks.append(progress.n_pass)
-    )
+    whole = clone(model).fit_batches(Interrupted(X, math.inf), start_rows=400, callback=counts_passes(walks))
     resumed = clone(model)
     with pytest.raises(KeyboardInterrupt):
         resumed.fit_batches(Interrupted(X, after), start_rows=400, checkpoint=path)
     assert path.exists() or after == 3  # the first walks are the survey's and those of the default priors
     walks_left = []
     resumed.fit_batches(
-        Interrupted(X, math.inf),
-        start_rows=400,
-        checkpoint=str(path),
-        callback=lambda progress: walks_left.append(progress.n_pass),
+        Interrupted(X, math.inf), start_rows=400, checkpoint=str(path), callback=counts_passes(walks_left)
     )
     for name in ("weights_", "means_", "covariances_", "lower_bounds_"):
         np.testing.assert_array_equal(getattr(resumed, name), getattr(whole, name), err_msg=name)
     assert resumed.n_iter_ == 7
-    assert max(walks_left) <= max(walks) - (after - 6)
+    assert len(walks_left) <= len(walks) - (after - 6)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -603,16 +604,17 @@ def test_a_callback_that_cannot_be_called_is_refused_before_anything_is_read():
         GaussianMixture().fit_batches(Unread(), callback=3)
 
 
-def test_callback_counts_rows_and_passes():
+def test_callback_counts_rows():
     X, _ = rows_and_weights()
     seen = []
     model = GaussianMixture(n_components=2, random_state=0, max_iter=3, tol=0.0)
     model.fit_batches(batches.from_array(X, batch_rows=300), callback=seen.append)
+    seen = [progress for progress in seen if progress.event == "rows"]
     assert [progress.new_rows for progress in seen] == [300, 300, 90] * 4
     assert [progress.rows for progress in seen] == [300, 600, 690] * 4
-    assert [progress.n_pass for progress in seen] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert [progress.stage for progress in seen] == ["reading"] * 3 + ["EM"] * 9
     assert [progress.n_rows for progress in seen] == [None] * 3 + [690] * 9
-    assert all(progress.seconds > 0 for progress in seen)
+    assert all(progress.rows_per_second > 0 for progress in seen)
 
 
 def test_verbose_says_how_fast_rows_go_by(capsys, a_line_for_each_batch):
@@ -620,13 +622,16 @@ def test_verbose_says_how_fast_rows_go_by(capsys, a_line_for_each_batch):
     source = batches.from_array(X, batch_rows=300)
     model = GaussianMixture(n_components=2, random_state=0, max_iter=2, tol=0.0, verbose=2)
     clone(model).fit_batches(source)
-    lines = [line for line in capsys.readouterr().out.splitlines() if "Pass" in line]
-    assert [line.split("\t")[0] for line in lines] == [f"  Pass {i}: 690 rows" for i in range(3)]
-    assert all(line.endswith(" rows/s") for line in lines)
+    lines = [line for line in capsys.readouterr().out.splitlines() if " rows/s, " in line]
+    assert [line.split(", ")[:2] for line in lines] == [
+        ["reading: 690 rows", lines[0].split(", ")[1]],
+        ["EM: iteration 0 of at most 2", "690 rows"],
+        ["EM: iteration 1 of at most 2", "690 rows"],
+    ]
     with a_line_for_each_batch():
         clone(model).set_params(verbose=1).fit_batches(source)
-    lines = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines() if "Pass" in line]
-    assert lines[3:6] == [f"  Pass 1: {rows} rows" for rows in ("300 of 690", "600 of 690", "690")]
+    lines = [line.split(", ")[1] for line in capsys.readouterr().out.splitlines() if "EM: iteration 0" in line]
+    assert lines[1:] == ["300 of 690 rows", "600 of 690 rows", "690 rows"]
 
 
 def test_rows_that_lose_their_numbers_later_are_named():

@@ -20,7 +20,7 @@ LAYERS = (
     ("__main__",),
     ("__init__",),
     ("_command_line",),
-    ("dask", "plotting", "selection", "batches", "datasets"),
+    ("dask", "plotting", "selection", "batches", "datasets", "progress"),
     ("mixture", "bayesian"),
     ("_search", "_plots"),
     ("_estimator",),

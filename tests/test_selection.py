@@ -182,7 +182,7 @@ def test_all_runs_of_a_search_are_accelerated(acceleration, monkeypatch, capsys)
     begun, begin = [], LBFGS.begin
     monkeypatch.setattr(LBFGS, "begin", lambda self, memory: (begun.append(memory), begin(self, memory))[1])
     search_in(DATA["iris"], (2, 3), acceleration=acceleration, verbose=1)
-    lines = capsys.readouterr().out.splitlines()
+    lines = [line for line in capsys.readouterr().out.splitlines() if "start " in line]
     assert any("start merged" in line for line in lines)
     assert begun == ([None] * len(lines) if acceleration else [])
 
@@ -374,15 +374,16 @@ def test_verbose_prints_a_line_for_each_run(capsys):
     search_in(blobs(), (1, 3), **parameters)
     assert capsys.readouterr().out == ""
     search = search_in(blobs(), (1, 3), verbose=1, **parameters)
-    lines = capsys.readouterr().out.splitlines()
-    for key, candidate in candidates_of(search).items():
-        of_candidate = [line for line in lines if line.startswith("{} {}, start ".format(*key))]
-        starts = ["kmeans", "kmeans"] + ["spherical"] * int(key[1] == "diag") + ["merged"] * int(key[0] == 1)
-        assert [line.split("start ")[1].split(":")[0] for line in of_candidate] == starts
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("candidate")]
+    for number, ((k, name), candidate) in enumerate(candidates_of(search).items(), 1):
+        of_candidate = [line for line in lines if line.startswith(f"candidate {number} of 4, {name} {k}, start ")]
+        starts = ["kmeans", "kmeans"] + ["spherical"] * int(name == "diag") + ["merged"] * int(k == 1)
+        assert [line.split("start ")[1].split(",")[0] for line in of_candidate] == starts
         assert any(
             f"start {candidate['start']}" in line and f"{candidate['n_iter']} iterations" in line
             for line in of_candidate
         )
+        assert f"BIC {candidate['bic']:.8g}, " in of_candidate[-1]
     assert len(lines) == 12
 
 

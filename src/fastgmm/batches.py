@@ -17,13 +17,12 @@ from fastgmm._input.blocks import ArrayBatches
 from fastgmm._input.containers import Reader
 from fastgmm._input.files import NpyReader
 from fastgmm._input.rows import check_sliceable, check_weight_of_each_row
-from fastgmm._rows.reading import BatchProgress
 from fastgmm._utils.annotations import Sliceable
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
 
-__all__ = ["BatchProgress", "from_array", "from_csv", "from_npy", "from_parquet"]
+__all__ = ["from_array", "from_csv", "from_npy", "from_parquet"]
 
 Paths: TypeAlias = str | PathLike[str] | Sequence[str | PathLike[str]]
 

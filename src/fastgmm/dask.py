@@ -48,6 +48,8 @@ from fastgmm._utils.annotations import (
     Stopping,
     WeightPriorType,
 )
+from fastgmm._utils.log import log
+from fastgmm._utils.progress import Callback
 from fastgmm._utils.words import counted
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ class _OnChunks(Fitting):
         *,
         start_rows: int = START_ROWS,
         checkpoint: str | PathLike[str] | None = None,
+        callback: Callback | None = None,
     ) -> Self:
         """Estimate the parameters by EM.
 
@@ -90,9 +93,14 @@ class _OnChunks(Fitting):
             Number of rows on which the start is found: a uniform sample, or all if there are no more.
 
         checkpoint : path, default=None
-            File, where this code runs, that is written after each iteration and deleted at the end. If it is there at
-            the beginning, the fit goes on where it was interrupted; `max_iter`, `tol`, `stopping`, `n_threads`,
-            `verbose`, `client` and `persist` may have changed, and so may the chunks.
+            File, where this code runs, that is written after each iteration and deleted at the end, unless a callback
+            stops the fit. If it is there at the beginning, the fit goes on where it was interrupted; `max_iter`, `tol`,
+            `stopping`, `n_threads`, `verbose`, `client` and `persist` may have changed, and so may the chunks.
+
+        callback : callable, default=None
+            Called with a :class:`fastgmm.progress.Progress` where this code runs: after each pass over the chunks,
+            after each iteration of k-means and of EM, and at the other events which that class lists. If it raises
+            StopIteration the fit ends: its last complete iteration is the result, and `converged_` is False.
 
         Returns
         -------
@@ -113,11 +121,13 @@ class _OnChunks(Fitting):
         """
         warn_if_weights(y, X)
         is_plain = start_rows == START_ROWS and checkpoint is None  # as scikit-learn's fit
-        if not (is_plain and self._fit_by_own_fit_predict(X, y, sample_weight)):
-            self._fit_data(self._data_to_fit(X, sample_weight, start_rows, checkpoint)).warn(self)
+        if not (is_plain and self._fit_by_own_fit_predict(X, y, sample_weight, callback)):
+            with self._reporting(callback) as progress:
+                findings = self._fit_data(self._data_to_fit(X, sample_weight, progress, start_rows, checkpoint))
+            findings.warn(self)
         return self
 
-    def _data_to_fit(self, X, sample_weight, start_rows=START_ROWS, checkpoint=None):
+    def _data_to_fit(self, X, sample_weight, progress, start_rows=START_ROWS, checkpoint=None):
         self._check_before_fit(self._continues)
         check_start_rows(start_rows, self.n_components)
         random_state = check_random_state(self.random_state)
@@ -127,6 +137,8 @@ class _OnChunks(Fitting):
         try:
             if chunks.fit_in_memory(chunks.n_rows) if self.persist == "auto" else self.persist:
                 chunks.persist()
+            progress.begin("reading")
+            progress.begin_pass(None)
             survey = ChunkSurvey(chunks)
             check_n_rows(survey.n_rows, self.n_components)
             check_some_weight(survey.total_weight)
@@ -136,10 +148,12 @@ class _OnChunks(Fitting):
             if self.verbose:
                 where = "held in memory" if chunks.persisted else "read anew in each iteration"
                 size = f"{counted(len(chunks), 'chunk')}, {counted(survey.n_all_rows, 'row')}"
-                print(f"{size}, {where}; {counted(n_threads, 'thread')} for each task")
+                log(f"{size}, {where}; {counted(n_threads, 'thread')} for each task")
+            progress.read(survey.n_rows)
+            progress.end()
             unit = self._weight_unit(survey.largest_weight)
             settings = TaskSettings(chunks.dtype, unit, self.n_components, self._structure, n_threads)
-            passes = DaskPasses(chunks, survey, survey.choose(start_rows, random_state), settings)
+            passes = DaskPasses(chunks, survey, survey.choose(start_rows, random_state), settings, progress)
         except BaseException:
             chunks.release()
             raise

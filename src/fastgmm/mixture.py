@@ -81,10 +81,12 @@ class GaussianMixture(LocalFitting, Streaming, MaximumLikelihoodMixture):
         If True, a further `fit` continues from the fitted parameters and ignores `n_init`.
 
     verbose : int, default=0
-        1 prints a line for each start and every `verbose_interval` iterations; 2 adds times and changes of the bound.
+        1 logs the end of k-means and of each run, and every `verbose_interval` iterations, with the bound and the time;
+        2 also iterations of k-means and passes over batches. The lines go to the logger ``fastgmm``, and are printed
+        unless logging is configured for it.
 
     verbose_interval : int, default=10
-        Number of iterations between two printed lines.
+        Number of iterations between two lines.
 
     stopping : {'change', 'aitken'}, default='change'
         What `tol` is compared with:

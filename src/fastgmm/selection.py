@@ -20,6 +20,7 @@ from fastgmm._estimator.base import while_fitting
 from fastgmm._estimator.findings import Findings
 from fastgmm._estimator.fitted import mixture_attributes, set_fitted, take_features
 from fastgmm._estimator.parameters import NamedParameters, check_parameters, with_advice
+from fastgmm._estimator.reporting import reporting
 from fastgmm._input.rows import (
     check_fit_data,
     check_n_rows,
@@ -32,6 +33,7 @@ from fastgmm._rows.array import total_weight
 from fastgmm._search.candidates import Candidate, all_candidates, check_grid, table
 from fastgmm._search.criteria import best_of, check_folds, check_weights_count_rows, cross_validate, set_criteria
 from fastgmm._search.fits import Fits, Settings
+from fastgmm._search.report import SearchReporter
 from fastgmm._search.summary import as_frame
 from fastgmm._utils.annotations import (
     Acceleration,
@@ -45,6 +47,8 @@ from fastgmm._utils.annotations import (
     Rows,
     Stopping,
 )
+from fastgmm._utils.errors import Stopped
+from fastgmm._utils.progress import Callback, Reporter
 from fastgmm._utils.warnings import each_topic_once, warn
 from fastgmm.mixture import GaussianMixture
 
@@ -95,7 +99,7 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         Number of threads of each fit, as in :class:`GaussianMixture`.
 
     verbose : int, default=0
-        1 prints a line for each run of EM.
+        1 logs a line for each run of k-means and of EM, as in :class:`GaussianMixture`.
 
     on_interrupt : {'raise', 'keep'}, default='raise'
         What Ctrl-C does: 'keep' ends the search as if the candidates that have been fitted were all, with a warning. It
@@ -189,7 +193,14 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
     ) -> None:
         self._keep(locals())
 
-    def fit(self, X: Rows, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Rows,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        callback: Callback | None = None,
+    ) -> Self:
         """Fit all candidates, and choose the best.
 
         Parameters
@@ -203,6 +214,11 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         sample_weight : array-like of shape (n_samples,), default=None
             How often each row counts: criteria take their sum for the number of rows.
 
+        callback : callable, default=None
+            Called with a :class:`fastgmm.progress.Progress` after each run of EM, with its candidate and criterion, and
+            at the other events which that class lists. If it raises StopIteration the search ends as `on_interrupt`
+            'keep' says.
+
         Returns
         -------
         self : object
@@ -213,6 +229,8 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         ValueError
             If a parameter, the data or the weights are not usable, or every candidate degenerated. `TypeError` for
             sparse data.
+        RuntimeError
+            If `callback` stops the search before there is a model.
 
         Warns
         -----
@@ -220,6 +238,13 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
             If the chosen fit did not reach `tol` within `max_iter` iterations.
         """
         warn_if_weights(y, X)
+        with reporting(self, callback, interval=None) as progress:
+            findings, chosen = self._search(X, sample_weight, progress)
+        findings.warn(self, not_converged=f"{chosen}, has reached max_iter={self.max_iter}.")
+        return self
+
+    def _search(self, X, sample_weight, progress: Reporter) -> tuple[Findings, str]:
+        """Search, and set the fitted attributes. Returns the findings of the chosen fit, and its name."""
         check_parameters(self, skip=("n_components", "covariance_type"))
         numbers, covariance_types = check_grid(self)
         if self.acceleration is not None:
@@ -237,16 +262,17 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
 
         passed_on = {name: getattr(self, name) for name in _PASSED_ON}
-        settings = Settings(seed=seed, verbose=self.verbose, **passed_on)
+        settings = Settings(seed=seed, **passed_on)
         candidates = all_candidates(numbers, covariance_types, X.shape[1])
         with while_fitting(X.shape[1], self.acceleration):
-            fits = Fits(rows, weights, settings)
+            n_rows, n_folds = total_weight(rows, weights), self.cv if self.criterion == "cv" else 0
+            report = SearchReporter(progress, candidates, self.criterion, self.n_init, n_rows, n_folds)
+            fits = Fits(rows, weights, settings, report)
             interrupted = self._is_interrupted(fits, candidates)
             for candidate in candidates:
                 fits.finish(candidate)
             if self.criterion == "cv":
                 cross_validate(candidates, self.cv, fits)
-            n_rows = total_weight(rows, weights)
             set_criteria(candidates, n_rows)
             tried = [candidate for candidate in candidates if candidate.result is not None or candidate.warning]
             best = best_of(tried, self.criterion)
@@ -268,17 +294,16 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
                 f"The search was interrupted after {len(tried)} of {len(candidates)} candidates: the others are "
                 "left out."
             )
-        chosen = f"The chosen fit, {best.covariance_type} with n_components={best.n_components}"
-        findings.warn(self, not_converged=f"{chosen}, has reached max_iter={self.max_iter}.")
-        return self
+        return findings, f"The chosen fit, {best.covariance_type} with n_components={best.n_components}"
 
     def _is_interrupted(self, fits: Fits, candidates: list[Candidate]) -> bool:
-        """Fit the candidates. Returns whether Ctrl-C has ended that and the fits so far are kept."""
+        """Fit the candidates. Returns whether Ctrl-C or a callback has ended that and the fits so far are kept."""
         try:
             fits.search(candidates)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Stopped) as interrupt:
+            is_wanted = isinstance(interrupt, Stopped) or self.on_interrupt == "keep"
             nothing_found = all(candidate.result is None for candidate in candidates)
-            if self.on_interrupt == "raise" or self.criterion == "cv" or nothing_found:
+            if not is_wanted or self.criterion == "cv" or nothing_found:
                 raise
             return True
         return False
@@ -326,11 +351,18 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         """Most probable component of each row under the chosen mixture: `GaussianMixture.predict`."""
         return self._best.predict(X)
 
-    def fit_predict(self, X: Rows, y: object = None, sample_weight: ArrayLike | None = None) -> IntArray:
+    def fit_predict(
+        self,
+        X: Rows,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        callback: Callback | None = None,
+    ) -> IntArray:
         """Search, and return the most probable component of each row under the chosen mixture."""
         warn_if_weights(y, X)
         with each_topic_once():
-            return self.fit(X, sample_weight=sample_weight).predict(X)
+            return self.fit(X, sample_weight=sample_weight, callback=callback).predict(X)
 
     def predict_proba(self, X: Rows) -> FloatArray:
         """Responsibilities under the chosen mixture: `GaussianMixture.predict_proba`."""

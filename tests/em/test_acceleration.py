@@ -17,7 +17,7 @@ from fastgmm import BayesianGaussianMixture, GaussianMixture
 from fastgmm._em.coordinates import Coordinates
 from fastgmm._em.iteration import Iteration
 from fastgmm._em.lbfgs import LBFGS, Memory, lbfgs_step
-from fastgmm._em.loop import Progress, run_em
+from fastgmm._em.loop import run_em
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
@@ -281,7 +281,7 @@ def test_warm_start(estimator):
 
 def test_verbose(capsys):
     model = fitted(acceleration="lbfgs", verbose=1, verbose_interval=1)
-    assert capsys.readouterr().out.count("Iteration") == model.n_iter_
+    assert capsys.readouterr().out.count("EM: iteration") == model.n_iter_
 
 
 def test_max_iter_limits_passes():
@@ -525,7 +525,7 @@ def run_sequence(bounds, tol, rounding=0.0, stopping="aitken"):
     values = iter(bounds)
     result = run_em(
         lambda: None, lambda parameters: (None, next(values)), n_init=1, max_iter=len(bounds), tol=tol,
-        progress=Progress(0, 1), stopping=stopping, rounding=rounding,
+        stopping=stopping, rounding=rounding,
     )  # fmt: skip
     return len(result.lower_bounds), result.converged
 
@@ -597,9 +597,7 @@ def test_bounds_that_stand_still_are_not_enough():
     accelerator.begin = lambda memory: None
     for em_gain, n_iter in ((1e-3, 5), (1e-5, 1)):
         accelerator.memory = Memory(found=x, em_gain=em_gain, em_gain_before=em_gain)
-        result = run_em(
-            lambda: x, None, n_init=1, max_iter=5, tol=1e-4, progress=Progress(0, 1), accelerator=accelerator
-        )
+        result = run_em(lambda: x, None, n_init=1, max_iter=5, tol=1e-4, accelerator=accelerator)
         assert len(result.lower_bounds) == n_iter
         assert result.converged == (n_iter == 1)
 

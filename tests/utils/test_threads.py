@@ -512,7 +512,7 @@ class PausedFit:
         GaussianMixture(2, random_state=0, tol=1.0).fit_batches([X], callback=self.pause)
 
     def pause(self, progress):
-        if progress.n_pass == 1:
+        if (progress.stage, progress.event) == ("EM", "rows"):
             self.is_paused.set()
             assert self.may_end.wait(60)
 """
@@ -570,7 +570,7 @@ if not is_child:
     "in a fit of the same thread": """
 def fork(progress):
     global is_child
-    if progress.n_pass == 1:
+    if (progress.stage, progress.event) == ("EM", "rows"):
         is_child = os.fork() == 0
 
 GaussianMixture(2, random_state=0, tol=1.0).fit_batches([X], callback=fork)

@@ -1,4 +1,4 @@
-"""The EM loop: iterations until the lower bound has converged, restarts, and the output on the way.
+"""The EM loop: iterations until the lower bound has converged, and restarts.
 
 The loop does not know the model: an iteration is a function from parameters to parameters and a bound.
 
@@ -16,10 +16,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from time import perf_counter
 from typing import Any, Generic, Protocol, TypeVar
 
-from fastgmm._utils.errors import FitError
+from fastgmm._utils.errors import FitError, Stopped
+from fastgmm._utils.progress import SILENT, Reporter
 
 P = TypeVar("P")
 
@@ -52,13 +52,17 @@ class Accelerator(Protocol[P]):
 
 @dataclass(frozen=True, slots=True)
 class EMResult(Generic[P]):
-    """The best run, and the errors of the runs that failed. `lower_bound` is -inf if there was no iteration."""
+    """The best run, and the errors of the runs that failed. `lower_bound` is -inf if there was no iteration.
+
+    `stopped` says whether a callback has ended the loop.
+    """
 
     parameters: P
     lower_bound: float
     lower_bounds: list[float]
     converged: bool
     failures: tuple[FitError, ...] = ()
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,49 +76,6 @@ class LoopState(Generic[P]):
     memory: Any = None  # of the accelerator
 
 
-class Progress:
-    """Prints the same lines as scikit-learn's mixtures.
-
-    Parameters
-    ----------
-    verbose : int
-        0: nothing; 1: a line for each start, its end, and every `interval` iterations; 2: with times and changes.
-    interval : int
-    """
-
-    def __init__(self, verbose: int, interval: int):
-        self.verbose = verbose
-        self.interval = interval
-        self._run_began = self._last_line = perf_counter()
-
-    def begin(self, run: int) -> None:
-        self._run_began = self._last_line = perf_counter()
-        if self.verbose:
-            print(f"Initialization {run}")
-
-    def iteration(self, n_iter: int, change: float) -> None:
-        if not self.verbose or n_iter % self.interval:
-            return
-        line = f"  Iteration {n_iter}"
-        if self.verbose >= 2:
-            now = perf_counter()
-            line += f"\t time lapse {now - self._last_line:.5f}s\t ll change {change:.5f}"
-            self._last_line = now
-        print(line)
-
-    def end(self, lower_bound: float, converged: bool) -> None:
-        if not self.verbose:
-            return
-        line = f"Initialization {'converged' if converged else 'did not converge'}."
-        if self.verbose >= 2:
-            line += f" time lapse {perf_counter() - self._run_began:.5f}s\t lower bound {lower_bound:.5f}."
-        print(line)
-
-    def fail(self, error: FitError) -> None:
-        if self.verbose:
-            print(f"Initialization failed. {error}")
-
-
 def run_em(
     start: Callable[[], P],
     iterate: Callable[[P], tuple[P, float]],
@@ -122,7 +83,7 @@ def run_em(
     n_init: int,
     max_iter: int,
     tol: float,
-    progress: Progress,
+    progress: Reporter = SILENT,
     stopping: str = "change",
     rounding: float = 0.0,
     accelerator: Accelerator[P] | None = None,
@@ -131,6 +92,9 @@ def run_em(
     save: Callable[[LoopState[P]], None] | None = None,
 ) -> EMResult[P]:
     """Run EM from `n_init` starts and return the run with the highest bound; FitError if all failed.
+
+    If a callback stops the loop, its last complete iteration is the end of the present run, and no run follows. A run
+    without one counts only if it is the first: then its start is the result. Before that start `Stopped` is raised.
 
     Parameters
     ----------
@@ -142,7 +106,8 @@ def run_em(
         With `max_iter=0` the last start itself is the result.
     tol : float
         A run has converged when the gain that `stopping` estimates is less.
-    progress : Progress
+    progress : Reporter
+        Reports 'start' and 'EM'.
     stopping : {'change', 'aitken'}, default='change'
     rounding : float, default=0.0
         Relative error of the bound. Smaller gains do not enter a rate.
@@ -157,10 +122,12 @@ def run_em(
     best = None if resume is None else resume.best
     failures: list[FitError] = []
     iterate = iterate if accelerator is None else accelerator.iterate
+    stopped: Stopped | None = None
     for run in range(0 if resume is None else resume.run, n_init):
-        progress.begin(run)
+        path, memory = [lower_bound], None  # the bound before the run, and after each iteration
+        parameters, converged = None, False
         try:
-            path, memory = [lower_bound], None  # the bound before the run, and after each iteration
+            progress.begin_run(run + 1, n_init)
             if resume is not None and run == resume.run:
                 parameters, memory = resume.parameters, resume.memory
                 path += resume.lower_bounds
@@ -171,26 +138,47 @@ def run_em(
                 continue
             if accelerator is not None:
                 accelerator.begin(memory)
-            converged = len(path) > 1 and _gain(path, stopping, rounding, accelerator) < tol
-            while not converged and len(path) <= max_iter:
+            gain = _gain(path, stopping, rounding, accelerator) if len(path) > 1 else math.inf
+            progress.begin("EM", max_iter, len(path) - 1)
+            while not gain < tol and len(path) <= max_iter:
                 parameters, bound = iterate(parameters)
                 path.append(bound)
-                progress.iteration(len(path) - 1, bound - path[-2])
-                converged = _gain(path, stopping, rounding, accelerator) < tol
+                gain = _gain(path, stopping, rounding, accelerator)
                 if save is not None:
                     memory = None if accelerator is None else accelerator.memory
                     save(LoopState(run, parameters, path[1:], best, memory))
+                if progress.is_on:
+                    found = parameters if accelerator is None else accelerator.found
+                    change = bound - path[-2] if math.isfinite(path[-2]) else None
+                    left = None if accelerator is not None else _iterations_left(path, gain, tol, max_iter)
+                    progress.iterate(left, found, lower_bound=bound, change=change)
+            converged = gain < tol
+            progress.end(converged=converged)
         except FitError as error:
-            progress.fail(error)
             failures.append(error)
+            try:
+                progress.end(failure=str(error))
+            except Stopped as stop:
+                stopped = stop
+                break
             continue
-        found = parameters if accelerator is None else accelerator.found
-        result = EMResult(found, path[-1], path[1:], converged)
-        progress.end(result.lower_bound, result.converged)
+        except Stopped as stop:
+            if not progress.is_on:  # the loop is part of another one's start
+                raise
+            stopped = stop
+            if parameters is None or (len(path) == 1 and best is not None):
+                break
+        if accelerator is not None and len(path) > 1:
+            parameters = accelerator.found
+        result = EMResult(parameters, path[-1], path[1:], converged)
         if best is None or result.lower_bound > best.lower_bound:
             best = result
+        if stopped is not None:
+            break
     if best is None:
-        raise failures[0]
+        raise stopped or failures[0]
+    if stopped is not None:
+        best = replace(best, converged=False, stopped=True)
     return replace(best, failures=tuple(failures))
 
 
@@ -210,3 +198,17 @@ def _remaining_gain(path: list[float], rounding: float) -> float:
         return math.inf
     rate = max(after / before if before > 0.0 else math.inf for before, after in pairwise(gains))
     return gains[-1] * rate / (1.0 - rate) if rate < 1.0 else math.inf
+
+
+def _iterations_left(path: list[float], gain: float, tol: float, max_iter: int) -> float | None:
+    """Estimated number of further iterations, if gains go on to shrink at their present rate; None if they do not."""
+    left = max_iter - len(path) + 1
+    if gain < tol:
+        return 0
+    if tol == 0.0:
+        return left
+    gains = [abs(after - before) for before, after in pairwise(path[-4:])]
+    if len(gains) < 3 or not math.isfinite(gain) or not 0.0 < gains[-1] < gains[-2] < gains[-3] < math.inf:
+        return None
+    rate = max(after / before for before, after in pairwise(gains))
+    return min(left, math.ceil(math.log(tol / gain) / math.log(rate)))

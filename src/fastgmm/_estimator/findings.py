@@ -24,6 +24,7 @@ class Findings:
     Attributes
     ----------
     converged : bool
+        Also true if nothing can be done about it: without iterations, or if a callback has ended the fit.
     failures : tuple of FitError
         The errors of the starts that failed.
     without_rows : ndarray of shape (n,)
@@ -43,7 +44,7 @@ class Findings:
     @classmethod
     def of_fit(cls, result: EMResult, iteration: Iteration) -> Findings:
         """The findings of the best run of EM. Makes a pass if a component has little variance besides `reg_covar`."""
-        converged = result.converged or not result.lower_bounds  # with max_iter=0 there is nothing to converge
+        converged = result.converged or result.stopped or not result.lower_bounds
         without_rows = iteration.model.without_rows(result.parameters)
         return cls(converged, result.failures, without_rows, *iteration.hidden_features(result.parameters))
 

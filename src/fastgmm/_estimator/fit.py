@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
@@ -19,12 +19,13 @@ from sklearn.utils import check_random_state
 from fastgmm._em.checkpoint import Checkpoint, open_checkpoint
 from fastgmm._em.iteration import Iteration
 from fastgmm._em.lbfgs import LBFGS
-from fastgmm._em.loop import Progress, run_em
+from fastgmm._em.loop import run_em
 from fastgmm._estimator.base import check_overrides, unless_none, while_fitting
 from fastgmm._estimator.findings import Findings
 from fastgmm._estimator.fitted import check_covariance_type, set_fitted, take_features
 from fastgmm._estimator.inference import LABELS, Inference
 from fastgmm._estimator.parameters import check_parameters, fixed_names
+from fastgmm._estimator.reporting import reporting
 from fastgmm._input.batches import CheckedBatches, check_no_weights_beside
 from fastgmm._input.blocks import ArrayBatches
 from fastgmm._input.containers import Reader, is_read_in_blocks
@@ -43,10 +44,10 @@ from fastgmm._model.covariance import FisherInformation, require
 from fastgmm._rows.array import ArrayPasses, total_weight
 from fastgmm._rows.batches import BatchPasses
 from fastgmm._rows.protocol import Passes, SampledPasses
-from fastgmm._rows.reading import BatchMeter, BatchProgress
 from fastgmm._rows.survey import BatchSurvey
 from fastgmm._start.find import parameter_finder
 from fastgmm._utils.annotations import IntArray, Rows
+from fastgmm._utils.progress import Callback, Reporter
 from fastgmm._utils.values import is_boolean, is_integer_from
 from fastgmm._utils.warnings import each_topic_once
 
@@ -90,7 +91,14 @@ class DataToFit:
 class Fitting(Inference):
     """The steps of all fits, wherever the rows are."""
 
-    def fit_predict(self, X: Rows | Reader, y: object = None, sample_weight: ArrayLike | None = None) -> IntArray:
+    def fit_predict(
+        self,
+        X: Rows | Reader,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        callback: Callback | None = None,
+    ) -> IntArray:
         """Estimate the parameters by EM, and return the most probable component of each row.
 
         The labels are those of ``fit(X).predict(X)``.
@@ -106,6 +114,9 @@ class Fitting(Inference):
         sample_weight : array-like of shape (n_samples,), default=None
             How often each row counts, as in `fit`.
 
+        callback : callable, default=None
+            Called with a :class:`fastgmm.progress.Progress`, as in `fit`.
+
         Returns
         -------
         labels : ndarray of shape (n_samples,)
@@ -113,20 +124,26 @@ class Fitting(Inference):
         """
         warn_if_weights(y, X)
         with each_topic_once():
-            data = self._data_to_fit(X, sample_weight)
-            self._fit_data(data).warn(self)
+            with self._reporting(callback) as progress:
+                data = self._data_to_fit(X, sample_weight, progress)
+                findings = self._fit_data(data)
+            findings.warn(self)
             return self._for_rows(LABELS, data.X, None, is_checked=True)
 
-    def _fit_by_own_fit_predict(self, X, y, sample_weight) -> bool:
+    def _fit_by_own_fit_predict(self, X, y, sample_weight, callback) -> bool:
         """Fit by the `fit_predict` of a user's subclass, as scikit-learn's `fit` does. Returns whether there is one."""
         if not self._is_overridden(Fitting.fit_predict) or hasattr(self, "_is_in_fit"):  # it may call `fit` itself
             return False
         self._is_in_fit = True
         try:
-            self.fit_predict(X, y, **unless_none(sample_weight=sample_weight))
+            self.fit_predict(X, y, **unless_none(sample_weight=sample_weight, callback=callback))
         finally:
             del self._is_in_fit
         return True
+
+    def _reporting(self, callback):
+        """A context with the reporter of a call."""
+        return reporting(self, callback, self.verbose_interval)
 
     @property
     def _continues(self) -> bool:
@@ -144,7 +161,7 @@ class Fitting(Inference):
             check_covariance_type(self)
 
     @abstractmethod
-    def _data_to_fit(self, X, sample_weight) -> DataToFit:
+    def _data_to_fit(self, X, sample_weight, progress: Reporter) -> DataToFit:
         """The rows of X and their weights, checked. Rows on disk are checked when they are read."""
 
     def _sampled_data(self, X, passes: SampledPasses, survey, random_state, reader, checkpoint) -> DataToFit:
@@ -174,7 +191,7 @@ class Fitting(Inference):
                 n_init=n_init,
                 max_iter=self.max_iter,
                 tol=self.tol,
-                progress=Progress(self.verbose, self.verbose_interval),
+                progress=passes.progress,
                 stopping=self.stopping,
                 rounding=iteration.rounding,
                 accelerator=None if self.acceleration is None else LBFGS(iteration),
@@ -187,7 +204,7 @@ class Fitting(Inference):
             set_fitted(self, attributes, result, passes.dtype, data.n_samples_seen)
         if data.reader is not None:
             take_features(self, data.reader)
-        if checkpoint is not None:
+        if checkpoint is not None and not result.stopped:
             checkpoint.delete()
         return findings
 
@@ -195,11 +212,11 @@ class Fitting(Inference):
         """The number by which sample weights are divided before a fit."""
         return 1.0 if self._weights_count_rows else weight_unit(largest)
 
-    def _passes_to_fit(self, rows: np.ndarray, weights: np.ndarray | None) -> ArrayPasses:
+    def _passes_to_fit(self, rows: np.ndarray, weights: np.ndarray | None, progress: Reporter) -> ArrayPasses:
         """Passes over rows of positive weight."""
         if weights is not None and (unit := self._weight_unit(float(weights.max()))) != 1.0:
             weights = weights / unit
-        return ArrayPasses(rows, weights, self.n_components, self._structure, self.n_threads)
+        return ArrayPasses(rows, weights, self.n_components, self._structure, self.n_threads, progress=progress)
 
     def _fingerprint(self, survey, dtype) -> str:
         """A hash of the parameters and data on which the result of a fit depends."""
@@ -213,7 +230,14 @@ class Fitting(Inference):
 class LocalFitting(Fitting):
     """Fits to rows that this process reads, all at once or a batch at a time."""
 
-    def fit(self, X: Rows | Reader, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Rows | Reader,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        callback: Callback | None = None,
+    ) -> Self:
         """Estimate the parameters by EM.
 
         Parameters
@@ -230,6 +254,11 @@ class LocalFitting(Fitting):
             How often each row counts. Non-negative; rows of weight 0 are left out, random draws included. A reader
             brings the weights itself.
 
+        callback : callable, default=None
+            Called with a :class:`fastgmm.progress.Progress` after each iteration of k-means and of EM, and at the other
+            events which that class lists. :class:`fastgmm.progress.ProgressBar` is one. If it raises StopIteration the
+            fit ends: its last complete iteration is the result, and `converged_` is False.
+
         Returns
         -------
         self : object
@@ -240,6 +269,8 @@ class LocalFitting(Fitting):
         ValueError
             If a parameter, the data or the weights are not usable, a covariance is not positive-definite, or the
             likelihood is lost to overflow. `TypeError` for sparse data.
+        RuntimeError
+            If `callback` stops the fit before there is a model.
 
         Warns
         -----
@@ -250,9 +281,11 @@ class LocalFitting(Fitting):
             If `reg_covar` hides the variance of a feature; if y looks like weights, which it ignores; if X is a dask
             collection, for which there is `fastgmm.dask`.
         """
-        if not self._fit_by_own_fit_predict(X, y, sample_weight):
+        if not self._fit_by_own_fit_predict(X, y, sample_weight, callback):
             warn_if_weights(y, X)
-            self._fit_data(self._data_to_fit(X, sample_weight)).warn(self)
+            with self._reporting(callback) as progress:
+                findings = self._fit_data(self._data_to_fit(X, sample_weight, progress))
+            findings.warn(self)
         return self
 
     def fit_batches(
@@ -260,7 +293,7 @@ class LocalFitting(Fitting):
         batches: Iterable[Any],
         *,
         start_rows: int = START_ROWS,
-        callback: Callable[[BatchProgress], object] | None = None,
+        callback: Callback | None = None,
         checkpoint: str | PathLike[str] | None = None,
     ) -> Self:
         """Estimate the parameters from rows that come in batches, of which two at a time are in memory.
@@ -279,13 +312,13 @@ class LocalFitting(Fitting):
             Number of rows on which the start is found: a uniform sample, or all if there are no more.
 
         callback : callable, default=None
-            Called after each batch with a :class:`fastgmm.batches.BatchProgress`, which moves a progress bar with
-            ``callback=lambda progress: bar.update(progress.new_rows)``.
+            Called with a :class:`fastgmm.progress.Progress`, as in `fit`, and also after each batch.
 
         checkpoint : path, default=None
-            File that is written after each iteration and deleted at the end. If it is there at the beginning, the fit
-            goes on where it was interrupted, to the same result; `max_iter`, `tol`, `stopping`, `n_threads` and
-            `verbose` may have changed. A RandomState given as `random_state` goes on, too; NumPy's global one does not.
+            File that is written after each iteration and deleted at the end, unless a callback stops the fit. If it is
+            there at the beginning, the fit goes on where it was interrupted, to the same result; `max_iter`, `tol`,
+            `stopping`, `n_threads` and `verbose` may have changed. A RandomState given as `random_state` goes on, too;
+            NumPy's global one does not.
 
         Returns
         -------
@@ -308,40 +341,38 @@ class LocalFitting(Fitting):
             If `reg_covar` hides the variance of a feature.
         """
         with each_topic_once():
-            data = self._batches_to_fit(batches, start_rows, callback, checkpoint)
-            self._fit_data(data).warn(self)
+            with self._reporting(callback) as progress:
+                findings = self._fit_data(self._batches_to_fit(batches, progress, start_rows, checkpoint))
+            findings.warn(self)
         return self
 
-    def _data_to_fit(self, X, sample_weight):
+    def _data_to_fit(self, X, sample_weight, progress):
         if isinstance(X, Reader):
             check_no_weights_beside(X, sample_weight)
-            return replace(self._batches_to_fit(X), X=X)
+            return replace(self._batches_to_fit(X, progress), X=X)
         if is_read_in_blocks(X):
             warn_of_collection(X, in_blocks=True)
             sample_weight = check_weight_of_each_row(sample_weight, X)
-            return replace(self._batches_to_fit(ArrayBatches(X, sample_weight)), X=X)
+            return replace(self._batches_to_fit(ArrayBatches(X, sample_weight), progress), X=X)
         self._check_before_fit(self._continues)
         X = check_fit_data(self, X)
         rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
         check_n_rows(rows.shape[0], self.n_components)
         random_state = check_random_state(self.random_state)
-        return DataToFit(X, self._passes_to_fit(rows, weights), total_weight(rows, weights), random_state)
+        return DataToFit(X, self._passes_to_fit(rows, weights, progress), total_weight(rows, weights), random_state)
 
-    def _batches_to_fit(self, batches, start_rows=START_ROWS, callback=None, checkpoint=None) -> DataToFit:
+    def _batches_to_fit(self, batches, progress: Reporter, start_rows: int = START_ROWS, checkpoint=None) -> DataToFit:
         self._check_before_fit(self._continues)
         check_start_rows(start_rows, self.n_components)
-        if callback is not None and not callable(callback):
-            raise TypeError(f"callback must be callable or None, got {callback!r}: pass a function of a BatchProgress.")
         random_state = check_random_state(self.random_state)
         checkpoint = open_checkpoint(checkpoint, random_state)
         reader = clone(self)
         checked = CheckedBatches(reader, batches)
-        meter = BatchMeter(callback, self.verbose)
-        survey = BatchSurvey(checked, start_rows, random_state, meter)
+        survey = BatchSurvey(checked, start_rows, random_state, progress)
         check_n_rows(survey.n_rows, self.n_components)
         check_some_weight(survey.total_weight)
         unit = self._weight_unit(survey.largest_weight)
-        passes = BatchPasses(checked, survey, unit, self.n_components, self._structure, self.n_threads, meter)
+        passes = BatchPasses(checked, survey, unit, self.n_components, self._structure, self.n_threads, progress)
         return self._sampled_data(None, passes, survey, random_state, reader, checkpoint)
 
 

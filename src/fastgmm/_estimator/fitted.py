@@ -14,6 +14,8 @@ from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure
 from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._utils.errors import OutOfRangeError
 
+FEATURES = ("n_features_in_", "feature_names_in_")
+
 
 def check_fitted_array(estimator, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """A fitted attribute as C-contiguous float64. Raises ValueError unless it is finite and has the given shape."""
@@ -164,7 +166,7 @@ def set_fitted(estimator, attributes: Mapping[str, object], result: EMResult, dt
 
 def take_features(estimator, reader) -> None:
     """Give an estimator the number and the names of the features that `reader` has read."""
-    for name in ("n_features_in_", "feature_names_in_"):
+    for name in FEATURES:
         if hasattr(reader, name):
             setattr(estimator, name, getattr(reader, name))
 

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from fastgmm._em.iteration import Iteration
-from fastgmm._em.loop import EMResult, Progress, run_em
+from fastgmm._em.loop import EMResult, run_em
 from fastgmm._em.stepwise import Stream, counted_rows, effective_rows, step_size, take_step
 from fastgmm._estimator.base import while_fitting
 from fastgmm._estimator.findings import Findings
@@ -30,13 +30,22 @@ from fastgmm._model.protocol import Parameters, StreamModel, require_of_model
 from fastgmm._rows.array import ArrayPasses, total_weight
 from fastgmm._start.find import parameter_finder
 from fastgmm._utils.annotations import Rows
+from fastgmm._utils.errors import Stopped
+from fastgmm._utils.progress import Callback, Reporter
 from fastgmm._utils.values import is_positive_real
 
 
 class Streaming(Fitting):
     """`partial_fit`. It keeps its state between two batches in `_stream`."""
 
-    def partial_fit(self, X: Rows, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+    def partial_fit(
+        self,
+        X: Rows,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        callback: Callback | None = None,
+    ) -> Self:
         """Learn from one more batch of rows, by a step of EM whose size falls with the number of rows seen.
 
         The first call finds a start and fits the batch as `fit` does, with `n_init`, `max_iter`, `tol` and `stopping`,
@@ -58,6 +67,11 @@ class Streaming(Fitting):
 
         sample_weight : array-like of shape (n_samples,), default=None
             How often each row counts. If all are zero a further batch changes nothing.
+
+        callback : callable, default=None
+            Called with a :class:`fastgmm.progress.Progress`, as in `fit`. If it raises StopIteration
+            while the first batch is learned, the last complete iteration is the result. Within the pass over a further
+            batch the estimator stays as it was.
 
         Returns
         -------
@@ -84,6 +98,14 @@ class Streaming(Fitting):
         array([0.3, 0.7])
         """
         warn_if_weights(y, X)
+        with self._reporting(callback) as progress:
+            findings = self._learn(X, sample_weight, progress)
+        if findings is not None:
+            findings.warn(self)
+        return self
+
+    def _learn(self, X, sample_weight, progress: Reporter) -> Findings | None:
+        """Learn from a batch. None if it has no rows, or a callback stops the pass over them: then nothing changes."""
         is_first = not hasattr(self, "means_")
         self._check_before_fit(continues=not is_first)
         require(self._structure, InverseMStep, "partial_fit")
@@ -93,9 +115,9 @@ class Streaming(Fitting):
         if is_first:
             check_n_rows(len(rows), self.n_components)
         elif len(rows) == 0:
-            return self
+            return None
         seen = total_weight(rows, weights) + (0.0 if is_first else check_rows_behind(self))
-        passes = self._passes_to_fit(rows, weights)
+        passes = self._passes_to_fit(rows, weights, progress)
         with while_fitting(passes.n_features, acceleration=None):
             model = self._model(passes) if is_first else self._further_model(passes)
             require_of_model(model, StreamModel, "partial_fit")
@@ -103,15 +125,17 @@ class Streaming(Fitting):
             if is_first:
                 parameters, stream, findings = self._learn_first(iteration, seen)
             else:
-                parameters, stream, findings = self._learn_more(iteration, seen, total_weight(rows, weights))
+                try:
+                    parameters, stream, findings = self._learn_more(iteration, seen, total_weight(rows, weights))
+                except Stopped:
+                    return None
             attributes = self._fitted_attributes(parameters, model)
             result = EMResult(parameters, stream.log_density, [stream.log_density], False)
             set_fitted(self, attributes, result, passes.dtype, seen)
         self.n_iter_ = stream.n_batches
         self._stream = stream
         take_features(self, reader)
-        findings.warn(self)
-        return self
+        return findings
 
     def _learn_first(self, iteration: Iteration, seen: float) -> tuple[Parameters, Stream, Findings]:
         """Run EM on the first batch."""
@@ -128,11 +152,13 @@ class Streaming(Fitting):
             n_init=self.n_init,
             max_iter=max(1, self.max_iter),
             tol=self.tol,
-            progress=Progress(self.verbose, self.verbose_interval),
+            progress=passes.progress,
             stopping=self.stopping,
             rounding=iteration.rounding,
         )
         parameters, stream = result.parameters
+        if stream is None:
+            raise Stopped("EM")
         # The fit to the first batch need not converge, since further batches continue from it.
         findings = Findings.of_fit(replace(result, parameters=parameters, converged=True), iteration)
         return parameters, stream, findings
@@ -147,7 +173,15 @@ class Streaming(Fitting):
         shape = model.structure.scatter_shape(self.n_components, passes.n_features)
         check_statistics_fit(self, before.statistics.scatter.shape, shape)
         step = step_size(weight, seen, self.step_decay, self.half_life)
-        parameters, stream, _ = take_step(iteration, parameters, before, step, *self._n_rows(passes, seen))
+        progress = passes.progress
+        progress.begin_run(1, 1)
+        progress.begin("EM", 1, 0)
+        parameters, stream, bound = take_step(iteration, parameters, before, step, *self._n_rows(passes, seen))
+        try:
+            progress.iterate(0.0, parameters, lower_bound=bound)
+            progress.end()
+        except Stopped:
+            pass  # the batch is learned
         return parameters, stream, Findings.of_batch(model, parameters, getattr(before, "is_empty", None))
 
     def _n_rows(self, passes: ArrayPasses, seen: float) -> tuple[float, float]:

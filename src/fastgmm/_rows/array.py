@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.protocol import Passes, SkippingPlan
 from fastgmm._rows.runner import KernelRunner, part_of, row_flops
+from fastgmm._utils.progress import SILENT, Reporter
 
 _SCORE_ROWS = 2**16  # log-densities, or responsibilities, that are held at a time to add them up
 _LEAST_WEIGHT_RATIO = 2.0**-60  # of the smallest to the largest weight; products in float32 are then far from underflow
@@ -30,6 +31,8 @@ class ArrayPasses(Passes):
     n_threads : int or None
     before : KernelRunner, default=None
         The runner of earlier passes for the same shape of mixture. Its workspace is used; it must not be used any more.
+    progress : Reporter, default=SILENT
+        Is told of each slice of rows, if there are several.
     """
 
     def __init__(
@@ -40,7 +43,9 @@ class ArrayPasses(Passes):
         structure: CovarianceStructure,
         n_threads: int | None,
         before: KernelRunner | None = None,
+        progress: Reporter = SILENT,
     ):
+        self.progress = progress
         self.X = np.asarray(X)
         self.dtype = self.X.dtype
         if _differ_too_much(sample_weight, self.dtype):
@@ -58,7 +63,7 @@ class ArrayPasses(Passes):
         self.n_threads = self.runner.n_threads
 
     def of_one_component(self, structure: CovarianceStructure) -> ArrayPasses:
-        return ArrayPasses(self.X, self.sample_weight, 1, structure, self.n_threads)
+        return ArrayPasses(self.X, self.sample_weight, 1, structure, self.n_threads, progress=self.progress)
 
     def first_row(self) -> np.ndarray:
         return self.X[0].astype(np.float64)
@@ -72,7 +77,7 @@ class ArrayPasses(Passes):
         statistics = self._zeros(centers)
         scatter = _as_3d(statistics.scatter)
         em_pass, further = self.runner.kernel_for(plan, "em_pass")
-        for rows in self.runner.slices():
+        for rows in self._slices():
             log_likelihood, entropy = em_pass(
                 self.X[rows], part_of(self._weights, rows), means, centers, factors, log_const, statistics.nk,
                 statistics.sum_x, scatter, with_entropy, self.runner.workspace, self.runner.sums, self.n_threads,
@@ -84,7 +89,7 @@ class ArrayPasses(Passes):
 
     def statistics_from_labels(self, labels: np.ndarray, centers: np.ndarray) -> SufficientStatistics:
         """Statistics about ``centers`` with responsibility 1 for each row's label; labels of shape (n_rows,), int32."""
-        return self._given_statistics(((rows, labels[rows], None) for rows in self.runner.slices()), centers)
+        return self._given_statistics(((rows, labels[rows], None) for rows in self._slices()), centers)
 
     def statistics_from_resp(self, resp_blocks: Iterable[np.ndarray], centers: np.ndarray) -> SufficientStatistics:
         """Statistics about ``centers`` with given responsibilities, shape (m, n_components) for m rows after m rows."""
@@ -100,7 +105,7 @@ class ArrayPasses(Passes):
         return self._given_statistics(blocks(), centers)
 
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
-        return self._given_statistics(((rows, None, None) for rows in self.runner.slices()), centers)
+        return self._given_statistics(((rows, None, None) for rows in self._slices()), centers)
 
     def log_prob_norm(self, components: Components, plan: SkippingPlan | None = None) -> np.ndarray:
         """log p(x_i), shape (n_samples,)."""
@@ -152,6 +157,10 @@ class ArrayPasses(Passes):
         for rows in self.runner.slices():
             density_pass(self.X[rows], *mixture, None, None, out[rows], self.runner.workspace, self.n_threads)
         return out
+
+    def _slices(self) -> Iterator[slice]:
+        """The slices of a pass of a fit. If there are several, their progress is reported."""
+        return self.runner.reported_slices(self.progress)
 
     def _densities(self, components: Components, plan: SkippingPlan | None) -> Callable[..., None]:
         """A function that writes the log-densities or the labels of a slice of rows. A plan must be for the same."""

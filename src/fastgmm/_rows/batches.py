@@ -14,9 +14,10 @@ from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses, in_unit
 from fastgmm._rows.protocol import Sample, SampledPasses
-from fastgmm._rows.reading import BatchMeter, read_ahead
+from fastgmm._rows.reading import read_ahead
 from fastgmm._rows.runner import KernelRunner
 from fastgmm._rows.survey import BatchSurvey
+from fastgmm._utils.progress import Reporter
 from fastgmm._utils.threads import effective_n_threads
 
 
@@ -33,7 +34,8 @@ class BatchPasses(SampledPasses):
     n_components : int
     structure : CovarianceStructure
     n_threads : int or None
-    meter : BatchMeter
+    progress : Reporter
+        Is told of each batch.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class BatchPasses(SampledPasses):
         n_components: int,
         structure: CovarianceStructure,
         n_threads: int | None,
-        meter: BatchMeter,
+        progress: Reporter,
     ):
         self.dtype = survey.sample.dtype
         self.n_rows, self.n_features = survey.n_rows, survey.sample.shape[1]
@@ -55,11 +57,11 @@ class BatchPasses(SampledPasses):
         self._weight_unit = weight_unit
         self.n_components = n_components
         self.n_threads = effective_n_threads(n_threads)
-        self._meter = meter
+        self.progress = progress
         self._runner: KernelRunner | None = None  # of the last batch; the next one uses its workspace
 
     def of_one_component(self, structure: CovarianceStructure) -> BatchPasses:
-        return BatchPasses(self._batches, self._survey, self._weight_unit, 1, structure, self.n_threads, self._meter)
+        return BatchPasses(self._batches, self._survey, self._weight_unit, 1, structure, self.n_threads, self.progress)
 
     def first_row(self) -> np.ndarray:
         return self._survey.first_row
@@ -78,7 +80,7 @@ class BatchPasses(SampledPasses):
 
     def _merged(self, statistics_of: Callable[[ArrayPasses], SufficientStatistics]) -> SufficientStatistics:
         total, n_rows = None, 0
-        self._meter.begin_pass()
+        self.progress.begin_pass(self.n_rows)
         for rows, weights in read_ahead(self._batches):
             weights = in_unit(weights, self._weight_unit)
             passes = ArrayPasses(rows, weights, self.n_components, self.structure, self.n_threads, self._runner)
@@ -90,8 +92,7 @@ class BatchPasses(SampledPasses):
             else:
                 total.merge(part)
             n_rows += len(rows)
-            self._meter.after_batch(len(rows))
-        self._meter.end_pass()
+            self.progress.read(len(rows))
         check_all_batches_again(n_rows, self._survey.n_rows)
         assert total is not None
         return total

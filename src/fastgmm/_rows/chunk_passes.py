@@ -22,6 +22,7 @@ from fastgmm._rows.array import ArrayPasses, in_unit, total_weight
 from fastgmm._rows.chunks import Chunks, ChunkSurvey
 from fastgmm._rows.protocol import Sample, SampledPasses
 from fastgmm._rows.runner import part_of
+from fastgmm._utils.progress import Reporter
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,19 @@ class DaskPasses(SampledPasses):
     sample : dict
         The rows of each chunk on which the start is found, as the survey chose them.
     settings : TaskSettings
+    progress : Reporter
+        Is told of each pass.
     """
 
     def __init__(
-        self, chunks: Chunks, survey: ChunkSurvey, sample: Mapping[int, np.ndarray | None], settings: TaskSettings
+        self,
+        chunks: Chunks,
+        survey: ChunkSurvey,
+        sample: Mapping[int, np.ndarray | None],
+        settings: TaskSettings,
+        progress: Reporter,
     ):
+        self.progress = progress
         self.dtype = chunks.dtype
         self.n_components, self.n_rows, self.n_features = settings.n_components, survey.n_rows, chunks.n_features
         self.total_weight = survey.total_weight / settings.weight_unit
@@ -88,7 +97,7 @@ class DaskPasses(SampledPasses):
 
     def of_one_component(self, structure: CovarianceStructure) -> DaskPasses:
         settings = replace(self._settings, n_components=1, structure=structure)
-        return DaskPasses(self.chunks, self._survey, self._chosen, settings)
+        return DaskPasses(self.chunks, self._survey, self._chosen, settings, self.progress)
 
     def first_row(self) -> np.ndarray:
         return self._survey.first_row
@@ -116,7 +125,9 @@ class DaskPasses(SampledPasses):
 
     def _summed(self, statistics_of: Callable, centers: np.ndarray) -> SufficientStatistics:
         task = partial(statistics_of_chunk, settings=self._settings, statistics_of=statistics_of)
+        self.progress.begin_pass(self.n_rows)
         vector = self.chunks.sum(task, self._survey.counts)
+        self.progress.read(self.n_rows)
         centers = centers.astype(self.dtype).astype(np.float64)  # rounded as in the passes
         shape = self.structure.scatter_shape(*centers.shape)
         return SufficientStatistics.from_vector(vector, centers, shape)

@@ -9,6 +9,7 @@ import numpy as np
 from fastgmm import _kernels
 from fastgmm._rows.runner import BLOCK_ROWS, KernelRunner, part_of
 from fastgmm._utils.memory import aligned_empty
+from fastgmm._utils.progress import SILENT, Reporter
 
 
 class KMeansPasses:
@@ -21,9 +22,11 @@ class KMeansPasses:
     n_clusters : int
     sample_weight : ndarray of shape (n_samples,), float64, or None
     n_threads : int or None
+    progress : Reporter, default=SILENT
     """
 
-    def __init__(self, X, shift, n_clusters: int, sample_weight, n_threads: int | None):
+    def __init__(self, X, shift, n_clusters: int, sample_weight, n_threads: int | None, progress: Reporter = SILENT):
+        self.progress = progress
         self.X = np.asarray(X)
         self.shift = np.ascontiguousarray(shift, X.dtype)
         self.sample_weight = sample_weight
@@ -49,7 +52,7 @@ class KMeansPasses:
             _kernels.active.note_moves(centers, self._centers, self._moved, self._scale)
         n_changed = 0
         kmeans_pass = self.runner.kernel("kmeans_pass")
-        for rows in self.runner.slices():
+        for rows in self.runner.reported_slices(self.progress):
             n_changed += kmeans_pass(
                 self.X[rows], part_of(self.sample_weight, rows), self.shift, centers,
                 self._moved, self._scale, fresh, labels[rows], self._gaps[rows], self._counts, self._sums,
@@ -123,7 +126,7 @@ class SeedingPasses:
         centers = np.concatenate([self._waiting, candidates])
         scale = _scale(centers)
         closest_pass = p.runner.kernel("closest_pass")
-        for rows in p.runner.slices():
+        for rows in p.runner.reported_slices(p.progress):
             blocks = slice(rows.start // BLOCK_ROWS, -(-rows.stop // BLOCK_ROWS))
             closest_pass(
                 p.X[rows], part_of(p.sample_weight, rows), p.shift, centers, scale,

@@ -15,6 +15,7 @@ from fastgmm._model.components import Components
 from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._utils.memory import aligned_empty
+from fastgmm._utils.progress import Reporter
 
 # The first word in the names of kernels; the function that returns the lengths of their workspaces; the dtypes of the
 # workspaces, where None is the dtype of the rows.
@@ -69,6 +70,8 @@ class Passes(Protocol):
         Number of threads of a pass, on all machines together.
     total_weight : float
         Sum of the weights of the rows, in the unit of the statistics. The number of rows if there are no weights.
+    progress : Reporter
+        Is told of the rows that passes have read.
     """
 
     dtype: np.dtype
@@ -78,6 +81,7 @@ class Passes(Protocol):
     n_features: int
     n_threads: int
     total_weight: float
+    progress: Reporter
 
     def em_step(
         self,

@@ -19,6 +19,7 @@ from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._rows.protocol import SkippingPlan
 from fastgmm._utils.background import run_interruptibly
 from fastgmm._utils.memory import aligned_empty
+from fastgmm._utils.progress import Reporter
 from fastgmm._utils.threads import effective_n_threads
 
 BLOCK_ROWS = _kernels.active.BLOCK
@@ -94,6 +95,10 @@ class KernelRunner:
             stop = min(first + self.slice_rows, self.n_samples)
             for start in range(first, stop, most_rows):
                 yield slice(start, min(start + most_rows, stop))
+
+    def reported_slices(self, progress: Reporter) -> Iterator[slice]:
+        """Slices of rows, in order. If there are several, their progress is reported."""
+        return progress.over(self.slices(), self.n_samples) if self.slice_rows < self.n_samples else self.slices()
 
 
 def row_flops(structure: CovarianceStructure, n_components: int, n_features: int) -> float:

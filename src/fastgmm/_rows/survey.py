@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastgmm._rows.reading import BatchMeter, read_ahead
+from fastgmm._rows.reading import read_ahead
+from fastgmm._utils.progress import Reporter
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class BatchSurvey(Survey):
     sample_rows : int
         Number of rows to draw uniformly. If there are no more, all are kept, in order, and no numbers are drawn.
     random_state : RandomState
-    meter : BatchMeter
+    progress : Reporter
 
     Attributes
     ----------
@@ -65,12 +66,13 @@ class BatchSurvey(Survey):
     sample_weight : ndarray of shape (m,), or None if no batch has weights
     """
 
-    def __init__(self, batches: Iterable, sample_rows: int, random_state: np.random.RandomState, meter: BatchMeter):
+    def __init__(self, batches: Iterable, sample_rows: int, random_state: np.random.RandomState, progress: Reporter):
         super().__init__()
         kept: list[np.ndarray] = []
         kept_weights: list[np.ndarray] = []
         weighted = False
-        meter.begin_pass()
+        progress.begin("reading")
+        progress.begin_pass(None)
         for rows, weights in read_ahead(batches):
             weighted |= weights is not None
             own = np.ones(len(rows)) if weights is None else weights
@@ -87,7 +89,7 @@ class BatchSurvey(Survey):
                 kept[0][places[taken].astype(np.intp)] = rows[fill + taken]
                 kept_weights[0][places[taken].astype(np.intp)] = own[fill + taken]
             self.add(Survey.of_rows(rows, weights))
-            meter.after_batch(len(rows))
-        meter.end_pass()
+            progress.read(len(rows))
+        progress.end()
         self.sample = np.concatenate(kept) if kept else np.empty((0, 0))
         self.sample_weight = np.concatenate(kept_weights) if weighted else None

@@ -47,9 +47,11 @@ def cross_validate(candidates: list[Candidate], n_folds: int, fits: Fits) -> Non
     """Set the criterion 'cv': repeat the search without each fold, and add up the log-likelihoods."""
     rows, settings = fits.rows, fits.settings
     totals = np.zeros(len(candidates))
-    for train, test in KFold(n_folds, shuffle=True, random_state=settings.seed).split(rows):
+    folds = KFold(n_folds, shuffle=True, random_state=settings.seed).split(rows)
+    for number, (train, test) in enumerate(folds, 1):
+        fits.progress.begin_fold(number, n_folds)
         of_fold = [Candidate(each.n_components, each.covariance_type, each.n_features) for each in candidates]
-        fits_of_fold = Fits(rows[train], _part(fits.weights, train), settings)
+        fits_of_fold = Fits(rows[train], _part(fits.weights, train), settings, fits.progress)
         fits_of_fold.search(of_fold)
         for i, (candidate, original) in enumerate(zip(of_fold, candidates, strict=True)):
             fits_of_fold.finish(candidate)

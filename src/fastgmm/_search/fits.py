@@ -14,7 +14,7 @@ import numpy as np
 
 from fastgmm._em.iteration import Iteration
 from fastgmm._em.lbfgs import LBFGS
-from fastgmm._em.loop import Progress, run_em
+from fastgmm._em.loop import run_em
 from fastgmm._estimator.fitted import mixture_attributes, rounded
 from fastgmm._input.rows import weight_unit
 from fastgmm._model.gaussian import MaximumLikelihood, MixtureParameters
@@ -24,10 +24,10 @@ from fastgmm._rows.columns import mean_of_all
 from fastgmm._search.candidates import Candidate
 from fastgmm._search.collapse import are_collapsed
 from fastgmm._search.merging import as_type, merged
+from fastgmm._search.report import SearchReporter
 from fastgmm._skipping.policy import log_likelihood_of
 from fastgmm._start.find import find_start
-from fastgmm._utils.errors import FitError, OutOfRangeError
-from fastgmm._utils.words import counted
+from fastgmm._utils.errors import FitError, OutOfRangeError, Stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,6 @@ class Settings:
     """How each candidate is fitted: parameters of `GaussianMixture`, with a seed in place of its `random_state`."""
 
     seed: int
-    verbose: int  # 1 prints a line for each run of EM
     tol: float
     reg_covar: float
     max_iter: int
@@ -58,17 +57,20 @@ class Fits:
     weights : ndarray of shape (n_samples,), float64, or None
         Positive.
     settings : Settings
+    progress : SearchReporter
     """
 
-    def __init__(self, rows: np.ndarray, weights: np.ndarray | None, settings: Settings):
+    def __init__(self, rows: np.ndarray, weights: np.ndarray | None, settings: Settings, progress: SearchReporter):
         self.rows = rows
         self.weights = weights
         self.settings = settings
-        self._weights_in_unit = None if weights is None else weights / weight_unit(float(weights.max()))
+        self.progress = progress
+        self._unit = 1.0 if weights is None else weight_unit(float(weights.max()))
+        self._weights_in_unit = None if weights is None else weights / self._unit
         self._spread_of_rows: dict[str, np.ndarray] = {}  # covariance or variances of all rows, by covariance type
 
     def search(self, candidates: list[Candidate]) -> None:
-        """Run EM for all candidates."""
+        """Run EM for all candidates. `report.planned` names them in the order of the runs."""
         by_number, by_type = defaultdict(list), defaultdict(list)
         for candidate in candidates:
             by_number[candidate.n_components].append(candidate)
@@ -87,7 +89,8 @@ class Fits:
 
     def iteration(self, candidate: Candidate) -> Iteration[MixtureParameters, ArrayPasses]:
         """Iterations of the candidate's model on the rows, as in a fit of `GaussianMixture`."""
-        passes = candidate.passes(self.rows, self._weights_in_unit, self.settings.n_threads)
+        weights, progress = self._weights_in_unit, self.progress.progress
+        passes = candidate.passes(self.rows, weights, self.settings.n_threads, progress)
         structure, n_components, n_features = candidate.structure, candidate.n_components, candidate.n_features
         model = MaximumLikelihood(structure, n_components, n_features, passes.dtype, self.settings.reg_covar)
         return Iteration(model, passes)
@@ -112,8 +115,10 @@ class Fits:
         settings, n_components = self.settings, candidates[0].n_components
         random_state = np.random.RandomState(settings.seed)
         for _ in range(settings.n_init):
+            self.progress.begin_starts(n_components)
+            n_threads, progress = settings.n_threads, self.progress.progress
             start = find_start(
-                self.rows, self.weights, n_components, settings.init_params, random_state, settings.n_threads
+                self.rows, self.weights, n_components, settings.init_params, random_state, n_threads, progress
             )
             for candidate in candidates:
                 iteration = self.iteration(candidate)
@@ -128,14 +133,17 @@ class Fits:
         start: Callable[[Candidate, Candidate], MixtureParameters],
     ) -> None:
         """Fit a candidate from the parameters that were found for another one, if any were."""
-        if other.result is not None:
+        if other.result is None:
+            self.progress.skip_run()
+        else:
             self._run(candidate, self.iteration(candidate), name, partial(start, other, candidate))
 
     def _run(
         self, candidate: Candidate, iteration: Iteration, name: str, start: Callable[[], MixtureParameters]
     ) -> None:
         """Run EM from one more start. Keep the result if it is better than those before."""
-        began, settings = perf_counter(), self.settings
+        began, settings, failure = perf_counter(), self.settings, ""
+        self.progress.begin_run(candidate, name)
         try:
             result = run_em(
                 start,
@@ -146,24 +154,23 @@ class Fits:
                 stopping=settings.stopping,
                 rounding=iteration.rounding,
                 accelerator=None if settings.acceleration is None else LBFGS(iteration),
-                progress=Progress(0, 1),
+                progress=iteration.passes.progress,
             )
         except FitError as error:
-            outcome = str(error)
+            failure = str(error)
             if candidate.result is None:
-                candidate.warning = outcome
+                candidate.warning = failure
         else:
-            collapse = self._collapse(candidate, result.parameters)
+            if result.stopped:
+                raise Stopped("EM")
+            failure = collapse = self._collapse(candidate, result.parameters)
             log_likelihood = log_likelihood_of(iteration.passes, iteration.model.components(result.parameters))
-            n_iter = counted(len(result.lower_bounds), "iteration")
-            outcome = collapse or f"log-likelihood {log_likelihood:.8g} after {n_iter}"
             is_better = (not collapse, log_likelihood) > (not candidate.warning, candidate.log_likelihood)
             if candidate.result is None or is_better:
                 candidate.result, candidate.start = result, name
                 candidate.warning, candidate.log_likelihood = collapse, log_likelihood
         candidate.seconds += perf_counter() - began
-        if settings.verbose:
-            print(f"{candidate.n_components} {candidate.covariance_type}, start {name}: {outcome}")
+        self.progress.end_run(candidate, name, failure, self._unit)
 
     def _collapse(self, candidate: Candidate, parameters: MixtureParameters) -> str:
         """A warning that names the first collapsed component; '' if none has collapsed."""

@@ -20,6 +20,7 @@ from fastgmm._rows.protocol import Passes, SampledPasses
 from fastgmm._start.kmeans import kmeans_labels, kmeans_plusplus_indices, statistics_of_clusters
 from fastgmm._start.sample import rows_for_clusters, statistics_of_sample
 from fastgmm._utils.errors import FitError, PoorSampleError
+from fastgmm._utils.progress import SILENT, Reporter
 
 _BLOCK_ELEMENTS = 2**18  # random responsibilities drawn at a time
 
@@ -45,11 +46,12 @@ def parameter_finder(
     """
 
     def statistics() -> SufficientStatistics:
-        here = passes
+        here, progress = passes, passes.progress
         if not isinstance(here, ArrayPasses):
             rows, weights, n_threads = cast(SampledPasses, passes).sample()
-            here = ArrayPasses(rows, weights, model.n_components, model.structure, n_threads)
-        start = find_start(here.X, here.sample_weight, model.n_components, init_params, random_state, here.n_threads)
+            here = ArrayPasses(rows, weights, model.n_components, model.structure, n_threads, progress=progress)
+        weights, n_threads = here.sample_weight, here.n_threads
+        start = find_start(here.X, weights, model.n_components, init_params, random_state, n_threads, progress)
         found = start(here, reg_covar)
         if found.total_weight != passes.total_weight:
             found.scale(passes.total_weight / found.total_weight)
@@ -66,6 +68,7 @@ def find_start(
     init_params: str,
     random_state: np.random.RandomState,
     n_threads: int | None,
+    progress: Reporter = SILENT,
 ) -> Start:
     """Find responsibilities that EM can start from.
 
@@ -77,6 +80,8 @@ def find_start(
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'sample'}
     random_state : RandomState
     n_threads : int or None
+    progress : Reporter, default=SILENT
+        Reports 'k-means++' and 'k-means'.
 
     Returns
     -------
@@ -84,20 +89,20 @@ def find_start(
         Returns the statistics under these responsibilities, given passes over the same rows for a covariance structure,
         and `reg_covar`.
     """
-    return _STARTS[init_params](X, sample_weight, n_components, random_state, n_threads)
+    return _STARTS[init_params](X, sample_weight, n_components, random_state, n_threads, progress)
 
 
-def _kmeans(X, sample_weight, n_components, random_state, n_threads) -> Start:
+def _kmeans(X, sample_weight, n_components, random_state, n_threads, progress) -> Start:
     """Each row belongs to its cluster."""
-    labels, centers = kmeans_labels(X, n_components, random_state, n_threads, sample_weight)
+    labels, centers = kmeans_labels(X, n_components, random_state, n_threads, sample_weight, progress)
     return lambda passes, reg_covar: statistics_of_clusters(passes, labels, centers, reg_covar)
 
 
-def _sample(X, sample_weight, n_components, random_state, n_threads) -> Start:
+def _sample(X, sample_weight, n_components, random_state, n_threads, progress) -> Start:
     """Responsibilities under a mixture fitted to a sample; k-means if rows are few, or EM on the sample fails."""
     n_rows = rows_for_clusters(n_components, len(X))
     if n_rows is None:
-        return _kmeans(X, sample_weight, n_components, random_state, n_threads)
+        return _kmeans(X, sample_weight, n_components, random_state, n_threads, progress)
     seed = random_state.randint(np.iinfo(np.int32).max)
 
     def start(passes, reg_covar):
@@ -105,12 +110,13 @@ def _sample(X, sample_weight, n_components, random_state, n_threads) -> Start:
         try:
             return statistics_of_sample(passes, n_components, n_rows, draws, reg_covar)
         except (FitError, PoorSampleError):
-            return _kmeans(passes.X, passes.sample_weight, n_components, draws, n_threads)(passes, reg_covar)
+            found = _kmeans(passes.X, passes.sample_weight, n_components, draws, n_threads, progress)
+            return found(passes, reg_covar)
 
     return start
 
 
-def _random(X, sample_weight, n_components, random_state, n_threads) -> Start:
+def _random(X, sample_weight, n_components, random_state, n_threads, progress) -> Start:
     """Uniform random responsibilities, normalized for each row."""
     # The means of all components are within a standard deviation of the mean of the rows: it is a good center.
     centers = np.tile(column_means(X, n_threads, sample_weight), (n_components, 1))
@@ -138,14 +144,14 @@ def _random_responsibilities(n_samples, n_components, dtype, random_state) -> It
         yield resp
 
 
-def _random_from_data(X, sample_weight, n_components, random_state, n_threads) -> Start:
+def _random_from_data(X, sample_weight, n_components, random_state, n_threads, progress) -> Start:
     """Random distinct rows as means; weights do not matter."""
     return _single_rows(random_state.choice(X.shape[0], size=n_components, replace=False))
 
 
-def _kmeans_plusplus(X, sample_weight, n_components, random_state, n_threads) -> Start:
+def _kmeans_plusplus(X, sample_weight, n_components, random_state, n_threads, progress) -> Start:
     """Rows chosen by k-means++ as means."""
-    return _single_rows(kmeans_plusplus_indices(X, n_components, random_state, n_threads, sample_weight=sample_weight))
+    return _single_rows(kmeans_plusplus_indices(X, n_components, random_state, n_threads, sample_weight, progress))
 
 
 def _single_rows(indices: np.ndarray) -> Start:

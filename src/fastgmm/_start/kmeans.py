@@ -19,6 +19,7 @@ from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses, in_kernel_unit
 from fastgmm._rows.columns import column_means, column_variances
 from fastgmm._rows.kmeans import KMeansPasses, SeedingPasses
+from fastgmm._utils.progress import SILENT, Reporter
 from fastgmm._utils.warnings import warn
 
 _MAX_ITER = 300  # of Lloyd's iterations, as in scikit-learn
@@ -27,33 +28,42 @@ _RELOCATION_ROWS = 8192  # rows at a time when empty clusters are relocated
 
 
 def kmeans_plusplus_indices(
-    X: np.ndarray, n_clusters: int, random_state: RandomState, n_threads: int, sample_weight: np.ndarray | None = None
+    X: np.ndarray,
+    n_clusters: int,
+    random_state: RandomState,
+    n_threads: int | None,
+    sample_weight: np.ndarray | None = None,
+    progress: Reporter = SILENT,
 ) -> np.ndarray:
     """Indices of the rows chosen by greedy k-means++, shape (n_clusters,).
 
     `random_state` advances exactly as in `sklearn.cluster.kmeans_plusplus`.
     """
     shift = np.zeros(X.shape[1], dtype=X.dtype)
-    return _seeds(_passes(X, shift, n_clusters, sample_weight, n_threads), n_clusters, random_state)
+    return _seeds(_passes(X, shift, n_clusters, sample_weight, n_threads, progress), n_clusters, random_state)
 
 
-def _passes(X, shift, n_clusters: int, sample_weight: np.ndarray | None, n_threads: int) -> KMeansPasses:
-    return KMeansPasses(X, shift, n_clusters, in_kernel_unit(sample_weight, X.dtype)[0], n_threads)
+def _passes(X, shift, n_clusters: int, sample_weight, n_threads: int | None, progress: Reporter) -> KMeansPasses:
+    return KMeansPasses(X, shift, n_clusters, in_kernel_unit(sample_weight, X.dtype)[0], n_threads, progress)
 
 
 def _seeds(passes: KMeansPasses, n_clusters: int, random_state: RandomState) -> np.ndarray:
-    X, shift, sample_weight = passes.X, passes.shift, passes.sample_weight
+    X, shift, sample_weight, progress = passes.X, passes.shift, passes.sample_weight, passes.progress
+    progress.begin("k-means++", n_clusters, 0)
     n_trials = 2 + int(np.log(n_clusters))
     indices = np.empty(n_clusters, dtype=np.intp)
     indices[0] = _first_seed(len(X), sample_weight, random_state)
     seeding = SeedingPasses(passes, X[indices[0]] - shift, n_trials)
     draws = random_state.uniform(size=(n_clusters - 1, n_trials))
+    progress.iterate()
     for c in range(1, n_clusters):
         # A candidate is drawn with probability proportional to its weighted squared distance.
         candidates = seeding.rows_at(draws[c - 1] * seeding.potential)
         best = int(seeding.potentials(X[candidates] - shift).argmin())
         indices[c] = candidates[best]
         seeding.take(best)
+        progress.iterate()
+    progress.end()
     return indices
 
 
@@ -65,7 +75,12 @@ def _first_seed(n_samples, sample_weight, random_state) -> int:
 
 
 def kmeans_labels(
-    X: np.ndarray, n_clusters: int, random_state: RandomState, n_threads: int, sample_weight: np.ndarray | None = None
+    X: np.ndarray,
+    n_clusters: int,
+    random_state: RandomState,
+    n_threads: int | None,
+    sample_weight: np.ndarray | None = None,
+    progress: Reporter = SILENT,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Clusters of one run of k-means, the same as those of `sklearn.cluster.KMeans(n_clusters, n_init=1)`.
 
@@ -80,7 +95,7 @@ def kmeans_labels(
     # In float32 the rounding of the shift changes the distances, so it must be exactly scikit-learn's mean.
     shift = X.mean(axis=0) if X.dtype == np.float32 else means
 
-    passes = _passes(X, shift, n_clusters, sample_weight, n_threads)
+    passes = _passes(X, shift, n_clusters, sample_weight, n_threads, progress)
     seeds = _seeds(passes, n_clusters, random_state)
     labels, sums, counts = lloyd(passes, X[seeds] - shift, tol)
     occupied = counts > 0
@@ -96,11 +111,16 @@ def kmeans_labels(
 
 
 def refined_labels(
-    X: np.ndarray, centers: np.ndarray, max_iter: int, n_threads: int, sample_weight: np.ndarray | None = None
+    X: np.ndarray,
+    centers: np.ndarray,
+    max_iter: int,
+    n_threads: int | None,
+    sample_weight: np.ndarray | None = None,
+    progress: Reporter = SILENT,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Clusters after `max_iter` of Lloyd's iterations from centers (n_clusters, n_features), as `kmeans_labels`."""
     shift = centers.mean(axis=0).astype(X.dtype)  # keeps the digits of float32 where the data lie far from the origin
-    passes = _passes(X, shift, len(centers), sample_weight, n_threads)
+    passes = _passes(X, shift, len(centers), sample_weight, n_threads, progress)
     labels, sums, counts = lloyd(passes, (centers - shift).astype(X.dtype), 0.0, max_iter)
     return labels, _means(sums, counts, shift, shift)
 
@@ -134,17 +154,22 @@ def lloyd(
         Sums of the clusters' weights.
     """
     labels = np.full(len(passes.X), -1, dtype=np.int32)
+    passes.progress.begin("k-means", max_iter, 0)
+    has_changed, converged = True, False
     for _ in range(max_iter):
         n_changed, sums, counts = passes.assign(centers, labels)
-        if n_changed == 0:
+        passes.progress.iterate()
+        has_changed = n_changed > 0
+        if not has_changed:
             break
         previous = centers
         centers = _updated_centers(passes, centers, labels, sums, counts)
-        if np.square(centers - previous).sum() <= tol:
-            _, sums, counts = passes.assign(centers, labels)
+        converged = np.square(centers - previous).sum() <= tol
+        if converged:
             break
-    else:
+    if has_changed:
         _, sums, counts = passes.assign(centers, labels)
+    passes.progress.end(converged=bool(converged or not has_changed))
     return labels, sums, counts
 
 

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from fastgmm._em.iteration import Iteration
-from fastgmm._em.loop import EMResult, Progress, run_em
+from fastgmm._em.loop import EMResult, run_em
 from fastgmm._model.gaussian import MaximumLikelihood, MixtureParameters, n_free_parameters
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses
@@ -61,12 +61,13 @@ def statistics_of_sample(
     n_threads = passes.n_threads
     sample = _drawn(passes, n_components, n_rows, random_state)
     X, weights = sample.X, sample.sample_weight
-    found = [kmeans_labels(X, n_components, random_state, n_threads, weights) for _ in range(_N_TRIES)]
+    progress = passes.progress
+    found = [kmeans_labels(X, n_components, random_state, n_threads, weights, progress) for _ in range(_N_TRIES)]
     n_parameters = n_free_parameters(passes.structure, n_components, passes.n_features)
     n_rows_em = max(n_rows, _ROWS_PER_PARAMETER * n_parameters)
     if n_rows_em > len(passes.X) // _LEAST_RATIO:
         _, centers = min(found, key=lambda clusters: _squared_distance(sample, *clusters))
-        clusters = refined_labels(passes.X, centers, _REFINEMENTS, n_threads, passes.sample_weight)
+        clusters = refined_labels(passes.X, centers, _REFINEMENTS, n_threads, passes.sample_weight, progress)
         return statistics_of_clusters(passes, *clusters, reg_covar)
     larger = _drawn(passes, n_components, n_rows_em, random_state)
     fitted = _fitted(larger, [centers for _, centers in found], reg_covar)
@@ -91,7 +92,8 @@ def _drawn(passes: ArrayPasses, n_components: int, n_rows: int, random_state) ->
     if len(indices) < n_rows // 2:
         raise PoorSampleError(f"Only {len(indices)} rows have most of the weight: too few for a sample of {n_rows}.")
     weights = counts.astype(np.float64) if len(indices) < n_rows else None
-    return ArrayPasses(passes.X[indices], weights, n_components, passes.structure, passes.n_threads)
+    n_threads, progress = passes.n_threads, passes.progress
+    return ArrayPasses(passes.X[indices], weights, n_components, passes.structure, n_threads, progress=progress)
 
 
 def _squared_distance(sample: ArrayPasses, labels: np.ndarray, centers: np.ndarray) -> float:
@@ -104,13 +106,22 @@ def _fitted(sample: ArrayPasses, starts: list[np.ndarray], reg_covar: float) -> 
     """The best mixture that EM finds in a sample, from the clusters around each of several sets of centers."""
     iteration = _iteration(sample, len(starts[0]), reg_covar)
     clusters = (refined_labels(sample.X, centers, 0, sample.n_threads, sample.sample_weight) for centers in starts)
-    run = partial(run_em, iterate=iteration.iterate, max_iter=_MAX_ITER, progress=Progress(0, 1))
+
+    def iterate(parameters: MixtureParameters) -> tuple[MixtureParameters, float]:
+        found, bound = iteration.iterate(parameters)
+        sample.progress.iterate(lower_bound=bound)
+        return found, bound
+
+    run = partial(run_em, iterate=iterate, max_iter=_MAX_ITER)
+    sample.progress.begin("sample", iteration=0)
     best = run(
         lambda: iteration.model.start(lambda: statistics_of_clusters(sample, *next(clusters), reg_covar)),
         n_init=len(starts),
         tol=_TRY_TOL,
     )
-    return run(lambda: best.parameters, n_init=1, tol=_TOL)
+    result = run(lambda: best.parameters, n_init=1, tol=_TOL)
+    sample.progress.end()
+    return result
 
 
 def _iteration(passes: ArrayPasses, n_components: int, reg_covar: float) -> Iteration[MixtureParameters, ArrayPasses]:

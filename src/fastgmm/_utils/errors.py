@@ -28,5 +28,13 @@ class PoorSampleError(Exception):
     """A sample of the rows does not represent them well enough to find a start on it."""
 
 
+class Stopped(Exception):  # noqa: N818 - no error: the user wants it
+    """A callback has ended the fit. It holds the stage at which that happened."""
+
+    def __init__(self, stage: str):
+        super().__init__(stage)
+        self.stage = stage
+
+
 class NoScreenError(Exception):
     """No screen can be made: the parameters are out of range."""

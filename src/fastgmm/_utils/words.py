@@ -14,3 +14,15 @@ def numbered_rows(first: int, number: int) -> str:
 def named_kind(value) -> str:
     """The type of a value. The value itself may be too long for a message."""
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def duration(seconds: float) -> str:
+    """Such as "0.31 s", "12 s", "3 min 20 s" or "2 h 5 min"."""
+    if seconds < 9.95:
+        return f"{seconds:.2g} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,59 @@
+"""Who is told how far a fit has come: the user's callback, the log, and scikit-learn's callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fastgmm._estimator.fitted import FEATURES
+from fastgmm._utils.errors import Stopped
+from fastgmm._utils.log import Log
+from fastgmm._utils.progress import SILENT, Callback, Reporter
+from fastgmm._utils.values import is_boolean, is_integer_from
+
+
+@contextmanager
+def reporting(estimator, callback: Callback | None, interval: int | None) -> Iterator[Reporter]:
+    """The reporter of one call of an estimator's method. The callback's method `close`, if any, is called at its end.
+
+    If the call fails, the estimator has the features that it had before.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With the parameter `verbose`.
+    callback : callable or None
+    interval : int or None
+        Number of iterations of EM between two lines of the log.
+
+    Raises
+    ------
+    TypeError
+        If `callback` is not callable.
+    RuntimeError
+        If a callback stops the call before there is a model.
+    """
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable or None, got {callback!r}: pass a function of a Progress.")
+    features = {name: value for name in FEATURES if (value := vars(estimator).get(name)) is not None}
+    listeners: list[Callback] = []
+    verbose = estimator.verbose
+    if verbose and (is_boolean(verbose) or is_integer_from(1)(verbose)):  # others are refused later
+        listeners.append(Log(verbose, interval))
+    if callback is not None:
+        listeners.append(callback)
+    try:
+        yield Reporter(listeners) if listeners else SILENT
+    except BaseException as error:
+        for name in FEATURES:
+            vars(estimator).pop(name, None)
+        vars(estimator).update(features)
+        if isinstance(error, Stopped):
+            raise RuntimeError(
+                f"A callback stopped the call at stage {error.stage!r}, before there was a model. Raise StopIteration "
+                "later: at stage 'EM', or in a search after the first event 'candidate' (not if criterion='cv')."
+            ) from error
+        raise
+    finally:
+        if (close := getattr(callback, "close", None)) is not None:
+            close()

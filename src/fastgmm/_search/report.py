@@ -1,0 +1,100 @@
+"""The progress of a search: which candidate a run belongs to, and how long all further runs will take."""
+
+from __future__ import annotations
+
+import math
+from itertools import groupby
+from time import perf_counter
+
+from fastgmm._estimator.criteria import criteria_of
+from fastgmm._rows.runner import row_flops
+from fastgmm._search.candidates import Candidate
+from fastgmm._utils.progress import Reporter
+
+
+def planned(candidates: list[Candidate], n_init: int) -> list[Candidate]:
+    """The candidate of each run of `Fits.search`, in order."""
+    runs: list[Candidate] = []
+    for _, group in groupby(candidates, lambda candidate: candidate.n_components):
+        of_one_number = list(group)
+        runs += of_one_number * n_init + of_one_number[1:]
+    for name in dict.fromkeys(candidate.covariance_type for candidate in candidates):
+        of_one_type = [candidate for candidate in candidates if candidate.covariance_type == name]
+        runs += of_one_type[-2::-1]
+    return runs
+
+
+class SearchReporter:
+    """Tells a reporter of each run, with its candidate.
+
+    Parameters
+    ----------
+    progress : Reporter
+    candidates : list of Candidate
+    criterion : str
+    n_init : int
+    n_rows : float
+        Number of rows, or the sum of their weights.
+    n_folds : int, default=0
+        Number of further searches on parts of the rows.
+    """
+
+    def __init__(
+        self,
+        progress: Reporter,
+        candidates: list[Candidate],
+        criterion: str,
+        n_init: int,
+        n_rows: float,
+        n_folds: int = 0,
+    ):
+        self.progress = progress
+        self._criterion = criterion
+        self._n_rows = n_rows
+        self._began = perf_counter()
+        self._numbers = {(each.n_components, each.covariance_type): i for i, each in enumerate(candidates, 1)}
+        costs = [row_flops(each.structure, each.n_components, each.n_features) for each in planned(candidates, n_init)]
+        self._costs = costs * (1 + n_folds)
+        self._n_done = 0
+        self._fields: dict[str, object] = {
+            "n_runs": len(self._costs),
+            "n_candidates": len(candidates),
+            "criterion_name": criterion,
+        }
+
+    def begin_fold(self, fold: int, n_folds: int) -> None:
+        self._fields |= {"fold": fold, "n_folds": n_folds}
+
+    def begin_starts(self, n_components: int) -> None:
+        """All covariance types with so many components look for a start."""
+        self._surround(n_components=n_components)
+        self.progress.begin("start")
+
+    def begin_run(self, candidate: Candidate, start: str) -> None:
+        self._surround(**self._named(candidate), start=start)
+
+    def end_run(self, candidate: Candidate, start: str, failure: str, unit: float) -> None:
+        """The run is done. The candidate's log-likelihood is in units of a weight."""
+        self._n_done += 1
+        if not self.progress.is_on:
+            return
+        value = math.nan
+        if candidate.result is not None and not candidate.warning:
+            found = criteria_of(candidate.log_likelihood * unit, math.nan, candidate.n_parameters, self._n_rows)
+            value = getattr(found, self._criterion, math.nan)
+        known = {"criterion": value} if math.isfinite(value) else {}
+        self._surround(**self._named(candidate), run=self._n_done, start=start, **known)
+        self.progress.end("candidate", **({"failure": failure} if failure else {}))
+
+    def skip_run(self) -> None:
+        """A run has nothing to start from."""
+        self._n_done += 1
+
+    def _named(self, candidate: Candidate) -> dict[str, object]:
+        key = candidate.n_components, candidate.covariance_type
+        return {"candidate": self._numbers[key], "n_components": key[0], "covariance_type": key[1]}
+
+    def _surround(self, **fields) -> None:
+        done = sum(self._costs[: self._n_done])
+        left = sum(self._costs[self._n_done :]) * (perf_counter() - self._began) / done if done else None
+        self.progress.surround(left, **{**self._fields, "run": self._n_done + 1, **fields})
