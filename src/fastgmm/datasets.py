@@ -1,4 +1,4 @@
-"""Real data for examples and tests. They need no download."""
+"""Real data that needs no download, for examples and tests."""
 
 from importlib.resources import files
 
