@@ -1,7 +1,9 @@
 """Pages run, print what they say, and hold what they link to."""
 
+import ast
 import importlib.util
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ make_images = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(make_images)
 
 PAGES = make_images.pages()
+LINKING = [*PAGES, *ROOT.glob("*.md"), ROOT / "benchmarks/README.md"]
 WITH_CODE = [page for page in PAGES if any(block.language == "pycon" for block in make_images.blocks(page))]
 LINK = re.compile(r'\]\(([^)\s]+)\)|(?:src|href)="([^"]+)"')
 
@@ -49,7 +52,7 @@ def test_code_fits_the_column(page):
                 assert len(line) <= 79, f"{name_of(page)}, line {number}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", sorted(set(LINKING)), ids=name_of)
 def test_links_hold(page):
     for target in targets_of(page):
         path, _, anchor = target.partition("#")
@@ -60,6 +63,50 @@ def test_links_hold(page):
             # As a forge makes them.
             anchors = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
             assert anchor in anchors, target
+
+
+def test_reference_lists_what_is_public():
+    """Methods and properties are listed by the template of classes; a build of the site warns of what is missing."""
+    listed, module = set(), None
+    for line in (ROOT / "docs/api.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith(".. currentmodule:: "):
+            module = line.split()[-1]
+        elif re.fullmatch(r"   [A-Za-z]\w*", line):
+            listed.add(f"{module}.{line.strip()}")
+
+    public = set()
+    package = Path(importlib.util.find_spec("fastgmm").origin).parent
+    for path in package.glob("[!_]*.py"):
+        public |= exports(path, f"fastgmm.{path.stem}")
+    assert listed == public | exports(package / "__init__.py", "fastgmm") - {"fastgmm.__version__"}
+
+
+def exports(path, module):
+    """What ``__all__`` of a module names, if there is one; the module is not imported."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
+            return {f"{module}.{name}" for name in ast.literal_eval(node.value)}
+    return set()
+
+
+def test_versions_are_those_of_the_package_and_of_continuous_integration():
+    page = (ROOT / "docs/versions.md").read_text(encoding="utf-8")
+    oldest = {row[0]: row[1] for row in re.findall(r"^\| ([\w-]+)[^|]* \| ([\d.]+) \|", page, flags=re.MULTILINE)}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = [
+        f"Python{project['requires-python']}",
+        *project["dependencies"],
+        *project["optional-dependencies"]["dask"],
+    ]
+    floors = dict(re.findall(r"^([\w-]+)(?:\[[^]]*\])?>=([\d.]+)$", "\n".join(needed), flags=re.MULTILINE))
+    assert oldest == {name: floors[name.lower() if name != "Python" else name] for name in oldest}
+    assert len(oldest) == 5
+
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    for name in ("scikit-learn", "NumPy", "SciPy"):
+        assert f'"{name.lower()}=={oldest[name]}.*"' in workflow
+    for version in re.findall(r"[\d.]+(?=,)", re.search(r"\| scikit-learn .*", page)[0])[1:]:
+        assert f'"{version}"' in workflow
 
 
 def test_every_image_is_shown():
