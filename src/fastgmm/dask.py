@@ -286,7 +286,6 @@ lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
     --------
     >>> import dask.array as da
     >>> import numpy as np
-from numpy.typing import ArrayLike
     >>> from fastgmm.dask import GaussianMixture
     >>> rng = np.random.default_rng(0)
     >>> X = np.concatenate([rng.normal(0, 1, (300, 2)), rng.normal(8, 1, (700, 2))])
@@ -370,7 +369,6 @@ random_state, warm_start, verbose, verbose_interval, stopping, acceleration, ste
     --------
     >>> import dask.array as da
     >>> import numpy as np
-from numpy.typing import ArrayLike
     >>> from fastgmm.dask import BayesianGaussianMixture
     >>> rng = np.random.default_rng(0)
     >>> X = np.concatenate([rng.normal(0, 1, (300, 2)), rng.normal(8, 1, (700, 2))])
