@@ -21,6 +21,7 @@ pd = pytest.importorskip("pandas")
 
 import fastgmm  # noqa: E402
 import fastgmm.dask  # noqa: E402
+from fastgmm._input import chunks as _input_chunks  # noqa: E402
 from fastgmm._model.statistics import SufficientStatistics  # noqa: E402
 from fastgmm._rows import chunks as _dask  # noqa: E402
 from fastgmm._rows import engine as _engine  # noqa: E402
@@ -114,6 +115,16 @@ def test_on_a_cluster(client, name, covariance_type):
     actual, expected = in_both(name, covariance_type=covariance_type, client=client, max_iter=3)
     actual.fit(in_chunks(X), sample_weight=da.from_array(weights, chunks=(SIZES,)))
     assert_same_fit(actual, expected.fit(X, sample_weight=weights))
+
+
+def test_threads_of_a_cluster_without_a_chunk_are_reported(client, monkeypatch):
+    X, _ = rows_and_weights()
+    gmm = fastgmm.dask.GaussianMixture(2, random_state=0, client=client)
+    gmm.fit(da.from_array(X, chunks=-1))  # small chunks are no loss
+    monkeypatch.setattr(_input_chunks, "_LARGE_CHUNK", 1000)
+    gmm.fit(da.from_array(X, chunks=(345, -1)))
+    with pytest.warns(UserWarning, match=r"^X has 1 chunk of some 0 MiB, and 1 thread of .* split_row_groups=True"):
+        gmm.fit(da.from_array(X, chunks=-1))
 
 
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])

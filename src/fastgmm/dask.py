@@ -33,7 +33,7 @@ from fastgmm._estimator.fit import START_ROWS, Fitting, check_start_rows
 from fastgmm._estimator.maximum_likelihood import MaximumLikelihoodMixture
 from fastgmm._estimator.parameters import with_advice
 from fastgmm._estimator.variational import VariationalMixture
-from fastgmm._input.chunks import check_features, check_no_out
+from fastgmm._input.chunks import check_features, check_no_out, warn_of_idle_threads
 from fastgmm._input.containers import column_names
 from fastgmm._input.rows import check_n_rows, check_some_weight, warn_if_weights
 from fastgmm._rows.chunk_passes import DaskPasses, Evaluation, TaskSettings, of_block, sums_of_chunk
@@ -118,6 +118,8 @@ class _OnChunks(Fitting):
         -----
         ConvergenceWarning
             If the best run did not reach `tol` within `max_iter` iterations.
+        UserWarning
+            If large chunks are fewer than the threads of the cluster, some of which then have nothing to do.
         """
         warn_if_weights(y, X)
         is_plain = start_rows == START_ROWS and checkpoint is None  # as scikit-learn's fit
@@ -151,6 +153,9 @@ class _OnChunks(Fitting):
                 log(f"{size}, {where}; {counted(n_threads, 'thread')} for each task")
             progress.read(survey.n_rows)
             progress.end()
+            n_chunks = len(survey.counts)
+            chunk_bytes = survey.n_all_rows / n_chunks * chunks.n_features * chunks.dtype.itemsize
+            warn_of_idle_threads(chunks.engine.n_idle_threads(n_chunks), n_chunks, chunk_bytes)
             unit = self._weight_unit(survey.largest_weight)
             settings = TaskSettings(chunks.dtype, unit, self.n_components, self._structure, n_threads)
             passes = DaskPasses(chunks, survey, survey.choose(start_rows, random_state), settings, progress)

@@ -11,7 +11,10 @@ from sklearn.utils.validation import check_array, validate_data
 from fastgmm._input.containers import column_names, is_dask_collection
 from fastgmm._input.numbers import Source, check_numbers, located
 from fastgmm._input.rows import aligned, check_sample_weight, with_prefix
+from fastgmm._utils.warnings import warn
 from fastgmm._utils.words import counted
+
+_LARGE_CHUNK = 2**24  # bytes: a pass over them takes much longer than the overhead of a task
 
 
 def check_collection(X) -> None:
@@ -26,6 +29,18 @@ def check_collection(X) -> None:
         )
     if math.isnan(X.shape[1]):
         raise ValueError("X has an unknown number of columns: call X.compute_chunk_sizes() first.")
+
+
+def warn_of_idle_threads(n_idle: int, n_chunks: int, chunk_bytes: float) -> None:
+    """Warn if some threads of a cluster have nothing to do, and smaller chunks would give them something."""
+    if n_idle == 0 or chunk_bytes < _LARGE_CHUNK:
+        return
+    have = "1 thread of the cluster has" if n_idle == 1 else f"{n_idle} threads of the cluster have"
+    warn(
+        f"X has {counted(n_chunks, 'chunk')} of some {chunk_bytes / 2**20:,.0f} MiB, and {have} nothing to do: cut X "
+        "into more chunks, by split_row_groups=True of dask.dataframe.read_parquet, X.repartition(npartitions=...) of "
+        "a DataFrame, or X.rechunk((100_000, -1)) of an array."
+    )
 
 
 def check_no_out(out) -> None:

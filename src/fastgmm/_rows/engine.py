@@ -53,6 +53,12 @@ class Engine:
         n_threads = max(1, min(min(threads), sum(threads) // max(1, n_tasks)))
         return n_threads if self._client is not None else min(n_threads, effective_n_threads())
 
+    def n_idle_threads(self, n_tasks: int) -> int:
+        """Number of threads of the cluster for which there is no task; 0 without a cluster."""
+        if self._client is None:
+            return 0
+        return max(0, sum(self.worker_threads()) - n_tasks * self.n_threads_of_task(n_tasks))
+
 
 def machine_memory(root: Path = Path("/")) -> int:
     """Bytes of memory that this process may use on this machine, within its control groups; 0 if unknown.
