@@ -59,10 +59,10 @@ _PASSED_ON = ("tol", "reg_covar", "max_iter", "n_init", "init_params", "stopping
 
 
 class GaussianMixtureIC(DensityMixin, NamedParameters):
-    """Gaussian mixture whose number of components and covariance type are chosen by an information criterion.
+    """Choose the number of components and the covariance type of a Gaussian mixture by an information criterion.
 
-    The search fits a mixture for each number of components with each covariance type: these are its candidates. It
-    keeps the one whose criterion is lowest, as R's mclust does, and a table of all.
+    The search fits a mixture for each number of components with each covariance type. These are its candidates. It
+    keeps the candidate with the lowest criterion, as R's mclust does, and a table of all.
 
     Parameters
     ----------
@@ -73,27 +73,27 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         Covariance types to try.
 
     criterion : {'bic', 'aic', 'icl', 'cv'}, default='bic'
-        What to minimize, with L the log-likelihood of the data and p the number of free parameters:
+        What to minimize. L is the log-likelihood of the data, and p the number of free parameters:
 
         - 'bic': ``-2 L + p log(n_samples)`` [1]_;
         - 'aic': ``-2 L + 2 p``;
-        - 'icl': BIC plus ``-2 sum_i log max_k resp_ik``, which adds a price for components that overlap [2]_;
+        - 'icl': BIC plus ``-2 sum_i log max_k resp_ik``, a penalty for components that overlap [2]_;
         - 'cv': ``-2`` times the log-likelihood of held-out rows, summed over the folds of cross-validation.
 
     cv : int, default=5
-        Number of folds, of shuffled rows, for criterion 'cv'.
+        Number of folds for criterion 'cv'. Rows are shuffled.
 
     tol, reg_covar, max_iter, init_params, stopping, acceleration
         Of each fit, as in :class:`GaussianMixture`.
 
     n_init : int, default=1
-        Number of starts of each fit, shared by all covariance types. Each type also starts from what the type before it
-        has found with as many components.
+        Number of starts for each number of components; all covariance types share them. Each type also starts from the
+        parameters that the type before it found.
 
     random_state : int, RandomState instance or None, default=None
-        Random numbers for the starts and the folds. An int makes them repeatable. Each candidate then is at least as
-        likely as ``GaussianMixture(k, random_state=...)`` with the same parameters, unless that one degenerates and the
-        search has a sound one.
+        Random numbers for the starts and the folds. An int makes them repeatable. Each candidate then reaches at least
+        the log-likelihood of ``GaussianMixture(k, random_state=...)`` with the same parameters, unless the latter
+        degenerates.
 
     n_threads : int or None, default=None
         Number of threads of each fit, as in :class:`GaussianMixture`.
@@ -102,8 +102,9 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         1 logs a line for each run of k-means and of EM, as in :class:`GaussianMixture`.
 
     on_interrupt : {'raise', 'keep'}, default='raise'
-        What Ctrl-C does: 'keep' ends the search as if the candidates that have been fitted were all, with a warning. It
-        raises all the same if none has been, and with criterion 'cv', which no candidate has before the last fold.
+        What Ctrl-C does. 'keep' ends the search with a warning, and chooses among the candidates that have been fitted.
+        If none has been fitted, KeyboardInterrupt is raised all the same. So it is with criterion 'cv', which needs all
+        folds of all candidates.
 
     Attributes
     ----------
@@ -117,34 +118,34 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         Its covariance type.
 
     criterion_ : dict of str to ndarray
-        The table, a row for each candidate; `table` shows it as a DataFrame. Columns:
+        Table of the candidates, as columns. The method `table` returns it as a DataFrame:
 
         - 'n_components', 'covariance_type': the candidate;
-        - 'criterion': what was minimized, one of the next columns;
-        - 'bic', 'aic', 'icl': the criteria on all rows, and 'cv' if that was chosen; NaN where the fit degenerated;
-        - 'log_likelihood': of all rows, a weighted sum;
+        - 'criterion': what was minimized, a copy of one of the next columns;
+        - 'bic', 'aic', 'icl': the criteria on all rows, and 'cv' if it was chosen. NaN if the fit degenerated;
+        - 'log_likelihood': weighted sum over all rows, in nats;
         - 'n_parameters': number of free parameters;
         - 'n_iter', 'converged': of the best run;
-        - 'start': which start led there, the name of `init_params` or of another covariance type;
-        - 'seconds': time spent on the candidate, except for starts that it shares and for folds;
+        - 'start': the start that led there, `init_params` or another covariance type;
+        - 'seconds': time spent on the candidate, without shared starts and without folds;
         - 'warning': why the candidate degenerated, or ''.
 
     n_features_in_ : int
         Number of features seen during `fit`.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if X had names that are all strings.
+        Names of the features. Only there if all column names of X are strings.
 
     See Also
     --------
-    BayesianGaussianMixture : Lets superfluous components lose their rows, in a single fit.
+    BayesianGaussianMixture : Empties superfluous components in a single fit.
 
     Notes
     -----
-    A fit has degenerated if a component collapsed onto so few rows, or rows so equal, that its least variance is mostly
-    `reg_covar`: the likelihood then says more of `reg_covar` than of the data. (Directions in which the data as a whole
-    hardly vary do not count.) Of the runs of a candidate a sound one is preferred. A candidate that has none is in the
-    table, and never chosen.
+    A fit has degenerated if the least variance of a component consists mostly of `reg_covar`. The component then has
+    too few rows, or rows that are too similar, and the likelihood depends on `reg_covar` more than on the data.
+    Directions in which the data as a whole hardly vary do not count. If a candidate has a run that did not degenerate,
+    that run is taken. If it has none, it is in the table, but it is never chosen.
 
     References
     ----------
@@ -212,12 +213,12 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
             Present for scikit-learn's conventions.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts: criteria take their sum for the number of rows.
+            How often each row counts. The criteria take the sum of the weights as the number of rows.
 
         callback : callable, default=None
             Called with a :class:`fastgmm.progress.Progress` after each run of EM, with its candidate and criterion, and
-            at the other events which that class lists. If it raises StopIteration the search ends as `on_interrupt`
-            'keep' says.
+            at the other events that this class lists. If it raises StopIteration, the search ends as with
+            ``on_interrupt='keep'``.
 
         Returns
         -------
@@ -227,8 +228,9 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         Raises
         ------
         ValueError
-            If a parameter, the data or the weights are not usable, or every candidate degenerated. `TypeError` for
-            sparse data.
+            If a parameter, the data or the weights are not usable, or every candidate degenerated.
+        TypeError
+            If the data are sparse.
         RuntimeError
             If `callback` stops the search before there is a model.
 

@@ -18,18 +18,25 @@ class Conversion(MixtureEstimator):
     """`to_sklearn` and `from_sklearn`."""
 
     def to_sklearn(self) -> Any:
-        """The same fitted model as a plain scikit-learn estimator, for tools that insist on its class.
+        """Copy the fitted model to an estimator of scikit-learn, for tools that need its class.
 
         Returns
         -------
         estimator : sklearn mixture
-            Of the class that this one stands in for, with copies of all parameters that it has, and of the fitted
-            attributes.
+            Of the class of the same name in :mod:`sklearn.mixture`. It has copies of the fitted attributes and of all
+            parameters that this class has.
 
         Raises
         ------
         NotFittedError
             If this estimator is not fitted.
+
+        Examples
+        --------
+        >>> from fastgmm import GaussianMixture
+        >>> gmm = GaussianMixture(n_components=2, random_state=0).fit([[0, 0], [1, 1], [8, 8], [9, 9]])
+        >>> type(gmm.to_sklearn())
+        <class 'sklearn.mixture._gaussian_mixture.GaussianMixture'>
         """
         if self.covariance_type not in _SKLEARN_COVARIANCE_TYPES:
             raise ValueError(
@@ -40,17 +47,18 @@ class Conversion(MixtureEstimator):
 
     @classmethod
     def from_sklearn(cls, estimator: Any) -> Self:
-        """The way back: a fitted scikit-learn estimator as one of this class; parameters it lacks get their defaults.
+        """Copy a fitted estimator of scikit-learn to one of this class.
 
         Parameters
         ----------
         estimator : sklearn mixture
-            A fitted estimator of the class that this one stands in for.
+            A fitted estimator of the class of the same name in :mod:`sklearn.mixture`.
 
         Returns
         -------
         estimator : object
-            Of this class, with copies of all parameters and fitted attributes.
+            Of this class, with copies of all parameters and fitted attributes. Parameters that scikit-learn lacks have
+            their defaults.
 
         Raises
         ------

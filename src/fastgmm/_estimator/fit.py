@@ -99,7 +99,7 @@ class Fitting(Inference):
         *,
         callback: Callback | None = None,
     ) -> IntArray:
-        """Estimate the parameters by EM, and return the most probable component of each row.
+        """Estimate the parameters, and return the most probable component of each row.
 
         The labels are those of ``fit(X).predict(X)``.
 
@@ -119,8 +119,8 @@ class Fitting(Inference):
 
         Returns
         -------
-        labels : ndarray of shape (n_samples,)
-            A label for each row, those of weight 0 included.
+        labels : ndarray of shape (n_samples,), dtype int64
+            Number of the component of each row, also of rows of weight 0.
         """
         warn_if_weights(y, X)
         with each_topic_once():
@@ -238,26 +238,27 @@ class LocalFitting(Fitting):
         *,
         callback: Callback | None = None,
     ) -> Self:
-        """Estimate the parameters by EM.
+        """Estimate the parameters.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or reader
-            The data. A C-contiguous float32 or float64 array, or memory map, is read in place. A dataset of h5py or
-            zarr, or a reader of :mod:`fastgmm.batches`, is read in blocks, once for each iteration, as `fit_batches`
-            does: then the start is found on a uniform sample of 100,000 rows.
+            The data. A C-contiguous float32 or float64 array, in memory or memory-mapped, is read in place. A dataset
+            of h5py or zarr, or a reader of :mod:`fastgmm.batches`, is read in blocks, once for each iteration. The
+            start is then found on a uniform sample of 100,000 rows, as in `fit_batches`.
 
         y : Ignored
             Present for scikit-learn's conventions.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts. Non-negative; rows of weight 0 are left out, random draws included. A reader
-            brings the weights itself.
+            How often each row counts, at least 0. Rows of weight 0 are left out, also in random draws. A reader brings
+            the weights itself.
 
         callback : callable, default=None
             Called with a :class:`fastgmm.progress.Progress` after each iteration of k-means and of EM, and at the other
-            events which that class lists. :class:`fastgmm.progress.ProgressBar` is one. If it raises StopIteration the
-            fit ends: its last complete iteration is the result, and `converged_` is False.
+            events that this class lists. For a progress bar, pass a :class:`fastgmm.progress.ProgressBar`. If the
+            callback raises StopIteration, the fit ends: the last complete iteration is the result, and `converged_` is
+            False.
 
         Returns
         -------
@@ -268,7 +269,9 @@ class LocalFitting(Fitting):
         ------
         ValueError
             If a parameter, the data or the weights are not usable, a covariance is not positive-definite, or the
-            likelihood is lost to overflow. `TypeError` for sparse data.
+            likelihood overflows.
+        TypeError
+            If the data are sparse.
         RuntimeError
             If `callback` stops the fit before there is a model.
 
@@ -278,8 +281,16 @@ class LocalFitting(Fitting):
             If the best run did not reach `tol` within `max_iter` iterations, if starts failed, or if a component has no
             rows.
         UserWarning
-            If `reg_covar` hides the variance of a feature; if y looks like weights, which it ignores; if X is a dask
-            collection, for which there is `fastgmm.dask`.
+            If `reg_covar` is far above the variance of a feature, if y looks like weights, or if X is a dask
+            collection, for which there is :mod:`fastgmm.dask`.
+
+        Examples
+        --------
+        >>> from fastgmm import GaussianMixture
+        >>> gmm = GaussianMixture(n_components=2, random_state=0)
+        >>> gmm = gmm.fit([[0, 0], [1, 1], [8, 8], [9, 9]], sample_weight=[3, 1, 2, 2])
+        >>> gmm.weights_
+        array([0.5, 0.5])
         """
         if not self._fit_by_own_fit_predict(X, y, sample_weight, callback):
             warn_if_weights(y, X)
@@ -296,41 +307,41 @@ class LocalFitting(Fitting):
         callback: Callback | None = None,
         checkpoint: str | PathLike[str] | None = None,
     ) -> Self:
-        """Estimate the parameters from rows that come in batches, of which two at a time are in memory.
+        """Estimate the parameters from rows that come in batches. Two batches at a time are in memory.
 
-        Every iteration reads all batches once, the next one while computing on the present one. The result is that of
-        `fit` on all rows, whatever the sizes of the batches, except that the start is found on a sample of the rows.
+        Every iteration reads all batches once. It reads the next batch while it computes on the present one. The result
+        is that of `fit` on all rows, for any sizes of the batches, except that the start is found on a sample.
 
         Parameters
         ----------
         batches : iterable of array-like of shape (n_rows, n_features), or of tuples (X, sample_weight)
-            Iterated over several times, and must give the same rows each time: a list, or one of the readers in
-            :mod:`fastgmm.batches`. Where fetching a batch takes long, another thread does it from the third one on. The
-            dtype of the first batch is that of the fit. Empty batches are skipped.
+            A list, a reader of :mod:`fastgmm.batches`, or another object to iterate over several times. It must give
+            the same rows each time. The fit has the dtype of the first batch. Empty batches are skipped. If fetching a
+            batch takes long, another thread does it from the third batch on.
 
         start_rows : int, default=100_000
-            Number of rows on which the start is found: a uniform sample, or all if there are no more.
+            Size of the uniform sample on which the start is found. All rows if there are fewer.
 
         callback : callable, default=None
             Called with a :class:`fastgmm.progress.Progress`, as in `fit`, and also after each batch.
 
         checkpoint : path, default=None
-            File that is written after each iteration and deleted at the end, unless a callback stops the fit. If it is
-            there at the beginning, the fit goes on where it was interrupted, to the same result; `max_iter`, `tol`,
-            `stopping`, `n_threads` and `verbose` may have changed. A RandomState given as `random_state` goes on, too;
-            NumPy's global one does not.
+            File that is written after each iteration. If it exists at the beginning, the fit goes on where it was
+            interrupted, to the same result. You may change `max_iter`, `tol`, `stopping`, `n_threads` and `verbose`
+            before that. A RandomState given as `random_state` goes on, too; the global one of NumPy does not. The file
+            is deleted at the end of the fit, unless a callback stops it.
 
         Returns
         -------
         self : object
-            The fitted estimator. If reading fails it is what it was before.
+            The fitted estimator. If reading fails, it stays as it was.
 
         Raises
         ------
         TypeError
             If the batches can be read only once.
         ValueError
-            As in `fit`, naming the batch.
+            As in `fit`. The message names the batch.
 
         Warns
         -----
@@ -338,7 +349,17 @@ class LocalFitting(Fitting):
             If the best run did not reach `tol` within `max_iter` iterations, if starts failed, or if a component has no
             rows.
         UserWarning
-            If `reg_covar` hides the variance of a feature.
+            If `reg_covar` is far above the variance of a feature.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastgmm import GaussianMixture
+        >>> rng = np.random.default_rng(0)
+        >>> batches = [np.concatenate([rng.normal(0, 1, (30, 2)), rng.normal(8, 1, (70, 2))]) for _ in range(5)]
+        >>> gmm = GaussianMixture(n_components=2, random_state=0).fit_batches(batches)
+        >>> np.sort(gmm.weights_).round(2)
+        array([0.3, 0.7])
         """
         with each_topic_once():
             with self._reporting(callback) as progress:

@@ -63,18 +63,32 @@ class Inference(MixtureEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or reader
-            The data. A dataset of h5py or zarr is read in blocks, and a reader of :mod:`fastgmm.batches` batch by
+            The data. A dataset of h5py or zarr is read in blocks. A reader of :mod:`fastgmm.batches` is read batch by
             batch.
 
         out : array of shape (n_samples,), or path, default=None
-            Where the labels are written, block by block: an array or memory map of integers, a dataset of h5py or zarr,
-            or the path of a file that ends in .npy, .parquet or .csv. In a table their column is called "component",
-            and columns that the reader keeps come before it. A file is written as a whole or not at all.
+            Where to write the labels, block by block: an array or memory map of integers, a dataset of h5py or zarr, or
+            the path of a file that ends in .npy, .parquet or .csv. In a table the column is called "component", after
+            the columns that the reader keeps. A file is written as a whole or not at all.
 
         Returns
         -------
-        labels : ndarray of shape (n_samples,)
-            Numbers of the components; `out` if that was given.
+        labels : ndarray of shape (n_samples,), dtype int64
+            Number of the component of each row, from 0. If `out` is given, it is returned.
+
+        Raises
+        ------
+        NotFittedError
+            If the mixture is not fitted.
+        ValueError
+            If X holds something else than finite numbers, or other features than the fit had.
+
+        Examples
+        --------
+        >>> from fastgmm import GaussianMixture
+        >>> gmm = GaussianMixture(n_components=2, random_state=0).fit([[0, 0], [1, 1], [8, 8], [9, 9]])
+        >>> gmm.predict([[0, 1], [8, 9], [9, 8]])
+        array([1, 0, 0])
         """
         return self._for_rows(LABELS, X, out)
 
@@ -85,23 +99,31 @@ class Inference(MixtureEstimator):
     def predict_proba(self, X: Rows | Reader, *, out: Out) -> Out: ...
 
     def predict_proba(self, X, *, out=None):
-        """Responsibilities: the probability of each component, given the row.
+        """Probability of each component for each row: the responsibilities.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or reader
-            The data. A dataset of h5py or zarr is read in blocks, and a reader of :mod:`fastgmm.batches` batch by
+            The data. A dataset of h5py or zarr is read in blocks. A reader of :mod:`fastgmm.batches` is read batch by
             batch.
 
         out : array of shape (n_samples, n_components), or path, default=None
-            Where the probabilities are written, as in `predict`. In a table their columns are called "probability_0",
+            Where to write the probabilities, as in `predict`. In a table the columns are called "probability_0",
             "probability_1" and so on.
 
         Returns
         -------
         resp : ndarray of shape (n_samples, n_components)
-            Probabilities in the dtype of X (or `out`); each row sums to 1. A row so far away that the density of every
-            component underflows, beyond some 1e154 standard deviations (1e19 in float32), gets equal ones.
+            Probabilities in the dtype of X. Each row sums to 1. If `out` is given, it is returned. A row more than some
+            1e154 standard deviations away (1e19 in float32) has density 0 under every component, and gets equal
+            probabilities.
+
+        Raises
+        ------
+        NotFittedError
+            If the mixture is not fitted.
+        ValueError
+            If X holds something else than finite numbers, or other features than the fit had.
         """
         return self._for_rows(RESPONSIBILITIES, X, out)
 
@@ -112,21 +134,28 @@ class Inference(MixtureEstimator):
     def score_samples(self, X: Rows | Reader, *, out: Out) -> Out: ...
 
     def score_samples(self, X, *, out=None):
-        """Log-density of each row.
+        """Logarithm of the density at each row. A low value means an unusual row.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or reader
-            The data. A dataset of h5py or zarr is read in blocks, and a reader of :mod:`fastgmm.batches` batch by
+            The data. A dataset of h5py or zarr is read in blocks. A reader of :mod:`fastgmm.batches` is read batch by
             batch.
 
         out : array of shape (n_samples,), or path, default=None
-            Where the log-densities are written, as in `predict`. In a table their column is called "log_density".
+            Where to write the log-densities, as in `predict`. In a table the column is called "log_density".
 
         Returns
         -------
         log_prob : ndarray of shape (n_samples,)
-            Log-densities in the dtype of X; `out` if that was given.
+            Log-densities, in nats and in the dtype of X. If `out` is given, it is returned.
+
+        Raises
+        ------
+        NotFittedError
+            If the mixture is not fitted.
+        ValueError
+            If X holds something else than finite numbers, or other features than the fit had.
         """
         return self._for_rows(LOG_DENSITIES, X, out)
 
@@ -147,7 +176,14 @@ class Inference(MixtureEstimator):
         Returns
         -------
         log_likelihood : float
-            Sum of weighted log-densities, divided by the sum of the weights.
+            Weighted mean of the log-densities, in nats.
+
+        Raises
+        ------
+        NotFittedError
+            If the mixture is not fitted.
+        ValueError
+            If X holds something else than finite numbers, or other features than the fit had.
         """
         warn_if_weights(y, X)
         if self._is_overridden(Inference.score_samples):  # scikit-learn's score calls it
@@ -166,16 +202,31 @@ class Inference(MixtureEstimator):
             Number of rows.
 
         random_state : int, RandomState instance or None, default=None
-            Random numbers for this call. None: those of the estimator's own `random_state`; if that is an int, every
+            Random numbers for this call. None: those of the `random_state` of the estimator. If that is an int, every
             call returns the same rows.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            The rows, in float64, those of a component together. The draws are scikit-learn's.
+        X : ndarray of shape (n_samples, n_features), dtype float64
+            The rows, sorted by component. The draws are those of scikit-learn.
 
-        y : ndarray of shape (n_samples,)
+        y : ndarray of shape (n_samples,), dtype int64
             The component of each row.
+
+        Raises
+        ------
+        NotFittedError
+            If the mixture is not fitted.
+        TypeError, ValueError
+            If `n_samples` is not a positive integer.
+
+        Examples
+        --------
+        >>> from fastgmm import GaussianMixture
+        >>> gmm = GaussianMixture(n_components=2, random_state=0).fit([[0, 0], [1, 1], [8, 8], [9, 9]])
+        >>> X, y = gmm.sample(100, random_state=1)
+        >>> X.shape, y.shape
+        ((100, 2), (100,))
         """
         check_is_fitted(self)
         n_samples = check_n_draws(n_samples)
@@ -190,8 +241,8 @@ class Inference(MixtureEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or reader, default=None
-            Rows for which log-likelihood, AIC, BIC and ICL are computed, in one pass. None: what the fit knows. These
-            are the log-likelihood in the last iteration, before its M step, and the AIC and BIC that follow from it.
+            Rows for which log-likelihood, AIC, BIC and ICL are computed, in one pass. None: the log-likelihood is that
+            of the last iteration, before its M step, and AIC and BIC follow from it.
 
         sample_weight : array-like of shape (n_samples,), default=None
             How often each row of X counts. A reader brings the weights itself.

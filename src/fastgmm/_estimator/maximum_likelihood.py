@@ -69,15 +69,15 @@ class MaximumLikelihoodMixture(Inference, Conversion, _SklearnGaussianMixture):
         )
 
     def aic(self, X: Rows | Reader, sample_weight: ArrayLike | None = None) -> float:
-        """Akaike's information criterion of the fitted model on X: the lower the better.
+        """Akaike's information criterion of the fitted model on X. Lower is better.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or reader
             The data.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts: the log-likelihood is the weighted sum.
+            How often each row counts. A reader brings the weights itself.
 
         Returns
         -------
@@ -88,21 +88,21 @@ class MaximumLikelihoodMixture(Inference, Conversion, _SklearnGaussianMixture):
         return -2.0 * log_likelihood + 2.0 * self._n_parameters()
 
     def bic(self, X: Rows | Reader, sample_weight: ArrayLike | None = None) -> float:
-        """Bayesian information criterion of the fitted model on X: the lower the better.
+        """Bayesian information criterion of the fitted model on X. Lower is better.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or reader
             The data.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts. The number of observations n is then the sum of the weights, so that weights
-            which are counts give what repeated rows give.
+            How often each row counts. A reader brings the weights itself. The number of rows n is then the sum of the
+            weights, so a weight of 3 has the same effect as three copies of the row.
 
         Returns
         -------
         bic : float
-            ``-2 * log_likelihood + n_parameters * log(n)``, n being the number of rows or the sum of their weights.
+            ``-2 * log_likelihood + n_parameters * log(n)``, with n the number of rows.
         """
         log_likelihood, n = self._log_likelihood_by_score(X, sample_weight)
         return -2.0 * log_likelihood + self._n_parameters() * math.log(n)

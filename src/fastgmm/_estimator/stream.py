@@ -46,43 +46,44 @@ class Streaming(Fitting):
         *,
         callback: Callback | None = None,
     ) -> Self:
-        """Learn from one more batch of rows, by a step of EM whose size falls with the number of rows seen.
+        """Learn from one more batch of rows.
 
-        The first call finds a start and fits the batch as `fit` does, with `n_init`, `max_iter`, `tol` and `stopping`,
-        but without `acceleration`; components with too few rows for a covariance of their own borrow from the others.
-        Every further call, or one after `fit` or `fit_batches`, is one pass over its rows: the averages from which the
-        parameters follow move towards those of the batch, by a step that `step_decay` and `half_life` decide. A
-        component whose rows stay away keeps its mean and covariance, while its weight falls, and takes rows again when
-        they return. `fit` starts anew.
+        The first call fits the batch as `fit` does, but without `acceleration`. Components with too few rows for a
+        covariance of their own borrow from the others.
+
+        Every further call is one pass over its rows, also after `fit` or `fit_batches`. It moves the model towards the
+        batch by a step that `step_decay` and `half_life` decide. A component that gets no rows keeps its mean and
+        covariance, and its weight falls. It takes rows again if they return.
+
+        To start anew, call `fit`.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The batch. The first one has at least two rows, and one for each component; it should be as large as you can
-            make it, since later ones only correct the model it leads to. Others may have any number of rows, from one.
-            They take the dtype of the first.
+            The batch. The first one needs at least two rows, and one for each component. Make it large and
+            representative, because later ones only correct its model. They may have any number of rows, and are
+            converted to the dtype of the first.
 
         y : Ignored
             Present for scikit-learn's conventions.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts. If all are zero a further batch changes nothing.
+            How often each row counts. If all weights are 0, a further batch changes nothing.
 
         callback : callable, default=None
-            Called with a :class:`fastgmm.progress.Progress`, as in `fit`. If it raises StopIteration
-            while the first batch is learned, the last complete iteration is the result. Within the pass over a further
-            batch the estimator stays as it was.
+            Called with a :class:`fastgmm.progress.Progress`, as in `fit`. If it raises StopIteration in the first
+            batch, the last complete iteration is the result. In a further batch, the estimator stays as it was.
 
         Returns
         -------
         self : object
-            The estimator. After an error it is what it was before.
+            The estimator. After an error it stays as it was.
 
         Raises
         ------
         ValueError
-            As in `fit`; if `n_components` or `covariance_type` has changed; if it is not known how many rows are behind
-            the model, as for those that scikit-learn fitted: set `n_samples_seen_`.
+            As in `fit`. Also if `n_components` or `covariance_type` has changed, and if `n_samples_seen_` is missing,
+            as in models that scikit-learn fitted: set it first.
 
         Examples
         --------
