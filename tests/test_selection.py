@@ -23,6 +23,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from fastgmm import GaussianMixture, GaussianMixtureIC
 from fastgmm._em.lbfgs import LBFGS
 from fastgmm._search import fits
+from fastgmm._search.summary import SearchSummary
 from fastgmm.datasets import load_old_faithful
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -342,6 +343,47 @@ def test_the_table_is_a_data_frame():
     np.testing.assert_array_equal(frame["aic"].sort_index(), search.criterion_["aic"])
     best = frame.iloc[0]
     assert (best["n_components"], best["covariance_type"]) == (search.n_components_, search.covariance_type_)
+
+
+@pytest.mark.parametrize("criterion", ["bic", "aic", "icl", "cv"])
+def test_the_summary(criterion):
+    X, weights = with_copies(n_copies=9), np.tile([1.0, 2.0, 3.0], 63)
+    search = search_in(X, NUMBERS, weights, criterion=criterion, cv=2)
+    table, summary = candidates_of(search), search.set_params(criterion="bic").summary()  # the search is what it was
+    assert summary.criterion == criterion
+    degenerate = {key: candidate["warning"] for key, candidate in table.items() if candidate["warning"]}
+    assert {(number, name): reason for number, name, reason in summary.left_out} == degenerate
+    assert len(summary.best) + len(degenerate) == len(table)
+    lowest = np.nanmin(search.criterion_["criterion"])
+    for number, name, value, difference in summary.best:
+        assert value == table[number, name]["criterion"]
+        assert difference == value - lowest
+    assert summary.best == sorted(summary.best, key=lambda candidate: candidate[2])
+    expected = search.best_estimator_.summary(X, weights)
+    for name in ("log_likelihood", "bic", "aic", "icl", "n_rows"):
+        assert getattr(summary.model, name) == pytest.approx(getattr(expected, name), rel=1e-12), name
+    text = str(summary)
+    label = criterion.upper()
+    assert f"covariance type {search.covariance_type_!r}" in text
+    assert f"{label} {lowest:.3f}." in text.replace("\n", " ")
+    assert f"{len(degenerate)} candidates degenerated and cannot be chosen" in text
+    assert str(search).splitlines()[0] == repr(search)
+    assert f"Best of 20 candidates: {search.n_components_} components" in str(search)
+    assert "<table" in summary._repr_html_()
+
+
+def test_a_summary_lists_candidates_that_were_left_out_in_ranges():
+    columns = search_in(blobs(), (1, 2, 4, 6, 7, 8), covariance_type=["diag", "full"]).criterion_
+    lost = (columns["n_components"] > 1) & (columns["covariance_type"] == "full")
+    changed = columns | {name: np.where(lost, np.nan, columns[name]) for name in ("criterion", "bic")}
+    model = GaussianMixture(random_state=0).fit(blobs()).summary()
+    assert "\nfull  2, 4, 6 to 8\n" in str(SearchSummary.of_table(changed, model))
+
+
+def test_a_search_that_is_not_fitted_is_printed_as_its_call():
+    assert str(GaussianMixtureIC(3)) == repr(GaussianMixtureIC(3)) == "GaussianMixtureIC(n_components=3)"
+    with pytest.raises(NotFittedError):
+        GaussianMixtureIC(3).summary()
 
 
 def test_the_table_says_what_it_needs(monkeypatch):

@@ -21,6 +21,7 @@ from fastgmm._estimator.findings import Findings
 from fastgmm._estimator.fitted import mixture_attributes, set_fitted, take_features
 from fastgmm._estimator.parameters import NamedParameters, check_parameters, with_advice
 from fastgmm._estimator.reporting import reporting
+from fastgmm._estimator.summary import Evaluation
 from fastgmm._input.rows import (
     check_fit_data,
     check_n_rows,
@@ -34,7 +35,7 @@ from fastgmm._search.candidates import Candidate, all_candidates, check_grid, ta
 from fastgmm._search.criteria import best_of, check_folds, check_weights_count_rows, cross_validate, set_criteria
 from fastgmm._search.fits import Fits, Settings
 from fastgmm._search.report import SearchReporter
-from fastgmm._search.summary import as_frame
+from fastgmm._search.summary import SearchSummary, as_frame
 from fastgmm._utils.annotations import (
     Acceleration,
     CovarianceType,
@@ -341,6 +342,43 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         """
         check_is_fitted(self, "criterion_")
         return as_frame(self.criterion_)
+
+    def summary(self) -> SearchSummary:
+        """The best candidates, why others were left out, and the summary of the chosen mixture.
+
+        Returns
+        -------
+        summary : SearchSummary
+            Its attributes hold what it shows: `best`, a list of the candidates; `left_out`, a list of those that
+            degenerated; and `model`, the :meth:`GaussianMixture.summary` of the chosen mixture on the rows of the
+            search. ``print(summary)`` shows a text, and a notebook shows tables.
+
+        Raises
+        ------
+        NotFittedError
+            If the search is not fitted.
+
+        Examples
+        --------
+        >>> from fastgmm import GaussianMixtureIC
+        >>> from fastgmm.datasets import load_old_faithful
+        >>> search = GaussianMixtureIC(range(1, 7), random_state=0).fit(load_old_faithful())
+        >>> print(search)
+        GaussianMixtureIC(n_components=range(1, 7), random_state=0)
+        Best of 24 candidates: 3 components, covariance type 'tied' (mclust: EEE,3), BIC 2314.838.
+        >>> best = search.summary().best
+        >>> best[1][:2], round(best[1][3], 1)  # the second best and its distance
+        ((2, 'full'), 7.4)
+        """
+        check_is_fitted(self, "criterion_")
+        columns = self.criterion_
+        best = np.nanargmin(columns["criterion"])
+        log_max_resp = 0.5 * (columns["bic"][best] - columns["icl"][best])
+        evaluation = Evaluation(float(columns["log_likelihood"][best]), log_max_resp, self._best.n_samples_seen_)
+        return SearchSummary.of_table(columns, self._best._summary(evaluation))
+
+    def __str__(self) -> str:
+        return f"{self!r}\n{self.summary().choice()}" if hasattr(self, "criterion_") else repr(self)
 
     # The chosen model ------------------------------------------------------------------------------------------------
 

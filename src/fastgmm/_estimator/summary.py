@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fastgmm._model.covariance.structure import CovarianceStructure, as_variances
-from fastgmm._utils import report
-from fastgmm._utils.report import Table
+from fastgmm._utils import layout
+from fastgmm._utils.layout import Table
 from fastgmm._utils.values import is_positive_real
 from fastgmm._utils.words import counted
 
@@ -110,12 +110,12 @@ class Summary:
         return DataFrame(np.hstack(values), index=index, columns=MultiIndex.from_tuples(names))
 
     def __str__(self) -> str:
-        return report.as_text(self.parts())
+        return layout.as_text(self.parts())
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return report.as_html(self.parts())
+        return layout.as_html(self.parts())
 
     def parts(self) -> list[str | Table]:
         """Paragraphs and tables of the report."""
@@ -158,7 +158,7 @@ class Summary:
             rows = self.rows[chosen]
             form = ",.0f" if (rows == rows.round()).all() or rows.max() >= 1e4 else ",.1f"
             columns.append(("rows", [format(value, form) for value in rows]))
-        columns += self._columns_of_features(chosen, report.WIDTH - sum(_width(*column) for column in columns))
+        columns += self._columns_of_features(chosen, layout.WIDTH - sum(_width(*column) for column in columns))
         header = [name for name, _ in columns]
         return Table(list(zip(*(values for _, values in columns), strict=True)), header)
 

@@ -1,4 +1,4 @@
-"""Reports of paragraphs and tables, as plain text and as HTML for notebooks."""
+"""Paragraphs and tables, as plain text and as HTML for notebooks."""
 
 from __future__ import annotations
 
