@@ -118,7 +118,7 @@ class Summary:
         return layout.as_html(self.parts())
 
     def parts(self) -> list[str | Table]:
-        """Paragraphs and tables of the report."""
+        """Paragraphs and tables, of which the text and the HTML are made."""
         number = counted(self.n_components, "component")
         mclust = f" (mclust: {self.mclust_name})" if self.mclust_name else ""
         title = f"{self.model} with {number}, covariance type {self.covariance_type!r}{mclust}: {self.covariances}."

@@ -1,4 +1,4 @@
-"""What a search has found: a pandas DataFrame of all candidates, and a report of the best."""
+"""What a search has found: a pandas DataFrame of all candidates, and a summary of the best."""
 
 from __future__ import annotations
 
