@@ -1,9 +1,8 @@
 """The estimators on dask arrays and DataFrames.
 
-Their chunks of rows may be on many machines, or on disk. The estimators are those of the same names in :mod:`fastgmm`,
-fitted by the same EM. They run on the dask cluster or scheduler that is there. Each pass over the rows is one task for
-each chunk; only sums over rows travel. Needs dask: ``python -m pip install "dask[array,dataframe]" distributed``, on
-the workers too.
+They are the estimators of the same names in :mod:`fastgmm`, with the same EM, for rows on many machines or on disk. They
+run on your dask cluster or scheduler. Each pass over the rows is one task for each chunk, and only sums over rows
+travel. They need dask, on the workers too: ``python -m pip install "dask[array,dataframe]" distributed``.
 """
 
 from __future__ import annotations
@@ -74,52 +73,52 @@ class _OnChunks(Fitting):
         checkpoint: str | PathLike[str] | None = None,
         callback: Callback | None = None,
     ) -> Self:
-        """Estimate the parameters by EM.
+        """Estimate the parameters.
 
         Parameters
         ----------
         X : dask array of shape (n_samples, n_features), or dask DataFrame
-            The data, in chunks of rows, whose numbers may be unknown. float32 data are fitted in float32, all others in
-            float64.
+            The data, in chunks of rows. The number of rows may be unknown. float32 data are fitted in float32, all
+            others in float64.
 
         y : Ignored
             Present for scikit-learn's conventions.
 
         sample_weight : dask array or Series of shape (n_samples,), default=None
-            How often each row counts, in chunks like those of X. Other chunks of known sizes, and NumPy arrays, are cut
-            to fit. Non-negative; rows of weight 0 are left out, random draws included.
+            How often each row counts, at least 0, in the chunks of X. A NumPy array, and other chunks of known sizes,
+            are cut to these. Rows of weight 0 are left out, also in random draws.
 
         start_rows : int, default=100_000
-            Number of rows on which the start is found: a uniform sample, or all if there are no more.
+            Size of the uniform sample on which the start is found. All rows if there are fewer.
 
         checkpoint : path, default=None
-            File, where this code runs, that is written after each iteration and deleted at the end, unless a callback
-            stops the fit. If it is there at the beginning, the fit goes on where it was interrupted; `max_iter`, `tol`,
-            `stopping`, `n_threads`, `verbose`, `client` and `persist` may have changed, and so may the chunks.
+            File that this process writes after each iteration. If it exists at the beginning, the fit goes on where it
+            was interrupted. You may change `max_iter`, `tol`, `stopping`, `n_threads`, `verbose`, `client`, `persist`
+            and the chunks before that. The file is deleted at the end of the fit, unless a callback stops it.
 
         callback : callable, default=None
-            Called with a :class:`fastgmm.progress.Progress` where this code runs: after each pass over the chunks,
-            after each iteration of k-means and of EM, and at the other events which that class lists. If it raises
-            StopIteration the fit ends: its last complete iteration is the result, and `converged_` is False.
+            Called in this process with a :class:`fastgmm.progress.Progress`, after each pass over the chunks, after
+            each iteration of k-means and of EM, and at the other events that this class lists. If it raises
+            StopIteration, the fit ends: the last complete iteration is the result, and `converged_` is False.
 
         Returns
         -------
         self : object
-            The fitted estimator. If reading fails it is what it was before.
+            The fitted estimator. If reading fails, it stays as it was.
 
         Raises
         ------
         TypeError
             If X is neither a dask array nor a dask DataFrame.
         ValueError
-            As in the estimator in memory, naming the chunk.
+            As in the estimator in memory. The message names the chunk.
 
         Warns
         -----
         ConvergenceWarning
             If the best run did not reach `tol` within `max_iter` iterations.
         UserWarning
-            If large chunks are fewer than the threads of the cluster, some of which then have nothing to do.
+            If there are fewer large chunks than threads of the cluster, so some threads have nothing to do.
         """
         warn_if_weights(y, X)
         is_plain = start_rows == START_ROWS and checkpoint is None  # as scikit-learn's fit
@@ -175,7 +174,7 @@ class _OnChunks(Fitting):
 
     @property
     def persisted_(self) -> bool:
-        """Whether the chunks were held in memory during the fit."""
+        """Whether the rows stayed in memory during the fit."""
         return self._persisted
 
     def __getattr__(self, name):
@@ -188,12 +187,12 @@ class _OnChunks(Fitting):
         raise AttributeError(message, name=name, obj=self)
 
     def to_local(self) -> Any:
-        """The same fitted model as an estimator in memory, of the class of the same name in :mod:`fastgmm`.
+        """Copy the fitted model to an estimator in memory, of the class of the same name in :mod:`fastgmm`.
 
         Returns
         -------
         estimator : object
-            With copies of all parameters, except `client` and `persist`, and fitted attributes.
+            It has copies of the fitted attributes and of all parameters except `client` and `persist`.
 
         Raises
         ------
@@ -247,8 +246,8 @@ class _OnChunks(Fitting):
 class GaussianMixture(_OnChunks, MaximumLikelihoodMixture):
     """Gaussian mixture, fitted by expectation-maximization to a dask array or DataFrame.
 
-    From the same start the result is that of :class:`fastgmm.GaussianMixture` on the same rows, to rounding, whatever
-    the chunks. Fitted attributes are NumPy arrays.
+    From the same start the result is that of :class:`fastgmm.GaussianMixture` on the same rows, up to rounding, for any
+    chunks. Fitted attributes are NumPy arrays.
 
     Parameters
     ----------
@@ -258,21 +257,21 @@ half_life
         As in :class:`fastgmm.GaussianMixture`. With `verbose` a line says whether the data are held in memory.
 
     n_threads : int or None, default=None
-        Number of threads of each task. None: 1, since workers run as many tasks at a time as they have threads; more
-        where there are fewer chunks than threads.
+        Number of threads of each task. None: 1, because a worker runs as many tasks at a time as it has threads. If
+        there are fewer chunks than threads, a task uses more.
 
     client : distributed.Client or None, default=None
-        Where the passes run. None: on the current client if there is one, else on dask's default scheduler. It is not
-        pickled.
+        Where the passes run. None: on the current client if there is one, or else on dask's default scheduler. The
+        client is not pickled.
 
     persist : bool or 'auto', default='auto'
-        True holds the rows in the memory of the workers during the fit; False reads them anew for each iteration.
-        'auto': True if they take at most half of the memory of the cluster, or machine.
+        True: the rows stay in the memory of the workers during the fit. False: each iteration reads them again.
+        'auto': True if they take at most half of the memory of the cluster or machine.
 
     Attributes
     ----------
     persisted_ : bool
-        Whether the rows were held in memory.
+        Whether the rows stayed in memory during the fit.
 
     weights_, means_, covariances_, precisions_, precisions_cholesky_, converged_, n_iter_, lower_bound_, \
 lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
@@ -284,8 +283,8 @@ lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
 
     Notes
     -----
-    For a dask collection `predict`, `predict_proba`, `score_samples` and `fit_predict` return dask arrays in chunks
-    like its own, which are not computed yet; for rows in memory, NumPy arrays. `score`, `aic` and `bic` return numbers.
+    For a dask collection `predict`, `predict_proba`, `score_samples` and `fit_predict` return dask arrays with the same
+    chunks, not computed yet. For rows in memory they return NumPy arrays. `score`, `aic` and `bic` return numbers.
 
     Examples
     --------
@@ -341,8 +340,8 @@ lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
 class BayesianGaussianMixture(_OnChunks, VariationalMixture):
     """Gaussian mixture with priors, fitted by variational inference to a dask array or DataFrame.
 
-    From the same start the result is that of :class:`fastgmm.BayesianGaussianMixture` on the same rows, to rounding,
-    whatever the chunks. Fitted attributes are NumPy arrays.
+    From the same start the result is that of :class:`fastgmm.BayesianGaussianMixture` on the same rows, up to rounding,
+    for any chunks. Fitted attributes are NumPy arrays.
 
     Parameters
     ----------
@@ -357,7 +356,7 @@ random_state, warm_start, verbose, verbose_interval, stopping, acceleration, ste
     Attributes
     ----------
     persisted_ : bool
-        Whether the rows were held in memory.
+        Whether the rows stayed in memory during the fit.
 
     weights_, means_, covariances_, ...
         As in :class:`fastgmm.BayesianGaussianMixture`.
@@ -368,7 +367,7 @@ random_state, warm_start, verbose, verbose_interval, stopping, acceleration, ste
 
     Notes
     -----
-    What methods return is said in :class:`fastgmm.dask.GaussianMixture`.
+    See :class:`fastgmm.dask.GaussianMixture` for what the methods return.
 
     Examples
     --------
