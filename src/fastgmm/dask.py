@@ -1,8 +1,9 @@
 """The estimators on dask arrays and DataFrames.
 
-They are the estimators of the same names in :mod:`fastgmm`, with the same EM, for rows on many machines or on disk. They
-run on your dask cluster or scheduler. Each pass over the rows is one task for each chunk, and only sums over rows
-travel. They need dask, on the workers too: ``python -m pip install "dask[array,dataframe]" distributed``.
+They are the estimators of the same names in :mod:`fastgmm`, with the same EM. Rows may be on many machines, or on disk.
+The estimators run on your dask cluster or scheduler. Each pass over the rows is one task for each chunk, and only sums
+over rows travel. dask must be installed, on the workers too: ``python -m pip install "dask[array,dataframe]"
+distributed``.
 """
 
 from __future__ import annotations
