@@ -4,18 +4,13 @@ A build warns of what has no entry, which is an error with ``-W``.
 """
 
 import inspect
+import pkgutil
 import re
 from importlib import import_module
 
 from sphinx.util import logging
 
-MODULES = (
-    "fastgmm",
-    "fastgmm.batches",
-    "fastgmm.dask",
-    "fastgmm.datasets",
-    "fastgmm.plotting",
-)
+import fastgmm
 
 # Of scikit-learn's metadata routing. Users meet it at meta-estimators, and
 # scikit-learn describes it; eight methods for each class would hide ours.
@@ -37,9 +32,11 @@ def members(owner):
 def public():
     """Names of all public classes and functions, with their members."""
     found = {}
-    for module_name in MODULES:
-        module = import_module(module_name)
-        for name in module.__all__:
+    names = [each.name for each in pkgutil.iter_modules(fastgmm.__path__)]
+    modules = [import_module(f"fastgmm.{n}") for n in names if n[0] != "_"]
+    for module in (fastgmm, *modules):
+        module_name = module.__name__
+        for name in getattr(module, "__all__", ()):
             each = getattr(module, name)
             if callable(each):
                 is_class = inspect.isclass(each)
