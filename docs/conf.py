@@ -20,8 +20,6 @@ extensions = [
     "sphinx.ext.intersphinx",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
-    "matplotlib.sphinxext.plot_directive",
-    "matplotlib.sphinxext.figmpl_directive",  # for plot_srcset
     "mathml",
     "outside",
     "reference",
@@ -43,8 +41,19 @@ html_show_sourcelink = False
 copybutton_exclude = ".linenos, .gp, .go"  # prompts and what code prints
 
 autosummary_generate = True
+# Pictures of the guide that the reference shows, too.
+autosummary_context = {
+    "pictures": {
+        "plot_components": "first_mixture_old_faithful",
+        "plot_criterion": "choosing_criterion",
+        "plot_density": "pictures_density",
+        "plot_pairs": "pictures_pairs",
+        "plot_uncertainty": "pictures_uncertainty",
+    }
+}
 autodoc_typehints = "none"  # types are in the docstrings
 python_maximum_signature_line_length = 79
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False  # the template of classes lists them
 
 # Where there is no network, an inventory without entries takes the place of
@@ -63,13 +72,3 @@ intersphinx_mapping = {
     }.items()
 }
 intersphinx_timeout = 10  # seconds
-
-# Plots in docstrings: the code above its picture, complete as shown.
-plot_pre_code = ""
-plot_include_source = True
-plot_html_show_source_link = False
-plot_html_show_formats = False
-plot_formats = [("png", 100)]
-plot_srcset = ["2x"]
-plot_rcparams = {"figure.figsize": (6.4, 4.0), "savefig.facecolor": "white"}
-plot_apply_rcparams = True
