@@ -63,6 +63,11 @@ def blocks(page: Path) -> Iterator[Block]:
         start = end + 1
 
 
+def mark_blank_lines(code: str) -> str:
+    """Code whose blank lines of output are marked as doctest wants them."""
+    return re.sub(r"^$(?=\n+(?! *>>>) *\S)", "<BLANKLINE>", code, flags=re.MULTILINE)
+
+
 def run(page: Path, draw: Callable[[Path], None] | None = None) -> doctest.TestResults:
     """Run the code of a page in an empty folder.
 
@@ -95,7 +100,8 @@ def run(page: Path, draw: Callable[[Path], None] | None = None) -> doctest.TestR
                 if block.language != "pycon":
                     continue
                 name = page.relative_to(ROOT).as_posix()
-                test = doctest.DocTestParser().get_doctest(block.code, names, name, str(page), block.line)
+                code = mark_blank_lines(block.code)
+                test = doctest.DocTestParser().get_doctest(code, names, name, str(page), block.line)
                 runner.run(test, clear_globs=False)
                 names = test.globs
                 if block.picture:

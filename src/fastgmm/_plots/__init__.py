@@ -1,1 +1,1 @@
-"""Parts of the pictures: what they show, and how it is drawn."""
+"""Parts of the pictures: checks, marginals, drawing."""
