@@ -11,20 +11,32 @@ from scipy.integrate import trapezoid
 from scipy.stats import multivariate_normal
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 from fastgmm import GaussianMixture, GaussianMixtureIC, plotting
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm.datasets import load_old_faithful
-from fastgmm.plotting import plot_components, plot_criterion, plot_density, plot_pairs, plot_uncertainty
+from fastgmm.plotting import (
+    plot_components,
+    plot_convergence,
+    plot_criterion,
+    plot_density,
+    plot_pairs,
+    plot_uncertainty,
+)
 
 mpl = pytest.importorskip("matplotlib")
 pd = pytest.importorskip("pandas")
 mpl.use("Agg")
 plt = pytest.importorskip("matplotlib.pyplot")
+from matplotlib.collections import PathCollection  # noqa: E402
+from matplotlib.colors import to_rgb  # noqa: E402
 from matplotlib.patches import PathPatch  # noqa: E402
+
+from fastgmm._plots.drawing import palette  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -127,13 +139,16 @@ def test_ellipses_and_data_are_within_the_axes(faithful):
     assert ax.get_ylim()[1] > X[:, 1].max()
 
 
-def test_dots_have_the_color_of_their_component(faithful):
+def test_dots_have_color_and_shape_of_their_component(faithful):
     mixture, X = faithful
     ax = plot_components(mixture, X)
-    (dots,) = ax.collections
-    np.testing.assert_array_equal(dots.get_offsets(), X)
-    edges = np.array([ellipse.get_edgecolor() for ellipse in ellipses(ax)])
-    np.testing.assert_allclose(dots.get_facecolor()[:, :3], edges[mixture.predict(X), :3])
+    labels = mixture.predict(X)
+    markers = set()
+    for k, (dots, ellipse) in enumerate(zip(ax.collections, ellipses(ax), strict=True)):
+        np.testing.assert_array_equal(dots.get_offsets(), X[labels == k])
+        np.testing.assert_allclose(dots.get_facecolor()[0, :3], ellipse.get_edgecolor()[:3])
+        markers.add(dots.get_paths()[0].vertices.tobytes())
+    assert len(markers) == 2
 
 
 @pytest.mark.parametrize(("n_samples", "n_drawn"), [(10_000, 10_000), (10_001, None)])
@@ -141,9 +156,11 @@ def test_dots_have_the_color_of_their_component(faithful):
 def test_many_rows_are_counted_in_hexagons(faithful, plot, n_samples, n_drawn):
     mixture, _ = faithful
     X = mixture.sample(n_samples)[0]
-    drawn = plot(mixture, X).collections[0]
+    collections = plot(mixture, X).collections
+    drawn = collections[0]
     if n_drawn:
-        assert len(drawn.get_offsets()) == n_drawn
+        dots = [each for each in collections if isinstance(each, PathCollection)]
+        assert sum(len(each.get_offsets()) for each in dots) == n_drawn
     else:
         assert drawn.get_array().sum() == n_samples
         assert len(drawn.get_array()) < n_samples / 4
@@ -167,15 +184,59 @@ def test_a_bayesian_mixture_shows_what_it_kept(faithful):
     assert len(ellipses(ax)) == np.count_nonzero(mixture.weights_ > 0.01) == 2
 
 
-@pytest.mark.parametrize("n_components", [8, 9])
-def test_beyond_eight_components_numbers_replace_the_legend(n_components):
-    X = np.random.default_rng(0).normal(size=(300, 2))
-    mixture = GaussianMixture(n_components, max_iter=0, random_state=0).fit(X)
-    ax = plot_components(mixture, X)
-    edges = {tuple(ellipse.get_edgecolor()[:3]) for ellipse in ellipses(ax)}
-    assert len(edges) == n_components
-    assert (ax.get_legend() is None) == (n_components == 9)
-    assert len(ax.texts) == (9 if n_components == 9 else 0)
+@pytest.mark.parametrize("features", [[0, 1], [0]])
+def test_thirty_components_can_be_told_apart_and_named(features):
+    X = np.random.default_rng(0).normal(size=(3000, 2))
+    mixture = GaussianMixture(30, max_iter=0, random_state=0).fit(X)
+    ax = plot_components(mixture, X, features=features)
+    np.testing.assert_array_equal(numbers(ax), np.arange(30))
+    legend = ax.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == [
+        f"{k}: {weight:.0%}" if weight >= 0.01 else f"{k}: {weight:.1%}" for k, weight in enumerate(mixture.weights_)
+    ]
+    ax.figure.canvas.draw()
+    assert legend.get_window_extent().height < ax.figure.bbox.height
+    boxes = [text.get_bbox_patch().get_window_extent() for text in numbered(ax)]
+    overlaps = [a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i]]
+    assert sum(overlaps) <= 3  # places are found before the layout of the figure is
+    if len(features) == 2:
+        styles = {(handle.get_color(), handle.get_marker()) for handle in legend.legend_handles}
+        assert len(styles) == 30
+
+
+def numbered(ax):
+    return sorted((text for text in ax.texts if text.get_text().isdigit()), key=lambda text: int(text.get_text()))
+
+
+def numbers(ax):
+    return [int(text.get_text()) for text in numbered(ax)]
+
+
+def test_neighbors_differ_in_color():
+    """On a line of 30 components the colors of 8 neighbors are those of the palette."""
+    means = np.random.default_rng(0).permutation(30).astype(float)
+    X = (means + np.random.default_rng(1).normal(scale=0.1, size=(50, 30))).reshape(-1, 1)
+    start = {"means_init": means[:, np.newaxis], "precisions_init": np.full((30, 1, 1), 100.0)}
+    mixture = GaussianMixture(30, **start).fit(X)
+    handles = plot_components(mixture).get_legend().legend_handles
+    colors = np.array([handle.get_color() for handle in handles])[np.argsort(mixture.means_[:, 0])]
+    assert len(set(colors)) == 8
+    gaps = [np.diff(np.flatnonzero(colors == color)).min() for color in set(colors)]
+    assert min(gaps) >= 3
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+def test_colors_stand_out_from_the_background(style):
+    with plt.style.context(style):
+        ax = plt.figure().add_subplot()
+        colors = [to_rgb(color) for color in palette(ax)]
+    background = np.mean(to_rgb(ax.get_facecolor()))
+    linear = np.where(
+        np.array(colors) <= 0.03928, np.array(colors) / 12.92, ((np.array(colors) + 0.055) / 1.055) ** 2.4
+    )
+    luminances = linear @ [0.2126, 0.7152, 0.0722]
+    contrasts = (np.maximum(luminances, background) + 0.05) / (np.minimum(luminances, background) + 0.05)
+    assert min(contrasts) > 2.6
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
@@ -187,8 +248,7 @@ def test_a_single_feature_has_curves_that_integrate_to_the_weights(iris, covaria
     np.testing.assert_allclose([trapezoid(*line.get_data()[::-1]) for line in curves], mixture.weights_, rtol=2e-3)
     x, y = total.get_data()
     np.testing.assert_allclose(y, marginal_density(mixture, x, [2]), rtol=1e-10, atol=1e-300)
-    peaks = [line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 1]
-    np.testing.assert_allclose(peaks, mixture.means_[:, 2])
+    np.testing.assert_allclose([text.xy[0] for text in numbered(ax)], mixture.means_[:, 2])
 
 
 @pytest.mark.parametrize("plot", [plot_components, plot_density, plot_uncertainty, plot_pairs])
@@ -197,7 +257,7 @@ def test_data_of_one_feature_need_no_features(plot):
     mixture = GaussianMixture(2, random_state=0).fit(X)
     ax = np.ravel(plot(mixture, X))[0]
     assert ax.get_xlabel() == "feature 0"
-    assert ax.get_ylabel() == ("uncertainty" if plot is plot_uncertainty else "density")
+    assert ax.get_ylabel() == ("responsibility" if plot is plot_uncertainty else "density")
 
 
 # Names, axes ---------------------------------------------------------------------------------------------------------
@@ -246,6 +306,85 @@ def test_transparent_axes_on_a_dark_figure(faithful):
     assert 0.1 < np.mean(darkest) < 0.4
 
 
+# Limits --------------------------------------------------------------------------------------------------------------
+
+
+def test_far_rows_and_components_are_named_at_the_edge(faithful):
+    _, X = faithful
+    far = np.vstack([X, [[1e4, 60.0], [-90.0, 70.0], [-90.0, 75.0]]])
+    mixture = GaussianMixture(3, random_state=0).fit(far[:-2])
+    k = mixture.means_[:, 0].argmax()
+    assert mixture.means_[k, 0] == pytest.approx(1e4)
+    usual = plot_components(GaussianMixture(2, random_state=0).fit(X), X)
+    for plot in (plot_components, plot_density, plot_uncertainty):
+        ax = plot(mixture, far)
+        low, high = ax.get_xlim()
+        assert -5 < low < X[:, 0].min()
+        assert X[:, 0].max() < high < 10
+        words = {text.get_text() for text in ax.texts if not text.get_text().isdigit()}
+        assert words == {f"1 row, component {k} ▶", "◀ 2 rows"}
+    np.testing.assert_allclose(plot_components(mixture, X).get_ylim(), usual.get_ylim(), rtol=0.1)
+
+
+def test_a_small_cluster_some_way_off_is_in_the_picture():
+    random = np.random.default_rng(0)
+    X = np.concatenate([random.normal(size=(970, 2)), random.normal(25.0, size=(30, 2))])
+    ax = plot_components(GaussianMixture(2, random_state=0).fit(X), X)
+    assert ax.get_xlim()[1] > X[:, 0].max()
+    assert numbers(ax) == [0, 1]
+
+
+def test_a_narrow_component_leaves_the_axes_at_the_top():
+    random = np.random.default_rng(0)
+    X = np.concatenate([random.normal(size=(300, 1)), random.normal(1.0, 1e-3, size=(300, 1))])
+    mixture = GaussianMixture(2, means_init=[[0.0], [1.0]], reg_covar=0.0).fit(X)
+    ax = plot_components(mixture, X)
+    wide = max(max(line.get_ydata()) for line in ax.lines[:1])
+    assert wide < ax.get_ylim()[1] < 30 * wide
+    assert [text.get_text() for text in ax.texts] == ["0", "▲ 1"]
+    assert plot_density(mixture, X).get_ylim()[1] < 30 * wide
+    log = plt.figure().add_subplot(yscale="log")
+    plot_components(mixture, X, ax=log)
+    assert 0 < log.get_ylim()[0] < 0.1 * wide
+    assert log.get_ylim()[1] > 100
+    assert [text.get_text() for text in log.texts] == ["0", "1"]
+
+
+@pytest.mark.parametrize("plot", [plot_components, plot_density, plot_uncertainty])
+def test_logarithmic_axes_are_refused(faithful, plot):
+    for scales, name in (({"xscale": "log"}, "x"), ({"yscale": "symlog"}, "y")):
+        ax = plt.figure().add_subplot(**scales)
+        with pytest.raises(ValueError, match=f"its {name} axis has the scale .*log'.* fit to np.log"):
+            plot(*faithful, ax=ax)
+        assert not ax.has_data()
+
+
+def test_legends_stay_off_the_neighbor(faithful):
+    mixture, X = faithful
+    for layout in (None, "constrained", "tight"):
+        figure, axes = plt.subplots(1, 3, layout=layout)
+        plot_components(mixture, X, ax=axes[0])
+        plot_density(mixture, X, ax=axes[1])
+        figure.canvas.draw()
+        for ax, neighbor in pairwise(axes):
+            legend = ax.get_legend().get_window_extent()
+            assert not legend.overlaps(neighbor.get_window_extent())
+            assert legend.x1 <= ax.get_window_extent().x1 or layout
+
+
+def test_long_names_are_in_several_lines(iris):
+    name = "mean_concavity_of_the_cell_nucleus_in_micrometers_at_day_3"
+    X = pd.DataFrame(iris[1], columns=[name, "b", "a name of many words, all of which are rather short", "d"])
+    axes = plot_pairs(GaussianMixture(3, random_state=0).fit(X), X)
+    figure = axes[0, 0].figure
+    figure.canvas.draw()
+    labels = [ax.xaxis.label for ax in axes[-1]]
+    assert labels[0].get_text().startswith("mean_concavity_")
+    assert labels[0].get_text().count("\n") == 2
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
 # Pairs ---------------------------------------------------------------------------------------------------------------
 
 
@@ -258,19 +397,23 @@ def test_pairs_share_scales_and_name_the_margins(iris):
     assert [ax.get_ylabel() for ax in axes[:, 0]] == ["density", "feature 0", "feature 2"]
     assert axes[0, 0].get_xlim() == axes[1, 0].get_xlim() == axes[2, 0].get_xlim()
     assert axes[2, 0].get_ylim() == axes[2, 1].get_ylim()
-    np.testing.assert_array_equal(axes[2, 1].collections[0].get_offsets(), X[:, [0, 2]])
+    dots = [each.get_offsets() for each in axes[2, 1].collections]
+    labels = mixture.predict(X)
+    np.testing.assert_array_equal(np.concatenate(dots), np.concatenate([X[labels == k][:, [0, 2]] for k in range(3)]))
     for i, j, features in [(1, 0, [3, 0]), (2, 0, [3, 2]), (2, 1, [0, 2])]:
         for k, ellipse in enumerate(ellipses(axes[i, j])):
             covariance = mixture.covariances_[k][np.ix_(features, features)]
             np.testing.assert_allclose(squared_distances(ellipse, mixture.means_[k, features], covariance), 4.0)
 
 
-def test_pairs_of_many_features_must_be_chosen():
-    X = np.random.default_rng(0).normal(size=(100, 9))
-    mixture = GaussianMixture(2, covariance_type="spherical", random_state=0, max_iter=200).fit(X)
-    with pytest.raises(ValueError, match=r"X has 9 features, of which at most 8 can be drawn: .* features="):
-        plot_pairs(mixture, X)
-    assert plot_pairs(mixture, X, features=[8, 4]).shape == (2, 2)
+def test_pairs_of_many_features_are_those_that_separate_most():
+    X = np.random.default_rng(0).normal(size=(200, 10))
+    X[:100, [1, 2, 3, 4, 6, 7, 8, 9]] += 5.0
+    mixture = GaussianMixture(2, covariance_type="diag", random_state=0, max_iter=200).fit(X * np.logspace(-3, 3, 10))
+    axes = plot_pairs(mixture, X * np.logspace(-3, 3, 10))
+    assert [ax.get_xlabel() for ax in axes[-1]] == [f"feature {j}" for j in (1, 2, 3, 4, 6, 7, 8, 9)]
+    assert axes[0, 0].figure.get_suptitle() == "8 of 10 features: those that separate the components most"
+    assert plot_pairs(mixture, X, features=[5, 0]).shape == (2, 2)
 
 
 # Density -------------------------------------------------------------------------------------------------------------
@@ -288,8 +431,7 @@ def test_contours_hold_their_share_of_the_mass(iris, covariance_type):
     density = np.log(marginal_density(mixture, points, [2, 1]))
     shares = (density[:, np.newaxis] >= contours.levels).mean(axis=0)
     np.testing.assert_allclose(shares, [0.99, 0.95, 0.9, 0.75, 0.5], atol=0.015)
-    assert {text.get_text() for text in ax.texts} <= {"99%", "95%", "90%", "75%", "50%"}
-    assert ax.texts
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["99%", "95%", "90%", "75%", "50%"]
 
 
 def test_contours_are_where_the_density_has_their_level(iris):
@@ -305,7 +447,9 @@ def test_a_narrow_component_has_a_contour():
     X = np.concatenate([random.normal(size=(100, 2)), random.normal(10, 1e-3, size=(300, 2))])
     contours = plot_density(GaussianMixture(2, random_state=0).fit(X)).collections[1]
     innermost = contours.get_paths()[-1].vertices  # half of the mass: radius sqrt(2 log 3) in standard deviations
-    np.testing.assert_allclose(np.hypot(*(innermost - 10).T), 1e-3 * np.sqrt(2 * np.log(3)), rtol=0.2)
+    std = np.sqrt(2e-6)  # half of the variance is reg_covar
+    assert len(innermost)
+    np.testing.assert_allclose(np.hypot(*(innermost - 10).T), std * np.sqrt(2 * np.log(3)), rtol=0.1)
 
 
 def test_the_density_of_one_feature(iris):
@@ -324,16 +468,31 @@ def test_the_density_of_one_feature(iris):
 # Uncertainty ---------------------------------------------------------------------------------------------------------
 
 
-def test_uncertainty_shades_and_sizes_the_dots(iris):
+def test_uncertainty_sizes_dots_in_the_color_of_their_component(iris):
     mixture, X = iris
     ax = plot_uncertainty(mixture, X, features=[2, 3])
-    (dots,) = ax.collections
-    uncertainty = 1 - mixture.predict_proba(X).max(axis=1)
-    np.testing.assert_array_equal(dots.get_array(), np.sort(uncertainty))
-    np.testing.assert_array_equal(dots.get_offsets(), X[np.argsort(uncertainty)][:, [2, 3]])
-    assert np.all(np.diff(dots.get_sizes()) >= 0)
-    assert dots.get_clim() == (0, 0.5)
-    assert [other.get_ylabel() for other in ax.figure.axes] == ["feature 3", "uncertainty"]
+    responsibilities = mixture.predict_proba(X)
+    legend = ax.get_legend()
+    for k, dots in enumerate(ax.collections):
+        own = responsibilities.argmax(axis=1) == k
+        uncertainty = 1 - responsibilities.max(axis=1)[own]
+        order = np.argsort(uncertainty)
+        np.testing.assert_array_equal(sorted(dots.get_offsets().tolist()), sorted(X[own][:, [2, 3]].tolist()))
+        np.testing.assert_allclose(dots.get_sizes(), 6.0 + 104.0 * uncertainty[order])
+        np.testing.assert_allclose(dots.get_facecolor()[0, :3], to_rgb(legend.legend_handles[k].get_color()))
+    assert [text.get_text() for text in legend.get_texts()][-1] == "uncertainty 0.5"
+    assert legend.legend_handles[-1].get_markersize() ** 2 == pytest.approx(58.0)
+
+
+def test_the_posterior_of_one_feature(iris):
+    mixture, X = iris
+    ax = plot_uncertainty(mixture, X, features=2)
+    for k, line in enumerate(ax.lines):
+        x, y = line.get_data()
+        one = multivariate_normal(mixture.means_[k, 2], mixture.covariances_[k, 2, 2]).pdf(x) * mixture.weights_[k]
+        np.testing.assert_allclose(y, one / marginal_density(mixture, x, [2]), rtol=1e-9, atol=1e-12)
+    heights = np.sort(np.concatenate([dots.get_offsets()[:, 1] for dots in ax.collections]))
+    np.testing.assert_allclose(heights, np.sort(mixture.predict_proba(X).max(axis=1)))
 
 
 def test_uncertainty_of_many_rows_is_averaged(faithful):
@@ -367,7 +526,8 @@ def test_criterion_by_number_of_components():
     lines = {line.get_label(): line for line in ax.lines}
     np.testing.assert_array_equal(lines["full"].get_data(), [[1, 2, 3], [9, 7, np.nan]])
     np.testing.assert_array_equal(lines["diag"].get_data(), [[1, 2, 3], [8, 6, 6.5]])
-    np.testing.assert_array_equal(lines["best"].get_data(), [[2], [6]])
+    (ring,) = (line for line in ax.lines if line.get_markersize() == 13)
+    np.testing.assert_array_equal(ring.get_data(), [[2], [6]])
     crosses = [line for line in ax.lines if line.get_marker() == "x" and len(line.get_xdata())]
     assert [line.get_xdata().tolist() for line in crosses] == [[3]]
     assert crosses[0].get_color() == lines["full"].get_color()
@@ -401,6 +561,69 @@ def test_crosses_stand_below_the_lines_and_hardly_squeeze_them():
     assert low + height * (high - low) < np.nanmin(lines)
     assert np.nanmax(lines) - np.nanmin(lines) > 0.7 * (high - low)
     assert 9 < high < 9.5
+
+
+def test_the_axis_of_the_criterion_shows_where_the_choice_is_made():
+    X = load_old_faithful()
+    search = GaussianMixtureIC(range(1, 7), random_state=0).fit(X)
+    ax = plot_criterion(search)
+    values, types = search.criterion_["criterion"], search.criterion_["covariance_type"]
+    low, high = ax.get_ylim()
+    assert low < values.min()
+    assert high - low < 0.1 * np.ptp(values)
+    assert high > max(values[types == name].min() for name in ("full", "tied", "diag"))
+    above = [line.get_xdata() for line in ax.lines if line.get_marker() == "^" and line.get_transform() != ax.transData]
+    assert sum(map(len, above)) == np.count_nonzero(values > high)
+    assert {line.get_label(): len(line.get_xdata()) for line in ax.lines}["spherical"] == 6  # all is there
+
+
+def test_one_number_of_components_is_a_dot_for_each_type():
+    search = GaussianMixtureIC([3], random_state=0).fit(load_old_faithful())
+    ax = plot_criterion(search)
+    ax.figure.canvas.draw()
+    assert [label.get_text() for label in ax.get_xticklabels()] == list(COVARIANCE_TYPES)
+    values = search.criterion_["criterion"]
+    assert {text.get_text() for text in ax.texts} == {f"{value:,.1f}" for value in values}
+    assert ax.get_ylim()[1] > values.max()
+
+
+# Convergence ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "mixture",
+    [
+        GaussianMixture(3, random_state=0),
+        sklearn.mixture.BayesianGaussianMixture(n_components=3, random_state=0, max_iter=500),
+        GaussianMixtureIC([3], random_state=0),
+        make_pipeline(StandardScaler(), GaussianMixture(3, random_state=0)),
+    ],
+    ids=lambda mixture: type(mixture).__name__,
+)
+def test_bound_and_gains(mixture):
+    mixture = mixture.fit(load_old_faithful())
+    found = mixture[-1] if hasattr(mixture, "steps") else getattr(mixture, "best_estimator_", mixture)
+    if not hasattr(found, "lower_bounds_"):
+        pytest.skip("scikit-learn < 1.7")
+    bound, gain = plot_convergence(mixture)
+    np.testing.assert_array_equal(bound.lines[0].get_ydata(), found.lower_bounds_)
+    np.testing.assert_allclose(gain.lines[0].get_ydata(), np.diff(found.lower_bounds_))
+    assert gain.get_yscale() == "log"
+    assert f"tol={found.tol:g}" in [text.get_text() for text in gain.get_legend().get_texts()]
+    assert bound.get_legend().get_texts()[0].get_text() == f"converged after {found.n_iter_} iterations"
+
+
+def test_fits_whose_convergence_cannot_be_drawn():
+    X = load_old_faithful()
+    with pytest.raises(NotFittedError):
+        plot_convergence(GaussianMixture())
+    with pytest.raises(ValueError, match="no iterations"):
+        plot_convergence(GaussianMixture(max_iter=0).fit(X))
+    for other in (StandardScaler().fit(X), 3):
+        with pytest.raises(TypeError, match="mixture must be a fitted Gaussian mixture"):
+            plot_convergence(other)
+    _, gain = plot_convergence(GaussianMixture(1).fit(X))  # the start is the end
+    assert gain.texts[0].get_text() == "no gain after the first iteration"
 
 
 def test_float32_covariances_that_are_not_positive_definite():
@@ -448,12 +671,67 @@ def test_names_of_features_are_proposed():
         plot_components(gmm, frame, features="wait")
 
 
-def test_a_pipeline_is_drawn_by_its_last_step():
-    X = load_old_faithful()
-    pipeline = make_pipeline(StandardScaler(), GaussianMixture(2, random_state=0)).fit(X)
-    with pytest.raises(TypeError, match=r"got Pipeline: .* pipeline\[-1\] and pipeline\[:-1\]\.transform\(X\)"):
+STEPS = [  # of pipelines
+    [StandardScaler()],
+    [StandardScaler(with_mean=False), StandardScaler(with_std=False)],
+    [MinMaxScaler((-3, 2))],
+    [MaxAbsScaler()],
+    [RobustScaler()],
+    [RobustScaler(with_centering=False, with_scaling=False), None],
+    [PCA()],
+    [StandardScaler(), "passthrough", PCA(whiten=True)],
+    [make_pipeline(MinMaxScaler(), StandardScaler())],
+]
+
+
+@pytest.mark.parametrize("steps", STEPS, ids=repr)
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_a_pipeline_is_drawn_in_the_units_of_the_data(faithful, steps, covariance_type):
+    """The affine steps are undone: what is drawn has the density that the pipeline says."""
+    X = pd.DataFrame(faithful[1], columns=["duration", "waiting"])
+    mixture = GaussianMixture(2, covariance_type=covariance_type, random_state=0)
+    pipeline = make_pipeline(*steps, mixture).fit(X)
+    ax = plot_components(pipeline, X)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("duration", "waiting")
+    for ellipse, weight_of_own in zip(ellipses(ax), np.eye(2), strict=True):
+        points = pd.DataFrame(ellipse.get_path().vertices[:-1:3], columns=X.columns)
+        z = pipeline[:-1].transform(points)
+        k = int(weight_of_own.argmax())
+        covariance = full_covariances(mixture)[k]
+        difference = z - mixture.means_[k]
+        np.testing.assert_allclose(
+            np.einsum("ij,ij->i", difference @ np.linalg.inv(covariance), difference), 4.0, rtol=1e-8
+        )
+    labels = pipeline.predict(X)
+    for k, dots in enumerate(ax.collections):
+        np.testing.assert_array_equal(dots.get_offsets(), X.to_numpy()[labels == k])
+
+
+def test_a_pipeline_and_a_fit_in_units_of_the_data_give_the_same_picture(faithful):
+    _, X = faithful
+    start = {"reg_covar": 0.0, "weights_init": [0.4, 0.6]}
+    scaler = StandardScaler().fit(X)
+    means, precision = np.array([[2.0, 55.0], [4.3, 80.0]]), np.diag(1 / X.var(axis=0))
+    own = GaussianMixture(2, means_init=means, precisions_init=[precision] * 2, **start).fit(X)
+    scaled = GaussianMixture(2, means_init=scaler.transform(means), precisions_init=[np.eye(2)] * 2, **start)
+    pipeline = make_pipeline(scaler, scaled).fit(X)
+    for plot in (plot_components, plot_density, plot_uncertainty, plot_pairs):
+        first, second = (np.ravel(plot(mixture, X))[-1] for mixture in (own, pipeline))
+        np.testing.assert_allclose(first.get_xlim(), second.get_xlim(), rtol=1e-9)
+        np.testing.assert_allclose(first.get_ylim(), second.get_ylim(), rtol=1e-9)
+        for one, other in zip(first.patches, second.patches, strict=True):
+            np.testing.assert_allclose(one.get_path().vertices, other.get_path().vertices, rtol=1e-8)
+
+
+def test_steps_that_cannot_be_undone(faithful):
+    _, X = faithful
+    pipeline = make_pipeline(PCA(n_components=1), GaussianMixture(2, random_state=0)).fit(X)
+    with pytest.raises(TypeError, match=r"step 'pca' of the pipeline, PCA, cannot be undone .* pipeline\[-1\] and"):
         plot_components(pipeline, X)
     assert plot_components(pipeline[-1], pipeline[:-1].transform(X)).patches
+    clipped = make_pipeline(MinMaxScaler(clip=True), GaussianMixture(2, random_state=0)).fit(X)
+    with pytest.raises(TypeError, match=r"step 'minmaxscaler' .* clip nothing"):
+        plot_density(clipped, X)
 
 
 @pytest.mark.parametrize("plot", [plot_components, plot_density, plot_uncertainty])

@@ -2,95 +2,83 @@
 
 They need matplotlib: ``python -m pip install matplotlib``.
 
-Every function takes the fitted object first, then data, and returns the Axes it drew on. Where features are left out,
-the mixture is shown by its marginal. Legends stand to the right of the axes: in a figure of your own, constrained
-layout makes room for them.
+Every function takes the fitted object first, then data, and returns the Axes it drew on. The fitted object is a mixture
+of fastgmm or of scikit-learn, a search, or a pipeline that ends in one of them. Where features are left out, the
+mixture is shown by its marginal. Legends stand beside the axes if the layout of the figure makes room for them, as
+``layout="constrained"`` does. Otherwise they stand within.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastgmm._input.containers import column_names
-from fastgmm._input.rows import check_predict_data
-from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._plots.checks import (
     check_axes,
+    check_linear_axes,
+    check_lower_bounds,
     check_n_std,
-    check_plotted_features,
-    check_plotted_mixture,
     check_plotted_search,
 )
-from fastgmm._plots.marginals import marginal_of
+from fastgmm._plots.subject import subject_of, unwrapped
+from fastgmm._plots.view import limits_of
 from fastgmm._utils.annotations import Rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Features: TypeAlias = int | str | Sequence[int | str]
+__all__ = [
+    "plot_components",
+    "plot_convergence",
+    "plot_criterion",
+    "plot_density",
+    "plot_pairs",
+    "plot_uncertainty",
+]
 
-__all__ = ["plot_components", "plot_criterion", "plot_density", "plot_pairs", "plot_uncertainty"]
-
-_MARKERS = "osD^vP*X<>"  # of covariance types
+Features: TypeAlias = int | str | Sequence[int | str] | NDArray[np.integer[Any]]
 
 _MAX_PAIRED_FEATURES = 8  # in a plot of pairs
-_SHARES = np.array([0.99, 0.95, 0.9, 0.75, 0.5])  # of the mass, within the contours
+_STD_IN_VIEW = 3.0  # standard deviations of each component that a density shows
 
 
-def _import_drawing():
+@contextmanager
+def _needs_matplotlib() -> Iterator[None]:
     try:
-        from fastgmm._plots import drawing
-    except ImportError as error:
+        yield
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("matplotlib"):
+            raise
         raise ImportError("Plots need matplotlib: python -m pip install matplotlib") from error
-    return drawing
-
-
-def _checked(mixture, X, features, at_most: int = 2):
-    """The mixture to draw, and numbers and names of the features to draw."""
-    mixture = check_plotted_mixture(mixture)
-    n_features = mixture.means_.shape[1]
-    names = list(getattr(mixture, "feature_names_in_", column_names(X) or ()))
-    if len(names) != n_features or not all(isinstance(name, str) for name in names):
-        names = [f"feature {j}" for j in range(n_features)]
-    if features is None and at_most == 2:
-        features = range(min(n_features, 2))
-    numbers = check_plotted_features(features, names, at_most)
-    return mixture, numbers, [names[j] for j in numbers]
-
-
-def _draw_panels(drawing, panels, mixture, marginal, X, rows, n_std) -> None:
-    """Draw rows and components in each panel: a pair of Axes and the columns of `marginal` and `rows` that it shows."""
-    colors = None
-    if rows is not None and len(rows) <= drawing.MAX_DOTS:
-        colors = drawing.component_colors(marginal.weights)[mixture.predict(X)]
-    for ax, features in panels:
-        if rows is not None:
-            drawing.draw_rows(ax, rows[:, features], colors)
-        drawing.draw_components(ax, marginal.of(features), n_std)
-
-
-def _name_axes(ax, names: list[str]) -> None:
-    ax.set(xlabel=names[0], ylabel=names[1] if len(names) == 2 else "density")
 
 
 def plot_components(
-    mixture: Any, X: Rows | None = None, *, features: Features | None = None, n_std: float = 2.0, ax: Axes | None = None
+    mixture: Any,
+    X: Rows | None = None,
+    *,
+    features: Features | None = None,
+    n_std: float = 2.0,
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw the components of a mixture as ellipses, over the data.
 
-    Light components fade; those with less than 1/500 of the heaviest one's weight, as a Bayesian mixture leaves behind,
-    are not drawn. Up to 10,000 rows are dots in the color of their component, more are hexagons shaded by the logarithm
-    of their number. A single feature is shown as a histogram, with the density of each component and their sum.
+    The number of each component stands at its mean. Neighbors differ in color, and no two components share both color
+    and shape of dots. Light components fade. Those with less than 1/500 of the heaviest one's weight, as a Bayesian
+    mixture leaves behind, are not drawn. Up to 10,000 rows are dots in the color of their component, more are hexagons
+    shaded by the logarithm of their number. A single feature is shown as a histogram, with the density of each
+    component and their sum.
 
     Parameters
     ----------
-    mixture : GaussianMixture
-        A fitted mixture, fastgmm's or scikit-learn's, `BayesianGaussianMixture` included; or a fitted search, which is
-        shown by its best estimator.
+    mixture : GaussianMixture, GaussianMixtureIC or Pipeline
+        A fitted mixture, fastgmm's or scikit-learn's, `BayesianGaussianMixture` included. A fitted search is shown by
+        its best estimator. A fitted pipeline that ends in one of them is drawn in the units of X, if its other steps
+        are affine: `StandardScaler`, `MinMaxScaler`, `MaxAbsScaler`, `RobustScaler`, or a `PCA` that keeps all
+        components.
 
     X : array-like of shape (n_samples, n_features), default=None
         Data to draw, with all features that the mixture knows.
@@ -103,11 +91,29 @@ def plot_components(
         in one.
 
     ax : matplotlib Axes, default=None
-        Where to draw. None: a new figure.
+        Where to draw. None: a new figure. Scales must be linear. With a single feature y may be logarithmic, which
+        shows narrow and wide components side by side.
 
     Returns
     -------
     ax : matplotlib Axes
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture is not fitted.
+    TypeError
+        If `mixture` is no Gaussian mixture, or a step before it is not affine.
+    ValueError
+        If X has other features than the mixture, a feature does not exist, or an axis is logarithmic.
+
+    Notes
+    -----
+    Rows and components so far away that the rest would be a dot are beyond the axes. How many they are is written at
+    the edge. ``ax.set_xlim`` and ``ax.set_ylim`` show them. With a single feature, the peak of a very narrow component
+    leaves the axes at the top.
+
+    Ellipses belong to linear scales. For features that need logarithms, fit to ``np.log(X)`` and draw that.
 
     Examples
     --------
@@ -120,14 +126,14 @@ def plot_components(
     """
     check_n_std(n_std)
     check_axes(ax)
-    mixture, numbers, names = _checked(mixture, X, features)
-    rows = None if X is None else check_predict_data(mixture, X)[:, numbers]
-    marginal = marginal_of(mixture, numbers)
-    drawing = _import_drawing()
+    subject = subject_of(mixture, X, features)
+    one = len(subject.names) == 1
+    check_linear_axes(ax, y_may_be_log=one)
+    with _needs_matplotlib():
+        from fastgmm._plots import components, drawing
     ax = drawing.axes_or_new(ax)
-    _draw_panels(drawing, [(ax, range(len(numbers)))], mixture, marginal, X, rows, n_std)
-    drawing.legend_of_components(ax, marginal.weights)
-    _name_axes(ax, names)
+    drawing.name_axes(ax, subject.names[0], "density" if one else subject.names[1])
+    components.draw_panels([(ax, list(range(len(subject.names))))], subject, n_std)
     return ax
 
 
@@ -136,14 +142,15 @@ def plot_pairs(mixture: Any, X: Rows, *, features: Features | None = None, n_std
 
     Parameters
     ----------
-    mixture : GaussianMixture
-        A fitted mixture.
+    mixture : GaussianMixture, GaussianMixtureIC or Pipeline
+        A fitted mixture, a search or a pipeline, as in `plot_components`.
 
     X : array-like of shape (n_samples, n_features)
         Data to draw. The panels are those of `plot_components`.
 
     features : sequence of int or str, default=None
-        Numbers or names of at most 8 features. None: all, if they are no more.
+        Numbers or names of at most 8 features. None: all of them. If there are more than 8, the 8 that separate the
+        components most: the means of the components differ most there, compared to the variance of the mixture.
 
     n_std : float, default=2.0
         Standard deviations from the mean to the edge of an ellipse.
@@ -151,7 +158,13 @@ def plot_pairs(mixture: Any, X: Rows, *, features: Features | None = None, n_std
     Returns
     -------
     axes : ndarray of shape (n, n) of matplotlib Axes
-        The n = ``len(features)`` rows and columns of panels in a new figure; those above the diagonal are not visible.
+        The n rows and columns of panels in a new figure, one for each drawn feature. Those above the diagonal are not
+        visible.
+
+    Raises
+    ------
+    NotFittedError, TypeError, ValueError
+        As in `plot_components`.
 
     Examples
     --------
@@ -164,20 +177,21 @@ def plot_pairs(mixture: Any, X: Rows, *, features: Features | None = None, n_std
     (4, 4)
     """
     check_n_std(n_std)
-    mixture, numbers, names = _checked(mixture, X, features, _MAX_PAIRED_FEATURES)
-    rows = check_predict_data(mixture, X)[:, numbers]
-    marginal = marginal_of(mixture, numbers)
-    drawing = _import_drawing()
+    subject = subject_of(mixture, X, features, _MAX_PAIRED_FEATURES, needs_rows=True)
+    names = subject.names
+    with _needs_matplotlib():
+        from fastgmm._plots import components, drawing
     axes = drawing.pair_axes(len(names))
-    lower = zip(*np.tril_indices(len(names)), strict=True)
-    panels = [(axes[i, j], [j] if i == j else [j, i]) for i, j in lower]
-    _draw_panels(drawing, panels, mixture, marginal, X, rows, n_std)
     for j, name in enumerate(names):
-        axes[-1, j].set_xlabel(name)
-        axes[j, 0].set_ylabel(name if j else "density")
-    drawing.legend_of_components(axes[0, 0], marginal.weights)
+        drawing.name_axes(axes[-1, j], x=name)
+        drawing.name_axes(axes[j, 0], y=name if j else "density")
+    panels = [(axes[i, j], [j] if i == j else [j, i]) for i in range(len(names)) for j in range(i + 1)]
+    components.draw_panels(panels, subject, n_std)
     if len(names) > 1 and (legend := axes[0, 0].get_legend()):
         legend.set_in_layout(False)  # no panel is where it stands
+    if features is None and len(names) < subject.n_features:
+        chosen = f"{len(names)} of {subject.n_features} features: those that separate the components most"
+        axes[0, 0].figure.suptitle(chosen, fontsize="medium")
     return axes
 
 
@@ -190,8 +204,8 @@ def plot_density(
 
     Parameters
     ----------
-    mixture : GaussianMixture
-        A fitted mixture.
+    mixture : GaussianMixture, GaussianMixtureIC or Pipeline
+        A fitted mixture, a search or a pipeline, as in `plot_components`.
 
     X : array-like of shape (n_samples, n_features), default=None
         Data to draw: up to 10,000 rows as dots, more as hexagons shaded by the logarithm of their number, or as a
@@ -202,11 +216,16 @@ def plot_density(
         One is drawn as a curve, under which the same shares are shaded.
 
     ax : matplotlib Axes, default=None
-        Where to draw. None: a new figure.
+        Where to draw. None: a new figure. Scales are those of `plot_components`.
 
     Returns
     -------
     ax : matplotlib Axes
+
+    Raises
+    ------
+    NotFittedError, TypeError, ValueError
+        As in `plot_components`.
 
     References
     ----------
@@ -222,60 +241,49 @@ def plot_density(
     >>> ax = plot_density(gmm, X)
     """
     check_axes(ax)
-    mixture, numbers, names = _checked(mixture, X, features)
-    rows = None if X is None else check_predict_data(mixture, X)[:, numbers]
-    marginal = marginal_of(mixture, numbers)
-    drawing = _import_drawing()
+    subject = subject_of(mixture, X, features)
+    one = len(subject.names) == 1
+    check_linear_axes(ax, y_may_be_log=one)
+    with _needs_matplotlib():
+        from fastgmm._plots import drawing
+        from fastgmm._plots.density import draw_density
     ax = drawing.axes_or_new(ax)
-    levels, grid = marginal.highest_density_regions(_SHARES)
-    log_density = marginal.log_density(np.stack(np.meshgrid(*grid), axis=-1))
-    shades = drawing.ramp(ax, drawing.ACCENT)
-    if rows is not None:
-        drawing.draw_rows(ax, rows)
-    if len(grid) == 1:
-        density = np.exp(log_density)
-        for level, share in zip(levels, _SHARES, strict=True):
-            inside = log_density >= level
-            ax.fill_between(grid[0], density, where=inside, color=shades(1 - share), label=f"{share:.0%}")
-        ax.plot(*grid, density, color=drawing.ACCENT)
-        ax.legend(title="mass", **drawing.OUTSIDE)
-    else:
-        log_density = np.maximum(log_density, levels[0] - 50.0)  # contours need finite numbers
-        if rows is None:
-            ax.contourf(*grid, log_density, [*levels, np.inf], colors=shades(1 - _SHARES))
-        contours = ax.contour(*grid, log_density, levels, colors=drawing.ACCENT, linewidths=1.2, linestyles="solid")
-        texts = {level: f"{share:.0%}" for level, share in zip(levels, _SHARES, strict=True)}
-        for label in ax.clabel(contours, fmt=texts, fontsize="small", colors=drawing.ink()):
-            label.set_path_effects(drawing.halo(ax, 2.0))
-    _name_axes(ax, names)
+    drawing.name_axes(ax, subject.names[0], "density" if one else subject.names[1])
+    draw_density(ax, subject, limits_of(subject.marginal, subject.rows, _STD_IN_VIEW))
     return ax
 
 
 def plot_uncertainty(mixture: Any, X: Rows, *, features: Features | None = None, ax: Axes | None = None) -> Axes:
     """Draw the rows by how uncertain their component is: 1 minus the largest responsibility.
 
-    The shade ends at 0.5, where the row more probably belongs to other components than to the one predicted. Up to
-    10,000 rows are dots whose size grows with uncertainty; more are hexagons shaded by the mean of their rows. With a
-    single feature, uncertainty is the vertical axis.
+    Up to 10,000 rows are dots in the color of their component, whose size grows with uncertainty. More are hexagons
+    shaded by the mean uncertainty of their rows. The shade ends at 0.5, where a row more probably belongs to other
+    components than to the one predicted. With a single feature, curves show the responsibility of each component given
+    this feature alone, and dots the largest responsibility of each row.
 
     Parameters
     ----------
-    mixture : GaussianMixture
-        A fitted mixture.
+    mixture : GaussianMixture, GaussianMixtureIC or Pipeline
+        A fitted mixture, a search or a pipeline, as in `plot_components`.
 
     X : array-like of shape (n_samples, n_features)
         Data to draw.
 
     features : int, str or sequence of one or two of them, default=None
         Numbers or names of the features to draw. None: the first two, or the only one.
-        The responsibilities are those given all features.
+        The responsibilities of rows are those given all features.
 
     ax : matplotlib Axes, default=None
-        Where to draw. None: a new figure.
+        Where to draw. None: a new figure. Scales must be linear.
 
     Returns
     -------
     ax : matplotlib Axes
+
+    Raises
+    ------
+    NotFittedError, TypeError, ValueError
+        As in `plot_components`.
 
     Examples
     --------
@@ -287,37 +295,28 @@ def plot_uncertainty(mixture: Any, X: Rows, *, features: Features | None = None,
     >>> ax = plot_uncertainty(gmm, X)
     """
     check_axes(ax)
-    mixture, numbers, names = _checked(mixture, X, features)
-    rows = check_predict_data(mixture, X)[:, numbers]
-    uncertainty = 1.0 - mixture.predict_proba(X).max(axis=1)
-    drawing = _import_drawing()
+    subject = subject_of(mixture, X, features, needs_rows=True)
+    check_linear_axes(ax, y_may_be_log=False)
+    with _needs_matplotlib():
+        from fastgmm._plots import drawing
+        from fastgmm._plots.uncertainty import draw_uncertainty
     ax = drawing.axes_or_new(ax)
-    if len(names) == 1:
-        drawing.draw_rows(ax, np.column_stack([rows, uncertainty]))
-        _name_axes(ax, [*names, "uncertainty"])
-        return ax
-    shading = {"cmap": drawing.ramp(ax, drawing.ACCENT, start=drawing.ink()), "vmin": 0.0, "vmax": 0.5}
-    if len(rows) <= drawing.MAX_DOTS:
-        order = np.argsort(uncertainty)  # the uncertain ones on top
-        sizes = 10 + 80 * uncertainty[order]
-        drawn = ax.scatter(rows[order, 0], rows[order, 1], c=uncertainty[order], s=sizes, linewidth=0, **shading)
-    else:
-        drawn = ax.hexbin(rows[:, 0], rows[:, 1], C=uncertainty, gridsize=drawing.hexagons_across(ax), **shading)
-    label = "uncertainty" if len(rows) <= drawing.MAX_DOTS else "mean uncertainty"
-    ax.figure.colorbar(drawn, ax=ax, label=label, extend="max" if len(mixture.weights_) > 2 else "neither")
-    _name_axes(ax, names)
+    drawing.name_axes(ax, *(subject.names if len(subject.names) == 2 else [*subject.names, "responsibility"]))
+    draw_uncertainty(ax, subject, limits_of(subject.marginal, subject.rows, _STD_IN_VIEW))
     return ax
 
 
 def plot_criterion(search: Any, *, ax: Axes | None = None) -> Axes:
     """Draw the criterion of a search against the number of components, one line for each covariance type.
 
-    The winner wears a ring. Fits that degenerated leave a gap and a cross at the bottom.
+    The vertical axis shows the best fits, where the choice is made. Lines of much worse ones leave it at the top, which
+    triangles mark. A search with one number of components is drawn as a dot for each covariance type. The winner wears
+    a ring. Fits that degenerated leave a gap and a cross at the bottom.
 
     Parameters
     ----------
     search : GaussianMixtureIC
-        A fitted search.
+        A fitted search, or a fitted pipeline that ends in one.
 
     ax : matplotlib Axes, default=None
         Where to draw. None: a new figure.
@@ -325,6 +324,14 @@ def plot_criterion(search: Any, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     ax : matplotlib Axes
+        ``ax.set_ylim`` shows what is above.
+
+    Raises
+    ------
+    NotFittedError
+        If the search is not fitted.
+    TypeError
+        If `search` is no search.
 
     Examples
     --------
@@ -335,29 +342,52 @@ def plot_criterion(search: Any, *, ax: Axes | None = None) -> Axes:
     >>> ax = plot_criterion(search)
     """
     check_axes(ax)
-    check_plotted_search(search)
-    drawing = _import_drawing()
+    search = check_plotted_search(search)
+    with _needs_matplotlib():
+        from fastgmm._plots import drawing
+        from fastgmm._plots.criterion import draw_criterion
     ax = drawing.axes_or_new(ax)
-    columns = ("covariance_type", "n_components", "criterion")
-    types, counts, values = (np.asarray(search.criterion_[name]) for name in columns)
-    for i, covariance_type in enumerate(COVARIANCE_TYPES):  # the same colors whatever was searched
-        if covariance_type not in types:
-            continue
-        rows = np.flatnonzero(types == covariance_type)
-        rows = rows[np.argsort(counts[rows])]
-        color, marker = drawing.PALETTE[i % len(drawing.PALETTE)], _MARKERS[i % len(_MARKERS)]
-        ax.plot(counts[rows], values[rows], color=color, marker=marker, markersize=5, label=covariance_type)
-        failed = counts[rows[np.isnan(values[rows])]]
-        height = np.full(len(failed), 0.025 + 0.03 * i)  # of the axes
-        ax.plot(failed, height, "x", color=color, markersize=5, transform=ax.get_xaxis_transform())
-    best = (types == search.covariance_type_) & (counts == search.n_components_)
-    ring = {"markersize": 13, "markeredgewidth": 1.5, "markeredgecolor": drawing.ink(), "markerfacecolor": "none"}
-    ax.plot(counts[best], values[best], "o", label="best", **ring)
-    if np.isnan(values).any():
-        bottom, top = ax.get_ylim()
-        ax.set_ylim(bottom - 0.05 * len(COVARIANCE_TYPES) * (top - bottom), top)  # space for the crosses
-        ax.plot([], [], "x", color=drawing.ink(), markersize=5, label="degenerate")
-    drawing.integer_ticks(ax, counts)
-    ax.set(xlabel="n_components", ylabel=f"{search.criterion.upper()} (lower is better)")
-    ax.legend(**drawing.OUTSIDE)
+    draw_criterion(ax, search)
     return ax
+
+
+def plot_convergence(mixture: Any) -> NDArray[np.object_]:
+    """Draw the lower bound of a fit, and what each iteration gained, in two panels.
+
+    The gains have a logarithmic axis, with a line at `tol`. The last iteration wears a ring. A fit has converged when
+    its gain falls below `tol`. Where the line of the gains is nearly flat, EM is slow: the gains still to come may sum
+    up to much more than `tol`.
+
+    Parameters
+    ----------
+    mixture : GaussianMixture, GaussianMixtureIC or Pipeline
+        A fitted mixture, as in `plot_components`, with the attribute `lower_bounds_`. A fitted search is shown by its
+        best estimator.
+
+    Returns
+    -------
+    axes : ndarray of shape (2,) of matplotlib Axes
+        The panels of the bound and of its gains, in a new figure.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture is not fitted.
+    TypeError
+        If `mixture` is no mixture, or has no `lower_bounds_`.
+    ValueError
+        If the fit had no iterations.
+
+    Examples
+    --------
+    >>> from fastgmm import GaussianMixture
+    >>> from fastgmm.datasets import load_old_faithful
+    >>> from fastgmm.plotting import plot_convergence
+    >>> gmm = GaussianMixture(n_components=3, random_state=0).fit(load_old_faithful())
+    >>> bound, gain = plot_convergence(gmm)
+    """
+    _, mixture, _ = unwrapped(mixture)
+    check_lower_bounds(mixture)
+    with _needs_matplotlib():
+        from fastgmm._plots.convergence import draw_convergence
+    return draw_convergence(mixture)

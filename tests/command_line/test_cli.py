@@ -9,7 +9,7 @@ import pytest
 
 import fastgmm
 from fastgmm import _kernels
-from fastgmm._command_line import cli
+from fastgmm._command_line import benchmark, cli
 from fastgmm._command_line.timing import peak_memory
 
 
@@ -62,7 +62,7 @@ def test_benchmark_prints_a_table_and_writes_json(monkeypatch, capsys, tmp_path)
     pytest.importorskip("rich")
     pytest.importorskip("PIL")
     rng = np.random.default_rng(0)
-    monkeypatch.setattr(cli, "_TASKS", (("noise", lambda: rng.normal(size=(2000, 3)), 2, 1, 1),))
+    monkeypatch.setattr(benchmark, "_TASKS", (("noise", lambda: rng.normal(size=(2000, 3)), 2, 1, 1),))
     path = tmp_path / "figures.json"
     path.write_text("older and longer " * 1000)
     assert cli.main(["benchmark", "--quick", "--threads", "1", "--json", str(path)]) == 0
@@ -77,7 +77,7 @@ def test_benchmark_prints_a_table_and_writes_json(monkeypatch, capsys, tmp_path)
 def test_benchmark_looks_first_whether_it_can_write(where, monkeypatch, capsys, tmp_path):
     pytest.importorskip("rich")
     pytest.importorskip("PIL")
-    monkeypatch.setattr(cli, "_TASKS", None)  # nothing is run
+    monkeypatch.setattr(benchmark, "_TASKS", None)  # nothing is run
     with pytest.raises(SystemExit) as exit_:
         cli.main(["benchmark", "--json", str(tmp_path / where)])
     assert exit_.value.code == 2
@@ -96,7 +96,7 @@ def test_a_benchmark_that_fails_leaves_files_as_they_were(before, error, monkeyp
     def fail():
         raise error
 
-    monkeypatch.setattr(cli, "_TASKS", (("noise", fail, 2, 1, 1),))
+    monkeypatch.setattr(benchmark, "_TASKS", (("noise", fail, 2, 1, 1),))
     with pytest.raises(error):
         cli.main(["benchmark", "--quick", "--json", str(path)])
     assert (path.read_text() if path.exists() else None) == before

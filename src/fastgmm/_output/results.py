@@ -34,7 +34,7 @@ def open_results(out, n_rows: int | None, name: str, largest: int, kept_schema) 
         Columns of the source that tables hold too.
     """
     if isinstance(out, str | PathLike):
-        suffix = _suffix(out)
+        suffix = check_result_path(out)
         with whole_file(out) as file:
             if suffix == ".npy":
                 yield NpyFile(out, file)
@@ -47,8 +47,8 @@ def open_results(out, n_rows: int | None, name: str, largest: int, kept_schema) 
         yield FilledArray(out, n_rows, largest)
 
 
-def _suffix(path) -> str:
-    """The ending of the path of a file of results, which says its format."""
+def check_result_path(path: str | PathLike) -> str:
+    """The ending of the path of a file of results, which says its format. Raises an error if there cannot be one."""
     suffix = Path(path).suffix.lower()
     if suffix not in _FILES:
         raise ValueError(f"out={str(path)!r} must end in one of {', '.join(_FILES)}, which says the format.")

@@ -1,1 +1,1 @@
-"""Parts of the pictures: checks, marginals, drawing."""
+"""Parts of the pictures: what they show, and how it is drawn."""

@@ -8,35 +8,8 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from fastgmm._estimator.fitted import check_covariance_type
-from fastgmm._estimator.parameters import CRITERIA
-from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._utils.values import is_boolean, is_integer_from, is_positive_real
 from fastgmm._utils.words import named_kind
-
-
-def check_plotted_mixture(mixture):
-    """The mixture to draw: the argument, or the best estimator of a search.
-
-    Any object with the parameters and fitted attributes of scikit-learn's mixture will do. Raises TypeError for others,
-    NotFittedError before a fit.
-    """
-    if getattr(mixture, "criterion", None) in CRITERIA:
-        check_is_fitted(mixture, "best_estimator_")
-    mixture = getattr(mixture, "best_estimator_", mixture)
-    if hasattr(mixture, "steps"):
-        raise TypeError(
-            f"mixture must be a Gaussian mixture, got {named_kind(mixture)}: pass its last step, and the rows as that "
-            "sees them: pipeline[-1] and pipeline[:-1].transform(X)."
-        )
-    if getattr(mixture, "covariance_type", None) not in tuple(COVARIANCE_TYPES) or not hasattr(mixture, "fit"):
-        raise TypeError(
-            f"mixture must be a Gaussian mixture with one of the covariance types {', '.join(COVARIANCE_TYPES)}. Got "
-            f"{named_kind(mixture)} instead. Pass the fitted mixture itself first, then the data."
-        )
-    check_is_fitted(mixture, ("weights_", "means_", "precisions_cholesky_"))
-    check_covariance_type(mixture, ("precisions_cholesky_",))
-    return mixture
 
 
 def check_axes(ax) -> None:
@@ -47,16 +20,10 @@ def check_axes(ax) -> None:
 
 
 def check_plotted_features(features, names: list[str], at_most: int) -> list[int]:
-    """Numbers of the features to draw, from one or several numbers or names; None: all.
+    """Numbers of the features to draw, from one or several numbers or names.
 
     Raises ValueError if they are more than `at_most`, or some do not exist or occur twice.
     """
-    if features is None and len(names) > at_most:
-        raise ValueError(
-            f"X has {len(names)} features, of which at most {at_most} can be drawn: pass their numbers or names, such "
-            f"as features={list(range(at_most))}."
-        )
-    features = range(len(names)) if features is None else features
     several = isinstance(features, Iterable) and not isinstance(features, str)
     given = list(features) if several else [features]
     numbers = [names.index(feature) if feature in names else feature for feature in given]
@@ -77,10 +44,43 @@ def check_n_std(n_std) -> None:
         raise ValueError(f"n_std must be a finite float > 0, got {n_std!r}: pass 2 for two standard deviations.")
 
 
-def check_plotted_search(search) -> None:
-    """Raise TypeError or NotFittedError unless `search` is a fitted search."""
+def check_plotted_search(search):
+    """The fitted search, which may be the last step of a pipeline. Raises TypeError or NotFittedError for others."""
+    while hasattr(search, "steps"):
+        search = search.steps[-1][1]
     if not hasattr(search, "criterion"):
-        remedy = "pass pipeline[-1]" if hasattr(search, "steps") else "pass what its fit returns"
-        raise TypeError(f"search must be a fitted GaussianMixtureIC, got {named_kind(search)}: {remedy}.")
+        raise TypeError(
+            f"search must be a fitted GaussianMixtureIC, got {named_kind(search)}: pass what its fit returns, or a "
+            "pipeline that ends in one."
+        )
     if not hasattr(search, "criterion_"):
         raise NotFittedError(f"This {type(search).__name__} has no criterion_, it is not fitted yet: call fit first.")
+    return search
+
+
+def check_linear_axes(ax, y_may_be_log: bool) -> None:
+    """Raise ValueError if a scale of the Axes would bend ellipses and contours. A density may have a log axis."""
+    if ax is None:
+        return
+    for axis, scale in (("x", ax.get_xscale()), ("y", ax.get_yscale())):
+        if scale != "linear" and not (axis == "y" and scale == "log" and y_may_be_log):
+            raise ValueError(
+                f"ax must have linear scales, its {axis} axis has the scale {scale!r}: the components are Gaussian in "
+                "the features as given. Take logarithms first: fit to np.log(X), and draw that."
+            )
+
+
+def check_lower_bounds(mixture) -> None:
+    """Raise TypeError, NotFittedError or ValueError unless the mixture knows the bounds of its iterations."""
+    if not hasattr(mixture, "fit") or hasattr(mixture, "transform"):
+        raise TypeError(
+            "mixture must be a fitted Gaussian mixture, or a fitted search or pipeline that ends in one. Got "
+            f"{named_kind(mixture)} instead."
+        )
+    check_is_fitted(mixture)
+    if not hasattr(mixture, "lower_bounds_"):
+        raise TypeError(
+            f"{named_kind(mixture)} has no lower_bounds_: pass a mixture of fastgmm, or of scikit-learn 1.7 or later."
+        )
+    if len(mixture.lower_bounds_) == 0:
+        raise ValueError("mixture has no iterations to draw, its lower_bounds_ is empty: fit it with max_iter > 0.")

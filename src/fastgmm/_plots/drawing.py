@@ -1,5 +1,9 @@
-"""Draws colors, rows, components and legends. The only module that imports matplotlib."""
+"""What all pictures share: axes, colors of the style, rows, legends, names, and marks of what lies beyond the axes."""
 
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -7,31 +11,30 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb, to_rgba
-from matplotlib.lines import Line2D
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path
+from matplotlib.layout_engine import ConstrainedLayoutEngine, TightLayoutEngine
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import Affine2D
-from scipy.stats import norm
 
-from fastgmm._plots.marginals import Marginal
+from fastgmm._plots import styles
+from fastgmm._plots.subject import Subject
+from fastgmm._plots.view import sides_beyond
+from fastgmm._utils.words import counted
 
-# Okabe and Ito's colors, which all kinds of color vision tell apart; without their black, for dark backgrounds.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#F0E442")
 ACCENT = "#D55E00"  # stands out from gray on light and dark backgrounds
 
 MAX_DOTS = 10_000  # rows that are drawn one by one; more rows are drawn as hexagons
-_LEAST_WEIGHT = 1 / 500  # weight of the lightest component that is drawn, as a share of the heaviest one's
+_MOST_INSIDE = 9  # entries of a legend that may stand within the axes
 
-OUTSIDE: dict[str, Any] = {
-    "loc": "upper left",
-    "bbox_to_anchor": (1.02, 1.0),
-    "borderaxespad": 0.0,
-    "frameon": False,
-    "fontsize": "small",
-    "title_fontsize": "small",
-}
+# Text at a side of the axes: coordinates in the axes (None: along the side), alignment, arrow.
+_SIDES: tuple[dict[str, Any], ...] = (
+    {"x": 0.01, "ha": "left", "arrow": "◀ {}"},
+    {"x": 0.99, "ha": "right", "arrow": "{} ▶"},
+    {"y": 0.01, "va": "bottom", "arrow": "▼ {}"},
+    {"y": 0.99, "va": "top", "arrow": "▲ {}"},
+)
+
+
+# Axes ----------------------------------------------------------------------------------------------------------------
 
 
 def axes_or_new(ax: Axes | None) -> Axes:
@@ -58,6 +61,30 @@ def integer_ticks(ax: Axes, counts: np.ndarray) -> None:
     ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=min(2, len(np.unique(counts)))))
 
 
+def size_in_points(ax: Axes) -> np.ndarray:
+    """Width and height of the axes, in points of 1/72 inch."""
+    return np.array(ax.get_window_extent().size) * 72.0 / ax.figure.dpi
+
+
+def name_axes(ax: Axes, x: str | None = None, y: str | None = None) -> None:
+    """Name one axis or both. Long names go into several lines."""
+    width, height = size_in_points(ax)
+    if x is not None:
+        ax.set_xlabel(_wrapped(x, width))
+    if y is not None:
+        ax.set_ylabel(_wrapped(y, height))
+
+
+def _wrapped(name: str, length: float) -> str:
+    """A name in lines of at most `length` points, broken at spaces and after underscores."""
+    letter = 0.6 * mpl.font_manager.FontProperties(size=mpl.rcParams["axes.labelsize"]).get_size_in_points()
+    width = max(int(length / letter), 8)
+    if len(name) <= width:
+        return name
+    lines = textwrap.wrap(name.replace("_", "_ "), width, max_lines=3, placeholder=" …")
+    return "\n".join(line.replace("_ ", "_") for line in lines)
+
+
 # Colors --------------------------------------------------------------------------------------------------------------
 
 
@@ -66,118 +93,118 @@ def ink() -> str:
     return mpl.rcParams["text.color"]
 
 
-def _paper(ax: Axes):
+def paper(ax: Axes):
     """The background color of the axes."""
     color = ax.get_facecolor()
     return color if to_rgba(color)[3] else ax.figure.get_facecolor()
 
 
-def ramp(ax: Axes, end: str, start: str | None = None, strength: float = 1.0) -> Colormap:
-    """Colors from the background, with a quarter of `start` (None: of `end`), to `end`. For any style."""
-    paper, start_rgb, end_rgb = (np.array(to_rgb(color)) for color in (_paper(ax), start or end, end))
-    colors = [0.75 * paper + 0.25 * start_rgb, (1.0 - strength) * paper + strength * end_rgb]
+def palette(ax: Axes) -> tuple[str, ...]:
+    """Colors that stand out from the background."""
+    return styles.ON_DARK if np.mean(to_rgb(paper(ax))) < 0.5 else styles.ON_LIGHT
+
+
+def ramp(ax: Axes, end: str, start: str | None = None, strength: float = 1.0, first: float = 0.25) -> Colormap:
+    """Colors from the background, with a share `first` of `start` (None: of `end`), to `end`. For any style."""
+    ground, start_rgb, end_rgb = (np.array(to_rgb(color)) for color in (paper(ax), start or end, end))
+    colors = [(1.0 - first) * ground + first * start_rgb, (1.0 - strength) * ground + strength * end_rgb]
     return LinearSegmentedColormap.from_list("from_background", colors)
 
 
 def halo(ax: Axes, width: float) -> list[withStroke]:
     """Path effects that separate lines and letters of this width from whatever they cross."""
-    return [withStroke(linewidth=width, foreground=_paper(ax))]
-
-
-def is_shown(weights: np.ndarray) -> np.ndarray:
-    """A mask of the components that are heavy enough to be drawn."""
-    return weights >= _LEAST_WEIGHT * weights.max()
-
-
-def component_colors(weights: np.ndarray) -> np.ndarray:
-    """RGB of each component, shape (n_components, 3); gray for those that are not drawn."""
-    shown = is_shown(weights)
-    n_shown = np.count_nonzero(shown)
-    colors = np.full((len(weights), 3), 0.5)
-    if n_shown <= len(PALETTE):
-        colors[shown] = [to_rgb(color) for color in PALETTE[:n_shown]]
-    else:
-        on_dark = np.mean(to_rgb(ink())) > 0.5
-        ends = (0.3, 1.0) if on_dark else (0.05, 0.92)  # the other colors are too close to the background
-        colors[shown] = mpl.colormaps["viridis"](np.linspace(*ends, n_shown))[:, :3]
-    return colors
+    return [withStroke(linewidth=width, foreground=paper(ax))]
 
 
 # Rows ----------------------------------------------------------------------------------------------------------------
 
 
-def draw_rows(ax: Axes, rows: np.ndarray, colors=None) -> None:
-    """Draw one feature as a histogram; two as dots (`colors`: of each row, or None) or, for many rows, as hexagons."""
+def draw_rows(ax: Axes, rows: np.ndarray, limits: np.ndarray) -> None:
+    """Draw one feature as a histogram; two as dots or, if there are many rows, as hexagons."""
     if rows.shape[1] == 1:
         bins = int(np.clip(np.sqrt(len(rows)), 10, 64))
-        ax.hist(rows[:, 0], bins=bins, density=True, histtype="step", color=ramp(ax, ink(), strength=0.6)(1.0))
+        within = rows[(rows >= limits[0, 0]) & (rows <= limits[0, 1])]
+        if len(within):
+            counts, edges = np.histogram(within, bins)
+            heights = counts / (len(rows) * np.diff(edges))
+            ax.stairs(heights, edges, baseline=None, color=ramp(ax, ink(), strength=0.6)(1.0))
     elif len(rows) <= MAX_DOTS:
-        color = ramp(ax, ink(), strength=0.6)(1.0) if colors is None else colors
-        size = np.clip(8000 / len(rows), 4, 16)
-        ax.scatter(rows[:, 0], rows[:, 1], c=np.atleast_2d(color), s=size, alpha=0.6, linewidth=0)
+        gray = ramp(ax, ink(), strength=0.6)(1.0)
+        ax.scatter(rows[:, 0], rows[:, 1], dot_size(len(rows)), color=gray, alpha=0.6, linewidth=0)
     else:
-        ax.hexbin(*rows.T, gridsize=hexagons_across(ax), bins="log", mincnt=1, cmap=ramp(ax, ink(), strength=0.7))
+        shading = ramp(ax, ink(), strength=0.7)
+        draw_hexagons(ax, rows, limits, bins="log", mincnt=1, cmap=shading)
 
 
-def hexagons_across(ax: Axes) -> int:
-    """The number of hexagons side by side that the eye can still separate."""
-    return int(np.clip(15 * ax.get_window_extent().width / ax.figure.dpi, 20, 100))
+def draw_hexagons(ax: Axes, rows: np.ndarray, limits: np.ndarray, values: np.ndarray | None = None, **options):
+    """Draw the number of the rows, or the mean of their values, in hexagons as small as the eye can separate."""
+    across = int(np.clip(15 * ax.get_window_extent().width / ax.figure.dpi, 20, 100))
+    within = ((rows >= limits[:, 0]) & (rows <= limits[:, 1])).all(axis=1)
+    if not within.all():
+        rows, values = rows[within], None if values is None else values[within]
+    return ax.hexbin(rows[:, 0], rows[:, 1], C=values, gridsize=across, **options)
 
 
-# Components ----------------------------------------------------------------------------------------------------------
+def dot_size(n_rows: int) -> float:
+    """Area of each of so many dots, in square points."""
+    return float(np.clip(8000 / n_rows, 4, 16))
 
 
-def draw_components(ax: Axes, marginal: Marginal, n_std: float) -> None:
-    """Draw curves in one feature, ellipses in two."""
-    shown = np.flatnonzero(is_shown(marginal.weights))
-    colors = component_colors(marginal.weights)
-    if marginal.means.shape[1] == 1:
-        centers = _draw_curves(ax, marginal, shown, colors, n_std)
+def mark_beyond(ax: Axes, subject: Subject, limits: np.ndarray) -> None:
+    """If something lies beyond the limits, end the axes there, and say at their edges what it is."""
+    rows = np.empty((0, len(limits))) if subject.rows is None else subject.rows
+    shown = np.flatnonzero(subject.marginal.is_shown)
+    means = subject.marginal.means[shown]
+    beyond, sides = sides_beyond(rows, limits)
+    components, sides_of_components = sides_beyond(means, limits)
+    for side in np.unique([*sides, *sides_of_components]).astype(int):
+        points = np.concatenate([rows[beyond[sides == side]], means[components[sides_of_components == side]]])
+        words = []
+        if n_rows := int(np.count_nonzero(sides == side)):
+            words.append(counted(n_rows, "row"))
+        if len(numbers := shown[components[sides_of_components == side]]):
+            words.append(f"component{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}")
+        _write_at_side(ax, side, ", ".join(words), np.median(points, axis=0), limits)
+    beyond_axis = [((points < limits[:, 0]) | (points > limits[:, 1])).any(axis=0) for points in (rows, means)]
+    for axis in np.flatnonzero(np.any(beyond_axis, axis=0)):
+        (ax.set_ylim if axis else ax.set_xlim)(*limits[axis])
+
+
+def _write_at_side(ax: Axes, side: int, words: str, point: np.ndarray, limits: np.ndarray) -> None:
+    """Write words at a side of the axes, near the point."""
+    place = _SIDES[side]
+    along = 0.5
+    if len(limits) == 2:
+        low, high = limits[1 - side // 2]
+        along = float(np.clip((point[1 - side // 2] - low) / (high - low), 0.15, 0.85))
+    ax.text(
+        place.get("x", along),
+        place.get("y", along),
+        place["arrow"].format(words),
+        ha=place.get("ha", "center"),
+        va=place.get("va", "center"),
+        fontsize="small" if size_in_points(ax)[0] > 200 else "xx-small",
+        bbox={"boxstyle": "round,pad=0.2", "facecolor": paper(ax), "edgecolor": "none", "alpha": 0.8},
+        transform=ax.transAxes,
+        zorder=6,
+    )
+
+
+# Legends -------------------------------------------------------------------------------------------------------------
+
+
+def draw_legend(ax: Axes, handles: Sequence, labels: Sequence[str], in_column: int = 16, **options) -> None:
+    """A legend beside the axes, if the layout of the figure makes room for it there, else within.
+
+    Beside the axes it has up to `in_column` entries in a column. Within them a long one would hide the picture, so it
+    is left out.
+    """
+    style: dict[str, Any] = {"fontsize": "small", "title_fontsize": "small", **options}
+    if isinstance(ax.figure.get_layout_engine(), ConstrainedLayoutEngine | TightLayoutEngine):
+        style |= {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0.0, "frameon": False}
+        style["ncols"] = -(-len(handles) // in_column)
+    elif len(handles) <= _MOST_INSIDE:
+        style |= {"loc": "best", "framealpha": 0.8}
     else:
-        centers = _draw_ellipses(ax, marginal, shown, colors, n_std)
-    for k, center in zip(shown, centers, strict=True):
-        if len(shown) <= len(PALETTE):
-            ax.plot(*center, "X", color=colors[k], markeredgecolor=_paper(ax), markersize=8)
-        elif marginal.means.shape[1] == 2:
-            ax.annotate(str(k), center, ha="center", va="center", fontsize="small", path_effects=halo(ax, 2.0))
-
-
-def _draw_ellipses(ax, marginal, shown, colors, n_std) -> np.ndarray:
-    """Draw ellipses; returns the means, shape (n_shown, 2)."""
-    # A Cholesky factor maps the unit circle onto the ellipse. Unlike eigenvectors it is exact for all scales.
-    factors = n_std * np.linalg.cholesky(marginal.covariances)
-    strengths = np.sqrt(marginal.weights / marginal.weights.max())
-    for k in shown:
-        matrix = np.eye(3)
-        matrix[:2, :2], matrix[:2, 2] = factors[k], marginal.means[k]
-        ellipse = Path.unit_circle().transformed(Affine2D(matrix))
-        ax.add_patch(PathPatch(ellipse, facecolor=(*colors[k], 0.15 * strengths[k]), linewidth=0))
-        edge = {"edgecolor": colors[k], "alpha": 0.25 + 0.75 * strengths[k], "linewidth": 0.75 + strengths[k]}
-        ax.add_patch(PathPatch(ellipse, fill=False, path_effects=halo(ax, edge["linewidth"] + 1.2), **edge))
-    ax.autoscale_view()
-    return marginal.means[shown]
-
-
-def _draw_curves(ax, marginal, shown, colors, n_std) -> np.ndarray:
-    """Draw densities; returns the coordinates of their peaks, shape (n_shown, 2)."""
-    means, stds = marginal.means[:, 0], np.sqrt(marginal.covariances[:, 0, 0])
-    x = np.unique(means[shown] + stds[shown] * np.linspace(-3.5, 3.5, 121)[:, np.newaxis])
-    densities = marginal.weights * norm.pdf(x[:, np.newaxis], means, stds)
-    for k in shown:
-        within = np.abs(x - means[k]) <= n_std * stds[k]
-        ax.fill_between(x, densities[:, k], where=within, color=colors[k], alpha=0.2, linewidth=0)
-        ax.plot(x, densities[:, k], color=colors[k])
-    ax.plot(x, densities.sum(axis=1), color=ink(), linewidth=1, linestyle="--")
-    ax.set_ylim(bottom=0)
-    return np.column_stack([means, marginal.weights * norm.pdf(0.0, scale=stds)])[shown]
-
-
-def legend_of_components(ax: Axes, weights: np.ndarray) -> None:
-    """List colors and weights beside the axes if components are few. (Otherwise the picture shows their numbers.)"""
-    shown = np.flatnonzero(is_shown(weights))
-    if len(shown) <= len(PALETTE):
-        colors = component_colors(weights)
-        markers = [Line2D([], [], color=colors[k], marker="o", linestyle="none") for k in shown]
-        labels = [f"{k}: {weights[k]:.{0 if weights[k] >= 0.01 else 1}%}" for k in shown]
-        title = "component" if len(shown) == len(weights) else f"{len(shown)} of {len(weights)}\ncomponents"
-        ax.legend(markers, labels, title=title, handletextpad=0.2, **OUTSIDE)
+        return
+    ax.legend(handles, labels, **style)

@@ -1,19 +1,22 @@
-"""The marginal of a fitted mixture in some features: the mixture of the components' marginals."""
+"""The mixture that is drawn: its marginal in some features, which is the mixture of the components' marginals."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from fastgmm._estimator.fitted import fitted_factors
 from fastgmm._model.covariance import COVARIANCE_TYPES, FULL
 from fastgmm._model.covariance.structure import as_matrices
 from fastgmm._model.gaussian import MixtureParameters
+from fastgmm._plots.affine import AffineMap
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._skipping.policy import log_densities_of
 
 _N_DRAWS = 20_000  # the error of the mass within a contour is 0.1 (at 99 %) to 0.4 (at 50 %) percentage points
+_LEAST_WEIGHT = 1 / 500  # weight of the lightest component that is drawn, as a share of the heaviest one's
 
 
 class Marginal(NamedTuple):
@@ -42,6 +45,27 @@ class Marginal(NamedTuple):
         components = MixtureParameters(*self, factors).components(FULL)
         return log_densities_of(passes, components).reshape(points.shape[:-1])
 
+    @property
+    def stds(self) -> np.ndarray:
+        """Standard deviations of the components, shape (n_components, n_features)."""
+        return np.sqrt(self.covariances.diagonal(axis1=1, axis2=2))
+
+    @property
+    def is_shown(self) -> np.ndarray:
+        """A mask of the components that are heavy enough to be drawn."""
+        return self.weights >= _LEAST_WEIGHT * self.weights.max()
+
+    def most_separating(self, n: int) -> list[int]:
+        """The numbers of the n features where the means differ most, compared to all variance, in ascending order."""
+        between = self.weights @ (self.means - self.weights @ self.means) ** 2
+        share = between / (between + self.weights @ self.stds**2)
+        return sorted(np.argsort(-share, kind="stable")[:n].tolist())
+
+    def distances(self) -> np.ndarray:
+        """Distances of the means from each other in standard deviations, shape (n_components, n_components)."""
+        factor = np.linalg.cholesky(np.tensordot(self.weights, self.covariances, axes=1))
+        return cdist(*[np.linalg.solve(factor, self.means.T).T] * 2)
+
     def draw(self, n_samples: int) -> np.ndarray:
         """Random points, shape (n_samples, n_features), the same at each call."""
         random = np.random.default_rng(0)
@@ -49,19 +73,21 @@ class Marginal(NamedTuple):
         normal = random.standard_normal((n_samples, self.means.shape[1], 1))
         return self.means[labels] + (np.linalg.cholesky(self.covariances)[labels] @ normal)[:, :, 0]
 
-    def highest_density_regions(self, shares: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    def highest_density_regions(self, shares: np.ndarray, limits: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         """Log-densities that bound these shares of the mass, shape (n_shares,), and grid lines for their contours.
 
-        The bounds come from random draws (Hyndman 1996): a grid could miss narrow components.
+        The bounds come from random draws (Hyndman 1996): a grid could miss narrow components. The grid lines stay
+        within the limits, of shape (n_features, 2).
         """
         draws = self.draw(_N_DRAWS)
         log_density = self.log_density(draws)
         levels = np.quantile(log_density, 1.0 - shares)
-        return levels, [_grid_lines(column) for column in draws[log_density >= levels.min()].T]
+        within = ((draws >= limits[:, 0]) & (draws <= limits[:, 1])).all(axis=1)
+        return levels, [_grid_lines(column) for column in draws[within & (log_density >= levels.min())].T]
 
 
-def marginal_of(mixture, features: list[int]) -> Marginal:
-    """The marginal of a fitted mixture of any covariance type."""
+def mixture_in_units_of_data(mixture, units: AffineMap | None) -> Marginal:
+    """A fitted mixture of any covariance type, in all features. `units` maps its units to those of the data."""
     n_components, n_features = mixture.means_.shape
     weights = mixture.weights_.astype(np.float64)
     structure = COVARIANCE_TYPES[mixture.covariance_type]
@@ -69,7 +95,10 @@ def marginal_of(mixture, features: list[int]) -> Marginal:
     factors = fitted_factors(mixture, structure.shape(n_components, n_features))
     covariances = structure.covariances_from_cholesky(factors)
     matrices = as_matrices(structure.spread(covariances, n_components, n_features))
-    return Marginal(weights / weights.sum(), mixture.means_.astype(np.float64), matrices).of(features)
+    means = mixture.means_.astype(np.float64)
+    if units is not None:
+        means, matrices = units.of_means(means), units.of_covariances(matrices)
+    return Marginal(weights / weights.sum(), means, matrices)
 
 
 def _grid_lines(draws: np.ndarray) -> np.ndarray:

@@ -1,0 +1,95 @@
+"""Draws the criterion of a search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator
+from matplotlib.transforms import ScaledTranslation
+
+from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._plots import drawing
+
+_LEAST_SPAN = 10.0  # of the axis. By a common rule a larger difference in BIC is very strong evidence.
+_MARKERS = "osDPXv"  # of covariance types. Triangles that point up mark what is above the axis.
+_EDGE = 0.04  # height of marks at the edges, in heights of the axes
+
+
+def draw_criterion(ax: Axes, search) -> None:
+    """Draw a line for each covariance type, or a dot for each if there is one number of components."""
+    columns = ("covariance_type", "n_components", "criterion")
+    types, counts, values = (np.asarray(search.criterion_[name]) for name in columns)
+    best = (types == search.covariance_type_) & (counts == search.n_components_)
+    found = [name for name in COVARIANCE_TYPES if name in types]
+    one_number = len(np.unique(counts)) == 1 and len(found) > 1
+    places = np.array([found.index(name) for name in types]) if one_number else counts
+    low, high = _limits(counts, values, shows_all=one_number)
+    palette = drawing.palette(ax)
+    for i, name in enumerate(COVARIANCE_TYPES):  # the same colors whatever was searched
+        if name not in found:
+            continue
+        rows = np.flatnonzero(types == name)
+        rows = rows[np.argsort(counts[rows])]
+        color = palette[i % len(palette)]
+        ax.plot(places[rows], values[rows], color=color, marker=_MARKERS[i % len(_MARKERS)], markersize=5, label=name)
+        side_by_side = (found.index(name) - (len(found) - 1) / 2, len(found) * len(np.unique(places)))
+        _mark_at_edge(ax, "x", places[rows[np.isnan(values[rows])]], _EDGE / 2, color, *side_by_side)
+        _mark_at_edge(ax, "^", places[rows[values[rows] > high]], 1.0 - _EDGE / 2, color, *side_by_side)
+    ring: dict[str, Any] = {"linestyle": "none", "markeredgecolor": drawing.ink(), "markerfacecolor": "none"}
+    ax.plot(places[best], values[best], "o", markersize=13, markeredgewidth=1.5, **ring)
+    ax.plot([], [], "o", markersize=7, label="best", **ring)
+    if (values > high).any():
+        ax.plot([], [], "^", color=drawing.ink(), markersize=5, label="above the axis")
+    if np.isnan(values).any():
+        ax.plot([], [], "x", color=drawing.ink(), markersize=5, label="degenerate")
+    ax.set_ylim(low, high)
+    if one_number:
+        _name_dots(ax, found, places, values)
+        name_of_x = f"covariance_type, n_components={counts[0]}"
+    else:
+        drawing.integer_ticks(ax, counts)
+        name_of_x = "n_components"
+    ax.set(xlabel=name_of_x, ylabel=f"{search.criterion.upper()} (lower is better)")
+    drawing.draw_legend(ax, *ax.get_legend_handles_labels())
+
+
+def _limits(counts: np.ndarray, values: np.ndarray, shows_all: bool) -> tuple[float, float]:
+    """Limits of the axis: around all values, or the lower ones if all would make a flat line of these.
+
+    What matters is how much worse than the best fit those of other numbers of components are, each with its best type.
+    """
+    finite = np.isfinite(values)
+    low, high = values[finite].min(), values[finite].max()
+    per_number = [values[finite & (counts == count)].min() for count in np.unique(counts[finite])]
+    span = max(2.5 * float(np.median(per_number) - low), _LEAST_SPAN)
+    if not shows_all and high - low > 3.0 * span:
+        high = low + span
+    margin = 0.06 * (high - low) if high > low else 1.0
+    space_for_crosses = _EDGE * (high - low) if not finite.all() else 0.0
+    return low - margin - space_for_crosses, high + margin
+
+
+def _mark_at_edge(ax: Axes, marker: str, places: np.ndarray, height: float, color: str, number: float, n: int) -> None:
+    """Mark values that are not within the axes, at a height in axes, beside those of other types.
+
+    `number` counts the types from the middle one, `n` is the number of places for marks along x.
+    """
+    if len(places):
+        step = min(6.0, 0.7 * drawing.size_in_points(ax)[0] / n)
+        aside = ScaledTranslation(number * step / 72.0, 0.0, ax.figure.dpi_scale_trans)
+        options = {"markersize": min(5.0, step), "color": color, "transform": ax.get_xaxis_transform() + aside}
+        ax.plot(places, np.full(len(places), height), marker, **options)
+
+
+def _name_dots(ax: Axes, found: list[str], places: np.ndarray, values: np.ndarray) -> None:
+    """Name the covariance types along x, and write each value beside its dot."""
+    ax.xaxis.set_major_locator(FixedLocator(range(len(found))))
+    ax.set_xticklabels(found)
+    ax.set_xlim(-0.5, len(found) - 0.1)
+    for place, value in zip(places, values, strict=True):
+        if np.isfinite(value):
+            ax.annotate(
+                f"{value:,.1f}", (place, value), (9, 0), textcoords="offset points", va="center", fontsize="small"
+            )
