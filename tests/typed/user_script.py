@@ -47,3 +47,10 @@ gmm.fit_batches(from_parquet(Path("rows.parquet"), columns=["eruption", "waiting
 plot_components(gmm, X).set_title("eruptions")
 plot_criterion(search).set_ylim(2290, 2650)
 print(gmm.bic(from_parquet("rows.parquet")), gmm.predict(from_parquet("rows.parquet"), out="labels.npy"))
+
+# Slips that a type checker finds. (An ignored error that is none is an error, too.)
+GaussianMixture(covariance_type="diagonal")  # type: ignore[arg-type]
+GaussianMixture(n_jobs=2)  # type: ignore[call-arg]
+BayesianGaussianMixture(3)  # type: ignore[call-arg]
+gmm.fit(X, sample_weights=np.ones(len(X)))  # type: ignore[call-arg]
+gmm.means_.max_()  # type: ignore[attr-defined]
