@@ -22,8 +22,11 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from fastgmm import GaussianMixture, GaussianMixtureIC
 from fastgmm._em.lbfgs import LBFGS
+from fastgmm._input import blocks
 from fastgmm._search import fits
+from fastgmm._search import rows as search_rows
 from fastgmm._search.summary import SearchSummary
+from fastgmm.batches import from_array, from_parquet
 from fastgmm.datasets import load_old_faithful
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -767,6 +770,99 @@ def test_more_folds_than_rows():
 def test_bad_weights(sample_weight, message):
     with pytest.raises(ValueError, match=message):
         GaussianMixtureIC(2).fit(blobs(), sample_weight=sample_weight)
+
+
+# Rows that are not in memory -----------------------------------------------------------------------------------------
+
+
+def same_search(found, expected):
+    """Whether two searches have the same candidates, chosen alike, with equal criteria up to rounding."""
+    for name in ("n_components", "covariance_type"):
+        np.testing.assert_array_equal(found.criterion_[name], expected.criterion_[name])
+    np.testing.assert_array_equal(found.criterion_["warning"] == "", expected.criterion_["warning"] == "")
+    for name in ("bic", "aic", "icl", "log_likelihood"):
+        np.testing.assert_allclose(found.criterion_[name], expected.criterion_[name], rtol=1e-9)
+    assert (found.n_components_, found.covariance_type_) == (expected.n_components_, expected.covariance_type_)
+    np.testing.assert_allclose(found.best_estimator_.means_, expected.best_estimator_.means_, rtol=1e-7)
+
+
+@pytest.mark.parametrize("options", [{}, {"criterion": "icl", "acceleration": "lbfgs"}], ids=str)
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+def test_a_search_over_batches_is_that_over_the_array(weighted, options):
+    X = np.tile(with_copies(n_copies=9), (3, 1))
+    weights = np.random.default_rng(0).integers(0, 9, len(X)).astype(float) if weighted else None
+    search = search_in(from_array(X, weights, batch_rows=100), NUMBERS, **options)
+    expected = search_in(X, NUMBERS, weights, **options)
+    same_search(search, expected)
+    assert (expected.criterion_["warning"] != "").any()
+    assert search.best_estimator_.n_samples_seen_ == expected.best_estimator_.n_samples_seen_
+    assert search.summary().model.icl == pytest.approx(expected.summary().model.icl, rel=1e-9)
+
+
+def test_datasets_and_memory_maps_of_integers_are_read_in_blocks(tmp_path, monkeypatch):
+    X = (blobs() * 100).astype(np.int16)
+    np.save(tmp_path / "rows.npy", X)
+    expected = search_in(X.astype(float))
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    monkeypatch.setattr(blocks, "_BLOCK_BYTES", 16 * 50)  # 50 rows
+    same_search(search_in(mapped), expected)
+    weights = np.arange(1.0, len(X) + 1.0)
+    same_search(search_in(mapped, sample_weight=weights), search_in(X.astype(float), sample_weight=weights))
+    zarr = pytest.importorskip("zarr")
+    same_search(search_in(zarr.array(X, chunks=(40, 2))), expected)
+
+
+def test_a_search_over_files_and_its_results(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    frame = pandas.DataFrame(blobs(), columns=["height", "width"])
+    frame[:100].to_parquet(tmp_path / "0.parquet")
+    frame[100:].to_parquet(tmp_path / "1.parquet")
+    reader = from_parquet(tmp_path)
+    search = GaussianMixtureIC((2, 3), covariance_type=["diag", "full"], random_state=0).fit(reader)
+    assert list(search.feature_names_in_) == list(search.best_estimator_.feature_names_in_) == ["height", "width"]
+    out = np.empty(len(frame), int)
+    assert search.predict(reader, out=out) is out
+    np.testing.assert_array_equal(out, search.predict(frame))
+    assert search.bic(reader) == pytest.approx(search.bic(frame))
+    np.testing.assert_array_equal(search.predict_proba(reader), search.predict_proba(frame))
+
+
+def test_many_rows_start_on_a_sample_as_fit_batches_does(monkeypatch):
+    monkeypatch.setattr(search_rows, "START_ROWS", 80)
+    reader = from_array(blobs(), batch_rows=50)
+    search = search_in(reader, 3, covariance_type="full")
+    single = GaussianMixture(3, random_state=0).fit_batches(reader, start_rows=80)
+    np.testing.assert_array_equal(search.best_estimator_.means_, single.means_)
+
+
+def test_a_search_over_batches_holds_no_rows(monkeypatch):
+    monkeypatch.setattr(search_rows, "START_ROWS", 1_000)
+    X = np.random.default_rng(0).normal(size=(200_000, 4)).astype(np.float32)
+    reader = from_array(X, batch_rows=10_000)
+    search_in(reader, 1, covariance_type="diag")
+    tracemalloc.start()
+    try:
+        search_in(reader, (1, 2), covariance_type="diag", max_iter=2)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.5 * X.nbytes
+
+
+@pytest.mark.parametrize("as_rows", [from_array, lambda X: np.asfortranarray(X).view(np.memmap)], ids=["reader", "map"])
+def test_cross_validation_needs_rows_in_memory(as_rows):
+    with pytest.raises(ValueError, match=r"criterion='cv' needs rows in memory, got .*: use criterion='bic', 'aic'"):
+        search_in(as_rows(blobs()), criterion="cv")
+
+
+def test_bad_batches():
+    with pytest.raises(TypeError, match="a reader brings the weights itself"):
+        search_in(from_array(blobs()), sample_weight=np.ones(180))
+    with pytest.raises(ValueError, match="use fewer components or more data"):
+        search_in(from_array(blobs()[:4]), 5)
+    with pytest.raises(ValueError, match=r"sum of sample_weight is 1, which criterion='bic'"):
+        search_in(from_array(blobs(), np.full(180, 1 / 180)))
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "bic", "aic", "sample"])

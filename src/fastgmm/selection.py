@@ -8,7 +8,7 @@ it.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,22 +19,18 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm._estimator.base import while_fitting
 from fastgmm._estimator.findings import Findings
 from fastgmm._estimator.fitted import mixture_attributes, set_fitted, take_features
+from fastgmm._estimator.inference import Out
 from fastgmm._estimator.parameters import NamedParameters, check_parameters, with_advice
 from fastgmm._estimator.reporting import reporting
 from fastgmm._estimator.summary import Evaluation
-from fastgmm._input.rows import (
-    check_fit_data,
-    check_n_rows,
-    check_sample_weight,
-    drop_unweighted_rows,
-    warn_if_weights,
-)
+from fastgmm._input.containers import Reader
+from fastgmm._input.rows import warn_if_weights
 from fastgmm._model.covariance import COVARIANCE_TYPES, FisherInformation, require
-from fastgmm._rows.array import total_weight
 from fastgmm._search.candidates import Candidate, all_candidates, check_grid, table
-from fastgmm._search.criteria import best_of, check_folds, check_weights_count_rows, cross_validate, set_criteria
+from fastgmm._search.criteria import best_of, cross_validate, set_criteria
 from fastgmm._search.fits import Fits, Settings
 from fastgmm._search.report import SearchReporter
+from fastgmm._search.rows import rows_to_search
 from fastgmm._search.summary import SearchSummary, as_frame
 from fastgmm._utils.annotations import (
     Acceleration,
@@ -197,7 +193,7 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
 
     def fit(
         self,
-        X: Rows,
+        X: Rows | Reader,
         y: object = None,
         sample_weight: ArrayLike | None = None,
         *,
@@ -207,14 +203,17 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The data. A C-contiguous float32 or float64 array, or memory map, is read in place.
+        X : array-like of shape (n_samples, n_features), or reader
+            The data. A C-contiguous float32 or float64 array, or memory map, is read in place. A reader of
+            :mod:`fastgmm.batches`, a dataset of h5py or zarr, and a memory map of another dtype are read batch by
+            batch, anew for each iteration. Then the starts are found on a uniform sample of 100,000 rows.
 
         y : Ignored
             Present for scikit-learn's conventions.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts. The criteria take the sum of the weights as the number of rows.
+            How often each row counts. The criteria take the sum of the weights as the number of rows. A reader
+            brings the weights itself.
 
         callback : callable, default=None
             Called with a :class:`fastgmm.progress.Progress` after each run of EM, with its candidate and criterion, and
@@ -229,7 +228,8 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         Raises
         ------
         ValueError
-            If a parameter, the data or the weights are not usable, or every candidate degenerated.
+            If a parameter, the data or the weights are not usable, every candidate degenerated, or criterion 'cv' is to
+            be found for rows that are not in memory.
         TypeError
             If the data are sparse.
         RuntimeError
@@ -253,24 +253,19 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         if self.acceleration is not None:
             for name in covariance_types:
                 require(COVARIANCE_TYPES[name], FisherInformation, f"acceleration={self.acceleration!r}")
-        X = check_fit_data(self, X)
-        rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
-        check_n_rows(rows.shape[0], max(numbers))
-        if self.criterion == "cv":
-            check_folds(rows.shape[0], self.cv, max(numbers))
-        elif weights is not None:
-            check_weights_count_rows(float(weights.sum()), self.criterion)
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
 
         passed_on = {name: getattr(self, name) for name in _PASSED_ON}
         settings = Settings(seed=seed, **passed_on)
-        candidates = all_candidates(numbers, covariance_types, X.shape[1])
-        with while_fitting(X.shape[1], self.acceleration):
-            n_rows, n_folds = total_weight(rows, weights), self.cv if self.criterion == "cv" else 0
+        rows = rows_to_search(self, X, sample_weight, max(numbers), seed, progress)
+        n_features, n_rows = rows.passes.n_features, rows.total_weight
+        candidates = all_candidates(numbers, covariance_types, n_features)
+        with while_fitting(n_features, self.acceleration):
+            n_folds = self.cv if self.criterion == "cv" else 0
             report = SearchReporter(progress, candidates, self.criterion, self.n_init, n_rows, n_folds)
-            fits = Fits(rows, weights, settings, report)
+            fits = Fits(*rows, settings, report)
             interrupted = self._is_interrupted(fits, candidates)
             for candidate in candidates:
                 fits.finish(candidate)
@@ -286,7 +281,7 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
             )
             take_features(estimator, self)
             attributes = mixture_attributes(best.result.parameters, best.structure)
-            set_fitted(estimator, attributes, best.result, rows.dtype, n_rows)
+            set_fitted(estimator, attributes, best.result, rows.passes.dtype, n_rows)
             findings = Findings.of_fit(best.result, fits.iteration(best))
         self.criterion_ = table(tried, self.criterion)
         self.best_estimator_ = estimator
@@ -387,13 +382,19 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         check_is_fitted(self, "best_estimator_")
         return self.best_estimator_
 
-    def predict(self, X: Rows) -> IntArray:
+    @overload
+    def predict(self, X: Rows | Reader, *, out: None = None) -> IntArray: ...
+
+    @overload
+    def predict(self, X: Rows | Reader, *, out: Out) -> Out: ...
+
+    def predict(self, X, *, out=None):
         """Most probable component of each row under the chosen mixture: `GaussianMixture.predict`."""
-        return self._best.predict(X)
+        return self._best.predict(X, out=out)
 
     def fit_predict(
         self,
-        X: Rows,
+        X: Rows | Reader,
         y: object = None,
         sample_weight: ArrayLike | None = None,
         *,
@@ -404,23 +405,35 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
         with each_topic_once():
             return self.fit(X, sample_weight=sample_weight, callback=callback).predict(X)
 
-    def predict_proba(self, X: Rows) -> FloatArray:
+    @overload
+    def predict_proba(self, X: Rows | Reader, *, out: None = None) -> FloatArray: ...
+
+    @overload
+    def predict_proba(self, X: Rows | Reader, *, out: Out) -> Out: ...
+
+    def predict_proba(self, X, *, out=None):
         """Responsibilities under the chosen mixture: `GaussianMixture.predict_proba`."""
-        return self._best.predict_proba(X)
+        return self._best.predict_proba(X, out=out)
 
-    def score_samples(self, X: Rows) -> FloatArray:
+    @overload
+    def score_samples(self, X: Rows | Reader, *, out: None = None) -> FloatArray: ...
+
+    @overload
+    def score_samples(self, X: Rows | Reader, *, out: Out) -> Out: ...
+
+    def score_samples(self, X, *, out=None):
         """Log-density of each row under the chosen mixture: `GaussianMixture.score_samples`."""
-        return self._best.score_samples(X)
+        return self._best.score_samples(X, out=out)
 
-    def score(self, X: Rows, y: object = None, sample_weight: ArrayLike | None = None) -> float:
+    def score(self, X: Rows | Reader, y: object = None, sample_weight: ArrayLike | None = None) -> float:
         """Mean log-density of a row under the chosen mixture: `GaussianMixture.score`."""
         return self._best.score(X, y, sample_weight=sample_weight)
 
-    def bic(self, X: Rows, sample_weight: ArrayLike | None = None) -> float:
+    def bic(self, X: Rows | Reader, sample_weight: ArrayLike | None = None) -> float:
         """Bayesian information criterion of the chosen mixture: `GaussianMixture.bic`."""
         return self._best.bic(X, sample_weight=sample_weight)
 
-    def aic(self, X: Rows, sample_weight: ArrayLike | None = None) -> float:
+    def aic(self, X: Rows | Reader, sample_weight: ArrayLike | None = None) -> float:
         """Akaike's information criterion of the chosen mixture: `GaussianMixture.aic`."""
         return self._best.aic(X, sample_weight=sample_weight)
 

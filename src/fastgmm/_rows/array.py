@@ -10,7 +10,7 @@ import numpy as np
 from fastgmm._model.components import Components
 from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.statistics import SufficientStatistics
-from fastgmm._rows.protocol import Passes, SkippingPlan
+from fastgmm._rows.protocol import EvaluatingPasses, SkippingPlan
 from fastgmm._rows.runner import KernelRunner, part_of, row_flops
 from fastgmm._utils.progress import SILENT, Reporter
 
@@ -18,7 +18,7 @@ _SCORE_ROWS = 2**16  # log-densities, or responsibilities, that are held at a ti
 _LEAST_WEIGHT_RATIO = 2.0**-60  # of the smallest to the largest weight; products in float32 are then far from underflow
 
 
-class ArrayPasses(Passes):
+class ArrayPasses(EvaluatingPasses):
     """Passes over one data set, all for one shape of mixture.
 
     Parameters
@@ -46,8 +46,9 @@ class ArrayPasses(Passes):
         progress: Reporter = SILENT,
     ):
         self.progress = progress
-        self.X = np.asarray(X)
+        self.X = self._given = np.asarray(X)
         self.dtype = self.X.dtype
+        self._most_threads = n_threads
         if _differ_too_much(sample_weight, self.dtype):
             self.X = self.X.astype(np.float64)
         self._weights, self._weight_unit = in_kernel_unit(sample_weight, self.X.dtype)
@@ -62,8 +63,19 @@ class ArrayPasses(Passes):
         self.runner = KernelRunner(self.X, n_components, factors, flops, n_threads, before)
         self.n_threads = self.runner.n_threads
 
-    def of_one_component(self, structure: CovarianceStructure) -> ArrayPasses:
-        return ArrayPasses(self.X, self.sample_weight, 1, structure, self.n_threads, progress=self.progress)
+    def for_mixture(self, n_components, structure, progress=None) -> ArrayPasses:
+        progress = self.progress if progress is None else progress
+        return ArrayPasses(
+            self._given, self.sample_weight, n_components, structure, self._most_threads, progress=progress
+        )
+
+    def part(self, rows: np.ndarray) -> ArrayPasses:
+        """Passes over the rows with these numbers."""
+        weights = None if self.sample_weight is None else self.sample_weight[rows]
+        given = self._given[rows]
+        return ArrayPasses(
+            given, weights, self.n_components, self.structure, self._most_threads, progress=self.progress
+        )
 
     def first_row(self) -> np.ndarray:
         return self.X[0].astype(np.float64)
@@ -116,7 +128,6 @@ class ArrayPasses(Passes):
         return out
 
     def score_sum(self, components: Components, plan: SkippingPlan | None = None) -> float:
-        """sum_i w_i log p(x_i), without an array of n_samples."""
         fill = self._densities(components, plan)
         total = 0.0
         for rows in self.runner.slices(_SCORE_ROWS):
@@ -127,7 +138,6 @@ class ArrayPasses(Passes):
         return total
 
     def criterion_sums(self, components: Components) -> np.ndarray:
-        """sum_i w_i log p(x_i) and sum_i w_i log max_k resp_ik, in one pass without an array of n_samples."""
         mixture, n_components = components.for_kernels(self.X.dtype), len(components.means)
         sums = np.zeros(2)
         density_pass = self.runner.kernel("density_pass")

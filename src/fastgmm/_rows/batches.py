@@ -5,7 +5,9 @@ The statistics of batches add up, so EM over batches is EM over all rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,15 +15,17 @@ from fastgmm._input.batches import check_all_batches_again, check_batch_again
 from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses, in_unit
-from fastgmm._rows.protocol import Sample, SampledPasses
+from fastgmm._rows.protocol import EvaluatingPasses, Sample, SampledPasses
 from fastgmm._rows.reading import read_ahead
 from fastgmm._rows.runner import KernelRunner
 from fastgmm._rows.survey import BatchSurvey
 from fastgmm._utils.progress import Reporter
 from fastgmm._utils.threads import effective_n_threads
 
+T = TypeVar("T")
 
-class BatchPasses(SampledPasses):
+
+class BatchPasses(SampledPasses, EvaluatingPasses):
     """Passes over batches, all for one shape of mixture.
 
     Parameters
@@ -60,8 +64,10 @@ class BatchPasses(SampledPasses):
         self.progress = progress
         self._runner: KernelRunner | None = None  # of the last batch; the next one uses its workspace
 
-    def of_one_component(self, structure: CovarianceStructure) -> BatchPasses:
-        return BatchPasses(self._batches, self._survey, self._weight_unit, 1, structure, self.n_threads, self.progress)
+    def for_mixture(self, n_components, structure, progress=None) -> BatchPasses:
+        progress = self.progress if progress is None else progress
+        shape = n_components, structure
+        return BatchPasses(self._batches, self._survey, self._weight_unit, *shape, self.n_threads, progress)
 
     def first_row(self) -> np.ndarray:
         return self._survey.first_row
@@ -78,21 +84,33 @@ class BatchPasses(SampledPasses):
     def sample(self) -> Sample:
         return Sample(self._survey.sample, in_unit(self._survey.sample_weight, self._weight_unit), self.n_threads)
 
+    def score_sum(self, components, plan=None) -> float:
+        return sum(self._each(lambda passes: passes.score_sum(components, plan), float))
+
+    def criterion_sums(self, components) -> np.ndarray:
+        return sum(self._each(lambda passes: passes.criterion_sums(components), np.sum), np.zeros(2))
+
     def _merged(self, statistics_of: Callable[[ArrayPasses], SufficientStatistics]) -> SufficientStatistics:
-        total, n_rows = None, 0
+        total = None
+        for part in self._each(statistics_of, attrgetter("log_likelihood")):
+            if total is None:
+                total = part
+            else:
+                total.merge(part)
+        assert total is not None
+        return total
+
+    def _each(self, of_passes: Callable[[ArrayPasses], T], log_likelihood: Callable[[T], float]) -> Iterator[T]:
+        """What a function of passes returns for each batch. `log_likelihood` finds in it what must be finite."""
+        n_rows = 0
         self.progress.begin_pass(self.n_rows)
         for rows, weights in read_ahead(self._batches):
             weights = in_unit(weights, self._weight_unit)
             passes = ArrayPasses(rows, weights, self.n_components, self.structure, self.n_threads, self._runner)
             self._runner = passes.runner
-            part = statistics_of(passes)
-            check_batch_again(n_rows, rows, part.log_likelihood)
-            if total is None:
-                total = part
-            else:
-                total.merge(part)
+            part = of_passes(passes)
+            check_batch_again(n_rows, rows, log_likelihood(part))
+            yield part
             n_rows += len(rows)
             self.progress.read(len(rows))
         check_all_batches_again(n_rows, self._survey.n_rows)
-        assert total is not None
-        return total

@@ -95,8 +95,8 @@ class DaskPasses(SampledPasses):
         most = len(survey.counts) * (settings.n_threads or 1)  # threads that the tasks of a pass can use
         self.n_threads = max(1, min(sum(chunks.engine.worker_threads()), most))
 
-    def of_one_component(self, structure: CovarianceStructure) -> DaskPasses:
-        settings = replace(self._settings, n_components=1, structure=structure)
+    def for_mixture(self, n_components, structure, progress=None) -> DaskPasses:
+        settings = replace(self._settings, n_components=n_components, structure=structure)
         return DaskPasses(self.chunks, self._survey, self._chosen, settings, self.progress)
 
     def first_row(self) -> np.ndarray:

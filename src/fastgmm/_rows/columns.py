@@ -12,7 +12,7 @@ from fastgmm._rows.protocol import Passes
 
 def mean_of_all(passes: Passes) -> np.ndarray:
     """(Weighted) mean of the rows, float64."""
-    return _mean_of_component(passes.of_one_component(DIAGONAL))
+    return _mean_of_component(passes.for_mixture(1, DIAGONAL))
 
 
 def _mean_of_component(passes: Passes) -> np.ndarray:
@@ -23,7 +23,7 @@ def _mean_of_component(passes: Passes) -> np.ndarray:
 
 def covariance_of_all(passes: Passes, mean: np.ndarray, structure: CovarianceStructure) -> np.ndarray:
     """Unbiased covariance of the rows in the shape of one component, float64. Weights count rows."""
-    statistics = passes.of_one_component(structure).statistics_of_all(mean[np.newaxis])
+    statistics = passes.for_mixture(1, structure).statistics_of_all(mean[np.newaxis])
     delta = statistics.sum_x / statistics.nk[0]
     noise = variance_noise(statistics.centers + delta, delta * delta, passes.dtype)
     return structure.covariances(statistics, delta, statistics.nk - 1.0, 0.0, noise)

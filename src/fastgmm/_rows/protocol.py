@@ -6,7 +6,7 @@ A pass reads all rows of a source once, and returns statistics.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 
@@ -106,8 +106,8 @@ class Passes(Protocol):
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
         """Statistics about ``centers`` with all responsibilities 1."""
 
-    def of_one_component(self, structure: CovarianceStructure) -> Passes:
-        """Passes over the same rows for a mixture of one component."""
+    def for_mixture(self, n_components: int, structure: CovarianceStructure, progress: Reporter | None = None) -> Self:
+        """Passes over the same rows for mixtures of another shape. `progress` is the same one if it is None."""
 
     def first_row(self) -> np.ndarray:
         """Shape (n_features,), float64. Needs no pass."""
@@ -116,6 +116,16 @@ class Passes(Protocol):
         """Rows for trials of skipping, shape (m, n_features), in the dtype that kernels read.
 
         All rows if they are in memory, else a uniform sample. The first call may have to fetch it."""
+
+
+class EvaluatingPasses(Passes, Protocol):
+    """Passes that also add up what a mixture says of the rows: for a search."""
+
+    def score_sum(self, components: Components, plan: SkippingPlan | None = None) -> float:
+        """sum_i w_i log p(x_i), without an array of n_rows."""
+
+    def criterion_sums(self, components: Components) -> np.ndarray:
+        """sum_i w_i log p(x_i) and sum_i w_i log max_k resp_ik, in one pass without an array of n_rows."""
 
 
 class Sample(NamedTuple):

@@ -13,9 +13,7 @@ from fastgmm._em.loop import EMResult
 from fastgmm._estimator.parameters import invalid_parameter_error, meant, options
 from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure
 from fastgmm._model.gaussian import MixtureParameters, n_free_parameters
-from fastgmm._rows.array import ArrayPasses
 from fastgmm._utils.annotations import CovarianceType
-from fastgmm._utils.progress import SILENT, Reporter
 from fastgmm._utils.values import is_boolean, is_integer_from, is_one_of
 
 _COLUMNS = ("log_likelihood", "n_parameters", "n_iter", "converged", "start", "seconds", "warning")
@@ -83,11 +81,6 @@ class Candidate:
     @property
     def n_parameters(self) -> int:
         return n_free_parameters(self.structure, self.n_components, self.n_features)
-
-    def passes(
-        self, rows: np.ndarray, weights: np.ndarray | None, n_threads: int | None, progress: Reporter = SILENT
-    ) -> ArrayPasses:
-        return ArrayPasses(rows, weights, self.n_components, self.structure, n_threads, progress=progress)
 
 
 def check_grid(estimator) -> tuple[list[int], list[CovarianceType]]:

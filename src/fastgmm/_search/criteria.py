@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from operator import attrgetter
+from typing import cast
 
 import numpy as np
 from sklearn.model_selection import KFold
 
 from fastgmm._estimator.criteria import LEAST_ROWS, criteria_of
+from fastgmm._rows.array import ArrayPasses
 from fastgmm._search.candidates import Candidate
 from fastgmm._search.fits import Fits
 from fastgmm._skipping.policy import log_likelihood_of
+from fastgmm._utils.progress import SILENT
 
 
 def check_folds(n_rows: int, n_folds: int, n_components: int) -> None:
@@ -44,21 +47,25 @@ def set_criteria(candidates: list[Candidate], n_rows: float) -> None:
 
 
 def cross_validate(candidates: list[Candidate], n_folds: int, fits: Fits) -> None:
-    """Set the criterion 'cv': repeat the search without each fold, and add up the log-likelihoods."""
-    rows, settings = fits.rows, fits.settings
+    """Set the criterion 'cv': repeat the search without each fold, and add up the log-likelihoods.
+
+    The rows of the fits must be in memory."""
+    rows, settings = cast(ArrayPasses, fits.rows), fits.settings
     totals = np.zeros(len(candidates))
-    folds = KFold(n_folds, shuffle=True, random_state=settings.seed).split(rows)
+    folds = KFold(n_folds, shuffle=True, random_state=settings.seed).split(rows.X)
     for number, (train, test) in enumerate(folds, 1):
         fits.progress.begin_fold(number, n_folds)
         of_fold = [Candidate(each.n_components, each.covariance_type, each.n_features) for each in candidates]
-        fits_of_fold = Fits(rows[train], _part(fits.weights, train), settings, fits.progress)
+        held_out = rows.part(test)
+        fits_of_fold = Fits(rows.part(train), fits.weight_unit, fits.random_state, settings, fits.progress)
         fits_of_fold.search(of_fold)
         for i, (candidate, original) in enumerate(zip(of_fold, candidates, strict=True)):
             fits_of_fold.finish(candidate)
             if candidate.is_usable:
                 assert candidate.fitted is not None
-                passes = candidate.passes(rows[test], _part(fits.weights, test), settings.n_threads)
-                totals[i] += log_likelihood_of(passes, candidate.fitted.components(candidate.structure))
+                passes = held_out.for_mixture(candidate.n_components, candidate.structure, SILENT)
+                log_likelihood = log_likelihood_of(passes, candidate.fitted.components(candidate.structure))
+                totals[i] += log_likelihood * fits.weight_unit
             else:
                 original.warning = original.warning or f"In a fold: {candidate.warning}"
     for candidate, total in zip(candidates, totals, strict=True):
@@ -77,7 +84,3 @@ def best_of(candidates: list[Candidate], criterion: str) -> Candidate:
             "other covariance types, a larger reg_covar, or rescale the features to comparable ranges."
         )
     return min(usable, key=value)
-
-
-def _part(weights: np.ndarray | None, index: np.ndarray) -> np.ndarray | None:
-    return None if weights is None else weights[index]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from time import perf_counter
 
@@ -16,18 +17,19 @@ from fastgmm._em.iteration import Iteration
 from fastgmm._em.lbfgs import LBFGS
 from fastgmm._em.loop import run_em
 from fastgmm._estimator.fitted import mixture_attributes, rounded
-from fastgmm._input.rows import weight_unit
+from fastgmm._model.covariance import DIAGONAL
 from fastgmm._model.gaussian import MaximumLikelihood, MixtureParameters
 from fastgmm._model.moments import estimate_moments
-from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.columns import mean_of_all
+from fastgmm._rows.protocol import EvaluatingPasses
 from fastgmm._search.candidates import Candidate
 from fastgmm._search.collapse import are_collapsed
 from fastgmm._search.merging import as_type, merged
 from fastgmm._search.report import SearchReporter
 from fastgmm._skipping.policy import log_likelihood_of
-from fastgmm._start.find import find_start
+from fastgmm._start.find import find_start, passes_for_start, statistics_of_start
 from fastgmm._utils.errors import FitError, OutOfRangeError, Stopped
+from fastgmm._utils.progress import SILENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +55,29 @@ class Fits:
 
     Parameters
     ----------
-    rows : ndarray of shape (n_samples, n_features), float32 or float64, C-contiguous
-    weights : ndarray of shape (n_samples,), float64, or None
-        Positive.
+    rows : EvaluatingPasses
+        Passes over the rows, for any shape of mixture.
+    weight_unit : float
+        Weights of the rows have been divided by it.
+    random_state : RandomState
+        Random numbers for the starts. Each number of components gets a copy, so it does not change.
     settings : Settings
     progress : SearchReporter
     """
 
-    def __init__(self, rows: np.ndarray, weights: np.ndarray | None, settings: Settings, progress: SearchReporter):
+    def __init__(
+        self,
+        rows: EvaluatingPasses,
+        weight_unit: float,
+        random_state: np.random.RandomState,
+        settings: Settings,
+        progress: SearchReporter,
+    ):
         self.rows = rows
-        self.weights = weights
+        self.weight_unit = weight_unit
+        self.random_state = random_state
         self.settings = settings
         self.progress = progress
-        self._unit = 1.0 if weights is None else weight_unit(float(weights.max()))
-        self._weights_in_unit = None if weights is None else weights / self._unit
         self._spread_of_rows: dict[str, np.ndarray] = {}  # covariance or variances of all rows, by covariance type
 
     def search(self, candidates: list[Candidate]) -> None:
@@ -83,15 +94,10 @@ class Fits:
             for more, fewer in pairwise(of_one_type[::-1]):
                 self._fit_from_other(more, fewer, "merged", merged)
 
-    def passes(self, candidate: Candidate) -> ArrayPasses:
-        """Passes over the rows, with their weights as given."""
-        return candidate.passes(self.rows, self.weights, self.settings.n_threads)
-
-    def iteration(self, candidate: Candidate) -> Iteration[MixtureParameters, ArrayPasses]:
+    def iteration(self, candidate: Candidate) -> Iteration[MixtureParameters, EvaluatingPasses]:
         """Iterations of the candidate's model on the rows, as in a fit of `GaussianMixture`."""
-        weights, progress = self._weights_in_unit, self.progress.progress
-        passes = candidate.passes(self.rows, weights, self.settings.n_threads, progress)
         structure, n_components, n_features = candidate.structure, candidate.n_components, candidate.n_features
+        passes = self.rows.for_mixture(n_components, structure)
         model = MaximumLikelihood(structure, n_components, n_features, passes.dtype, self.settings.reg_covar)
         return Iteration(model, passes)
 
@@ -108,21 +114,23 @@ class Fits:
         names = ("weights_", "means_", "covariances_", "precisions_cholesky_")
         candidate.fitted = MixtureParameters(*(attributes[name].astype(np.float64) for name in names))
         components = candidate.fitted.components(candidate.structure)
-        candidate.log_likelihood, candidate.log_max_resp = self.passes(candidate).criterion_sums(components).tolist()
+        passes = self.rows.for_mixture(candidate.n_components, candidate.structure, SILENT)
+        sums = passes.criterion_sums(components) * self.weight_unit
+        candidate.log_likelihood, candidate.log_max_resp = sums.tolist()
 
     def _fit_from_shared_starts(self, candidates: list[Candidate]) -> None:
         """Fit all covariance types of one number of components from the same starts."""
         settings, n_components = self.settings, candidates[0].n_components
-        random_state = np.random.RandomState(settings.seed)
+        random_state, here = deepcopy(self.random_state), passes_for_start(self.rows)
         for _ in range(settings.n_init):
             self.progress.begin_starts(n_components)
             n_threads, progress = settings.n_threads, self.progress.progress
             start = find_start(
-                self.rows, self.weights, n_components, settings.init_params, random_state, n_threads, progress
+                here.X, here.sample_weight, n_components, settings.init_params, random_state, n_threads, progress
             )
             for candidate in candidates:
                 iteration = self.iteration(candidate)
-                statistics = partial(start, iteration.passes, settings.reg_covar)
+                statistics = partial(statistics_of_start, start, iteration.passes, settings.reg_covar)
                 self._run(candidate, iteration, settings.init_params, partial(iteration.model.start, statistics))
 
     def _fit_from_other(
@@ -170,14 +178,18 @@ class Fits:
                 candidate.result, candidate.start = result, name
                 candidate.warning, candidate.log_likelihood = collapse, log_likelihood
         candidate.seconds += perf_counter() - began
-        self.progress.end_run(candidate, name, failure, self._unit)
+        self.progress.end_run(candidate, name, failure, self.weight_unit)
+
+    @cached_property
+    def _mean_of_rows(self) -> np.ndarray:
+        return mean_of_all(self.rows.for_mixture(1, DIAGONAL, SILENT))
 
     def _collapse(self, candidate: Candidate, parameters: MixtureParameters) -> str:
         """A warning that names the first collapsed component; '' if none has collapsed."""
         structure, reg_covar, n_features = candidate.structure, self.settings.reg_covar, candidate.n_features
         if structure.name not in self._spread_of_rows:
-            passes = ArrayPasses(self.rows, self.weights, 1, structure, self.settings.n_threads)
-            about_mean = passes.statistics_of_all(mean_of_all(passes)[np.newaxis])
+            passes = self.rows.for_mixture(1, structure, SILENT)
+            about_mean = passes.statistics_of_all(self._mean_of_rows[np.newaxis])
             moments = estimate_moments(about_mean, structure, 0.0, self.rows.dtype)
             self._spread_of_rows[structure.name] = structure.spread(moments.covariances, 1, n_features)[0]
         n_different = 1 if structure.is_shared else candidate.n_components

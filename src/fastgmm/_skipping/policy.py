@@ -11,7 +11,7 @@ import numpy as np
 
 from fastgmm._model.components import Components
 from fastgmm._rows.array import ArrayPasses
-from fastgmm._rows.protocol import Passes, SkippingPlan
+from fastgmm._rows.protocol import EvaluatingPasses, Passes, SkippingPlan
 from fastgmm._rows.runner import row_flops
 from fastgmm._skipping.screens import Goal
 from fastgmm._skipping.trials import Covariances, Planner, Trials, trials_for
@@ -100,7 +100,7 @@ class Skipping:
         self._passes_to_trial = max(self._pause, self._least_pause)
 
 
-def plan_once(passes: ArrayPasses, components: Components, goal: Goal) -> SkippingPlan | None:
+def plan_once(passes: Passes, components: Components, goal: Goal) -> SkippingPlan | None:
     """The plan of a single pass; None for a dense pass. A trial decides unless the pass is too short for one."""
     if passes.n_components < _LEAST_COMPONENTS or components.log_weights is None:
         return None
@@ -142,7 +142,7 @@ def units_lost(
     return float((expected * np.maximum(1.0 / masses, shrunk / nk)).max())
 
 
-# Single passes over rows in memory ----------------------------------------------------------------------------------
+# Single passes ----------------------------------------------------------------------------------
 
 
 def labels_of(passes: ArrayPasses, components: Components) -> np.ndarray:
@@ -155,6 +155,6 @@ def log_densities_of(passes: ArrayPasses, components: Components) -> np.ndarray:
     return passes.log_prob_norm(components, plan_once(passes, components, Goal.DENSITIES))
 
 
-def log_likelihood_of(passes: ArrayPasses, components: Components) -> float:
+def log_likelihood_of(passes: EvaluatingPasses, components: Components) -> float:
     """sum_i w_i log p(x_i)."""
     return passes.score_sum(components, plan_once(passes, components, Goal.DENSITIES))

@@ -46,19 +46,30 @@ def parameter_finder(
     """
 
     def statistics() -> SufficientStatistics:
-        here, progress = passes, passes.progress
-        if not isinstance(here, ArrayPasses):
-            rows, weights, n_threads = cast(SampledPasses, passes).sample()
-            here = ArrayPasses(rows, weights, model.n_components, model.structure, n_threads, progress=progress)
+        here = passes_for_start(passes)
         weights, n_threads = here.sample_weight, here.n_threads
-        start = find_start(here.X, weights, model.n_components, init_params, random_state, n_threads, progress)
-        found = start(here, reg_covar)
-        if found.total_weight != passes.total_weight:
-            found.scale(passes.total_weight / found.total_weight)
-            found.total_weight = passes.total_weight  # without the rounding of the quotient
-        return found
+        start = find_start(here.X, weights, model.n_components, init_params, random_state, n_threads, passes.progress)
+        return statistics_of_start(start, passes, reg_covar)
 
     return lambda: model.start(statistics)
+
+
+def passes_for_start(passes: Passes) -> ArrayPasses:
+    """The passes themselves if their rows are here, else passes over a sample of the rows."""
+    if isinstance(passes, ArrayPasses):
+        return passes
+    rows, weights, n_threads = cast(SampledPasses, passes).sample()
+    shape = passes.n_components, passes.structure
+    return ArrayPasses(rows, weights, *shape, n_threads, progress=passes.progress)
+
+
+def statistics_of_start(start: Start, passes: Passes, reg_covar: float) -> SufficientStatistics:
+    """Statistics of all rows under a start. If it was found on a sample, they are those of the sample, scaled."""
+    found = start(passes_for_start(passes), reg_covar)
+    if found.total_weight != passes.total_weight:
+        found.scale(passes.total_weight / found.total_weight)
+        found.total_weight = passes.total_weight  # without the rounding of the quotient
+    return found
 
 
 def find_start(
