@@ -132,7 +132,7 @@ class _OnChunks(Fitting):
         warn_if_weights(y, X)
         is_plain = start_rows == START_ROWS and checkpoint is None  # as scikit-learn's fit
         if not (is_plain and self._fit_by_own_fit_predict(X, y, sample_weight, callback)):
-            with self._reporting(callback) as progress:
+            with self._reporting(callback, X, y, sample_weight) as progress:
                 findings = self._fit_data(self._data_to_fit(X, sample_weight, progress, start_rows, checkpoint))
             findings.warn(self)
         return self

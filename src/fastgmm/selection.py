@@ -22,6 +22,7 @@ from fastgmm._estimator.fitted import mixture_attributes, set_fitted, take_featu
 from fastgmm._estimator.inference import Out
 from fastgmm._estimator.parameters import NamedParameters, check_parameters, with_advice
 from fastgmm._estimator.reporting import reporting
+from fastgmm._estimator.sklearn_callbacks import CallbackSupportMixin
 from fastgmm._estimator.summary import Evaluation
 from fastgmm._input.containers import Reader
 from fastgmm._input.rows import warn_if_weights
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 _PASSED_ON = ("tol", "reg_covar", "max_iter", "n_init", "init_params", "stopping", "acceleration", "n_threads")
 
 
-class GaussianMixtureIC(DensityMixin, NamedParameters):
+class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
     """Choose the number of components and the covariance type of a Gaussian mixture by an information criterion.
 
     The search fits a mixture for each number of components with each covariance type. These are its candidates. It
@@ -241,7 +242,8 @@ class GaussianMixtureIC(DensityMixin, NamedParameters):
             If the chosen fit did not reach `tol` within `max_iter` iterations.
         """
         warn_if_weights(y, X)
-        with reporting(self, callback, interval=None) as progress:
+        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+        with reporting(self, callback, None, {"X": X, "y": y, "metadata": metadata}) as progress:
             findings, chosen = self._search(X, sample_weight, progress)
         findings.warn(self, not_converged=f"{chosen}, has reached max_iter={self.max_iter}.")
         return self

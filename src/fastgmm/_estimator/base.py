@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastgmm._estimator.parameters import NamedParameters
+from fastgmm._estimator.sklearn_callbacks import CallbackSupportMixin
 from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure
 from fastgmm._model.protocol import Model, Parameters
 from fastgmm._rows.array import ArrayPasses
@@ -21,7 +22,7 @@ from fastgmm._utils.blas import blas_beside_passes
 from fastgmm._utils.warnings import each_topic_once
 
 
-class MixtureEstimator(NamedParameters):
+class MixtureEstimator(CallbackSupportMixin, NamedParameters):
     """Base of the estimators. It comes before the scikit-learn class in the order of inheritance.
 
     A subclass makes the model (`_model`, `_further_model`), names the fitted attributes that hold its parameters

@@ -22,7 +22,7 @@ from fastgmm._em.lbfgs import LBFGS
 from fastgmm._em.loop import run_em
 from fastgmm._estimator.base import check_overrides, unless_none, while_fitting
 from fastgmm._estimator.findings import Findings
-from fastgmm._estimator.fitted import check_covariance_type, set_fitted, take_features
+from fastgmm._estimator.fitted import check_covariance_type, rounded, set_fitted, take_features
 from fastgmm._estimator.inference import LABELS, Inference
 from fastgmm._estimator.parameters import check_parameters, fixed_names
 from fastgmm._estimator.reporting import reporting
@@ -41,6 +41,7 @@ from fastgmm._input.rows import (
     weight_unit,
 )
 from fastgmm._model.covariance import FisherInformation, require
+from fastgmm._model.protocol import Model
 from fastgmm._rows.array import ArrayPasses, total_weight
 from fastgmm._rows.batches import BatchPasses
 from fastgmm._rows.protocol import Passes, SampledPasses
@@ -124,7 +125,7 @@ class Fitting(Inference):
         """
         warn_if_weights(y, X)
         with each_topic_once():
-            with self._reporting(callback) as progress:
+            with self._reporting(callback, X, y, sample_weight) as progress:
                 data = self._data_to_fit(X, sample_weight, progress)
                 findings = self._fit_data(data)
             findings.warn(self)
@@ -141,9 +142,10 @@ class Fitting(Inference):
             del self._is_in_fit
         return True
 
-    def _reporting(self, callback):
-        """A context with the reporter of a call."""
-        return reporting(self, callback, self.verbose_interval)
+    def _reporting(self, callback, X=None, y=None, sample_weight=None):
+        """A context with the reporter of a fit."""
+        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return reporting(self, callback, self.verbose_interval, {"X": X, "y": y, "metadata": metadata})
 
     @property
     def _continues(self) -> bool:
@@ -185,6 +187,8 @@ class Fitting(Inference):
             if self._continues:
                 parameters = self._fitted_parameters(passes.n_features, self.n_components)
                 start, n_init, lower_bound = partial(model.with_fixed, parameters), 1, self.lower_bound_
+            if passes.progress.is_on:
+                passes.progress.attributes = partial(self._attributes_so_far, passes, model)
             result = run_em(
                 start,
                 iteration.iterate,
@@ -207,6 +211,11 @@ class Fitting(Inference):
         if checkpoint is not None and not result.stopped:
             checkpoint.delete()
         return findings
+
+    def _attributes_so_far(self, passes: Passes, model: Model) -> dict[str, Any]:
+        """The fitted attributes that belong to the last iteration."""
+        attributes = self._fitted_attributes(passes.progress.parameters, model)
+        return {**rounded(attributes, passes.dtype), "n_features_in_": passes.n_features, "converged_": False}
 
     def _weight_unit(self, largest: float) -> float:
         """The number by which sample weights are divided before a fit."""
@@ -294,7 +303,7 @@ class LocalFitting(Fitting):
         """
         if not self._fit_by_own_fit_predict(X, y, sample_weight, callback):
             warn_if_weights(y, X)
-            with self._reporting(callback) as progress:
+            with self._reporting(callback, X, y, sample_weight) as progress:
                 findings = self._fit_data(self._data_to_fit(X, sample_weight, progress))
             findings.warn(self)
         return self

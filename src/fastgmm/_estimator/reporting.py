@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from fastgmm._estimator.fitted import FEATURES
+from fastgmm._estimator.sklearn_callbacks import SklearnCallbacks, has_callbacks
 from fastgmm._utils.errors import Stopped
 from fastgmm._utils.log import Log
 from fastgmm._utils.progress import SILENT, Callback, Reporter
@@ -13,7 +15,9 @@ from fastgmm._utils.values import is_boolean, is_integer_from
 
 
 @contextmanager
-def reporting(estimator, callback: Callback | None, interval: int | None) -> Iterator[Reporter]:
+def reporting(
+    estimator, callback: Callback | None, interval: int | None, data: dict[str, Any] | None = None
+) -> Iterator[Reporter]:
     """The reporter of one call of an estimator's method. The callback's method `close`, if any, is called at its end.
 
     If the call fails, the estimator has the features that it had before.
@@ -25,6 +29,8 @@ def reporting(estimator, callback: Callback | None, interval: int | None) -> Ite
     callback : callable or None
     interval : int or None
         Number of iterations of EM between two lines of the log.
+    data : dict of str to Any, default=None
+        What scikit-learn's callbacks get. None: they are not called.
 
     Raises
     ------
@@ -40,10 +46,20 @@ def reporting(estimator, callback: Callback | None, interval: int | None) -> Ite
     verbose = estimator.verbose
     if verbose and (is_boolean(verbose) or is_integer_from(1)(verbose)):  # others are refused later
         listeners.append(Log(verbose, interval))
+    of_sklearn = None
+    if data is not None and has_callbacks(estimator):
+        of_sklearn = SklearnCallbacks(estimator, data)
+        listeners.append(of_sklearn)
     if callback is not None:
         listeners.append(callback)
+    reporter = Reporter(listeners) if listeners else SILENT
     try:
-        yield Reporter(listeners) if listeners else SILENT
+        if of_sklearn is None:
+            yield reporter
+        else:
+            of_sklearn.reporter = reporter
+            yield reporter
+            of_sklearn.end()
     except BaseException as error:
         for name in FEATURES:
             vars(estimator).pop(name, None)
@@ -55,5 +71,7 @@ def reporting(estimator, callback: Callback | None, interval: int | None) -> Ite
             ) from error
         raise
     finally:
+        if of_sklearn is not None:
+            of_sklearn.close()
         if (close := getattr(callback, "close", None)) is not None:
             close()

@@ -17,6 +17,7 @@ from fastgmm._estimator.base import while_fitting
 from fastgmm._estimator.findings import Findings
 from fastgmm._estimator.fit import Fitting
 from fastgmm._estimator.fitted import set_fitted, take_features
+from fastgmm._estimator.reporting import reporting
 from fastgmm._input.rows import (
     check_fit_data,
     check_n_rows,
@@ -99,7 +100,7 @@ class Streaming(Fitting):
         array([0.3, 0.7])
         """
         warn_if_weights(y, X)
-        with self._reporting(callback) as progress:
+        with reporting(self, callback, self.verbose_interval) as progress:
             findings = self._learn(X, sample_weight, progress)
         if findings is not None:
             findings.warn(self)

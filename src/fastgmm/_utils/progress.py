@@ -110,7 +110,7 @@ class Progress:
     n_folds: int | None = None
 
     def __str__(self) -> str:
-        where = [self._place()]
+        where = [self.place]
         if self.event == "candidate":
             where += [f"start {self.start}", self._outcome()]
             if self.criterion is not None:
@@ -120,12 +120,18 @@ class Progress:
         else:
             where.append(self._position())
         where.append(duration(self.seconds))
-        if self.seconds_left:
-            where.append(f"{duration(self.seconds_left)} left")
+        if self.time_left:
+            where.append(f"{self.time_left} left")
         return ", ".join(filter(None, where))
 
-    def _place(self) -> str:
-        """The fold, the candidate or the run."""
+    @property
+    def time_left(self) -> str:
+        """`seconds_left` in words, such as '3 min 20 s'; '' if it is 0 or not known."""
+        return duration(self.seconds_left) if self.seconds_left else ""
+
+    @property
+    def place(self) -> str:
+        """The fold and the candidate, or the run, in words; '' if there is one run only."""
         places = []
         if self.fold is not None:
             places.append(f"fold {self.fold} of {self.n_folds}")
@@ -192,10 +198,13 @@ class Reporter:
         False if nobody listens: then all methods do nothing.
     parameters : Parameters or None
         Result of the last iteration of EM.
+    attributes : callable or None
+        Returns the fitted attributes that belong to it, by name.
     """
 
     is_on = True
     parameters: Any = None
+    attributes: Callable[[], dict[str, Any]] | None = None
 
     def __init__(self, listeners: Iterable[Callback]):
         self._listeners = tuple(listeners)
