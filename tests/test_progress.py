@@ -375,7 +375,7 @@ def test_bars_have_the_totals(screen):
     assert em[:2] == ["EM", f"{ends[-1]}/{ends[-1]}"]
     assert rows[:2] == ["rows", "900/900"]
     search_of().fit(X, callback=bar)  # the same bar again
-    assert last_lines(screen, 2)[0][:7] == ["candidate", "4", "of", "6,", "full", "2", "13/13"]
+    assert last_lines(screen, 2)[0][:7] == ["candidate", "2", "of", "6,", "full", "1", "13/13"]
 
 
 @pytest.mark.parametrize("how", ["stop", "error", "interrupt"])

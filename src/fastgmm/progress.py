@@ -1,4 +1,4 @@
-"""Progress of long calls: what a callback gets, and bars for terminals and notebooks.
+"""Progress of long calls: what a callback gets, and bars.
 
 A callback is any function of a `Progress`. `fit`, `fit_batches`, `partial_fit` and searches take it.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastgmm._utils.progress import Callback, Progress
+from fastgmm._utils.progress import Progress
 
-__all__ = ["Callback", "Progress", "ProgressBar"]
+__all__ = ["Progress", "ProgressBar"]
 
 
 class ProgressBar:
