@@ -97,7 +97,8 @@ class DaskPasses(SampledPasses):
 
     def for_mixture(self, n_components, structure, progress=None) -> DaskPasses:
         settings = replace(self._settings, n_components=n_components, structure=structure)
-        return DaskPasses(self.chunks, self._survey, self._chosen, settings, self.progress)
+        progress = self.progress if progress is None else progress
+        return DaskPasses(self.chunks, self._survey, self._chosen, settings, progress)
 
     def first_row(self) -> np.ndarray:
         return self._survey.first_row
