@@ -21,6 +21,6 @@ print(f"{uncertain} of {len(X)} eruptions belong to no component with a probabil
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 plot_criterion(search, ax=left)
-plot_components(best, X, ax=right)
+plot_components(search, X, ax=right)
 right.set(xlabel="eruption, minutes", ylabel="waiting, minutes")
 plt.show()
