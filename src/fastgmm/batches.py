@@ -1,7 +1,7 @@
 """Readers of rows that do not fit in memory.
 
-A reader is an object to iterate over, any number of times: it yields batches of rows. What reads the files is pyarrow,
-h5py or whatever a dataset comes from; here they are only cut into batches.
+A reader yields batches of rows, any number of times. Pass it to `fit`, `predict` and the other methods of a mixture in
+place of an array. pyarrow, h5py or the library of a dataset reads the files; a reader only cuts them into batches.
 """
 
 from __future__ import annotations
@@ -32,22 +32,30 @@ _BATCH_ROWS = 100_000
 def from_array(
     X: Sliceable, sample_weight: ArrayLike | Sliceable | None = None, *, batch_rows: int | None = None
 ) -> Reader:
-    """Slices of rows of anything that can be sliced: a memory map, a dataset of h5py or zarr.
+    """Read a memory map, a dataset of h5py or zarr, or another array that can be sliced, in batches.
 
-    `fit` reads such arrays in the same way; this is for its other options, `callback` and `checkpoint`.
+    `fit` reads such arrays in the same way. Use a reader to choose the size of the batches, or to pass the array to
+    `fit_batches` with a checkpoint.
 
     Parameters
     ----------
     X : array of shape (n_samples, n_features)
-        Only ``X.shape``, ``X[start:stop]`` and, if there are such, ``X.dtype`` and ``X.chunks`` are used.
+        It needs ``X.shape`` and ``X[start:stop]``. ``X.dtype`` and ``X.chunks`` are used if they exist.
     sample_weight : array of shape (n_samples,), default=None
-        How often each row counts; sliced as X is.
+        How often each row counts. It is sliced as X is.
     batch_rows : int, default=None
-        Number of rows of a batch. None: about 32 MiB, and whole chunks of a dataset that is stored in chunks.
+        Number of rows of a batch. None: about 32 MiB, in whole chunks if the dataset is stored in chunks.
 
     Returns
     -------
-    batches : iterable
+    reader : iterable of ndarray of shape (n_rows, n_features), or of tuples of such an array and weights
+
+    Raises
+    ------
+    TypeError
+        If X has no shape or cannot be sliced.
+    ValueError
+        If X has not two dimensions, or `sample_weight` has another length.
 
     Examples
     --------
@@ -66,18 +74,25 @@ def from_array(
 
 
 def from_npy(paths: Paths, *, batch_rows: int | None = None) -> Reader:
-    """Slices of rows of .npy files, which are memory-mapped.
+    """Read .npy files in batches. The files are memory-mapped.
 
     Parameters
     ----------
     paths : path, or sequence of paths
-        Files, read in this order, or a folder, whose .npy files are read in the order of their names.
+        Files, read in this order, or a folder. Its .npy files are read in the order of their names.
     batch_rows : int, default=None
         Number of rows of a batch. None: about 32 MiB.
 
     Returns
     -------
-    batches : iterable
+    reader : iterable of ndarray of shape (n_rows, n_features)
+
+    Raises
+    ------
+    ValueError
+        If a file does not hold rows of numbers, or files differ in their number of columns.
+    OSError
+        If a file does not exist or cannot be read.
     """
     if batch_rows is not None:
         check_batch_rows(batch_rows)
@@ -92,37 +107,38 @@ def from_parquet(
     keep: bool | str | Sequence[str] | None = None,
     batch_rows: int = _BATCH_ROWS,
 ) -> Reader:
-    """Batches of columns of Parquet files, or of any dataset that pyarrow opens. Needs pyarrow and pandas.
+    """Read columns of Parquet files, or of another dataset of pyarrow, in batches. Needs pyarrow and pandas.
 
     Parameters
     ----------
     paths : path, sequence of paths, or pyarrow.dataset.Dataset
-        Files, read in this order; a folder, whose files called .parquet, .pq or .parq, in folders below it too, are
-        read in the order of their paths; or a dataset.
+        Files, read in this order; a folder; or a dataset. In a folder and in the folders below it, files that end in
+        .parquet, .pq or .parq are read, in the order of their paths.
     columns : str or sequence of str, default=None
-        Columns that are the features, in this order; a str is one column. None: all but `sample_weight` and what pandas
-        wrote as the index of a frame.
+        Columns that are the features, in this order. None: all columns except `sample_weight`, and except an index that
+        pandas wrote.
     sample_weight : str, default=None
-        Column that holds the sample weights. Labels and densities of rows do not depend on it.
+        Column that holds the sample weights. They do not change the labels and densities of rows.
     keep : True, str or sequence of str, default=None
-        Columns that a table of results holds too, such as a key; they come first. True: all columns of the files. They
-        matter only if a mixture writes labels, probabilities or densities to a file that ends in .parquet or .csv, and
-        may hold anything, but must have the same type in all files.
+        Columns that come first in a table of results, such as a key. True: all columns of the files. They only matter
+        if a mixture writes its results to a file that ends in .parquet or .csv. They may hold anything, in the same
+        type in all files.
     batch_rows : int, default=100_000
         Largest number of rows of a batch.
 
     Returns
     -------
-    batches : iterable
-        Of pandas DataFrames, or of tuples of a DataFrame and weights, so that the fitted estimator knows the names of
-        the features. A row group of a file is decoded as a whole.
+    reader : iterable of DataFrame, or of tuples of a DataFrame and weights
+        The estimator that it is fitted to gets the names of the features. A row group of a file is decoded as a whole.
 
     Raises
     ------
+    ImportError
+        If pyarrow or pandas is not installed.
     ValueError
-        If a column is not there, in one of the files, or does not hold numbers.
+        If a file lacks a column, or a column does not hold numbers.
     OSError
-        If a file is not there, or cannot be read.
+        If a file does not exist or cannot be read.
 
     Examples
     --------
@@ -151,18 +167,18 @@ def from_csv(
     keep: bool | str | Sequence[str] | None = None,
     batch_rows: int = _BATCH_ROWS,
 ) -> Reader:
-    """Batches of columns of CSV files with a header. Needs pyarrow and pandas.
+    """Read columns of CSV files with a header in batches. Needs pyarrow and pandas.
 
     Parameters
     ----------
     paths : path, sequence of paths, or pyarrow.dataset.Dataset
-        As in `from_parquet`; in a folder files called .csv are read. Files with another separator can be read as a
-        dataset: ``pyarrow.dataset.dataset(paths, format=pyarrow.dataset.CsvFileFormat(...))``.
+        As in `from_parquet`. In a folder, files that end in .csv are read. For another separator, pass a dataset:
+        ``pyarrow.dataset.dataset(paths, format=pyarrow.dataset.CsvFileFormat(...))``.
     columns : str or sequence of str, default=None
-        As in `from_parquet`. None: all but `sample_weight` and a first column without a name, which is how pandas
-        writes an index.
+        As in `from_parquet`. None: all columns except `sample_weight`, and except a first column without a name, which
+        is an index that pandas wrote.
     sample_weight : str, default=None
-        Column that holds the sample weights. Labels and densities of rows do not depend on it.
+        Column that holds the sample weights. They do not change the labels and densities of rows.
     keep : True, str or sequence of str, default=None
         As in `from_parquet`. The first rows of the first file decide the types.
     batch_rows : int, default=100_000
@@ -170,12 +186,11 @@ def from_csv(
 
     Returns
     -------
-    batches : iterable
-        As of `from_parquet`.
+    reader : iterable of DataFrame, or of tuples of a DataFrame and weights
 
     Raises
     ------
-    ValueError, OSError
+    ImportError, ValueError, OSError
         As in `from_parquet`.
     """
     return _from_tables(paths, "csv", columns, sample_weight, keep, batch_rows)
