@@ -117,6 +117,12 @@ def test_tables_hold_the_columns_that_are_kept(frame, tmp_path):
     frame = frame.set_index("key")  # all columns include the index, which stays one
     pd.testing.assert_frame_equal(written(parquet_reader(frame, tmp_path, keep=True)), frame.assign(component=labels))
 
+    path = tmp_path / "late.csv"
+    path.write_text("a,b,c,number\n" + "1,2,3,4\n" * 200_000 + "1,2,3,4.5\n")
+    with pytest.raises(
+        ValueError, match=r"^'4\.5', in row 200000, column 'number' of '.*', is no int64, which the first"
+    ):
+        written(from_csv(path, ["a", "b", "c"], keep="number"))
     with pytest.raises(ValueError, match="There is no column 'kye'; there are a, b, c"):
         parquet_reader(frame, tmp_path, keep="kye")
     reader = parquet_reader(frame.assign(component=1), tmp_path, keep="component")

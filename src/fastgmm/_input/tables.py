@@ -16,7 +16,7 @@ from fastgmm._input.containers import Place, Reader
 from fastgmm._input.files import in_words, local_files, size_in_words
 
 _INDEX_OF_PANDAS = re.compile(r"__index_level_\d+__")
-_BAD_VALUE = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to \w+: invalid value '(.*)'")
+_BAD_VALUE = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (.+): invalid value '(.*)'")
 _ARROW_PREFIX = re.compile(r"^.* input source '[^']*': (Invalid: )?")
 _MOST_SHOWN = 5  # columns that a message or representation lists
 _MOST_COUNTED = 1000  # files: to open more only for their numbers of rows takes too long
@@ -48,11 +48,8 @@ class TableReader(Reader):
         if keep is None or keep is False:
             return None
         schema = _opened(self._sources[0], self._format, self._wanted).schema
-        kept = (
-            schema.names
-            if keep is True
-            else [_name_of(column, names, labels, schema) for column in _listed(keep, "keep")]
-        )
+        given = schema.names if keep is True else _listed(keep, "keep")
+        kept = [_name_of(column, names, labels, schema) for column in given]
         _check_twice("keep", kept)
         return pyarrow.schema([schema.field(name) for name in kept], schema.metadata)
 
@@ -102,7 +99,7 @@ class TableReader(Reader):
             self._check_schema(opened.schema, source, columns)
             first_row = 0
             holder, name = ("dataset", "") if _is_dataset(source) else ("file", _name(source))
-            with _errors_with_name(source, opened.schema.names):
+            with _errors_with_name(source, opened.schema.names, self._wanted):
                 for batch in opened.to_batches(columns=columns, batch_size=self._batch_rows, **options):
                     yield batch, Place(first_row, holder, name, self._weights or "")
                     first_row += batch.num_rows
@@ -168,7 +165,7 @@ def _first_string(source, column: str) -> str:
             pass
     except pyarrow.ArrowException as error:
         if (found := _BAD_VALUE.search(str(error))) and found[2]:
-            return f"the first is {found[3]!r}, in row {_row(found[2])}"
+            return f"the first is {found[4]!r}, in row {_row(found[2])}"
     return "from some row on"
 
 
@@ -178,8 +175,11 @@ def _row(line: str) -> int:
 
 
 @contextmanager
-def _errors_with_name(source, names: Sequence[str] = ()) -> Iterator[None]:
-    """A context that turns errors of Arrow about a file into ValueErrors or OSErrors that name it."""
+def _errors_with_name(source, names: Sequence[str] = (), wanted: Sequence[str] = ()) -> Iterator[None]:
+    """A context that turns errors of Arrow about a file into ValueErrors or OSErrors that name it.
+
+    `names` are the columns of the file, and `wanted` those that must hold numbers.
+    """
     try:
         yield
     except OSError as error:
@@ -192,11 +192,17 @@ def _errors_with_name(source, names: Sequence[str] = ()) -> Iterator[None]:
         bad_value = _BAD_VALUE.search(str(error))
         if bad_value is None or int(bad_value[1]) >= len(names):
             raise ValueError(f"{_name(source)} cannot be read: {_ARROW_PREFIX.sub('', str(error))}") from error
-        column, line, value = bad_value.groups()
+        column, line, kind, value = bad_value.groups()
         row = f"row {_row(line)}, " if line else ""
+        where = f"{row}column {names[int(column)]!r} of {_name(source)}"
+        if names[int(column)] in wanted:
+            raise ValueError(
+                f"could not convert string to float: {value!r}, in {where}. Leave strings out, or encode them as "
+                "numbers."
+            ) from error
         raise ValueError(
-            f"could not convert string to float: {value!r}, in {row}column {names[int(column)]!r} of {_name(source)}. "
-            "Leave strings out, or encode them as numbers."
+            f"{value!r}, in {where}, is no {kind}, which the first rows hold: leave the column out of keep, or open "
+            "the file as a dataset of pyarrow with a schema."
         ) from error
 
 
