@@ -81,6 +81,7 @@ class ProgressBar:
     def _draw(self, name: str, text: str, n_done: int, n_all: int | None, note: str) -> None:
         count = f"{n_done:,}" + ("" if n_all is None else f"/{n_all:,}")
         bar = self._bars[name]
-        # `update` takes a total of None for no change.
-        self._display.tasks[self._display.task_ids.index(bar)].total = n_all
+        task = self._display.tasks[self._display.task_ids.index(bar)]
+        task.total = n_all  # `update` takes None for no change
+        task.finished_time = None  # a bar that was full begins anew with the next stage or pass
         self._display.update(bar, visible=True, description=text, completed=n_done, count=count, note=note)

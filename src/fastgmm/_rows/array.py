@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -89,7 +89,7 @@ class ArrayPasses(EvaluatingPasses):
         statistics = self._zeros(centers)
         scatter = _as_3d(statistics.scatter)
         em_pass, further = self.runner.kernel_for(plan, "em_pass")
-        for rows in self._slices():
+        for rows in self.runner.reported_slices(self.progress):
             log_likelihood, entropy = em_pass(
                 self.X[rows], part_of(self._weights, rows), means, centers, factors, log_const, statistics.nk,
                 statistics.sum_x, scatter, with_entropy, self.runner.workspace, self.runner.sums, self.n_threads,
@@ -101,7 +101,9 @@ class ArrayPasses(EvaluatingPasses):
 
     def statistics_from_labels(self, labels: np.ndarray, centers: np.ndarray) -> SufficientStatistics:
         """Statistics about ``centers`` with responsibility 1 for each row's label; labels of shape (n_rows,), int32."""
-        return self._given_statistics(((rows, labels[rows], None) for rows in self._slices()), centers)
+        return self._given_statistics(
+            ((rows, labels[rows], None) for rows in self.runner.reported_slices(self.progress)), centers
+        )
 
     def statistics_from_resp(self, resp_blocks: Iterable[np.ndarray], centers: np.ndarray) -> SufficientStatistics:
         """Statistics about ``centers`` with given responsibilities, shape (m, n_components) for m rows after m rows."""
@@ -117,7 +119,9 @@ class ArrayPasses(EvaluatingPasses):
         return self._given_statistics(blocks(), centers)
 
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
-        return self._given_statistics(((rows, None, None) for rows in self._slices()), centers)
+        return self._given_statistics(
+            ((rows, None, None) for rows in self.runner.reported_slices(self.progress)), centers
+        )
 
     def log_prob_norm(self, components: Components, plan: SkippingPlan | None = None) -> np.ndarray:
         """log p(x_i), shape (n_samples,)."""
@@ -167,10 +171,6 @@ class ArrayPasses(EvaluatingPasses):
         for rows in self.runner.slices():
             density_pass(self.X[rows], *mixture, None, None, out[rows], self.runner.workspace, self.n_threads)
         return out
-
-    def _slices(self) -> Iterator[slice]:
-        """The slices of a pass of a fit. If there are several, their progress is reported."""
-        return self.runner.reported_slices(self.progress)
 
     def _densities(self, components: Components, plan: SkippingPlan | None) -> Callable[..., None]:
         """A function that writes the log-densities or the labels of a slice of rows. A plan must be for the same."""
