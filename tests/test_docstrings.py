@@ -25,3 +25,9 @@ def test_examples_run(source):
     results = doctest.testmod(import_module(module))
     assert results.attempted
     assert not results.failed
+
+
+@pytest.mark.parametrize("source", ["dask.py", "plotting.py", *WITH_EXAMPLES])
+def test_examples_fit_the_column_of_the_reference(source):
+    lines = [line.strip() for line in (PACKAGE / source).read_text(encoding="utf-8").splitlines()]
+    assert not [line for line in lines if line.startswith((">>> ", "... ")) and len(line) > 79]

@@ -63,7 +63,8 @@ def from_array(
     >>> from fastgmm import GaussianMixture
     >>> from fastgmm.batches import from_array
     >>> X = np.random.default_rng(0).normal(size=(1000, 2))
-    >>> gmm = GaussianMixture(n_components=2, random_state=0).fit_batches(from_array(X, batch_rows=300))
+    >>> reader = from_array(X, batch_rows=300)
+    >>> gmm = GaussianMixture(n_components=2, random_state=0).fit_batches(reader)
     >>> gmm.means_.shape
     (2, 2)
     """
@@ -148,7 +149,8 @@ def from_parquet(
     >>> from fastgmm.batches import from_parquet
     >>> folder = tempfile.TemporaryDirectory()
     >>> path = folder.name + "/rows.parquet"
-    >>> pd.DataFrame({"key": ["a", "b", "c", "d"], "x": [0.0, 0.1, 8.0, 8.1]}).to_parquet(path)
+    >>> table = pd.DataFrame({"key": list("abcd"), "x": [0.0, 0.1, 8.0, 8.1]})
+    >>> table.to_parquet(path)
     >>> reader = from_parquet(path, columns="x", keep="key")
     >>> gmm = GaussianMixture(n_components=2, random_state=0).fit(reader)
     >>> labels = gmm.predict(reader, out=folder.name + "/labels.parquet")

@@ -219,8 +219,10 @@ class BayesianGaussianMixture(LocalFitting, Streaming, VariationalMixture):
     >>> import numpy as np
     >>> from fastgmm import BayesianGaussianMixture
     >>> rng = np.random.default_rng(0)
-    >>> X = np.concatenate([rng.normal(0, 1, (300, 2)), rng.normal(8, 1, (700, 2))])
-    >>> bgm = BayesianGaussianMixture(n_components=6, max_iter=500, random_state=0).fit(X)
+    >>> parts = rng.normal(0, 1, (300, 2)), rng.normal(8, 1, (700, 2))
+    >>> X = np.concatenate(parts)
+    >>> bgm = BayesianGaussianMixture(n_components=6, max_iter=500, random_state=0)
+    >>> bgm = bgm.fit(X)
     >>> np.sort(bgm.weights_).round(2)
     array([0. , 0. , 0. , 0. , 0.3, 0.7])
     >>> bgm.score_samples([[0, 0], [4, 4]]).round(1)

@@ -303,8 +303,10 @@ lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
     >>> import numpy as np
     >>> from fastgmm.dask import GaussianMixture
     >>> rng = np.random.default_rng(0)
-    >>> X = np.concatenate([rng.normal(0, 1, (300, 2)), rng.normal(8, 1, (700, 2))])
-    >>> gmm = GaussianMixture(n_components=2, random_state=0).fit(da.from_array(X, chunks=(250, -1)))
+    >>> parts = rng.normal(0, 1, (300, 2)), rng.normal(8, 1, (700, 2))
+    >>> X = np.concatenate(parts)
+    >>> chunked = da.from_array(X, chunks=(250, -1))
+    >>> gmm = GaussianMixture(n_components=2, random_state=0).fit(chunked)
     >>> np.sort(gmm.weights_).round(2)
     array([0.3, 0.7])
     >>> labels = gmm.predict(da.from_array(X, chunks=(250, -1)))
@@ -386,7 +388,8 @@ random_state, warm_start, verbose, verbose_interval, stopping, acceleration, ste
     >>> import numpy as np
     >>> from fastgmm.dask import BayesianGaussianMixture
     >>> rng = np.random.default_rng(0)
-    >>> X = np.concatenate([rng.normal(0, 1, (300, 2)), rng.normal(8, 1, (700, 2))])
+    >>> parts = rng.normal(0, 1, (300, 2)), rng.normal(8, 1, (700, 2))
+    >>> X = np.concatenate(parts)
     >>> bgm = BayesianGaussianMixture(n_components=6, max_iter=500, random_state=0)
     >>> np.sort(bgm.fit(da.from_array(X, chunks=(250, -1))).weights_).round(2)
     array([0. , 0. , 0. , 0. , 0.3, 0.7])

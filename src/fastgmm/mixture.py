@@ -203,7 +203,9 @@ class GaussianMixture(LocalFitting, Streaming, MaximumLikelihoodMixture):
 
     The means are known, and only weights and covariances are estimated:
 
-    >>> gmm = GaussianMixture(n_components=2, means_init=[[9, 2], [1, 2]], fixed="means", random_state=0).fit(X)
+    >>> means = [[9, 2], [1, 2]]
+    >>> gmm = GaussianMixture(2, means_init=means, fixed="means", random_state=0)
+    >>> gmm = gmm.fit(X)
     >>> gmm.means_
     array([[9., 2.],
            [1., 2.]])

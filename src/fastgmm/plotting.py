@@ -338,7 +338,8 @@ def plot_criterion(search: Any, *, ax: Axes | None = None) -> Axes:
     >>> from fastgmm import GaussianMixtureIC
     >>> from fastgmm.datasets import load_old_faithful
     >>> from fastgmm.plotting import plot_criterion
-    >>> search = GaussianMixtureIC(range(1, 7), random_state=0).fit(load_old_faithful())
+    >>> X = load_old_faithful()
+    >>> search = GaussianMixtureIC(range(1, 7), random_state=0).fit(X)
     >>> ax = plot_criterion(search)
     """
     check_axes(ax)
@@ -383,7 +384,8 @@ def plot_convergence(mixture: Any) -> NDArray[np.object_]:
     >>> from fastgmm import GaussianMixture
     >>> from fastgmm.datasets import load_old_faithful
     >>> from fastgmm.plotting import plot_convergence
-    >>> gmm = GaussianMixture(n_components=3, random_state=0).fit(load_old_faithful())
+    >>> X = load_old_faithful()
+    >>> gmm = GaussianMixture(n_components=3, random_state=0).fit(X)
     >>> bound, gain = plot_convergence(gmm)
     """
     _, mixture, _ = unwrapped(mixture)

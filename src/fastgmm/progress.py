@@ -30,7 +30,8 @@ class ProgressBar:
     --------
     >>> from fastgmm import GaussianMixture
     >>> from fastgmm.progress import ProgressBar
-    >>> gmm = GaussianMixture(8, n_init=10).fit(X, callback=ProgressBar())  # doctest: +SKIP
+    >>> gmm = GaussianMixture(8, n_init=10)
+    >>> gmm = gmm.fit(X, callback=ProgressBar())  # doctest: +SKIP
     """
 
     def __init__(self) -> None:

@@ -155,7 +155,8 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
     --------
     >>> from fastgmm import GaussianMixtureIC
     >>> from fastgmm.datasets import load_old_faithful
-    >>> search = GaussianMixtureIC(range(1, 7), random_state=0).fit(load_old_faithful())
+    >>> X = load_old_faithful()
+    >>> search = GaussianMixtureIC(range(1, 7), random_state=0).fit(X)
     >>> search.n_components_, search.covariance_type_
     (3, 'tied')
     """
@@ -330,8 +331,10 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
         --------
         >>> from fastgmm import GaussianMixtureIC
         >>> from fastgmm.datasets import load_old_faithful
-        >>> search = GaussianMixtureIC(range(1, 7), random_state=0).fit(load_old_faithful())
-        >>> search.table()[["n_components", "covariance_type", "bic", "difference", "icl"]].head(3).round(1)
+        >>> X = load_old_faithful()
+        >>> search = GaussianMixtureIC(range(1, 7), random_state=0).fit(X)
+        >>> columns = ["n_components", "covariance_type", "bic", "difference", "icl"]
+        >>> search.table()[columns].head(3).round(1)
             n_components covariance_type     bic  difference     icl
         9              3            tied  2314.8         0.0  2363.8
         7              2            full  2322.2         7.4  2322.7
@@ -359,7 +362,8 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
         --------
         >>> from fastgmm import GaussianMixtureIC
         >>> from fastgmm.datasets import load_old_faithful
-        >>> search = GaussianMixtureIC(range(1, 7), random_state=0).fit(load_old_faithful())
+        >>> X = load_old_faithful()
+        >>> search = GaussianMixtureIC(range(1, 7), random_state=0).fit(X)
         >>> print(search)
         GaussianMixtureIC(n_components=range(1, 7), random_state=0)
         Best of 24 candidates: 3 components, covariance type 'tied' (mclust: EEE,3), BIC 2314.838.

@@ -34,7 +34,8 @@ class Conversion(MixtureEstimator):
         Examples
         --------
         >>> from fastgmm import GaussianMixture
-        >>> gmm = GaussianMixture(n_components=2, random_state=0).fit([[0, 0], [1, 1], [8, 8], [9, 9]])
+        >>> X = [[0, 0], [1, 1], [8, 8], [9, 9]]
+        >>> gmm = GaussianMixture(n_components=2, random_state=0).fit(X)
         >>> type(gmm.to_sklearn())
         <class 'sklearn.mixture._gaussian_mixture.GaussianMixture'>
         """

@@ -365,7 +365,8 @@ class LocalFitting(Fitting):
         >>> import numpy as np
         >>> from fastgmm import GaussianMixture
         >>> rng = np.random.default_rng(0)
-        >>> batches = [np.concatenate([rng.normal(0, 1, (30, 2)), rng.normal(8, 1, (70, 2))]) for _ in range(5)]
+        >>> centers = np.repeat([0, 8], [30, 70])[:, np.newaxis]
+        >>> batches = [rng.normal(centers, 1, (100, 2)) for _ in range(5)]
         >>> gmm = GaussianMixture(n_components=2, random_state=0).fit_batches(batches)
         >>> np.sort(gmm.weights_).round(2)
         array([0.3, 0.7])

@@ -86,7 +86,8 @@ class Inference(MixtureEstimator):
         Examples
         --------
         >>> from fastgmm import GaussianMixture
-        >>> gmm = GaussianMixture(n_components=2, random_state=0).fit([[0, 0], [1, 1], [8, 8], [9, 9]])
+        >>> X = [[0, 0], [1, 1], [8, 8], [9, 9]]
+        >>> gmm = GaussianMixture(n_components=2, random_state=0).fit(X)
         >>> gmm.predict([[0, 1], [8, 9], [9, 8]])
         array([1, 0, 0])
         """
@@ -223,7 +224,8 @@ class Inference(MixtureEstimator):
         Examples
         --------
         >>> from fastgmm import GaussianMixture
-        >>> gmm = GaussianMixture(n_components=2, random_state=0).fit([[0, 0], [1, 1], [8, 8], [9, 9]])
+        >>> X = [[0, 0], [1, 1], [8, 8], [9, 9]]
+        >>> gmm = GaussianMixture(n_components=2, random_state=0).fit(X)
         >>> X, y = gmm.sample(100, random_state=1)
         >>> X.shape, y.shape
         ((100, 2), (100,))

@@ -93,7 +93,8 @@ class Streaming(Fitting):
         >>> rng = np.random.default_rng(0)
         >>> gmm = GaussianMixture(n_components=2, random_state=0)
         >>> for _ in range(20):
-        ...     gmm = gmm.partial_fit(np.concatenate([rng.normal(0, 1, (60, 2)), rng.normal(8, 1, (140, 2))]))
+        ...     parts = rng.normal(0, 1, (60, 2)), rng.normal(8, 1, (140, 2))
+        ...     gmm = gmm.partial_fit(np.concatenate(parts))
         >>> gmm.n_samples_seen_
         4000.0
         >>> np.sort(gmm.weights_).round(2)
