@@ -13,7 +13,7 @@ from fastgmm._utils.words import counted
 def draw_convergence(mixture) -> np.ndarray:
     """Draw both panels in a new figure. Returns their Axes, shape (2,)."""
     _, axes = plt.subplots(1, 2, figsize=(9.0, 3.6), layout="constrained")
-    bounds = np.asarray(mixture.lower_bounds_, dtype=np.float64)
+    bounds = np.ravel(np.asarray(mixture.lower_bounds_, dtype=np.float64))  # scikit-learn has arrays of one number, too
     iterations = np.arange(1, len(bounds) + 1)
     margin = max(0.05 * (len(bounds) - 1), 0.5)
     for ax in axes:

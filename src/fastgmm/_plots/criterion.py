@@ -26,6 +26,7 @@ def draw_criterion(ax: Axes, search) -> None:
     one_number = len(np.unique(counts)) == 1 and len(found) > 1
     places = np.array([found.index(name) for name in types]) if one_number else counts
     low, high = _limits(counts, values, shows_all=one_number)
+    ax.set_ylim(low, high)
     palette = drawing.palette(ax)
     for i, name in enumerate(COVARIANCE_TYPES):  # the same colors whatever was searched
         if name not in found:
@@ -34,9 +35,10 @@ def draw_criterion(ax: Axes, search) -> None:
         rows = rows[np.argsort(counts[rows])]
         color = palette[i % len(palette)]
         ax.plot(places[rows], values[rows], color=color, marker=_MARKERS[i % len(_MARKERS)], markersize=5, label=name)
-        side_by_side = (found.index(name) - (len(found) - 1) / 2, len(found) * len(np.unique(places)))
-        _mark_at_edge(ax, "x", places[rows[np.isnan(values[rows])]], _EDGE / 2, color, *side_by_side)
-        _mark_at_edge(ax, "^", places[rows[values[rows] > high]], 1.0 - _EDGE / 2, color, *side_by_side)
+        marks = {"color": color, **_at_edge(ax, found.index(name), len(found), len(np.unique(places)))}
+        _mark_above(ax, places[rows], values[rows], **marks)
+        failed = rows[np.isnan(values[rows])]
+        ax.plot(places[failed], np.full(len(failed), _EDGE / 2), "x", **marks)
     ring: dict[str, Any] = {"linestyle": "none", "markeredgecolor": drawing.ink(), "markerfacecolor": "none"}
     ax.plot(places[best], values[best], "o", markersize=13, markeredgewidth=1.5, **ring)
     ax.plot([], [], "o", markersize=7, label="best", **ring)
@@ -44,7 +46,6 @@ def draw_criterion(ax: Axes, search) -> None:
         ax.plot([], [], "^", color=drawing.ink(), markersize=5, label="above the axis")
     if np.isnan(values).any():
         ax.plot([], [], "x", color=drawing.ink(), markersize=5, label="degenerate")
-    ax.set_ylim(low, high)
     if one_number:
         _name_dots(ax, found, places, values)
         name_of_x = f"covariance_type, n_components={counts[0]}"
@@ -71,16 +72,23 @@ def _limits(counts: np.ndarray, values: np.ndarray, shows_all: bool) -> tuple[fl
     return low - margin - space_for_crosses, high + margin
 
 
-def _mark_at_edge(ax: Axes, marker: str, places: np.ndarray, height: float, color: str, number: float, n: int) -> None:
-    """Mark values that are not within the axes, at a height in axes, beside those of other types.
+def _at_edge(ax: Axes, number: int, n_types: int, n_places: int) -> dict[str, Any]:
+    """Options of marks at the edges of the axes, beside those of other types. Their height is one in axes."""
+    step = min(6.0, 0.7 * drawing.size_in_points(ax)[0] / (n_types * n_places))
+    aside = ScaledTranslation((number - (n_types - 1) / 2) * step / 72.0, 0.0, ax.figure.dpi_scale_trans)
+    return {"markersize": min(5.0, step), "transform": ax.get_xaxis_transform() + aside}
 
-    `number` counts the types from the middle one, `n` is the number of places for marks along x.
-    """
-    if len(places):
-        step = min(6.0, 0.7 * drawing.size_in_points(ax)[0] / n)
-        aside = ScaledTranslation(number * step / 72.0, 0.0, ax.figure.dpi_scale_trans)
-        options = {"markersize": min(5.0, step), "color": color, "transform": ax.get_xaxis_transform() + aside}
-        ax.plot(places, np.full(len(places), height), marker, **options)
+
+def _mark_above(ax: Axes, places: np.ndarray, values: np.ndarray, **options) -> None:
+    """Mark values above the axis at its top, whatever its limits will be."""
+    (marks,) = ax.plot([], [], "^", **options)
+
+    def update(ax: Axes) -> None:
+        is_above = values > ax.get_ylim()[1]
+        marks.set_data(places[is_above], np.full(np.count_nonzero(is_above), 1.0 - _EDGE / 2))
+
+    update(ax)
+    ax.callbacks.connect("ylim_changed", update)
 
 
 def _name_dots(ax: Axes, found: list[str], places: np.ndarray, values: np.ndarray) -> None:
