@@ -372,6 +372,12 @@ def test_legends_stay_off_the_neighbor(faithful):
             assert legend.x1 <= ax.get_window_extent().x1 or layout
 
 
+def test_a_further_legend_has_the_entries_of_the_picture(faithful):
+    ax = plot_density(*faithful)
+    ax.plot(3, 60, "kx", label="mine")
+    assert [text.get_text() for text in ax.legend().get_texts()] == ["99%", "95%", "90%", "75%", "50%", "mine"]
+
+
 def test_long_names_are_in_several_lines(iris):
     name = "mean_concavity_of_the_cell_nucleus_in_micrometers_at_day_3"
     X = pd.DataFrame(iris[1], columns=[name, "b", "a name of many words, all of which are rather short", "d"])
@@ -455,7 +461,7 @@ def test_a_narrow_component_has_a_contour():
 def test_the_density_of_one_feature(iris):
     mixture, X = iris
     ax = plot_density(mixture, X, features=3)
-    (curve,) = ax.lines
+    (curve,) = (line for line in ax.lines if len(line.get_xdata()))
     x, y = curve.get_data()
     np.testing.assert_allclose(y, marginal_density(mixture, x, [3]), rtol=1e-10)
     areas = []
@@ -487,7 +493,7 @@ def test_uncertainty_sizes_dots_in_the_color_of_their_component(iris):
 def test_the_posterior_of_one_feature(iris):
     mixture, X = iris
     ax = plot_uncertainty(mixture, X, features=2)
-    for k, line in enumerate(ax.lines):
+    for k, line in enumerate(line for line in ax.lines if len(line.get_xdata())):
         x, y = line.get_data()
         one = multivariate_normal(mixture.means_[k, 2], mixture.covariances_[k, 2, 2]).pdf(x) * mixture.weights_[k]
         np.testing.assert_allclose(y, one / marginal_density(mixture, x, [2]), rtol=1e-9, atol=1e-12)

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb, to_rgba
 from matplotlib.layout_engine import ConstrainedLayoutEngine, TightLayoutEngine
+from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
@@ -193,12 +194,16 @@ def _write_at_side(ax: Axes, side: int, words: str, point: np.ndarray, limits: n
 # Legends -------------------------------------------------------------------------------------------------------------
 
 
-def draw_legend(ax: Axes, handles: Sequence, labels: Sequence[str], in_column: int = 16, **options) -> None:
+def draw_legend(ax: Axes, handles: Sequence[Line2D], labels: Sequence[str], in_column: int = 16, **options) -> None:
     """A legend beside the axes, if the layout of the figure makes room for it there, else within.
 
     Beside the axes it has up to `in_column` entries in a column. Within them a long one would hide the picture, so it
-    is left out.
+    is left out. A further call of ``ax.legend`` finds the same entries, because the handles become part of the axes.
     """
+    for handle, label in zip(handles, labels, strict=True):
+        if handle.axes is None:
+            handle.set_label(label)
+            ax.add_line(handle)
     style: dict[str, Any] = {"fontsize": "small", "title_fontsize": "small", **options}
     if isinstance(ax.figure.get_layout_engine(), ConstrainedLayoutEngine | TightLayoutEngine):
         style |= {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0.0, "frameon": False}
