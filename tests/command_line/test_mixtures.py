@@ -61,7 +61,9 @@ def test_fit_and_predict(folder, file_format, loaded_bytes, monkeypatch, capsys)
         np.testing.assert_array_equal(np.load("out.npy"), getattr(model, method)(X))
 
 
-def test_select(folder, capsys):
+@pytest.mark.parametrize("loaded_bytes", [files.LOADED_BYTES, 0])
+def test_select(folder, loaded_bytes, monkeypatch, capsys):
+    monkeypatch.setattr(files, "LOADED_BYTES", loaded_bytes)
     command = "select rows.csv -k 1-2,4 --covariance tied,full --columns height,width --criterion aic -o best.joblib"
     assert cli.main(command.split()) == 0
     X = pd.read_csv("rows.csv")[["height", "width"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from fastgmm._command_line.numbers import numbers_of_components, positive_float,
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._output.results import check_result_path
 from fastgmm.mixture import GaussianMixture
+from fastgmm.progress import ProgressBar
 from fastgmm.selection import GaussianMixtureIC
 
 _STARTS = ("kmeans", "k-means++", "random", "random_from_data", "sample")
@@ -115,7 +117,7 @@ def _fit(options: argparse.Namespace) -> None:
         **_parameters(options),
     )
     X, weights = _rows_to_fit(options)
-    model.fit(X, sample_weight=weights)
+    model.fit(X, sample_weight=weights, callback=_bar())
     _save(model, options.output)
     print(model.summary(X, sample_weight=weights))
 
@@ -128,7 +130,7 @@ def _select(options: argparse.Namespace) -> None:
         **_parameters(options),
     )
     X, weights = _rows_to_fit(options)
-    search.fit(X, sample_weight=weights)
+    search.fit(X, sample_weight=weights, callback=_bar())
     _save(search.best_estimator_, options.output)
     print(search.summary())
 
@@ -141,6 +143,11 @@ def _predict(options: argparse.Namespace) -> None:
     rows = reader_of(options.data, columns, keep=options.keep)
     write = model.predict_proba if options.proba else model.score_samples if options.log_density else model.predict
     write(rows, out=options.output)
+
+
+def _bar() -> ProgressBar | None:
+    """A progress bar, if a terminal shows the output and rich can draw on it."""
+    return ProgressBar() if sys.stdout.isatty() and importlib.util.find_spec("rich") else None
 
 
 def _parameters(options: argparse.Namespace) -> dict:
