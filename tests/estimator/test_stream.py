@@ -16,6 +16,7 @@ from fastgmm._estimator import fit, stream
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._model.moments import Moments
 from fastgmm._model.statistics import SufficientStatistics
+from fastgmm._utils.progress import SILENT
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -257,7 +258,7 @@ def test_sums_about_other_centers(covariance_type, n_components):
 def test_statistics_for_parameters_lead_back_to_them(estimator, covariance_type):
     X = clusters()
     model = estimator(n_components=5, covariance_type=covariance_type, reg_covar=0.1, random_state=0).fit(X)
-    further = model._further_model(model._passes_to_fit(X[:2], None))
+    further = model._further_model(model._passes_to_fit(X[:2], None, SILENT))
     statistics = further.statistics_for(model._fitted_parameters(3))
     assert statistics.total_weight == pytest.approx(1.0, rel=1e-14)
     statistics.scale(len(X))
