@@ -9,10 +9,10 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb, to_rgba
 from matplotlib.layout_engine import ConstrainedLayoutEngine, TightLayoutEngine
-from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
@@ -194,7 +194,7 @@ def _write_at_side(ax: Axes, side: int, words: str, point: np.ndarray, limits: n
 # Legends -------------------------------------------------------------------------------------------------------------
 
 
-def draw_legend(ax: Axes, handles: Sequence[Line2D], labels: Sequence[str], in_column: int = 16, **options) -> None:
+def draw_legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str], in_column: int = 16, **options) -> None:
     """A legend beside the axes, if the layout of the figure makes room for it there, else within.
 
     Beside the axes it has up to `in_column` entries in a column. Within them a long one would hide the picture, so it
@@ -203,7 +203,7 @@ def draw_legend(ax: Axes, handles: Sequence[Line2D], labels: Sequence[str], in_c
     for handle, label in zip(handles, labels, strict=True):
         if handle.axes is None:
             handle.set_label(label)
-            ax.add_line(handle)
+            ax.add_artist(handle)
     style: dict[str, Any] = {"fontsize": "small", "title_fontsize": "small", **options}
     if isinstance(ax.figure.get_layout_engine(), ConstrainedLayoutEngine | TightLayoutEngine):
         style |= {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0), "borderaxespad": 0.0, "frameon": False}
