@@ -194,7 +194,7 @@ BROKEN = {
 @pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("scale", [1.0, np.nan])
 def test_ill_defined_covariance_names_the_component(covariance_type, scale):
-    which = {"tied": "all components share"}.get(covariance_type, "component 1 " if scale == 1.0 else "component 0 ")
+    which = {"tied": "The shared covariance"}.get(covariance_type, "component 1 " if scale == 1.0 else "component 0 ")
     with pytest.raises(ValueError, match=f"ill-defined empirical covariance.*increase reg_covar.*{which}"):
         COVARIANCE_TYPES[covariance_type].precisions_cholesky(BROKEN[covariance_type] * scale)
 
