@@ -20,7 +20,7 @@ LAYERS = (
     ("__main__",),
     ("__init__",),
     ("_command_line",),
-    ("dask", "plotting", "selection", "batches", "datasets", "progress"),
+    ("dask", "plotting", "selection", "batches", "datasets", "progress", "_patch"),
     ("mixture", "bayesian"),
     ("_search", "_plots"),
     ("_estimator",),

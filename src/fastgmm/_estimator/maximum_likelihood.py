@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 from sklearn.mixture import GaussianMixture as _SklearnGaussianMixture
 
-from fastgmm._estimator.conversion import Conversion
 from fastgmm._estimator.criteria import criteria_of
 from fastgmm._estimator.fitted import check_fitted_array, fitted_factors, mixture_attributes
 from fastgmm._estimator.inference import Inference
 from fastgmm._estimator.initial import check_fixed, check_means, check_precisions_init, check_weights_init
+from fastgmm._estimator.onnx import OnnxConversion
 from fastgmm._estimator.parameters import fixed_names
 from fastgmm._estimator.summary import Evaluation, Summary, of_last_iteration, summary_of
 from fastgmm._input.containers import Reader
@@ -20,7 +20,7 @@ from fastgmm._model.gaussian import InitialValues, MaximumLikelihood, MixturePar
 from fastgmm._utils.annotations import Fixed, Rows
 
 
-class MaximumLikelihoodMixture(Inference, Conversion, _SklearnGaussianMixture):
+class MaximumLikelihoodMixture(Inference, OnnxConversion, _SklearnGaussianMixture):
     """The mixture without priors, fitted by maximum likelihood."""
 
     weights_init: ArrayLike | None

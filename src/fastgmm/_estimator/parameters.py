@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, Self, get_args
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import InconsistentVersionWarning
 
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._utils.annotations import (
@@ -26,6 +27,8 @@ from fastgmm._utils.annotations import (
     WeightPriorType,
 )
 from fastgmm._utils.values import is_boolean, is_integer_from, is_non_negative_real, is_one_of, is_positive_real
+from fastgmm._utils.version import __version__
+from fastgmm._utils.warnings import warn
 
 CRITERIA = get_args(Criterion)
 FIXABLE = get_args(Fixable)
@@ -197,6 +200,22 @@ class NamedParameters(BaseEstimator):
         for name, value in arguments.items():
             if name != "self":
                 setattr(self, name, value)  # a subclass may have made it a property
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_fastgmm_version": __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        version = state.pop("_fastgmm_version", __version__)
+        if version != __version__:
+            warn(
+                InconsistentVersionWarning(
+                    estimator_name=f"fastgmm.{type(self).__name__}",
+                    current_sklearn_version=__version__,
+                    original_sklearn_version=version,
+                )
+            )
+        super().__setstate__(state)
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters by name.

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.mixture import BayesianGaussianMixture as _SklearnBayesianGaussianMixture
 
-from fastgmm._estimator.conversion import Conversion
 from fastgmm._estimator.fitted import check_fitted_array, fitted_factors
 from fastgmm._estimator.inference import Inference
 from fastgmm._estimator.initial import (
@@ -18,6 +17,7 @@ from fastgmm._estimator.initial import (
     check_means,
     check_weight_for_covariance_prior,
 )
+from fastgmm._estimator.onnx import OnnxConversion
 from fastgmm._estimator.summary import Evaluation, Summary, is_stream, rows_behind, summary_of
 from fastgmm._model.covariance import ConjugatePrior, require
 from fastgmm._model.variational import Priors, VariationalBayes, VariationalParameters
@@ -26,7 +26,7 @@ from fastgmm._rows.columns import covariance_of_all, mean_of_all
 from fastgmm._utils.annotations import FloatArray, WeightPriorType
 
 
-class VariationalMixture(Inference, Conversion, _SklearnBayesianGaussianMixture):
+class VariationalMixture(Inference, OnnxConversion, _SklearnBayesianGaussianMixture):
     """The mixture with priors, fitted by variational inference."""
 
     weight_concentration_prior_type: WeightPriorType

@@ -14,12 +14,13 @@ _PACKAGE = str(Path(__file__).parent.parent)
 _given: ContextVar[set[str] | None] = ContextVar("_given", default=None)
 
 
-def warn(message: str, category: type[Warning] = UserWarning, topic: str | None = None) -> None:
+def warn(message: str | Warning, category: type[Warning] = UserWarning, topic: str | None = None) -> None:
     """Warn, pointing at the line that called the package.
 
     Parameters
     ----------
-    message : str
+    message : str or Warning
+        A warning is given as it is, whatever the category.
     category : type, default=UserWarning
     topic : str, default=None
         Within `each_topic_once`, only the first warning of a topic is given.
