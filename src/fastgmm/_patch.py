@@ -1,4 +1,4 @@
-"""Our estimators in place of those of scikit-learn, on request."""
+"""Our estimators in place of those of scikit-learn."""
 
 from __future__ import annotations
 
