@@ -209,7 +209,8 @@ def test_memory_does_not_grow_with_the_number_of_rows(tmp_path):
         tracemalloc.start()
         try:
             model.predict(Repeated(n), out=Nothing(n))
-            model.score(Repeated(n))
+            model.predict(from_array(Repeated(n)), out=tmp_path / "labels.npy")
+            model.score(from_array(Repeated(n)))
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

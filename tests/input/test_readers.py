@@ -1,5 +1,7 @@
 """Readers in place of arrays: the same fits, labels, densities and criteria; and results in files."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -152,6 +154,15 @@ def test_where_results_cannot_be_written(frame, tmp_path):
         model.predict(X, out=tmp_path / "labels.txt")
     with pytest.raises(FileNotFoundError, match="is in a folder that does not exist"):
         model.predict(X, out=tmp_path / "none" / "labels.npy")
+
+
+def test_tables_need_pyarrow(frame, tmp_path, monkeypatch):
+    X = frame[["a", "b", "c"]].to_numpy()
+    model = GaussianMixture(random_state=0).fit(X)
+    monkeypatch.setitem(sys.modules, "fastgmm._output.tables", None)  # as if its imports failed
+    with pytest.raises(ImportError, match=r"^Writing \.csv files needs pyarrow: python -m pip install pyarrow$"):
+        model.predict(X, out=tmp_path / "labels.csv")
+    assert not list(tmp_path.iterdir())
 
 
 def test_arrays_for_an_unknown_number_of_rows(frame, tmp_path):
