@@ -252,9 +252,19 @@ class Inference(MixtureEstimator):
         Returns
         -------
         summary : Summary
-            Its attributes hold the numbers: `log_likelihood`, `bic`, `aic`, `icl`, `n_parameters`, `n_rows`, `weights`,
-            `means`, `standard_deviations` and others. ``print(summary)`` shows a text, a notebook shows tables, and
-            ``summary.to_frame()`` returns all components as a pandas DataFrame. What is not known is None.
+            ``print(summary)`` shows a text, and a notebook shows tables. ``summary.to_frame()`` returns all components
+            as a pandas DataFrame. Its attributes hold the numbers; what is not known is None:
+
+            - `model`, `covariance_type`, `covariances` and `mclust_name`: what the mixture is. `covariances` is in
+              words, and `mclust_name` is what R's mclust calls it;
+            - `n_components`, `n_features`, `feature_names`, and `n_rows`, the sum of the weights;
+            - `n_parameters`, `log_likelihood`, `bic`, `aic` and `icl`. `is_exact` is False if these are of the last
+              iteration, before its M step;
+            - `lower_bound` and `n_effective_components`, the number of components that have rows: of a Bayesian
+              mixture, in place of `n_parameters` and the criteria;
+            - `converged` and `n_iter`. `is_stream` is True after `partial_fit`: then `n_iter` is the number of batches;
+            - `weights` and `rows`, of shape (n_components,), `means` and `standard_deviations`, of shape (n_components,
+              n_features). `rows` is the expected number of rows of each component.
 
         Raises
         ------

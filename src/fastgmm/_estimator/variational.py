@@ -118,7 +118,7 @@ class VariationalMixture(Inference, OnnxConversion, _SklearnBayesianGaussianMixt
         }
 
     def _summary(self, evaluation: Evaluation | None) -> Summary:
-        bound = getattr(self, "lower_bound_", -math.inf)
+        bound = np.asarray(getattr(self, "lower_bound_", -math.inf)).item()  # scikit-learn's may be an array of one
         mean_precision = np.asarray(self.mean_precision_, np.float64)
         nk = mean_precision - float(self.mean_precision_prior_)  # rows of the components
         if evaluation is None:
