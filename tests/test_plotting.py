@@ -182,6 +182,9 @@ def test_a_bayesian_mixture_shows_what_it_kept(faithful):
     mixture = sklearn.mixture.BayesianGaussianMixture(n_components=10, random_state=0, max_iter=2000).fit(X)
     ax = plot_components(mixture, X)
     assert len(ellipses(ax)) == np.count_nonzero(mixture.weights_ > 0.01) == 2
+    one = plot_components(mixture, X, features=1)
+    assert max(np.max(line.get_ydata(), initial=0) for line in one.lines) < one.get_ylim()[1]
+    assert max(patch.get_data().values.max() for patch in one.patches) < one.get_ylim()[1]
 
 
 @pytest.mark.parametrize("features", [[0, 1], [0]])

@@ -110,8 +110,8 @@ def plot_components(
     Notes
     -----
     Rows and components so far away that the rest would be a dot are beyond the axes. How many they are is written at
-    the edge. ``ax.set_xlim`` and ``ax.set_ylim`` show them. With a single feature, the peak of a very narrow component
-    leaves the axes at the top.
+    the edge. With two features, ``ax.set_xlim`` and ``ax.set_ylim`` show them. With a single one, the peak of a very
+    narrow component leaves the axes at the top.
 
     Ellipses belong to linear scales. For features that need logarithms, fit to ``np.log(X)`` and draw that.
 
@@ -259,7 +259,7 @@ def plot_uncertainty(mixture: Any, X: Rows, *, features: Features | None = None,
     Up to 10,000 rows are dots in the color of their component, whose size grows with uncertainty. More are hexagons
     shaded by the mean uncertainty of their rows. The shade ends at 0.5, where a row more probably belongs to other
     components than to the one predicted. With a single feature, curves show the responsibility of each component given
-    this feature alone, and dots the largest responsibility of each row.
+    this feature alone, and dots the largest responsibility of each of up to 10,000 rows.
 
     Parameters
     ----------

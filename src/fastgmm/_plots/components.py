@@ -43,14 +43,6 @@ class Styles:
         return [Line2D([], [], color=self.colors[k], marker=self.markers[k], linestyle="none") for k in self.shown]
 
 
-def draw_components(ax: Axes, marginal: Marginal, style: Styles, n_std: float) -> None:
-    """Draw curves in one feature, ellipses in two, and the number of each component."""
-    if marginal.means.shape[1] == 1:
-        _draw_curves(ax, marginal, style, n_std)
-    else:
-        _draw_ellipses(ax, marginal, style, n_std)
-
-
 def draw_dots(ax: Axes, rows: np.ndarray, labels: np.ndarray, style: Styles, sizes=None, alpha=0.6) -> None:
     """Draw a dot for each row, in color and shape of its component. `sizes` and `alpha` may differ between rows."""
     sizes = np.broadcast_to(drawing.dot_size(len(rows)) if sizes is None else sizes, len(rows))
@@ -76,8 +68,9 @@ def _draw_ellipses(ax: Axes, marginal: Marginal, style: Styles, n_std: float) ->
     ax.autoscale_view()
 
 
-def _draw_curves(ax: Axes, marginal: Marginal, style: Styles, n_std: float) -> None:
-    means, stds, shown = marginal.means[:, 0], marginal.stds[:, 0], style.shown
+def _draw_curves(ax: Axes, marginal: Marginal, style: Styles, limits: np.ndarray, n_std: float) -> None:
+    means, stds = marginal.means[:, 0], marginal.stds[:, 0]
+    shown = style.shown[_is_within(means[style.shown], limits)]  # others could be high, and would squeeze these
     x = np.unique(means[shown] + stds[shown] * np.linspace(-3.5, 3.5, 121)[:, np.newaxis])
     densities = marginal.weights * norm.pdf(x[:, np.newaxis], means, stds)
     for k in shown:
@@ -87,6 +80,10 @@ def _draw_curves(ax: Axes, marginal: Marginal, style: Styles, n_std: float) -> N
     ax.plot(x, densities.sum(axis=1), color=drawing.ink(), linewidth=1, linestyle="--")
 
 
+def _is_within(means: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    return (means >= limits[0, 0]) & (means <= limits[0, 1])
+
+
 def peaks_of(marginal: Marginal) -> np.ndarray:
     """The largest density of each component, given one feature."""
     return marginal.weights * norm.pdf(0.0, scale=marginal.stds[:, 0])
@@ -94,16 +91,15 @@ def peaks_of(marginal: Marginal) -> np.ndarray:
 
 def limit_heights(ax: Axes, marginal: Marginal, limits: np.ndarray) -> None:
     """End the axis of densities where curves of wide components can still be seen, beside peaks of narrow ones."""
-    means = marginal.means[:, 0]
-    shown = marginal.is_shown & (means >= limits[0, 0]) & (means <= limits[0, 1])
+    shown = marginal.is_shown & _is_within(marginal.means[:, 0], limits)
     peaks = peaks_of(marginal)
     lowest = peaks[shown & (marginal.weights >= _HEAVY * marginal.weights[shown].max())].min()
     if ax.get_yscale() == "log":
         ax.set_ylim(1e-3 * peaks[shown].min(), 4.0 * peaks[shown].max())
         return
     ax.set_ylim(bottom=0)
-    if peaks[shown].max() > _TALLEST * lowest or len(np.flatnonzero(shown)) < len(means):
-        ax.set_ylim(top=min(1.15 * peaks[shown].max(), _TALLEST * lowest))
+    if peaks[shown].max() > _TALLEST * lowest:
+        ax.set_ylim(top=_TALLEST * lowest)
 
 
 def write_numbers(ax: Axes, marginal: Marginal, style: Styles, heights: np.ndarray | None = None) -> None:
@@ -168,10 +164,12 @@ def _draw_panel(ax: Axes, subject: Subject, style: Styles, limits: np.ndarray, n
         draw_dots(ax, subject.rows, labels, style)
     elif subject.rows is not None:
         drawing.draw_rows(ax, subject.rows, limits)
-    draw_components(ax, subject.marginal, style, n_std)
-    drawing.mark_beyond(ax, subject, limits)
     if len(limits) == 1:
+        _draw_curves(ax, subject.marginal, style, limits, n_std)
         limit_heights(ax, subject.marginal, limits)
+    else:
+        _draw_ellipses(ax, subject.marginal, style, n_std)
+    drawing.mark_beyond(ax, subject, limits)
 
 
 def legend_of_components(ax: Axes, marginal: Marginal, style: Styles, further=(), further_labels=(), **options) -> None:

@@ -26,7 +26,7 @@ ACCENT = "#D55E00"  # stands out from gray on light and dark backgrounds
 MAX_DOTS = 10_000  # rows that are drawn one by one; more rows are drawn as hexagons
 _MOST_INSIDE = 9  # entries of a legend that may stand within the axes
 
-# Text at a side of the axes: coordinates in the axes (None: along the side), alignment, arrow.
+# Text at a side of the axes: the coordinate across the side, in axes, alignment, and arrow.
 _SIDES: tuple[dict[str, Any], ...] = (
     {"x": 0.01, "ha": "left", "arrow": "◀ {}"},
     {"x": 0.99, "ha": "right", "arrow": "{} ▶"},
@@ -158,7 +158,7 @@ def mark_beyond(ax: Axes, subject: Subject, limits: np.ndarray) -> None:
     means = subject.marginal.means[shown]
     beyond, sides = sides_beyond(rows, limits)
     components, sides_of_components = sides_beyond(means, limits)
-    for side in np.unique([*sides, *sides_of_components]).astype(int):
+    for side in np.unique(np.concatenate([sides, sides_of_components])):
         points = np.concatenate([rows[beyond[sides == side]], means[components[sides_of_components == side]]])
         words = []
         if n_rows := int(np.count_nonzero(sides == side)):
