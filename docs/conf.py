@@ -36,6 +36,7 @@ html_theme = "furo"
 html_title = f"fastgmm {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+pygments_dark_style = "github-dark"
 html_math_renderer = "mathml"
 html_show_sourcelink = False
 copybutton_exclude = ".linenos, .gp, .go"  # prompts and what code prints
@@ -44,8 +45,9 @@ autosummary_generate = True
 # Pictures of the guide that the reference shows, too.
 autosummary_context = {
     "pictures": {
-        "plot_components": "first_mixture_old_faithful",
-        "plot_criterion": "choosing_criterion",
+        "plot_components": "pictures_components",
+        "plot_convergence": "pictures_convergence",
+        "plot_criterion": "pictures_criterion",
         "plot_density": "pictures_density",
         "plot_pairs": "pictures_pairs",
         "plot_uncertainty": "pictures_uncertainty",
