@@ -103,6 +103,7 @@ def test_bad_parameter(estimator, name, value):
         ({"covariance_type": "diagonal"}, "Did you mean 'diag'?"),
         ({"covariance_type": "Full"}, "Did you mean 'full'?"),
         ({"covariance_type": "VVV"}, "What mclust calls 'VVV' is 'full' here."),
+        ({"covariance_type": "VEI"}, "There is no such model as mclust's 'VEI' here; 'diag' contains it."),
         ({"covariance_type": ["full", "EEE"]}, "What mclust calls 'EEE' is 'tied' here."),
         ({"init_params": "k-means"}, "Did you mean 'kmeans'?"),
         ({"criterion": "BIC"}, "Did you mean 'bic'?"),
@@ -392,6 +393,10 @@ NO_NUMBERS = {
     "a dict of rows": ({"w": X[:, 0], "rows": X}, "X must be an array or a frame, got dict: pass X['rows']."),
     "a Bunch": (load_iris(), "X must be an array or a frame, got Bunch: pass X.data."),
     "ragged": ([[1.0, 2.0], [3.0]], "Pass X with equally many numbers in each row."),
+    "one feature": (
+        np.arange(120.0),
+        "Expected 2D array, got 1D array instead: X has the shape (120,). Reshape your data",
+    ),
     "None": (None, "Expected 2D array, got scalar array instead: X is None. "),
 }
 WAYS = {

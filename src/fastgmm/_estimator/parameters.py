@@ -6,6 +6,7 @@ text; the value and a remedy follow.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import lru_cache, wraps
@@ -154,6 +155,9 @@ def meant(value, names) -> str:
         return ""
     if (here := _COVARIANCE_TYPES_OF_MCLUST.get(value)) in names:
         return f"What mclust calls {value!r} is {here!r} here."
+    if re.fullmatch("[EV][EVI]{2}", value) and "full" in names:
+        general = "spherical" if value.endswith("II") else "diag" if value.endswith("I") else "full"
+        return f"There is no such model as mclust's {value!r} here; {general!r} contains it."
     near = get_close_matches(value.lower(), names, n=1)
     return f"Did you mean {near[0]!r}?" if near else ""
 

@@ -79,6 +79,11 @@ def checked_rows(estimator, X, dtype, source: Source | None = None, **options) -
         X = with_known_names(X)
         source = source or Source("X", column_names(X))
         X = check_numbers(X, source)
+    if isinstance(X, np.ndarray) and X.ndim == 1:  # scikit-learn's error shows the values
+        raise ValueError(
+            f"Expected 2D array, got 1D array instead: X has the shape {X.shape}. Reshape your data: "
+            "X.reshape(-1, 1) if it is a single feature, X.reshape(1, -1) if it is a single row."
+        )
     try:
         return aligned(validate_data(estimator, X, dtype=dtype, order="C", **options))
     except ValueError as error:
