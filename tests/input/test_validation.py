@@ -19,7 +19,6 @@ from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.pipeline import make_pipeline
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC
-from fastgmm.batches import from_array
 
 SKLEARN = {GaussianMixture: SklearnGaussianMixture, BayesianGaussianMixture: SklearnBayesianGaussianMixture}
 
@@ -376,10 +375,6 @@ NO_NUMBERS = {
     "a Path": (
         Path("data.csv"),
         "X is a path, not data: read the file, or pass fastgmm.batches.from_csv('data.csv').",
-    ),
-    "a reader": (
-        from_array(X),
-        "X must be an array or a frame, got ArrayBatches, which can only be iterated over: pass batches to",
     ),
     "a generator": (
         (row for row in X),
