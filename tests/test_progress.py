@@ -352,7 +352,9 @@ def test_durations(seconds, text):
 @pytest.fixture
 def screen(monkeypatch):
     """What is drawn on a terminal."""
-    rich = pytest.importorskip("rich")
+    pytest.importorskip("rich.console")
+    import rich
+
     drawn = io.StringIO()
     console = rich.console.Console(file=drawn, force_terminal=True, width=120, color_system=None)
     monkeypatch.setattr(rich, "_console", console)
