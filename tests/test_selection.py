@@ -836,6 +836,16 @@ def test_many_rows_start_on_a_sample_as_fit_batches_does(monkeypatch):
     np.testing.assert_array_equal(search.best_estimator_.means_, single.means_)
 
 
+def test_criteria_of_all_candidates_take_one_reading(monkeypatch):
+    reader = from_array(blobs(), batch_rows=50)
+    read, readings = reader.batches_with_places, []
+    monkeypatch.setattr(reader, "batches_with_places", lambda: readings.append(1) or read())
+    search_in(reader, (1, 2, 3), covariance_type=["diag", "full"], max_iter=0)
+    n_runs = 6 + 3 + 4  # from init_params, from the other type, merged
+    # The survey; mean, variances and covariance of all rows; the log-likelihood of each run; the criteria.
+    assert len(readings) == 1 + 3 + n_runs + 1
+
+
 def test_a_search_over_batches_holds_no_rows(monkeypatch):
     monkeypatch.setattr(search_rows, "START_ROWS", 1_000)
     X = np.random.default_rng(0).normal(size=(200_000, 4)).astype(np.float32)

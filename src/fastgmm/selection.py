@@ -270,8 +270,7 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
             report = SearchReporter(progress, candidates, self.criterion, self.n_init, n_rows, n_folds)
             fits = Fits(*rows, settings, report)
             interrupted = self._is_interrupted(fits, candidates)
-            for candidate in candidates:
-                fits.finish(candidate)
+            fits.finish(candidates)
             if self.criterion == "cv":
                 cross_validate(candidates, self.cv, fits)
             set_criteria(candidates, n_rows)

@@ -143,7 +143,15 @@ class ArrayPasses(EvaluatingPasses):
             total += float(norm.sum(dtype=np.float64) if weights is None else weights @ norm)
         return total
 
+    def sums_of_mixtures(self, mixtures) -> np.ndarray:
+        sums = [
+            self.for_mixture(len(components.means), structure, SILENT).criterion_sums(components)
+            for structure, components in mixtures
+        ]
+        return np.reshape(sums, (len(mixtures), 2))
+
     def criterion_sums(self, components: Components) -> np.ndarray:
+        """sum_i w_i log p(x_i) and sum_i w_i log max_k resp_ik, in one pass without an array of n_samples."""
         mixture, n_components = components.for_kernels(self.X.dtype), len(components.means)
         sums = np.zeros(2)
         density_pass = self.runner.kernel("density_pass")

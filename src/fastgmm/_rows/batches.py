@@ -87,8 +87,9 @@ class BatchPasses(SampledPasses, EvaluatingPasses):
     def score_sum(self, components, plan=None) -> float:
         return sum(self._each(lambda passes: passes.score_sum(components, plan), float))
 
-    def criterion_sums(self, components) -> np.ndarray:
-        return sum(self._each(lambda passes: passes.criterion_sums(components), np.sum), np.zeros(2))
+    def sums_of_mixtures(self, mixtures) -> np.ndarray:
+        sums = self._each(lambda passes: passes.sums_of_mixtures(mixtures), np.sum)
+        return sum(sums, np.zeros((len(mixtures), 2)))
 
     def _merged(self, statistics_of: Callable[[ArrayPasses], SufficientStatistics]) -> SufficientStatistics:
         total = None

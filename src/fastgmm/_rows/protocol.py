@@ -5,6 +5,7 @@ A pass reads all rows of a source once, and returns statistics.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, Self
 
@@ -124,8 +125,10 @@ class EvaluatingPasses(Passes, Protocol):
     def score_sum(self, components: Components, plan: SkippingPlan | None = None) -> float:
         """sum_i w_i log p(x_i), without an array of n_rows."""
 
-    def criterion_sums(self, components: Components) -> np.ndarray:
-        """sum_i w_i log p(x_i) and sum_i w_i log max_k resp_ik, in one pass without an array of n_rows."""
+    def sums_of_mixtures(self, mixtures: Sequence[tuple[CovarianceStructure, Components]]) -> np.ndarray:
+        """For each mixture sum_i w_i log p(x_i) and sum_i w_i log max_k resp_ik, shape (n_mixtures, 2).
+
+        The rows are read once for all of them."""
 
 
 class Sample(NamedTuple):

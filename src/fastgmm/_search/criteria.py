@@ -59,8 +59,8 @@ def cross_validate(candidates: list[Candidate], n_folds: int, fits: Fits) -> Non
         held_out = rows.part(test)
         fits_of_fold = Fits(rows.part(train), fits.weight_unit, fits.random_state, settings, fits.progress)
         fits_of_fold.search(of_fold)
+        fits_of_fold.finish(of_fold)
         for i, (candidate, original) in enumerate(zip(of_fold, candidates, strict=True)):
-            fits_of_fold.finish(candidate)
             if candidate.is_usable:
                 assert candidate.fitted is not None
                 passes = held_out.for_mixture(candidate.n_components, candidate.structure, SILENT)

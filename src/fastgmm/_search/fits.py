@@ -101,22 +101,27 @@ class Fits:
         model = MaximumLikelihood(structure, n_components, n_features, passes.dtype, self.settings.reg_covar)
         return Iteration(model, passes)
 
-    def finish(self, candidate: Candidate) -> None:
-        """Set the parameters of the fitted model and the sums of criteria, or a warning if they are out of range."""
+    def finish(self, candidates: list[Candidate]) -> None:
+        """Set the parameters of the fitted models and the sums of criteria, or warnings if they are out of range."""
+        fitted = [candidate for candidate in candidates if self._is_fitted(candidate)]
+        mixtures = [(each.structure, each.fitted.components(each.structure)) for each in fitted if each.fitted]
+        sums = self.rows.for_mixture(1, DIAGONAL, SILENT).sums_of_mixtures(mixtures) * self.weight_unit
+        for candidate, (log_likelihood, log_max_resp) in zip(fitted, sums.tolist(), strict=True):
+            candidate.log_likelihood, candidate.log_max_resp = log_likelihood, log_max_resp
+
+    def _is_fitted(self, candidate: Candidate) -> bool:
+        """Set the parameters of the fitted model, or a warning. Returns whether there is a model."""
         candidate.log_likelihood = math.nan
         if candidate.result is None:
-            return
+            return False
         try:
             attributes = rounded(mixture_attributes(candidate.result.parameters, candidate.structure), self.rows.dtype)
         except OutOfRangeError as error:
             candidate.warning = str(error)
-            return
+            return False
         names = ("weights_", "means_", "covariances_", "precisions_cholesky_")
         candidate.fitted = MixtureParameters(*(attributes[name].astype(np.float64) for name in names))
-        components = candidate.fitted.components(candidate.structure)
-        passes = self.rows.for_mixture(candidate.n_components, candidate.structure, SILENT)
-        sums = passes.criterion_sums(components) * self.weight_unit
-        candidate.log_likelihood, candidate.log_max_resp = sums.tolist()
+        return True
 
     def _fit_from_shared_starts(self, candidates: list[Candidate]) -> None:
         """Fit all covariance types of one number of components from the same starts."""
