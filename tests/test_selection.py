@@ -239,7 +239,9 @@ def test_every_candidate_has_all_criteria(criterion):
 
 def test_ratios_of_weights_have_a_held_out_likelihood_only():
     X = blobs()
-    table = search_in(X, (1, 2), criterion="cv", sample_weight=np.full(len(X), 1.0 / len(X))).criterion_
+    search = search_in(X, (1, 2), criterion="cv", sample_weight=np.full(len(X), 1.0 / len(X)))
+    table = search.criterion_
+    assert "nan" not in str(search.summary())
     assert np.isfinite(table["cv"]).all()
     assert np.isnan([table[name] for name in ("bic", "aic", "icl")]).all()
 

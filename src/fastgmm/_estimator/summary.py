@@ -198,9 +198,7 @@ class Summary:
                 "The log-likelihood of all rows is not known here: summary(X) finds it, with BIC, AIC and ICL."
             )
         elif self.bic is None:
-            notes.append(
-                "The weights of all rows sum to less than 2, so they count no rows: there is no BIC, AIC or ICL."
-            )
+            notes.append("The weights of all rows sum to less than 2, so they do not count rows: no BIC, AIC or ICL.")
         elif not self.is_exact:
             notes.append(
                 "Log-likelihood, BIC and AIC are those before the last step of EM. summary(X) finds those of the final "
