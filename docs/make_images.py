@@ -27,7 +27,8 @@ ROOT = DOCS.parent
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 STYLE = {"figure.figsize": (6.4, 4.0), "savefig.facecolor": "white"}
 IMAGE = re.compile(r"\s*!\[[^\]]*\]\(([^)\s]+)\)")
-COLORS = 256  # in a picture
+COLORS = 128  # in a picture
+WIDTH = 1600  # of a picture, in pixels, at most: twice that of the column
 
 
 class Block(NamedTuple):
@@ -123,7 +124,8 @@ def save(picture: Path) -> None:
     from PIL import Image, ImageChops
 
     buffer = io.BytesIO()
-    pyplot.savefig(buffer, format="png", dpi=2 * pyplot.rcParams["figure.dpi"])
+    figure = pyplot.gcf()
+    figure.savefig(buffer, format="png", dpi=min(2 * pyplot.rcParams["figure.dpi"], WIDTH / figure.get_figwidth()))
     image = Image.open(buffer).convert("RGB")
     if image.getcolors(COLORS) is None:
         image = image.quantize(COLORS, dither=Image.Dither.NONE)

@@ -113,3 +113,4 @@ def test_every_image_is_shown():
     shown = {(page.parent / target).resolve() for page in PAGES for target in targets_of(page)}
     images = {path.resolve() for path in (ROOT / "docs/images").iterdir()}
     assert not {name_of(path) for path in images - shown}
+    assert sum(path.stat().st_size for path in images) < 2.5e6, "a clone should stay small"
