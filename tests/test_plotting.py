@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-from fastgmm import GaussianMixture, GaussianMixtureIC, plotting
+from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC, plotting
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm.datasets import load_old_faithful
 from fastgmm.plotting import (
@@ -179,7 +179,7 @@ def test_light_components_fade_or_are_left_out():
 
 def test_a_bayesian_mixture_shows_what_it_kept(faithful):
     _, X = faithful
-    mixture = sklearn.mixture.BayesianGaussianMixture(n_components=10, random_state=0, max_iter=2000).fit(X)
+    mixture = BayesianGaussianMixture(n_components=10, random_state=0, max_iter=2000).fit(X)
     ax = plot_components(mixture, X)
     assert len(ellipses(ax)) == np.count_nonzero(mixture.weights_ > 0.01) == 2
     one = plot_components(mixture, X, features=1)
