@@ -61,7 +61,7 @@ def reporting(
             yield reporter
             of_sklearn.end()
     except BaseException as error:
-        for name in FEATURES:
+        for name in set(FEATURES).difference(features):
             vars(estimator).pop(name, None)
         vars(estimator).update(features)
         if isinstance(error, Stopped):
