@@ -58,7 +58,8 @@ def assert_same_model(actual, expected, rtol):
 
 
 def state_of(model):
-    return pickle.dumps(model)
+    """All attributes, whatever the order in which they were set."""
+    return {name: pickle.dumps(value) for name, value in vars(model).items()}
 
 
 # One batch is EM ------------------------------------------------------------------------------------------------------
@@ -502,7 +503,7 @@ def test_covariance_types_whose_parameters_look_alike(estimator):
         model.set_params(covariance_type="diag").partial_fit(X)
     other = estimator(n_components=3, covariance_type="diag", random_state=0).fit(X)
     vars(model).update({name: value for name, value in vars(other).items() if name.endswith("_")})
-    with pytest.raises(ValueError, match=r"statistics of shape \(1, 3, 3\), but \(3, 3\) belongs .*'diag'"):
+    with pytest.raises(ValueError, match=r"shape \(1, 3, 3\), but covariance_type='diag' needs \(3, 3\)"):
         model.partial_fit(X)
 
 
