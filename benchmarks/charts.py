@@ -3,15 +3,18 @@
     python benchmarks/solution.py --json benchmarks/results/solution.json
     python benchmarks/charts.py
 
-Needs matplotlib.
+Needs matplotlib and pillow.
 """
 
+import io
 import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
 
 from fastgmm import GaussianMixture
 from fastgmm.datasets import load_old_faithful
@@ -49,8 +52,7 @@ def draw_readme(cases: dict[str, dict], file: Path) -> None:
     right.set_xlim(0, 1.4 * right.get_xlim()[1])
     right.set(title="Time to fit a mixture", xlabel="seconds")
     right.legend(frameon=False, loc="lower right")
-    figure.savefig(file, dpi=160)
-    plt.close(figure)
+    save(figure, file)
 
 
 def draw_solution(cases: dict[str, dict], file: Path) -> None:
@@ -61,8 +63,7 @@ def draw_solution(cases: dict[str, dict], file: Path) -> None:
     ax.set_xlim(right=4 * ax.get_xlim()[1])
     ax.set_xlabel("seconds from array to fitted model (logarithmic)")
     ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=4, fontsize="small")
-    figure.savefig(file, dpi=160)
-    plt.close(figure)
+    save(figure, file)
 
 
 def draw_bars(ax: Axes, cases: dict[str, dict], contestants: tuple[str, ...]) -> None:
@@ -78,6 +79,14 @@ def draw_bars(ax: Axes, cases: dict[str, dict], contestants: tuple[str, ...]) ->
     ax.set_yticks(positions, [in_words(name) for name in cases])
     ax.margins(y=0.01)
     ax.tick_params(axis="y", length=0)
+
+
+def save(figure: Figure, file: Path) -> None:
+    """Save and close the figure, with 128 colors to keep the file small."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=160)
+    plt.close(figure)
+    Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(file, optimize=True)
 
 
 def label(case: dict[str, dict], who: str) -> str:
