@@ -102,7 +102,10 @@ def test_versions_are_those_of_the_package_and_of_continuous_integration():
     assert oldest == {name: floors[name.lower() if name != "Python" else name] for name in oldest}
     assert len(oldest) == 5
 
-    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    path = ROOT / ".github/workflows/ci.yml"
+    if not path.exists():
+        pytest.skip("a source distribution has no workflows")
+    workflow = path.read_text(encoding="utf-8")
     for name in ("scikit-learn", "NumPy", "SciPy"):
         assert f'"{name.lower()}=={oldest[name]}.*"' in workflow
     for version in re.findall(r"[\d.]+(?=,)", re.search(r"\| scikit-learn .*", page)[0])[1:]:
