@@ -981,6 +981,30 @@ def test_integers_first_in_a_csv_file(tmp_path):
     np.testing.assert_array_equal(concatenated(batches.from_csv(path)), [[1.0, 1.0], [2.0, 0.0]])
 
 
+def test_csv_files_without_names(tmp_path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "rows.csv"
+    for header in ("3.6,79", "5,4", "5,5.0"):
+        path.write_text(f"{header}\n1.8,54\n")
+        with pytest.raises(ValueError, match=r"^The first line of '.*rows\.csv' holds numbers \(\d.*list them in col"):
+            batches.from_csv(path)
+    np.testing.assert_array_equal(concatenated(batches.from_csv(path, ["5", "5.0"])), [[1.8, 54.0]])
+    path.write_text("0,1\n1.8,54\n")  # as pandas numbers columns
+    np.testing.assert_array_equal(concatenated(batches.from_csv(path)), [[1.8, 54.0]])
+
+
+def test_pyarrow_objects_and_readers_where_rows_are_expected(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    path = tmp_path / "rows.parquet"
+    pd.DataFrame({"a": [1.0, 2.0]}).to_parquet(path)
+    opened = (pyarrow.dataset.dataset(path), pyarrow.parquet.ParquetFile(path))
+    for found in opened:
+        with pytest.raises(TypeError, match=f"got {type(found).__name__} of pyarrow: pass what .*from_parquet makes"):
+            GaussianMixture().fit(found)
+    with pytest.raises(TypeError, match=r"got TableReader, which yields batches: pass it to fit or fit_batches"):
+        GaussianMixture().partial_fit(batches.from_parquet(path))
+
+
 def test_folders_with_other_files(tmp_path):
     pytest.importorskip("pyarrow")
     frame = pd.DataFrame({"a": [1.0, 2.0]})

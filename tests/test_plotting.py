@@ -343,6 +343,7 @@ def test_a_narrow_component_leaves_the_axes_at_the_top():
     mixture = GaussianMixture(2, means_init=[[0.0], [1.0]], reg_covar=0.0).fit(X)
     ax = plot_components(mixture, X)
     wide = max(max(line.get_ydata()) for line in ax.lines[:1])
+    assert np.interp(0.99, *ax.lines[1].get_data()) < 0.01 * wide  # the peak stands on the axis, vertically
     assert wide < ax.get_ylim()[1] < 30 * wide
     assert [text.get_text() for text in ax.texts] == ["0", "▲ 1"]
     assert plot_density(mixture, X).get_ylim()[1] < 30 * wide

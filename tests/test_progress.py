@@ -245,6 +245,8 @@ def test_a_callback_that_cannot_be_called_is_refused():
     for call in (GaussianMixture().fit, GaussianMixture().partial_fit, GaussianMixtureIC().fit):
         with pytest.raises(TypeError, match=r"^callback must be callable or None, got 3: "):
             call(X, callback=3)
+        with pytest.raises(TypeError, match=r"got the class Stop: pass an instance, Stop\(\)\.$"):
+            call(X, callback=Stop)
 
 
 # Searches -------------------------------------------------------------------------------------------------------------

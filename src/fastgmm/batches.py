@@ -174,8 +174,10 @@ def from_csv(
     Parameters
     ----------
     paths : path, sequence of paths, or pyarrow.dataset.Dataset
-        As in `from_parquet`. In a folder, files that end in .csv are read. For another separator, pass a dataset:
-        ``pyarrow.dataset.dataset(paths, format=pyarrow.dataset.CsvFileFormat(...))``.
+        As in `from_parquet`. In a folder, files that end in .csv are read. For another separator, or without names in
+        the first line, pass a dataset: ``pyarrow.dataset.dataset(paths, format=pyarrow.dataset.CsvFileFormat(...))``
+        with ``parse_options=pyarrow.csv.ParseOptions(delimiter=";")`` or
+        ``read_options=pyarrow.csv.ReadOptions(autogenerate_column_names=True)``.
     columns : str or sequence of str, default=None
         As in `from_parquet`. None: all columns except `sample_weight`, and except a first column without a name, which
         is an index that pandas wrote.

@@ -41,6 +41,11 @@ def reporting(
     """
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable or None, got {callback!r}: pass a function of a Progress.")
+    if isinstance(callback, type):
+        raise TypeError(
+            f"callback must be callable with a Progress, got the class {callback.__name__}: pass an instance, "
+            f"{callback.__name__}()."
+        )
     features = {name: value for name in FEATURES if (value := vars(estimator).get(name)) is not None}
     listeners: list[Callback] = []
     verbose = estimator.verbose

@@ -15,6 +15,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_array
 
 from fastgmm._input.containers import (
+    Reader,
     column_names,
     doubtful_columns,
     has_shape,
@@ -243,6 +244,13 @@ def check_holds_rows(X) -> None:
     if is_mapping_of_arrays(X):
         raise TypeError(f"{found}: pass {_rows_of_mapping(X)}.")
     has_rows = any(hasattr(X, name) for name in ("__array__", "__array_interface__", "__len__", "shape"))
+    if isinstance(X, Reader):
+        raise TypeError(
+            f"{found}, which yields batches: pass it to fit or fit_batches, or one batch after the other to "
+            "partial_fit."
+        )
+    if not has_rows and type(X).__module__.startswith("pyarrow."):
+        raise TypeError(f"{found} of pyarrow: pass what fastgmm.batches.from_parquet makes of the path or dataset.")
     if hasattr(X, "__iter__") and not has_rows:
         raise TypeError(
             f"{found}, which can only be iterated over: pass batches to fit_batches of a mixture, or one "

@@ -31,6 +31,8 @@ class TableReader(Reader):
         self._sources = [paths] if _is_dataset(paths) else _files_or_urls(paths, file_format)
         first = _opened(self._sources[0], file_format)
         names, labels = _columns_of(first.schema)
+        if columns is None and file_format == "csv":
+            _check_header(names, self._sources[0])
         given = names if columns is None else _listed(columns, "columns")
         self._weights = None if sample_weight is None else _name_of(sample_weight, names, labels, first.schema)
         features = [_name_of(column, names, labels, first.schema) for column in given]
@@ -243,6 +245,21 @@ def _name_of(column, names: list[str], labels: list, schema) -> str:
             f"A column must be given by its name, got {type(column).__name__}; there are {', '.join(schema.names)}."
         )
     raise ValueError(f"There is no column {column!r}; there are {', '.join(schema.names)}.")
+
+
+def _check_header(names: list[str], source) -> None:
+    """Raise ValueError if the first line of a file looks like a row. Increasing integers are taken for names."""
+    try:
+        numbers = [float(name) for name in names]
+    except ValueError:
+        return
+    is_row = not all(number.is_integer() for number in numbers) or (np.diff(numbers) <= 0).any()
+    if is_row and not _is_dataset(source):
+        raise ValueError(
+            f"The first line of {_name(source)} holds numbers ({_first_few(names)}), but must hold the names of the "
+            "columns: write names into it, or open the file with autogenerate_column_names, as the docstring of "
+            "from_csv says. If the numbers are names, list them in columns."
+        )
 
 
 def _check_features(features: list[str], source) -> None:

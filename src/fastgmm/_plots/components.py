@@ -72,6 +72,8 @@ def _draw_curves(ax: Axes, marginal: Marginal, style: Styles, limits: np.ndarray
     means, stds = marginal.means[:, 0], marginal.stds[:, 0]
     shown = style.shown[_is_within(means[style.shown], limits)]  # others could be high, and would squeeze these
     x = np.unique(means[shown] + stds[shown] * np.linspace(-3.5, 3.5, 121)[:, np.newaxis])
+    feet = np.concatenate([means[shown] - 6.0 * stds[shown], means[shown] + 6.0 * stds[shown]])
+    x = np.union1d(x, feet[(feet > x[0]) & (feet < x[-1])])  # tall components are not near zero before
     densities = marginal.weights * norm.pdf(x[:, np.newaxis], means, stds)
     for k in shown:
         within = np.abs(x - means[k]) <= n_std * stds[k]
