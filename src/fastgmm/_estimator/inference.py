@@ -15,9 +15,15 @@ from fastgmm._estimator.base import MixtureEstimator, check_overrides, unless_no
 from fastgmm._estimator.fitted import check_covariance_type
 from fastgmm._estimator.sampling import check_n_draws, check_random_state_of_sample, draw_rows
 from fastgmm._estimator.summary import Evaluation, Summary
-from fastgmm._input.containers import Reader
+from fastgmm._input.containers import Reader, is_read_in_blocks
 from fastgmm._input.fitted import blocks_of_rows, weighted_blocks
-from fastgmm._input.rows import check_sample_weight, check_some_weight, drop_unweighted_rows, warn_if_weights
+from fastgmm._input.rows import (
+    check_predict_data,
+    check_sample_weight,
+    check_some_weight,
+    drop_unweighted_rows,
+    warn_if_weights,
+)
 from fastgmm._model.components import Components
 from fastgmm._output.results import open_results
 from fastgmm._rows.array import ArrayPasses
@@ -315,7 +321,10 @@ class Inference(MixtureEstimator):
     def _for_rows(self, quantity: Quantity, X, out, is_checked: bool = False):
         """A quantity for all rows of X. `is_checked` says that a fit has checked them."""
         check_is_fitted(self)
-        n_rows, blocks = blocks_of_rows(self, X, whole=out is None, is_checked=is_checked)
+        if out is None and not isinstance(X, Reader) and not is_read_in_blocks(X):
+            rows = X if is_checked else check_predict_data(self, X)
+            return quantity.of_passes(*self._passes_of_fitted(rows))
+        n_rows, blocks = blocks_of_rows(self, X)
         kept_schema = X.kept_schema if isinstance(X, Reader) else None
         with open_results(out, n_rows, quantity.name, len(self.means_) - 1, kept_schema) as results:
             for block in read_ahead(blocks):

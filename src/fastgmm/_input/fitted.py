@@ -32,16 +32,12 @@ def weighted_blocks(estimator, X, sample_weight) -> Iterator[Block]:
         yield Block(X, check_sample_weight(sample_weight, X.shape[0]))
 
 
-def blocks_of_rows(estimator, X, whole: bool, is_checked: bool = False) -> tuple[int | None, Iterator[Block]]:
-    """The number of the rows of X, if it is known, and blocks of them, validated.
-
-    Rows in memory are one block if `whole`. `is_checked` says that they are validated already.
-    """
+def blocks_of_rows(estimator, X) -> tuple[int | None, Iterator[Block]]:
+    """The number of the rows of X, if it is known, and blocks of them, validated."""
     if isinstance(X, Reader):
         return X.n_rows, blocks_of_reader(estimator, X, weighted=False)
     if is_read_in_blocks(X):
         warn_of_collection(X, in_blocks=True)
         return X.shape[0], (Block(check_block(estimator, X, rows)) for rows in block_slices(X))
-    rows = X if is_checked else check_predict_data(estimator, X)
-    slices = [slice(None)] if whole else block_slices(rows)
-    return len(rows), (Block(rows[part]) for part in slices)
+    X = check_predict_data(estimator, X)
+    return len(X), (Block(X[rows]) for rows in block_slices(X))
