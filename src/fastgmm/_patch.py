@@ -28,7 +28,7 @@ def patch_sklearn() -> None:
 
     See Also
     --------
-    unpatch_sklearn : The way back.
+    unpatch_sklearn : Undoes it.
 
     Examples
     --------

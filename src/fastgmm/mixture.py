@@ -91,14 +91,14 @@ class GaussianMixture(LocalFitting, Streaming, MaximumLikelihoodMixture):
     stopping : {'change', 'aitken'}, default='change'
         What `tol` is compared with:
 
-        - 'change': the change of `lower_bound_` in the last iteration, as in scikit-learn. Where EM is slow, this is
+        - 'change': the change of `lower_bound_` in the last iteration, as in scikit-learn. If EM is slow, this is
           small long before the optimum. With `acceleration` it is the change that an EM iteration would make, to first
           order;
         - 'aitken': an estimate of the change in all iterations to come, from the rate at which the changes shrink
           [4]_. The fit then ends about `tol` below its local optimum.
 
     acceleration : {'lbfgs'} or None, default=None
-        'lbfgs' needs fewer iterations where clusters overlap. It takes L-BFGS steps [5]_, with EM steps in place of
+        'lbfgs' needs fewer iterations if clusters overlap. It takes L-BFGS steps [5]_, with EM steps in place of
         gradients, and a plain EM step whenever an L-BFGS step would lower the bound. From the same start it may end in
         another local optimum than EM, a better one as often as a worse one.
 

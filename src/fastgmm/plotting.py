@@ -3,7 +3,7 @@
 They need matplotlib: ``python -m pip install matplotlib``.
 
 Every function takes the fitted object first, then data, and returns the Axes it drew on. The fitted object is a mixture
-of fastgmm or of scikit-learn, a search, or a pipeline that ends in one of them. Where features are left out, the
+of fastgmm or of scikit-learn, a search, or a pipeline that ends in one of them. If features are left out, the
 mixture is shown by its marginal. Legends stand beside the axes if the layout of the figure makes room for them, as
 ``layout="constrained"`` does. Otherwise they stand within.
 """
@@ -209,7 +209,7 @@ def plot_density(
 
     X : array-like of shape (n_samples, n_features), default=None
         Data to draw: up to 10,000 rows as dots, more as hexagons shaded by the logarithm of their number, or as a
-        histogram where there is one feature.
+        histogram of a single feature.
 
     features : int, str or sequence of one or two of them, default=None
         Numbers or names of the features to draw. None: the first two, or the only one.
@@ -310,8 +310,8 @@ def plot_criterion(search: Any, *, ax: Axes | None = None) -> Axes:
     """Draw the criterion of a search against the number of components, one line for each covariance type.
 
     The vertical axis shows the best fits, where the choice is made. Lines of much worse ones leave it at the top, which
-    triangles mark. A search with one number of components is drawn as a dot for each covariance type. The winner wears
-    a ring. Fits that degenerated leave a gap and a cross at the bottom.
+    triangles mark. A search with one number of components is drawn as a dot for each covariance type. A ring marks
+    the best. Fits that degenerated leave a gap and a cross at the bottom.
 
     Parameters
     ----------
@@ -355,8 +355,8 @@ def plot_criterion(search: Any, *, ax: Axes | None = None) -> Axes:
 def plot_convergence(mixture: Any) -> NDArray[np.object_]:
     """Draw the lower bound of a fit, and what each iteration gained, in two panels.
 
-    The gains have a logarithmic axis, with a line at `tol`. The last iteration wears a ring. A fit has converged when
-    its gain falls below `tol`. Where the line of the gains is nearly flat, EM is slow: the gains still to come may sum
+    The gains have a logarithmic axis, with a line at `tol`. A ring marks the last iteration. A fit has converged when
+    its gain falls below `tol`. If the line of the gains is nearly flat, EM is slow: the gains still to come may sum
     up to much more than `tol`.
 
     Parameters

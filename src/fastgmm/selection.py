@@ -101,8 +101,8 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
 
     on_interrupt : {'raise', 'keep'}, default='raise'
         What Ctrl-C does. 'keep' ends the search with a warning, and chooses among the candidates that have been fitted.
-        If none has been fitted, KeyboardInterrupt is raised all the same. So it is with criterion 'cv', which needs all
-        folds of all candidates.
+        If none has been fitted, KeyboardInterrupt is raised all the same. It is always raised with criterion 'cv',
+        which needs all folds of all candidates.
 
     Attributes
     ----------
@@ -230,8 +230,8 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
         Raises
         ------
         ValueError
-            If a parameter, the data or the weights are not usable, every candidate degenerated, or criterion 'cv' is to
-            be found for rows that are not in memory.
+            If a parameter, the data or the weights are not usable, every candidate degenerated, or criterion 'cv' is
+            chosen for rows that are not in memory.
         TypeError
             If the data are sparse.
         RuntimeError

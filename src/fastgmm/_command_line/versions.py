@@ -12,7 +12,7 @@ from fastgmm._utils.threads import explain_n_threads
 
 
 def show_versions() -> None:
-    """Print the version of fastgmm, how it was built, what it runs on and the versions of what it builds upon."""
+    """Print the versions of fastgmm and its dependencies, how it was built, and what it runs on."""
     n_threads, reason = explain_n_threads()
     rows = [
         ("fastgmm", _version("fastgmm")),

@@ -336,9 +336,9 @@ class LocalFitting(Fitting):
 
         checkpoint : path, default=None
             File that is written after each iteration. If it exists at the beginning, the fit goes on where it was
-            interrupted, to the same result. You may change `max_iter`, `tol`, `stopping`, `n_threads` and `verbose`
-            before that. A RandomState given as `random_state` goes on, too; the global one of NumPy does not. The file
-            is deleted at the end of the fit, unless a callback stops it.
+            interrupted, to the same result up to rounding. You may change `max_iter`, `tol`, `stopping`, `n_threads`
+            and `verbose` before that. A RandomState given as `random_state` goes on, too; the global one of NumPy does
+            not. The file is deleted at the end of the fit, unless a callback stops it.
 
         Returns
         -------

@@ -87,7 +87,7 @@ class Inference(MixtureEstimator):
         NotFittedError
             If the mixture is not fitted.
         ValueError
-            If X holds something else than finite numbers, or other features than the fit had.
+            If X holds anything other than finite numbers, or other features than the fit had.
 
         Examples
         --------
@@ -130,7 +130,7 @@ class Inference(MixtureEstimator):
         NotFittedError
             If the mixture is not fitted.
         ValueError
-            If X holds something else than finite numbers, or other features than the fit had.
+            If X holds anything other than finite numbers, or other features than the fit had.
         """
         return self._for_rows(RESPONSIBILITIES, X, out)
 
@@ -162,7 +162,7 @@ class Inference(MixtureEstimator):
         NotFittedError
             If the mixture is not fitted.
         ValueError
-            If X holds something else than finite numbers, or other features than the fit had.
+            If X holds anything other than finite numbers, or other features than the fit had.
         """
         return self._for_rows(LOG_DENSITIES, X, out)
 
@@ -190,7 +190,7 @@ class Inference(MixtureEstimator):
         NotFittedError
             If the mixture is not fitted.
         ValueError
-            If X holds something else than finite numbers, or other features than the fit had.
+            If X holds anything other than finite numbers, or other features than the fit had.
         """
         warn_if_weights(y, X)
         if self._is_overridden(Inference.score_samples):  # scikit-learn's score calls it

@@ -23,7 +23,7 @@ class Progress:
     ----------
     stage : {'reading', 'start', 'k-means++', 'k-means', 'sample', 'EM'}
         'reading': the first pass over batches or chunks, which counts the rows and draws a sample for the start.
-        'start': a run begins. 'k-means++' and 'k-means': the start is looked for. 'sample': EM on a sample, for
+        'start': a run begins. 'k-means++' and 'k-means' find the start. 'sample': EM on a sample, for
         ``init_params='sample'``. 'EM': the fit itself.
 
     event : {'begin', 'rows', 'iteration', 'end', 'candidate'}
@@ -62,7 +62,7 @@ class Progress:
         Why the run failed; '' if it did not.
 
     start : str or None
-        Where a run of a search starts from: `init_params`, or the candidate whose result it takes, as in its table.
+        Start of a run of a search: `init_params`, or the candidate whose result it takes, as in the search's table.
 
     candidate, n_candidates : int or None
         Number of the present candidate of a search, from 1, in the order of its table, and of all candidates.
