@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import joblib
 import numpy as np
@@ -59,6 +60,11 @@ def test_fit_and_predict(folder, file_format, loaded_bytes, monkeypatch, capsys)
     for option, method in (("--proba", "predict_proba"), ("--log-density", "score_samples")):
         assert cli.main(["predict", "model.joblib", f"rows.{file_format}", "-o", "out.npy", option]) == 0
         np.testing.assert_array_equal(np.load("out.npy"), getattr(model, method)(X))
+    np.save("same.npy", X)  # without names
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one says so
+        assert cli.main(["predict", "model.joblib", "same.npy", "-o", "labels.npy"]) == 0
+    np.testing.assert_array_equal(np.load("labels.npy"), model.predict(X))
 
 
 @pytest.mark.parametrize("loaded_bytes", [files.LOADED_BYTES, 0])

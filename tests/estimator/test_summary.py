@@ -208,24 +208,27 @@ class Tags(HTMLParser):
 
 def test_many_features_and_components_are_cut_and_names_escaped():
     pandas = pytest.importorskip("pandas")
-    names = [f"<b>height & width {j}" for j in range(12)]
-    frame = pandas.DataFrame(np.random.default_rng(0).normal(size=(400, 12)), columns=names)
+    names = [f"<b>height & width {j}" for j in range(20)]
+    frame = pandas.DataFrame(np.random.default_rng(0).normal(size=(400, 20)), columns=names)
     gmm = GaussianMixture(30, covariance_type="spherical", random_state=0).fit(frame)
     summary = gmm.summary(frame)
     text = str(summary)
     assert max(map(len, text.splitlines())) <= 79
-    lines = text.split("\n\n")[2].splitlines()
-    shown = [int(line.split()[0]) for line in lines[1:]]
-    assert shown == sorted(np.argsort(-gmm.weights_, kind="stable")[:20])
-    assert "9 features and 10 lighter components are left out: to_frame() has all." in text.replace("\n", " ")
+    tables = [part.splitlines() for part in text.split("\n\n")[2:6]]
+    for lines in tables:
+        shown = [int(line.split()[0]) for line in lines[1:]]
+        assert shown == sorted(np.argsort(-gmm.weights_, kind="stable")[:20])
+    n_shown = sum(line.count("...") for line, *_ in tables)
+    left_out = f"{20 - n_shown} features and 10 lighter components are left out: to_frame() has all."
+    assert left_out in text.replace("\n", " ")
     parser = Tags()
     parser.feed(summary._repr_html_())
     assert parser.open == []
     assert "<b>heig...idth 0" in parser.text
     whole = summary.to_frame()
-    assert whole.shape == (30, 26)
+    assert whole.shape == (30, 42)
     np.testing.assert_array_equal(whole["mean"][names], gmm.means_)
-    np.testing.assert_allclose(whole["standard deviation"].to_numpy() ** 2, np.tile(gmm.covariances_, (12, 1)).T)
+    np.testing.assert_allclose(whole["standard deviation"].to_numpy() ** 2, np.tile(gmm.covariances_, (20, 1)).T)
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1e-3, 1.0, 1e4, 1e12])

@@ -23,8 +23,11 @@ LOADED_BYTES = 2**28  # files that are not larger together are held in memory
 _FORMATS = {".parquet": "parquet", ".pq": "parquet", ".parq": "parquet", ".csv": "csv", ".npy": "npy"}
 
 
-def reader_of(paths: Sequence[str], columns=None, sample_weight=None, keep=None) -> Reader:
-    """A reader of files, of files in folders, or of one URL. All have one format."""
+def reader_of(paths: Sequence[str], columns=None, sample_weight=None, keep=None, fitted=None) -> Reader:
+    """A reader of files, of files in folders, or of one URL. All have one format.
+
+    `fitted` are the names of the features of a model. They are the columns of a table if none are given.
+    """
     formats = sorted({file_format for path in paths for file_format in _formats(path)})
     if len(formats) > 1:
         raise ValueError(f"there are {' and '.join(formats)} files in {', '.join(paths)}: name files of one format")
@@ -33,7 +36,7 @@ def reader_of(paths: Sequence[str], columns=None, sample_weight=None, keep=None)
             raise ValueError("columns of .npy files have no names: leave out --columns, --weights and --keep")
         return from_npy(paths)
     read = from_csv if formats == ["csv"] else from_parquet
-    return read(paths[0] if len(paths) == 1 else paths, columns, sample_weight, keep=keep)
+    return read(paths[0] if len(paths) == 1 else paths, columns or fitted, sample_weight, keep=keep)
 
 
 def _formats(path: str) -> list[str]:

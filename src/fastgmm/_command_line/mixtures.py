@@ -139,8 +139,8 @@ def _predict(options: argparse.Namespace) -> None:
     check_result_path(options.output)
     model = load_model(options.model)
     names = getattr(model, "feature_names_in_", None)
-    columns = options.columns or (None if names is None else list(names))
-    rows = reader_of(options.data, columns, keep=options.keep)
+    fitted = None if names is None else list(names)
+    rows = reader_of(options.data, options.columns, keep=options.keep, fitted=fitted)
     write = model.predict_proba if options.proba else model.score_samples if options.log_density else model.predict
     write(rows, out=options.output)
 

@@ -17,6 +17,7 @@ from fastgmm._utils.words import counted
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+_MOST_TABLES = 4  # of components
 _MOST_COMPONENTS = 20  # lines of the table
 _LONGEST_NAME = 16  # characters of a feature's name in the table
 
@@ -122,7 +123,7 @@ class Summary:
         number = counted(self.n_components, "component")
         mclust = f" (mclust: {self.mclust_name})" if self.mclust_name else ""
         title = f"{self.model} with {number}, covariance type {self.covariance_type!r}{mclust}: {self.covariances}."
-        return [title, Table(self._facts()), self._components(), *self._notes()]
+        return [title, Table(self._facts()), *self._components(), *self._notes()]
 
     def _facts(self) -> list[tuple[str, str]]:
         facts = [
@@ -150,26 +151,37 @@ class Summary:
         iterations = counted(self.n_iter, "iteration")
         return "Converged", f"yes, after {iterations}" if self.converged else f"no, stopped after {iterations}"
 
-    def _components(self) -> Table:
-        """The components, or the heaviest of them in the order of their numbers, and as many features as fit a line."""
+    def _components(self) -> list[Table]:
+        """The components, or the heaviest of them in the order of their numbers. Features that do not fit a line follow
+        in further tables, but not all if there are many.
+        """
         chosen = self._chosen_components()
-        columns = [("component", [str(k) for k in chosen]), ("weight", [f"{w:.3f}" for w in self.weights[chosen]])]
+        numbers = ("component", [str(k) for k in chosen])
+        columns = [numbers, ("weight", [f"{w:.3f}" for w in self.weights[chosen]])]
         if self.rows is not None:
             rows = self.rows[chosen]
             form = ",.0f" if (rows == rows.round()).all() or rows.max() >= 1e4 else ",.1f"
             columns.append(("rows", [format(value, form) for value in rows]))
-        columns += self._columns_of_features(chosen, layout.WIDTH - sum(_width(*column) for column in columns))
-        header = [name for name, _ in columns]
-        return Table(list(zip(*(values for _, values in columns), strict=True)), header)
+        tables: list[Table] = []
+        n_shown = 0
+        while n_shown < self.n_features and len(tables) < _MOST_TABLES:
+            width = layout.WIDTH - sum(_width(*column) for column in columns)
+            features = self._columns_of_features(chosen, n_shown, width)
+            n_shown += len(features)
+            columns += features
+            header = [name for name, _ in columns]
+            tables.append(Table(list(zip(*(values for _, values in columns), strict=True)), header))
+            columns = [numbers]
+        return tables
 
     def _chosen_components(self) -> np.ndarray:
         heaviest = np.argsort(-self.weights, kind="stable")[:_MOST_COMPONENTS]
         return np.sort(heaviest)
 
-    def _columns_of_features(self, chosen: np.ndarray, width: int) -> list[tuple[str, list[str]]]:
-        """Columns of means and standard deviations that fit into the width; at least one."""
+    def _columns_of_features(self, chosen: np.ndarray, first: int, width: int) -> list[tuple[str, list[str]]]:
+        """Columns of means and standard deviations, from a feature on, that fit into the width; at least one."""
         columns: list[tuple[str, list[str]]] = []
-        for j, name in enumerate(self.feature_names):
+        for j, name in enumerate(self.feature_names[first:], first):
             form = _format_for(self.standard_deviations[chosen, j], self.means[chosen, j])
             pairs = zip(self.means[chosen, j], self.standard_deviations[chosen, j], strict=True)
             column = _short(name), [f"{format(mean, form)} ± {format(deviation, form)}" for mean, deviation in pairs]
@@ -181,13 +193,13 @@ class Summary:
 
     def _notes(self) -> list[str]:
         notes = ["The columns of features have means ± standard deviations."]
-        shown = len(self._components().header) - (2 if self.rows is None else 3)
-        left_out = [
-            (self.n_features - shown, counted(self.n_features - shown, "feature")),
-            (self.n_components - _MOST_COMPONENTS, counted(self.n_components - _MOST_COMPONENTS, "lighter component")),
-        ]
-        if some := [what for number, what in left_out if number > 0]:
-            notes[0] += f" {' and '.join(some)} are left out: to_frame() has all."
+        first, *further = self._components()
+        n_shown = len(first.header) - (2 if self.rows is None else 3) + sum(len(table.header) - 1 for table in further)
+        numbers = [(self.n_features - n_shown, "feature"), (self.n_components - _MOST_COMPONENTS, "lighter component")]
+        if left_out := [(number, what) for number, what in numbers if number > 0]:
+            words = " and ".join(counted(number, what) for number, what in left_out)
+            verb = "is" if left_out[-1][0] == 1 and len(left_out) == 1 else "are"
+            notes[0] += f" {words} {verb} left out: to_frame() has all."
         if self.n_parameters is None:
             notes.append(
                 "A Bayesian mixture needs no AIC or BIC: its lower bound prices components already. Compare it between "
