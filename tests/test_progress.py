@@ -3,11 +3,13 @@
 Callbacks change no result; those that raise StopIteration end the call with what it has found.
 """
 
+import gc
 import io
 import logging
 import math
 import re
 import sys
+import weakref
 from itertools import groupby
 
 import numpy as np
@@ -129,6 +131,32 @@ def test_a_callback_changes_no_bit(fit, name):
         np.testing.assert_array_equal(getattr(told, name), getattr(plain, name), err_msg=name)
     assert {"start", "k-means", "EM"} <= {p.stage for p in seen}
     assert any(p.event == "rows" for p in seen) == (fit in ("fit_batches", "dask"))
+
+
+@pytest.mark.parametrize("fit", [*FITS, "search"])
+def test_nothing_is_told_after_the_result_is_there(fit):
+    """A pass for the warning about `reg_covar` follows. A stop during it would lose the result."""
+    thin, seen = X * [1.0, 1.0, 1e-4], []
+    with pytest.warns(UserWarning, match="is far above the variance of feature 2"):
+        if fit == "search":
+            search_of().fit(batches.from_array(thin, batch_rows=400), callback=seen.append)
+        else:
+            FITS[fit](GaussianMixture(3, random_state=0), thin, callback=seen.append)
+    assert seen[-1].event == ("candidate" if fit == "search" else "end")
+
+
+@pytest.mark.parametrize("when", [lambda p: False, after("EM", 1)])
+def test_a_fit_with_a_callback_lets_go_of_the_rows(when):
+    rows = X.copy()
+    kept, model = weakref.ref(rows), clone(MIXTURE)
+    gc.collect()
+    gc.disable()
+    try:
+        model.fit(rows, callback=Stop(when))
+        del rows
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 def test_rows_in_memory_are_told_if_a_pass_is_long(slices_of_one_block):
@@ -458,6 +486,15 @@ def test_tasks_of_a_fit(n_init):
     assert n_iterations == model.n_iter_ if n_init == 1 else n_iterations > model.n_iter_
     assert model.score(X) in recorder.scores
     assert not {"_callback_fit_ctx", "_skl_callbacks_to_teardown"} & vars(model).keys()
+
+
+@needs_callbacks
+def test_a_run_is_one_task_if_its_start_takes_many_slices(slices_of_one_block):
+    recorder = Recorder()
+    model = clone(MIXTURE).set_params(init_params="random_from_data", covariance_type="tied", tol=9.0)
+    with slices_of_one_block():
+        model.set_callbacks(recorder).fit(X)
+    assert sum(event[:2] == ("begin", "run") for event in recorder.events) == 2
 
 
 @needs_callbacks

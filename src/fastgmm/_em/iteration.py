@@ -17,6 +17,7 @@ from fastgmm._rows.columns import mean_of_all
 from fastgmm._rows.protocol import Passes
 from fastgmm._skipping.policy import Skipping, units_lost
 from fastgmm._utils.errors import LostLikelihoodError
+from fastgmm._utils.progress import SILENT
 
 P = TypeVar("P", bound=Parameters)
 S = TypeVar("S", bound=Passes)
@@ -91,7 +92,7 @@ class Iteration(Generic[P, S]):
         model = self.model
         if not model.structure.variances(parameters.covariances).min() < 2.0 * model.reg_covar:
             return np.empty(0, np.intp), np.empty(0)
-        passes = self.passes.for_mixture(1, DIAGONAL)
+        passes = self.passes.for_mixture(1, DIAGONAL, SILENT)
         about_mean = passes.statistics_of_all(mean_of_all(passes)[np.newaxis])
         variances = estimate_moments(about_mean, DIAGONAL, 0.0, model.dtype).covariances[0]
         hidden = np.flatnonzero((variances > 0.0) & (variances < 0.5 * model.reg_covar))

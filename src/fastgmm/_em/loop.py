@@ -122,7 +122,7 @@ def run_em(
     best = None if resume is None else resume.best
     failures: list[FitError] = []
     iterate = iterate if accelerator is None else accelerator.iterate
-    stopped: Stopped | None = None
+    stopped_at = ""  # the stage; the exception itself would hold all rows, in a cycle with this frame
     for run in range(0 if resume is None else resume.run, n_init):
         path, memory = [lower_bound], None  # the bound before the run, and after each iteration
         parameters, converged = None, False
@@ -159,13 +159,13 @@ def run_em(
             try:
                 progress.end(failure=str(error))
             except Stopped as stop:
-                stopped = stop
+                stopped_at = stop.stage
                 break
             continue
         except Stopped as stop:
             if not progress.is_on:  # the loop is part of another one's start
                 raise
-            stopped = stop
+            stopped_at = stop.stage
             if parameters is None or (len(path) == 1 and best is not None):
                 break
         if accelerator is not None and len(path) > 1:
@@ -173,11 +173,11 @@ def run_em(
         result = EMResult(parameters, path[-1], path[1:], converged)
         if best is None or result.lower_bound > best.lower_bound:
             best = result
-        if stopped is not None:
+        if stopped_at:
             break
     if best is None:
-        raise stopped or failures[0]
-    if stopped is not None:
+        raise Stopped(stopped_at) if stopped_at else failures[0]
+    if stopped_at:
         best = replace(best, converged=False, stopped=True)
     return replace(best, failures=tuple(failures))
 

@@ -76,6 +76,7 @@ def reporting(
             ) from error
         raise
     finally:
+        reporter.attributes = None  # they hold the passes, which hold the reporter: a cycle that would keep all rows
         if of_sklearn is not None:
             of_sklearn.close()
         if (close := getattr(callback, "close", None)) is not None:

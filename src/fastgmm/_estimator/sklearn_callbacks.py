@@ -58,7 +58,7 @@ class SklearnCallbacks:
             if progress.event == "candidate":
                 self._iterated(self._task, f"{progress.covariance_type} {progress.n_components}")
             return
-        if has_runs and progress.stage == "start":
+        if has_runs and (progress.stage, progress.event) == ("start", "begin"):
             self._run = self._task.subcontext("run", max_subtasks=max_iter)
             self._run.call_on_fit_task_begin(**self._arguments)
         if progress.stage == "EM" and progress.event == "iteration":
