@@ -37,6 +37,10 @@ def in_batches(model, X, **kwargs):
     return model.fit_batches(batches.from_array(X, batch_rows=400), **kwargs)
 
 
+def in_batches_by_fit(model, X, **kwargs):
+    return model.fit(batches.from_array(X, batch_rows=400), **kwargs)
+
+
 def in_chunks(model, X, **kwargs):
     dask = pytest.importorskip("dask")
     import fastgmm.dask
@@ -137,11 +141,10 @@ def test_a_callback_changes_no_bit(fit, name):
 def test_nothing_is_told_after_the_result_is_there(fit):
     """A pass for the warning about `reg_covar` follows. A stop during it would lose the result."""
     thin, seen = X * [1.0, 1.0, 1e-4], []
+    run, model = FITS.get(fit, in_batches_by_fit), GaussianMixture(3, random_state=0)
+    model = search_of() if fit == "search" else model
     with pytest.warns(UserWarning, match="is far above the variance of feature 2"):
-        if fit == "search":
-            search_of().fit(batches.from_array(thin, batch_rows=400), callback=seen.append)
-        else:
-            FITS[fit](GaussianMixture(3, random_state=0), thin, callback=seen.append)
+        run(model, thin, callback=seen.append)
     assert seen[-1].event == ("candidate" if fit == "search" else "end")
 
 

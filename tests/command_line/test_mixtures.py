@@ -88,6 +88,8 @@ def test_select(folder, loaded_bytes, monkeypatch, capsys):
         ("fit rows.txt -k 2", "'rows.txt' must be a folder, or a file that ends in one of .parquet,"),
         ("fit none.csv -k 2", "There is no file 'none.csv'"),
         ("fit . -k 2", "there are csv and npy and parquet files in .: name files of one format"),
+        ("fit rows.npy -k 2 -o ./rows.npy", "output='./rows.npy' is also an input, which it would replace"),
+        ("predict other.joblib rows.csv -o rows.csv", "output='rows.csv' is also an input"),
         ("predict none.joblib rows.csv -o out.csv", "none.joblib: No such file or directory"),
         ("predict rows.csv rows.csv -o out.csv", "'rows.csv' cannot be read as a model: "),
         ("predict other.joblib rows.csv -o out.csv", "'other.joblib' holds no mixture of fastgmm, but dict"),

@@ -130,6 +130,9 @@ def test_tables_hold_the_columns_that_are_kept(frame, tmp_path):
     reader = parquet_reader(frame.assign(component=1), tmp_path, keep="component")
     with pytest.raises(ValueError, match="keep holds 'component', and a column of the results has this name"):
         model.predict(reader, out=tmp_path / "labels.csv")
+    reader = parquet_reader(frame.assign(tags=[["new"]] * len(frame)), tmp_path, keep="tags")
+    with pytest.raises(ValueError, match=r"keep holds 'tags' \(list<.*\), for which \.csv has no form"):
+        model.predict(reader, out=tmp_path / "labels.csv")
     assert not (tmp_path / "labels.csv").exists()
 
 
@@ -193,7 +196,7 @@ def test_a_reader_without_rows(frame, tmp_path):
     model = GaussianMixture(random_state=0).fit(frame[["a", "b", "c"]])
     reader = parquet_reader(frame[:0], tmp_path)
     for use in (model.predict, model.score):
-        with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\) .*rows\.parquet.* has no rows"):
+        with pytest.raises(ValueError, match=r"0 sample\(s\) .*rows\.parquet.* Pass a reader that has rows"):
             use(reader)
 
 

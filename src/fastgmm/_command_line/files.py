@@ -83,13 +83,19 @@ def _size(path: str) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
+def check_output(path: str | None, inputs: Sequence[str]) -> None:
+    """Raise an error if no file can be written at the path, or if it is one of the input files.
+
+    This is known before hours of work.
+    """
+    if path is None:
+        return
+    check_path_to_write(path, "output")
+    if Path(path).exists() and any(Path(each).exists() and Path(each).samefile(path) for each in inputs):
+        raise ValueError(f"output={path!r} is also an input, which it would replace: name another file")
+
+
 # Models --------------------------------------------------------------------------------------------------------------
-
-
-def check_model_path(path: str | None) -> None:
-    """Raise OSError if a model cannot be written to the path. This is known before hours of work."""
-    if path is not None:
-        check_path_to_write(path, "output")
 
 
 def save_model(model: MixtureEstimator, path: str) -> None:

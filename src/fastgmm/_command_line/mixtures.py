@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from fastgmm._command_line.files import (
     LOADED_BYTES,
-    check_model_path,
+    check_output,
     load_model,
     loaded_if_small,
     reader_of,
@@ -137,6 +137,7 @@ def _select(options: argparse.Namespace) -> None:
 
 def _predict(options: argparse.Namespace) -> None:
     check_result_path(options.output)
+    check_output(options.output, [options.model, *options.data])
     model = load_model(options.model)
     names = getattr(model, "feature_names_in_", None)
     fitted = None if names is None else list(names)
@@ -161,7 +162,7 @@ def _parameters(options: argparse.Namespace) -> dict:
 
 
 def _rows_to_fit(options: argparse.Namespace):
-    check_model_path(options.output)
+    check_output(options.output, options.data)
     return loaded_if_small(reader_of(options.data, options.columns, options.weights), options.data)
 
 

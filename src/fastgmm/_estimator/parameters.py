@@ -244,7 +244,7 @@ class NamedParameters(BaseEstimator):
             if name not in names:
                 advice = f" Use {near}." if (near := _near(name, names)) else ""
                 raise ValueError(
-                    f"Invalid parameter {name!r} for estimator {self}. Valid parameters are: {names!r}.{advice}"
+                    f"Invalid parameter {name!r} for estimator {self!r}. Valid parameters are: {names!r}.{advice}"
                 )
         return super().set_params(**params)
 

@@ -99,7 +99,9 @@ def blocks_of_reader(estimator, reader: Reader, weighted: bool) -> Iterator[Bloc
             weights = _weights_of_batch(weights, len(rows), place) if weighted else None
         yield Block(rows, weights, kept)
     if dtype is None:
-        raise ValueError(f"Found array with 0 sample(s) while a minimum of 1 is required: {reader!r} has no rows.")
+        raise ValueError(
+            f"Found array with 0 sample(s) while a minimum of 1 is required: {reader!r}. Pass a reader that has rows."
+        )
 
 
 def check_no_weights_beside(reader: Reader, sample_weight) -> None:

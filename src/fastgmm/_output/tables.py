@@ -6,7 +6,7 @@ from typing import IO, Any
 
 import numpy as np
 import pyarrow
-from pyarrow import csv, parquet
+from pyarrow import csv, parquet, types
 
 from fastgmm._output.protocol import Results
 
@@ -48,6 +48,10 @@ class Table(Results):
         self._schema = pyarrow.schema([*self._kept_schema, *results], self._kept_schema.metadata)
         if self._suffix == ".parquet":
             return parquet.ParquetWriter(self._file, self._schema)
+        if nested := [f"{field.name!r} ({field.type})" for field in self._schema if types.is_nested(field.type)]:
+            raise ValueError(
+                f"keep holds {', '.join(nested)}, for which .csv has no form: leave it out, or write to .parquet."
+            )
         return csv.CSVWriter(self._file, self._schema)
 
     def finish(self):
