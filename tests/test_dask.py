@@ -570,7 +570,7 @@ def test_frames_in_memory_keep_their_names():
 
 def test_batches_of_collections_are_warned_of_once():
     X = rows_and_weights()[0]
-    with pytest.warns(UserWarning, match=r"computed block by block .*: use the estimators of fastgmm\.dask") as warned:
+    with pytest.warns(UserWarning, match=r"computed into memory: use the estimators of fastgmm\.dask") as warned:
         fastgmm.GaussianMixture().fit_batches([in_chunks(X), of_unknown_sizes(in_chunks(X))])
     assert [each.filename for each in warned] == [__file__]
 
