@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+import sklearn
 from _shared.cases import TYPES
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -493,8 +494,10 @@ def test_to_local_needs_a_fit():
 
 def test_the_client_is_cloned_but_not_pickled(client, fitted):
     model = fastgmm.dask.GaussianMixture(3, client=client, means_init=np.ones((3, 2)))
-    twin = clone(model)
-    assert twin.client is client
+    with sklearn.config_context(enable_metadata_routing=True):
+        twin = clone(model.set_fit_request(sample_weight=True))
+        assert twin._get_metadata_request().fit.requests["sample_weight"] is True
+    assert (twin.client, model.client) == (client, client)
     assert twin.means_init is not model.means_init
     assert pickle.loads(pickle.dumps(model)).client is None
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).means_, fitted.means_)

@@ -316,6 +316,10 @@ def test_a_stopped_search_chooses_among_the_candidates_so_far():
             X, callback=Stop(lambda p: (p.stage, p.iteration, p.candidate) == ("EM", 2, 4))
         )
     assert list(stopped.criterion_["n_components"]) == [1, 1, 2]
+    again = clone(stopped)
+    with pytest.raises(UserWarning, match="interrupted"):  # an error here, when all has been found
+        again.fit(X, callback=Stop(lambda p: (p.event, p.candidate) == ("candidate", 2)))
+    assert vars(again).keys() == vars(stopped).keys()
     np.testing.assert_array_equal(stopped.criterion_["bic"][:2], whole.criterion_["bic"][:2])
     with pytest.raises(RuntimeError, match="A callback stopped the call"):
         search_of().fit(X, callback=Stop(lambda p: p.candidate == 1))

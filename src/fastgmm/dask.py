@@ -8,6 +8,7 @@ distributed``.
 
 from __future__ import annotations
 
+from copy import copy
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -22,7 +23,7 @@ except ImportError as error:
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -249,9 +250,10 @@ class _OnChunks(Fitting):
         return {**super().__getstate__(), "client": None}  # a connection belongs to its process
 
     def __sklearn_clone__(self):
-        parameters = self.get_params(deep=False)
-        client = parameters.pop("client")
-        return type(self)(**clone(parameters, safe=False), client=client)
+        """As scikit-learn's, with metadata requests and callbacks, but the same client."""
+        cloned = super(_OnChunks, copy(self)).__sklearn_clone__()  # a copy has no client, as a pickle
+        cloned.client = self.client
+        return cloned
 
 
 class GaussianMixture(_OnChunks, MaximumLikelihoodMixture):

@@ -245,12 +245,17 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
         warn_if_weights(y, X)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         with reporting(self, callback, None, {"X": X, "y": y, "metadata": metadata}) as progress:
-            findings, chosen = self._search(X, sample_weight, progress)
+            findings, chosen, n_tried = self._search(X, sample_weight, progress)
+        if n_tried:
+            warn(f"The search was interrupted after {n_tried} candidates: the others are left out.")
         findings.warn(self, not_converged=f"{chosen}, has reached max_iter={self.max_iter}.")
         return self
 
-    def _search(self, X, sample_weight, progress: Reporter) -> tuple[Findings, str]:
-        """Search, and set the fitted attributes. Returns the findings of the chosen fit, and its name."""
+    def _search(self, X, sample_weight, progress: Reporter) -> tuple[Findings, str, str]:
+        """Search, and set the fitted attributes.
+
+        Returns the findings of the chosen fit, its name, and '3 of 12' if the search was interrupted after so many.
+        """
         check_parameters(self, skip=("n_components", "covariance_type"))
         numbers, covariance_types = check_grid(self)
         if self.acceleration is not None:
@@ -289,12 +294,8 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
         self.best_estimator_ = estimator
         self.n_components_ = best.n_components
         self.covariance_type_ = best.covariance_type
-        if interrupted:
-            warn(
-                f"The search was interrupted after {len(tried)} of {len(candidates)} candidates: the others are "
-                "left out."
-            )
-        return findings, f"The chosen fit, {best.covariance_type} with n_components={best.n_components}"
+        chosen = f"The chosen fit, {best.covariance_type} with n_components={best.n_components}"
+        return findings, chosen, f"{len(tried)} of {len(candidates)}" if interrupted else ""
 
     def _is_interrupted(self, fits: Fits, candidates: list[Candidate]) -> bool:
         """Fit the candidates. Returns whether Ctrl-C or a callback has ended that and the fits so far are kept."""

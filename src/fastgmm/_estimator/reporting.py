@@ -58,23 +58,24 @@ def reporting(
     if callback is not None:
         listeners.append(callback)
     reporter = Reporter(listeners) if listeners else SILENT
+    if of_sklearn is not None:
+        of_sklearn.reporter = reporter
     try:
-        if of_sklearn is None:
+        try:
             yield reporter
-        else:
-            of_sklearn.reporter = reporter
-            yield reporter
+        except BaseException as error:
+            for name in set(FEATURES).difference(features):
+                vars(estimator).pop(name, None)
+            vars(estimator).update(features)
+            if isinstance(error, Stopped):
+                raise RuntimeError(
+                    f"A callback stopped the call at stage {error.stage!r}, before there was a model. Raise "
+                    "StopIteration later: at stage 'EM', or in a search after the first event 'candidate' (not if "
+                    "criterion='cv')."
+                ) from error
+            raise
+        if of_sklearn is not None:
             of_sklearn.end()
-    except BaseException as error:
-        for name in set(FEATURES).difference(features):
-            vars(estimator).pop(name, None)
-        vars(estimator).update(features)
-        if isinstance(error, Stopped):
-            raise RuntimeError(
-                f"A callback stopped the call at stage {error.stage!r}, before there was a model. Raise StopIteration "
-                "later: at stage 'EM', or in a search after the first event 'candidate' (not if criterion='cv')."
-            ) from error
-        raise
     finally:
         reporter.attributes = None  # they hold the passes, which hold the reporter: a cycle that would keep all rows
         if of_sklearn is not None:

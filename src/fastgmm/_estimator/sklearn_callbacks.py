@@ -81,4 +81,5 @@ class SklearnCallbacks:
 
     def close(self) -> None:
         """Let go of the callbacks, also after an error."""
+        del self.reporter  # it holds this listener: a cycle that would keep all rows
         with_callbacks(lambda estimator: None)(self._estimator)
