@@ -1001,7 +1001,7 @@ def test_pyarrow_objects_and_readers_where_rows_are_expected(tmp_path):
     for found in opened:
         with pytest.raises(TypeError, match=f"got {type(found).__name__} of pyarrow: pass what .*from_parquet makes"):
             GaussianMixture().fit(found)
-    with pytest.raises(TypeError, match=r"got TableReader, which yields batches: pass it to fit or fit_batches"):
+    with pytest.raises(TypeError, match=r"got TableReader, which yields batches: .* to plots pass a batch"):
         GaussianMixture().partial_fit(batches.from_parquet(path))
 
 

@@ -86,6 +86,7 @@ def test_select(folder, loaded_bytes, monkeypatch, capsys):
         ("fit rows.npy -k 2 -o none/m.joblib", "'none/m.joblib' is in a folder that does not exist"),
         ("fit rows.npy -k 2 --weights weight", "columns of .npy files have no names: leave out --columns, --weights"),
         ("fit rows.txt -k 2", "'rows.txt' must be a folder, or a file that ends in one of .parquet,"),
+        ("predict other.joblib . -o out.csv", "output='out.csv' is in the input '.', and would become data"),
         ("fit none.csv -k 2", "There is no file 'none.csv'"),
         ("fit . -k 2", "there are csv and npy and parquet files in .: name files of one format"),
         ("fit rows.npy -k 2 -o ./rows.npy", "output='./rows.npy' is also an input, which it would replace"),
@@ -121,6 +122,12 @@ def test_bad_numbers_of_components(numbers, capsys):
         cli.main(["select", "rows.csv", f"-k={numbers}"])
     assert exit_.value.code == 2
     assert "is neither a positive number nor a range such as 1-9" in capsys.readouterr().err
+
+
+def test_a_fit_has_one_number_of_components(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["fit", "rows.csv", "-k", "2-4"])
+    assert "2-4 is not a positive integer; select takes several" in capsys.readouterr().err
 
 
 def test_the_help_of_predict_says_that_models_are_code(capsys):

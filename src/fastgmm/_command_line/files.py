@@ -66,7 +66,7 @@ def loaded_if_small(reader: Reader, paths: Sequence[str]) -> tuple[Any, np.ndarr
     columns = BaseEstimator()  # gets the names of the columns
     parts = list(CheckedBatches(columns, reader))
     if not parts:
-        raise ValueError(f"{reader!r} has no row of positive weight")
+        raise ValueError(f"there is no row of positive weight in {', '.join(paths)}")
     X = np.concatenate([rows for rows, _ in parts])
     weights = None if parts[0][1] is None else np.concatenate([weights for _, weights in parts])
     names = getattr(columns, "feature_names_in_", None)
@@ -84,7 +84,7 @@ def _size(path: str) -> int:
 
 
 def check_output(path: str | None, inputs: Sequence[str]) -> None:
-    """Raise an error if no file can be written at the path, or if it is one of the input files.
+    """Raise an error if no file can be written at the path, or if it is one of the input files or would become one.
 
     This is known before hours of work.
     """
@@ -93,6 +93,9 @@ def check_output(path: str | None, inputs: Sequence[str]) -> None:
     check_path_to_write(path, "output")
     if Path(path).exists() and any(Path(each).exists() and Path(each).samefile(path) for each in inputs):
         raise ValueError(f"output={path!r} is also an input, which it would replace: name another file")
+    for folder in inputs:
+        if Path(path).suffix.lower() in _FORMATS and Path(folder).resolve() in Path(path).resolve().parents:
+            raise ValueError(f"output={path!r} is in the input {folder!r}, and would become data: name another folder")
 
 
 # Models --------------------------------------------------------------------------------------------------------------

@@ -6,10 +6,10 @@ import re
 
 def positive_int(text: str) -> int:
     """A number >= 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        hint = "; select takes several" if re.fullmatch(r"[\d,-]+", text) else ""
+        raise argparse.ArgumentTypeError(f"{text} is not a positive integer{hint}")
+    return int(text)
 
 
 def positive_float(text: str) -> float:

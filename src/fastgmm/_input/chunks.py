@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from os import PathLike
 
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
@@ -23,10 +24,13 @@ def check_collection(X) -> None:
     known = isinstance(n_dimensions, int)  # a Delayed has attributes of any name
     if not known or n_dimensions != 2 or not is_dask_collection(X):
         found = type(X).__name__ + (f" of {counted(int(X.ndim), 'dimension')}" if known else "")
-        raise TypeError(
-            f"X must be a dask array of 2 dimensions or a dask DataFrame, got {found}: pass "
-            "dask.array.from_array(X, chunks=(100_000, -1)), or fit the estimator of the same name in fastgmm."
-        )
+        if isinstance(X, str | PathLike):
+            remedy = f"pass what dask reads, such as dask.dataframe.read_parquet({str(X)!r})."
+        else:
+            remedy = (
+                "pass dask.array.from_array(X, chunks=(100_000, -1)), or fit the estimator of the same name in fastgmm."
+            )
+        raise TypeError(f"X must be a dask array of 2 dimensions or a dask DataFrame, got {found}: {remedy}")
     if math.isnan(X.shape[1]):
         raise ValueError("X has an unknown number of columns: call X.compute_chunk_sizes() first.")
 
