@@ -981,6 +981,24 @@ def test_integers_first_in_a_csv_file(tmp_path):
     np.testing.assert_array_equal(concatenated(batches.from_csv(path)), [[1.0, 1.0], [2.0, 0.0]])
 
 
+def test_results_do_not_replace_the_data(tmp_path):
+    pytest.importorskip("pyarrow")
+    rows = np.random.default_rng(0).normal(size=(50, 2))
+    np.save(tmp_path / "rows.npy", rows)
+    pd.DataFrame(rows, columns=["a", "b"]).to_csv(tmp_path / "rows.csv", index=False)
+    gmm = GaussianMixture(2, random_state=0).fit(rows)
+    data = {
+        "rows.npy": (np.load(tmp_path / "rows.npy", mmap_mode="r"), batches.from_npy(tmp_path)),
+        "rows.csv": (batches.from_csv(tmp_path / "rows.csv"),),
+    }
+    for name, sources in data.items():
+        before = (tmp_path / name).read_bytes()
+        for X in sources:
+            with pytest.raises(ValueError, match="is a file of the data, which it would replace: name another file"):
+                gmm.predict(X, out=tmp_path / name)
+        assert (tmp_path / name).read_bytes() == before
+
+
 def test_csv_files_without_names(tmp_path):
     pytest.importorskip("pyarrow")
     path = tmp_path / "rows.csv"

@@ -15,7 +15,7 @@ from fastgmm._estimator.base import MixtureEstimator, check_overrides, unless_no
 from fastgmm._estimator.fitted import check_covariance_type
 from fastgmm._estimator.sampling import check_n_draws, check_random_state_of_sample, draw_rows
 from fastgmm._estimator.summary import Evaluation, Summary
-from fastgmm._input.containers import Reader, is_read_in_blocks
+from fastgmm._input.containers import Reader, files_of, is_read_in_blocks
 from fastgmm._input.fitted import blocks_of_rows, weighted_blocks
 from fastgmm._input.rows import (
     check_predict_data,
@@ -326,7 +326,7 @@ class Inference(MixtureEstimator):
             return quantity.of_passes(*self._passes_of_fitted(rows))
         n_rows, blocks = blocks_of_rows(self, X)
         kept_schema = X.kept_schema if isinstance(X, Reader) else None
-        with open_results(out, n_rows, quantity.name, len(self.means_) - 1, kept_schema) as results:
+        with open_results(out, n_rows, quantity.name, len(self.means_) - 1, kept_schema, files_of(X)) as results:
             for block in read_ahead(blocks):
                 results.put(quantity.of_passes(*self._passes_of_fitted(block.rows)), block.kept)
             return results.finish()

@@ -12,6 +12,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from numbers import Integral
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -126,6 +127,14 @@ def chunk_rows(X) -> int | None:
     return None
 
 
+def files_of(X) -> list[Path]:
+    """The local files that hold the rows of a reader or a memory map, as far as they are known."""
+    if isinstance(X, Reader):
+        return X.files
+    name = getattr(X, "filename", None) if isinstance(X, np.memmap) else None
+    return [] if name is None else [Path(name)]
+
+
 # Readers -------------------------------------------------------------------------------------------------------------
 
 
@@ -148,6 +157,11 @@ class Reader:
     """
 
     kept_schema: Any = None
+
+    @property
+    def files(self) -> list[Path]:
+        """The local files that are read, as far as they are known."""
+        return []
 
     @property
     def n_rows(self) -> int | None:

@@ -27,6 +27,10 @@ class NpyReader(Reader):
         return f"from_npy: {in_words(self._files)}{size_in_words(self)}"
 
     @property
+    def files(self) -> list[Path]:
+        return self._files
+
+    @property
     def n_rows(self) -> int:
         return sum(len(_mapped(file)) for file in self._files)
 

@@ -246,8 +246,8 @@ def check_holds_rows(X) -> None:
     has_rows = any(hasattr(X, name) for name in ("__array__", "__array_interface__", "__len__", "shape"))
     if isinstance(X, Reader):
         raise TypeError(
-            f"{found}, which yields batches: pass it to fit, fit_batches or predict; to partial_fit and to plots pass a "
-            "batch, such as next(iter(reader))."
+            f"{found}, which yields batches: pass it to fit, fit_batches or predict; to partial_fit and to plots pass "
+            "a batch, such as next(iter(reader))."
         )
     if not has_rows and type(X).__module__.startswith("pyarrow."):
         raise TypeError(f"{found} of pyarrow: pass what fastgmm.batches.from_parquet makes of the path or dataset.")

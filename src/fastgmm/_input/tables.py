@@ -56,6 +56,10 @@ class TableReader(Reader):
         return pyarrow.schema([schema.field(name) for name in kept], schema.metadata)
 
     @property
+    def files(self):
+        return [source for source in self._sources if isinstance(source, Path)]
+
+    @property
     def n_rows(self):
         local = isinstance(self._sources[0], Path) and len(self._sources) <= _MOST_COUNTED
         if self._format == "csv" or not local:

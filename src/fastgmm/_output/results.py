@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -17,7 +17,9 @@ _FILES = (".npy", ".parquet", ".csv")
 
 
 @contextmanager
-def open_results(out, n_rows: int | None, name: str, largest: int, kept_schema) -> Iterator[Results]:
+def open_results(
+    out, n_rows: int | None, name: str, largest: int, kept_schema, sources: Sequence[Path] = ()
+) -> Iterator[Results]:
     """Results of `n_rows` rows, in what the user passed as `out`. A file is there at the end, unless an error came.
 
     Parameters
@@ -32,9 +34,13 @@ def open_results(out, n_rows: int | None, name: str, largest: int, kept_schema) 
         Largest result, if results are integers.
     kept_schema : pyarrow.Schema or None
         Columns of the source that tables hold too.
+    sources : sequence of Path
+        Files that hold the rows. They are not replaced.
     """
     if isinstance(out, str | PathLike):
         suffix = check_result_path(out)
+        if Path(out).exists() and any(file.exists() and file.samefile(out) for file in sources):
+            raise ValueError(f"out={str(out)!r} is a file of the data, which it would replace: name another file.")
         with whole_file(out) as file:
             if suffix == ".npy":
                 yield NpyFile(out, file)
