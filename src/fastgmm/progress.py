@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastgmm._utils.progress import Progress
+from fastgmm._utils.words import counted
 
 __all__ = ["Progress", "ProgressBar"]
 
@@ -46,11 +47,13 @@ class ProgressBar:
         """Draw the progress."""
         if self._display is None:
             self._open()
-        is_last = progress.event == "end" and progress.stage == "EM"
+        is_last = progress.stage == "EM" and progress.event in ("end", "candidate")
         note = f"{progress.time_left} left" if progress.time_left else ""
         if progress.n_runs is not None and progress.n_runs > 1 and progress.run is not None:
             is_done = progress.event == "candidate" or (is_last and progress.candidate is None)
-            self._draw("run", progress.place, progress.run - (not is_done), progress.n_runs, note)
+            is_search_done = progress.event == "candidate" and progress.run == progress.n_runs
+            place = counted(progress.n_candidates or 0, "candidate") if is_search_done else progress.place
+            self._draw("run", place, progress.run - (not is_done), progress.n_runs, note)
             note = ""
         notes = [note] if progress.lower_bound is None else [f"lower bound {progress.lower_bound:.6g}", note]
         n_done = progress.iteration or 0
