@@ -124,6 +124,10 @@ def test_arguments_of_constructors_that_are_not_there(estimator):
         estimator(n_inits=2)
     with pytest.raises(TypeError, match=rf"^{name}.* unexpected keyword argument 'x': there are n_components, "):
         estimator(x=2)
+    with pytest.raises(TypeError, match=r"'seed': use random_state\.$"):
+        estimator(seed=0)
+    with pytest.raises(TypeError, match=r"'sample_weight': pass sample_weight to fit\.$"):
+        estimator(sample_weight=[1.0])
     with pytest.raises(TypeError, match=rf"^{name}.*given: pass parameters by name, such as n_components=2\.$"):
         estimator(2, "full")
 

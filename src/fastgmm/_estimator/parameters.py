@@ -162,7 +162,16 @@ def meant(value, names) -> str:
     return f"Did you mean {near[0]!r}?" if near else ""
 
 
-_SYNONYMS = {"n_jobs": "n_threads", "n_clusters": "n_components", "n_iter": "max_iter", "min_covar": "reg_covar"}
+_SYNONYMS = {
+    "n_jobs": "n_threads",
+    **dict.fromkeys(["n_clusters", "k", "K", "G"], "n_components"),
+    **dict.fromkeys(["modelNames", "model_names"], "covariance_type"),
+    "n_iter": "max_iter",
+    "min_covar": "reg_covar",
+    "seed": "random_state",
+    "scoring": "criterion",
+}
+_OF_FIT = ("callback", "sample_weight")  # parameters of fit, in the constructor by mistake
 
 
 def _near(unknown: str, names: list[str]) -> str:
@@ -186,7 +195,10 @@ def with_advice(constructor: Callable[P, None]) -> Callable[P, None]:
             unknown = next((name for name in kwargs if name not in names), None)
             if unknown is not None:
                 near = _near(unknown, names)
-                advice = f"use {near}" if near else f"there are {', '.join(names)}"
+                if unknown in _OF_FIT:
+                    advice = f"pass {unknown} to fit"
+                else:
+                    advice = f"use {near}" if near else f"there are {', '.join(names)}"
             elif len(args) > 1:
                 advice = "pass parameters by name, such as n_components=2"
             else:
