@@ -51,8 +51,11 @@ def test_patch_replaces_what_is_imported_before_and_after(library):
 def test_unpatch_restores_scikit_learns_classes_only(library):
     patch_sklearn()
     library.ours = GaussianMixture
+    library.theirs = SKLEARNS
     patch_sklearn()
+    library.theirs = derived = type("Derived", (GaussianMixture,), {})
     unpatch_sklearn()
+    assert library.theirs is derived
     assert library.GMM is sklearn.mixture.GaussianMixture is SKLEARNS
     assert library.ours is GaussianMixture
     unpatch_sklearn()

@@ -12,7 +12,8 @@ from fastgmm.mixture import GaussianMixture
 # Pickles find scikit-learn's classes in its private modules, and skl2onnx finds converters by class.
 _LEFT_ALONE = ("sklearn.mixture._", "fastgmm.", "skl2onnx.")
 
-_replaced: list[tuple[ModuleType, str, type]] = []  # modules, names in them, scikit-learn's classes
+# Modules, names in them, and our classes.
+_replaced: list[tuple[ModuleType, str, type[GaussianMixture] | type[BayesianGaussianMixture]]] = []
 
 
 def patch_sklearn() -> None:
@@ -42,9 +43,9 @@ def patch_sklearn() -> None:
     for ours in (GaussianMixture, BayesianGaussianMixture):
         theirs = ours._sklearn_class
         for module in _modules_to_patch():
-            for name in [name for name, value in vars(module).items() if value is theirs]:
+            for name in [name for name, value in list(vars(module).items()) if value is theirs]:
                 setattr(module, name, ours)
-                _replaced.append((module, name, theirs))
+                _replaced.append((module, name, ours))
 
 
 def unpatch_sklearn() -> None:
@@ -54,9 +55,9 @@ def unpatch_sklearn() -> None:
     patch was on keep it.
     """
     while _replaced:
-        module, name, theirs = _replaced.pop()
-        if getattr(vars(module).get(name), "_sklearn_class", None) is theirs:
-            setattr(module, name, theirs)
+        module, name, ours = _replaced.pop()
+        if vars(module).get(name) is ours:  # not if the module has set it anew
+            setattr(module, name, ours._sklearn_class)
 
 
 def _modules_to_patch() -> Iterator[ModuleType]:
