@@ -994,7 +994,7 @@ def test_results_do_not_replace_the_data(tmp_path):
     for name, sources in data.items():
         before = (tmp_path / name).read_bytes()
         for X in sources:
-            with pytest.raises(ValueError, match="is a file of the data, which it would replace: name another file"):
+            with pytest.raises(ValueError, match="is also an input, which it would replace: name another file"):
                 gmm.predict(X, out=tmp_path / name)
         assert (tmp_path / name).read_bytes() == before
 

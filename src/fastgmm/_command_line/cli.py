@@ -3,11 +3,11 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from fastgmm._command_line import benchmark, mixtures
 from fastgmm._command_line.versions import show_versions
+from fastgmm._utils.version import __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Gaussian mixtures on the CPU, fast.",
         epilog="From Python: from fastgmm import GaussianMixture.",
     )
-    parser.add_argument("--version", action="version", version=f"fastgmm {version('fastgmm')}")
+    parser.add_argument("--version", action="version", version=f"fastgmm {__version__}")
     parser.set_defaults(run=lambda options: parser.print_help())
     commands = parser.add_subparsers(metavar="command")
     mixtures.add_commands(commands)

@@ -90,9 +90,7 @@ def check_output(path: str | None, inputs: Sequence[str]) -> None:
     """
     if path is None:
         return
-    check_path_to_write(path, "output")
-    if Path(path).exists() and any(Path(each).exists() and Path(each).samefile(path) for each in inputs):
-        raise ValueError(f"output={path!r} is also an input, which it would replace: name another file")
+    check_path_to_write(path, "output", map(Path, inputs))
     for folder in inputs:
         if Path(path).suffix.lower() in _FORMATS and Path(folder).resolve() in Path(path).resolve().parents:
             raise ValueError(f"output={path!r} is in the input {folder!r}, and would become data: name another folder")

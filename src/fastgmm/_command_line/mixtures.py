@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import get_args
 
 from fastgmm._command_line.files import (
     LOADED_BYTES,
@@ -20,11 +21,12 @@ from fastgmm._command_line.files import (
 from fastgmm._command_line.numbers import numbers_of_components, positive_float, positive_int
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._output.results import check_result_path
+from fastgmm._utils.annotations import Criterion, InitParams
 from fastgmm.mixture import GaussianMixture
 from fastgmm.progress import ProgressBar
 from fastgmm.selection import GaussianMixtureIC
 
-_STARTS = ("kmeans", "k-means++", "random", "random_from_data", "sample")
+_STARTS = get_args(InitParams)
 _TYPES = tuple(COVARIANCE_TYPES)
 
 _FILES = f"""\
@@ -59,7 +61,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         "--covariance", type=_names, metavar="TYPES", help=f"types to try (default: {','.join(_TYPES)})"
     )
     select.add_argument(
-        "--criterion", choices=("bic", "aic", "icl", "cv"), default="bic", help="what to minimize (default: bic)"
+        "--criterion", choices=get_args(Criterion), default="bic", help="what to minimize (default: bic)"
     )
     _add_options_of_fits(select)
 

@@ -13,6 +13,7 @@ from fastgmm._em.loop import EMResult
 from fastgmm._model.protocol import Model
 from fastgmm._utils.errors import FitError
 from fastgmm._utils.warnings import warn
+from fastgmm._utils.words import listed
 
 _MOST_NAMED = 10  # largest number of components or features that a warning lists
 
@@ -100,7 +101,4 @@ class Findings:
 
 def _named(noun: str, items: Sequence | np.ndarray) -> str:
     """'component 3', or 'components 1, 3 and 5'."""
-    shown = [str(item) for item in items[:_MOST_NAMED]]
-    if len(items) > _MOST_NAMED:
-        shown.append(f"{len(items) - _MOST_NAMED} more")
-    return f"{noun} {shown[0]}" if len(shown) == 1 else f"{noun}s {', '.join(shown[:-1])} and {shown[-1]}"
+    return f"{noun if len(items) == 1 else noun + 's'} {listed(items, _MOST_NAMED)}"

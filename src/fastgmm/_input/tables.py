@@ -14,6 +14,7 @@ from pyarrow import dataset, parquet
 
 from fastgmm._input.containers import Place, Reader
 from fastgmm._input.files import in_words, local_files, size_in_words
+from fastgmm._utils.words import listed
 
 _INDEX_OF_PANDAS = re.compile(r"__index_level_\d+__")
 _BAD_VALUE = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to (.+): invalid value '(.*)'")
@@ -73,8 +74,9 @@ class TableReader(Reader):
     def __repr__(self):
         sources = "a dataset of pyarrow" if _is_dataset(self._sources[0]) else in_words(self._sources)
         weights = "" if self._weights is None else f"; weights {self._weights}"
-        kept = "" if self.kept_schema is None else f"; kept {_first_few(self.kept_schema.names)}"
-        return f"from_{self._format}: {sources}{size_in_words(self)}; columns {_first_few(self._labels)}{weights}{kept}"
+        kept = "" if self.kept_schema is None else f"; kept {listed(self.kept_schema.names, _MOST_SHOWN)}"
+        columns = listed(self._labels, _MOST_SHOWN)
+        return f"from_{self._format}: {sources}{size_in_words(self)}; columns {columns}{weights}{kept}"
 
     def batches_with_places(self):
         return ((self._split(batch), place) for batch, place in self._read(self._wanted))
@@ -260,8 +262,8 @@ def _check_header(names: list[str], source) -> None:
     is_row = not all(number.is_integer() for number in numbers) or (np.diff(numbers) <= 0).any()
     if is_row and not _is_dataset(source):
         raise ValueError(
-            f"The first line of {_name(source)} holds numbers ({_first_few(names)}), but must hold the names of the "
-            "columns: write names into it, or open the file with autogenerate_column_names, as the docstring of "
+            f"The first line of {_name(source)} holds numbers ({listed(names, _MOST_SHOWN)}), but must hold the names "
+            "of the columns: write names into it, or open the file with autogenerate_column_names, as the docstring of "
             "from_csv says. If the numbers are names, list them in columns."
         )
 
@@ -276,12 +278,6 @@ def _check_twice(parameter: str, names: list[str]) -> None:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise ValueError(f"{parameter} holds {', '.join(sorted(map(repr, twice)))} twice: name each column once.")
-
-
-def _first_few(names: list) -> str:
-    """Names for a representation, not too many."""
-    shown = ", ".join(map(str, names[:_MOST_SHOWN]))
-    return shown + (f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else "")
 
 
 def _kind(column_type) -> str | None:

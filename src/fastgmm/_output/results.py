@@ -38,9 +38,7 @@ def open_results(
         Files that hold the rows. They are not replaced.
     """
     if isinstance(out, str | PathLike):
-        suffix = check_result_path(out)
-        if Path(out).exists() and any(file.exists() and file.samefile(out) for file in sources):
-            raise ValueError(f"out={str(out)!r} is a file of the data, which it would replace: name another file.")
+        suffix = check_result_path(out, sources)
         with whole_file(out) as file:
             if suffix == ".npy":
                 yield NpyFile(out, file)
@@ -53,12 +51,12 @@ def open_results(
         yield FilledArray(out, n_rows, largest)
 
 
-def check_result_path(path: str | PathLike) -> str:
+def check_result_path(path: str | PathLike, sources: Sequence[Path] = ()) -> str:
     """The ending of the path of a file of results, which says its format. Raises an error if there cannot be one."""
     suffix = Path(path).suffix.lower()
     if suffix not in _FILES:
         raise ValueError(f"out={str(path)!r} must end in one of {', '.join(_FILES)}, which says the format.")
-    check_path_to_write(path, "out")
+    check_path_to_write(path, "out", sources)
     return suffix
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -13,12 +13,17 @@ from typing import IO
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def check_path_to_write(path: str | PathLike, name: str) -> None:
-    """Raise OSError if no file can be written at the path. `name` is the parameter that holds it."""
+def check_path_to_write(path: str | PathLike, name: str, inputs: Iterable[Path] = ()) -> None:
+    """Raise OSError if no file can be written at the path, and ValueError if it is one of the inputs.
+
+    `name` is the parameter that holds the path.
+    """
     if Path(path).is_dir():
         raise IsADirectoryError(f"{name}={str(path)!r} is a folder: pass the path of a file in it.")
     if not Path(path).parent.is_dir():
         raise FileNotFoundError(f"{name}={str(path)!r} is in a folder that does not exist: make it first.")
+    if Path(path).exists() and any(file.exists() and file.samefile(path) for file in inputs):
+        raise ValueError(f"{name}={str(path)!r} is also an input, which it would replace: name another file.")
 
 
 @contextmanager

@@ -1,4 +1,8 @@
-"""Parts of messages: numbers and kinds of things."""
+"""Parts of messages: numbers, lists and kinds of things."""
+
+from collections.abc import Sequence
+
+import numpy as np
 
 
 def counted(number: int, thing: str) -> str:
@@ -9,6 +13,15 @@ def counted(number: int, thing: str) -> str:
 def numbered_rows(first: int, number: int) -> str:
     """Such as "Row 7" or "Rows 7 to 9"."""
     return f"Row {first}" if number == 1 else f"Rows {first} to {first + number - 1}"
+
+
+def listed(items: Sequence | np.ndarray, at_most: int) -> str:
+    """Such as "1, 3 and 5", or "1, 3 and 8 more"."""
+    shown = [str(item) for item in items[:at_most]]
+    if len(items) > at_most:
+        shown.append(f"{len(items) - at_most} more")
+    *before, last = shown or [""]
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def named_kind(value) -> str:
