@@ -31,9 +31,9 @@ INLINE void NAME(add_sums)(VEC *v, int count, double *out)
 {
     for (int first = 0; first < count; first += LANES) {
         VEC *t = v + first;
-#pragma GCC unroll 4
+UNROLL(4)
         for (int unit = 1; unit < LANES; unit *= 2)
-#pragma GCC unroll 8
+UNROLL(8)
             for (int a = 0; a < LANES; a += 2 * unit) {
                 VEC even, odd;
                 NAME(interleave)(unit, t[a], t[a + unit], &even, &odd);
@@ -57,16 +57,16 @@ INLINE double NAME(sum_lanes)(VEC v)
 INLINE void NAME(pack_few)(const REAL *RESTRICT X, int d, const int columns, int m, REAL *RESTRICT xt)
 {
     for (int i = 0; i < m; i++)
-#pragma GCC unroll 8
+UNROLL(8)
         for (int j = 0; j < columns; j++) xt[j * STRIDE + i] = X[(ptrdiff_t)i * d + j];
 }
 
 /* Transpose a square of LANES vectors in place. */
 INLINE void NAME(transpose)(VEC *t)
 {
-#pragma GCC unroll 4
+UNROLL(4)
     for (int unit = 1; unit < LANES; unit *= 2)
-#pragma GCC unroll 16
+UNROLL(16)
         for (int a = 0; a < LANES; a++)
             if (!(a & unit)) {
                 VEC even, odd;
@@ -79,10 +79,10 @@ INLINE void NAME(transpose)(VEC *t)
 INLINE void NAME(transpose_square)(const REAL *RESTRICT X, int d, int columns, REAL *RESTRICT xt)
 {
     VEC t[LANES];
-#pragma GCC unroll 16
+UNROLL(16)
     for (int l = 0; l < LANES; l++) t[l] = *(const NAME(unaligned) *)(X + (ptrdiff_t)l * d);
     NAME(transpose)(t);
-#pragma GCC unroll 16
+UNROLL(16)
     for (int l = 0; l < LANES; l++)
         if (l < columns) NAME(store)(xt + l * STRIDE, t[l]);
 }

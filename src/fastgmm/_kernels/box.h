@@ -19,15 +19,15 @@ INLINE void box_bounds_of(const int d, const int diagonal, const double *RESTRIC
     for (int k = 0; k < n; k++) {
         const double *u = parameters + d * stride + k;
         double x[4], reach[4], least = 0, squared = 0;
-#pragma GCC unroll 4
+UNROLL(4)
         for (int j = 0; j < d; j++) {
             x[j] = center[j] - parameters[j * stride + k];
             reach[j] = half[j] + BOX_ROUNDING * fabs(x[j]);
         }
-#pragma GCC unroll 4
+UNROLL(4)
         for (int a = 0; a < d; a++) {
             double y = 0, r = 0;
-#pragma GCC unroll 4
+UNROLL(4)
             for (int j = diagonal ? a : 0; j <= a; j++) {
                 y += *u * x[j];
                 r += fabs(*u) * reach[j];

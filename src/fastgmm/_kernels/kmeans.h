@@ -6,7 +6,7 @@ INLINE void NAME(round_few)(const REAL *RESTRICT X, const int d, const uint16_t 
                             const REAL *RESTRICT shift, REAL scale, float *RESTRICT out)
 {
     for (int a = 0; a < n; a++)
-#pragma GCC unroll 4
+UNROLL(4)
         for (int j = 0; j < d; j++) out[a * d + j] = (float)((X[rows[a] * (ptrdiff_t)d + j] - shift[j]) * scale);
 }
 
@@ -53,18 +53,18 @@ INLINE void NAME(distance_tile)(const int count, const REAL *RESTRICT xt, int d,
 {
     VEC q[4][GROUP] = {0};
     for (int j = 0; j < d; j++)
-#pragma GCC unroll 4
+UNROLL(4)
         for (int g = 0; g < GROUP; g++) {
             VEC x = NAME(load)(xt + j * STRIDE + g * LANES);
-#pragma GCC unroll 4
+UNROLL(4)
             for (int k = 0; k < count; k++) {
                 VEC y = x - centers[(ptrdiff_t)k * d + j];
                 q[k][g] += y * y;
             }
         }
-#pragma GCC unroll 4
+UNROLL(4)
     for (int k = 0; k < count; k++)
-#pragma GCC unroll 4
+UNROLL(4)
         for (int g = 0; g < GROUP; g++) NAME(store)(out + k * STRIDE + g * LANES, -q[k][g]);
 }
 

@@ -7,16 +7,16 @@ INLINE void NAME(log_density_few)(const int d, const REAL *RESTRICT xt, int padd
                                   const REAL *RESTRICT U, REAL c, REAL h, REAL *RESTRICT out)
 {
     VEC u[10];
-#pragma GCC unroll 10
+UNROLL(10)
     for (int p = 0; p < d * (d + 1) / 2; p++) u[p] = U[p] - (VEC){0};
     for (int i = 0; i < padded; i += LANES) {
         VEC x[4], q = {0};
-#pragma GCC unroll 4
+UNROLL(4)
         for (int j = 0; j < d; j++) x[j] = NAME(load)(xt + j * STRIDE + i) - mean[j];
-#pragma GCC unroll 4
+UNROLL(4)
         for (int j = 0; j < d; j++) {
             VEC y = x[0] * u[j * (j + 1) / 2];
-#pragma GCC unroll 4
+UNROLL(4)
             for (int a = 1; a <= j; a++) y += x[a] * u[j * (j + 1) / 2 + a];
             q = j ? q + y * y : y * y;
         }
@@ -32,28 +32,28 @@ INLINE const REAL *NAME(panel)(const int columns, const REAL *RESTRICT xt, int f
     VEC y[PANEL][GROUP] = {0};
     for (int j = 0; j < first; j++) {
         VEC x[GROUP];
-#pragma GCC unroll 4
+UNROLL(4)
         for (int g = 0; g < GROUP; g++) x[g] = NAME(load)(xt + j * STRIDE + g * LANES) - mean[j];
-#pragma GCC unroll 8
+UNROLL(8)
         for (int a = 0; a < columns; a++)
-#pragma GCC unroll 4
+UNROLL(4)
             for (int g = 0; g < GROUP; g++) y[a][g] += U[a] * x[g];
         U += columns;
     }
-#pragma GCC unroll 8
+UNROLL(8)
     for (int b = 0; b < columns; b++) {
         VEC x[GROUP];
-#pragma GCC unroll 4
+UNROLL(4)
         for (int g = 0; g < GROUP; g++) x[g] = NAME(load)(xt + (first + b) * STRIDE + g * LANES) - mean[first + b];
-#pragma GCC unroll 8
+UNROLL(8)
         for (int a = b; a < columns; a++)
-#pragma GCC unroll 4
+UNROLL(4)
             for (int g = 0; g < GROUP; g++) y[a][g] += *(U + a - b) * x[g];
         U += columns - b;
     }
-#pragma GCC unroll 8
+UNROLL(8)
     for (int a = 0; a < columns; a++)
-#pragma GCC unroll 4
+UNROLL(4)
         for (int g = 0; g < GROUP; g++) q[g] += y[a][g] * y[a][g];
     return U;
 }
@@ -97,7 +97,7 @@ static void NAME(log_density_full)(const REAL *RESTRICT xt, int padded, int d, c
         case 7: NAME(panel)(7, x, first, mean, u, q); break;
 #endif
         }
-#pragma GCC unroll 4
+UNROLL(4)
         for (int g = 0; g < GROUP; g++) NAME(store)(out + i + g * LANES, c - h * q[g]);
     }
 }
@@ -108,12 +108,12 @@ INLINE void NAME(log_density_diag_vectors)(const int vectors, const REAL *RESTRI
 {
     VEC q[4] = {0};
     for (int j = 0; j < d; j++)
-#pragma GCC unroll 4
+UNROLL(4)
         for (int g = 0; g < vectors; g++) {
             VEC y = (NAME(load)(xt + j * STRIDE + g * LANES) - mean[j]) * u[j];
             q[g] += y * y;
         }
-#pragma GCC unroll 4
+UNROLL(4)
     for (int g = 0; g < vectors; g++) NAME(store)(out + g * LANES, c - h * q[g]);
 }
 

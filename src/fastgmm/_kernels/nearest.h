@@ -21,20 +21,20 @@ INLINE void dots(const int count, const float *RESTRICT y, int d, const float *R
                  float (*RESTRICT s)[NEAREST_ROWS])
 {
     vec_f32 q[4][GROUP];
-#pragma GCC unroll 4
+UNROLL(4)
     for (int k = 0; k < count; k++)
-#pragma GCC unroll 4
+UNROLL(4)
         for (int g = 0; g < GROUP; g++) q[k][g] = half[k] - (vec_f32){0};
     for (int j = 0; j < d; j++)
-#pragma GCC unroll 4
+UNROLL(4)
         for (int g = 0; g < GROUP; g++) {
             vec_f32 x = load_f32(y + j * STRIDE + g * LANES_f32);
-#pragma GCC unroll 4
+UNROLL(4)
             for (int k = 0; k < count; k++) q[k][g] -= x * centers[(ptrdiff_t)k * d + j];
         }
-#pragma GCC unroll 4
+UNROLL(4)
     for (int k = 0; k < count; k++)
-#pragma GCC unroll 4
+UNROLL(4)
         for (int g = 0; g < GROUP; g++) memcpy(s[k] + g * LANES_f32, &q[k][g], sizeof(vec_f32));
 }
 
@@ -43,7 +43,7 @@ INLINE void row_squares(const float *RESTRICT y, int d, float *RESTRICT squares)
 {
     vec_f32 sums[GROUP] = {0};
     for (int j = 0; j < d; j++)
-#pragma GCC unroll 4
+UNROLL(4)
         for (int g = 0; g < GROUP; g++) {
             vec_f32 x = load_f32(y + j * STRIDE + g * LANES_f32);
             sums[g] += x * x;
@@ -58,7 +58,7 @@ INLINE void rank_by_dots(const int count, float (*RESTRICT s)[NEAREST_ROWS], int
     for (int l = 0; l < NEAREST_ROWS; l++) {
         float b = best[l], n = next[l];
         int32_t which = nearest[l];
-#pragma GCC unroll 4
+UNROLL(4)
         for (int k = 0; k < count; k++) {
             float x = s[k][l], larger = x < b ? b : x;
             which = x < b ? first + k : which;

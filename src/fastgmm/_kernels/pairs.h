@@ -23,10 +23,10 @@ static void NAME(pack_listed)(const REAL *RESTRICT X, int width, int d, ptrdiff_
             for (int j = 0; j < d; j += LANES) {
                 int first = j + LANES <= d || d < LANES ? j : d - LANES;
                 VEC t[LANES];
-#pragma GCC unroll 16
+UNROLL(16)
                 for (int l = 0; l < LANES; l++) t[l] = *(const NAME(unaligned) *)(row[l] + first);
                 NAME(transpose)(t);
-#pragma GCC unroll 16
+UNROLL(16)
                 for (int l = 0; l < LANES; l++)
                     if (l < columns) NAME(store)(xt + (first + l) * STRIDE + i, t[l]);
             }
@@ -52,9 +52,9 @@ static void NAME(project_rows)(const REAL *RESTRICT X, int m, int padded, int d,
             for (int l = 0; l < 8; l++) reach[r][l] = 0;
         for (int c = 0; c < width; c += 8) {
             vec_f64 sums[ROWS][VECS];
-#pragma GCC unroll 4
+UNROLL(4)
             for (int r = 0; r < ROWS; r++)
-#pragma GCC unroll 4
+UNROLL(4)
                 for (int v = 0; v < VECS; v++) sums[r][v] = (vec_f64){0};
             for (int first = 0; first < d; first += CHUNK) {
                 double x[ROWS][CHUNK];
@@ -69,10 +69,10 @@ static void NAME(project_rows)(const REAL *RESTRICT X, int m, int padded, int d,
                 }
                 for (int j = 0; j < columns; j++) {
                     const double *p = P + (ptrdiff_t)(first + j) * width + c;
-#pragma GCC unroll 4
+UNROLL(4)
                     for (int v = 0; v < VECS; v++) {
                         vec_f64 direction = *(const vec_f64_u *)(p + v * LANES_f64);
-#pragma GCC unroll 4
+UNROLL(4)
                         for (int r = 0; r < ROWS; r++) sums[r][v] += x[r][j] * direction;
                     }
                 }

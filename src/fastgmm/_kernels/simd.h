@@ -20,6 +20,17 @@
 #  define RESTRICT __restrict
 #endif
 
+/* UNROLL(n) before a loop of at most n turns keeps the arrays that it indexes in registers.  clang before 18 unrolls a
+ * loop with a count too late for that, but not with `full`. */
+#define PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#  define UNROLL(n) PRAGMA(clang loop unroll(full))
+#elif defined(__GNUC__)
+#  define UNROLL(n) PRAGMA(GCC unroll n)
+#else
+#  define UNROLL(n)
+#endif
+
 #if defined(__GNUC__) && !defined(FASTGMM_ONE_LANE) /* tests the other branch with any compiler */
 #  if defined(__AVX512F__)
 #    define VECTOR_BYTES 64

@@ -15,16 +15,16 @@ INLINE void NAME(accumulate_few)(const int d, const REAL *RESTRICT xt, int padde
     const int n_scatter = d * (d + 1) / 2;
     for (int i = 0; i < padded; i += LANES) {
         VEC r = NAME(load)(p + i) * NAME(load)(scale + i), x[4], rx[4];
-#pragma GCC unroll 4
+UNROLL(4)
         for (int j = 0; j < d; j++) {
             x[j] = NAME(load)(xt + j * STRIDE + i) - center[j];
             rx[j] = r * x[j];
             sums[n_scatter + j] += rx[j];
         }
         sums[n_scatter + d] += r;
-#pragma GCC unroll 4
+UNROLL(4)
         for (int a = 0; a < d; a++)
-#pragma GCC unroll 4
+UNROLL(4)
             for (int b = a; b < d; b++) sums[a * d - a * (a + 1) / 2 + b] += rx[a] * x[b];
     }
     double out[16] = {0};
@@ -41,7 +41,7 @@ INLINE void NAME(differences)(const int columns, const REAL *RESTRICT xt, int pa
     VEC sums[16] = {0};
     for (int i = 0; i < padded; i += LANES) {
         VEC root = NAME(load)(s + i);
-#pragma GCC unroll 4
+UNROLL(4)
         for (int j = 0; j < columns; j++) {
             VEC v = root * (NAME(load)(xt + j * STRIDE + i) - center[j]);
             NAME(store)(z + j * STRIDE + i, v);
@@ -60,13 +60,13 @@ INLINE void NAME(tile_columns)(const int rows, const int columns, const int diag
     VEC sums[TILE * TILE] = {0};
     for (int i = 0; i < padded; i += LANES) {
         VEC a[TILE], b[TILE];
-#pragma GCC unroll 4
+UNROLL(4)
         for (int j = 0; j < rows; j++) a[j] = NAME(load)(za + j * STRIDE + i);
-#pragma GCC unroll 4
+UNROLL(4)
         for (int j = 0; j < columns; j++) b[j] = diagonal ? a[j] : NAME(load)(zb + j * STRIDE + i);
-#pragma GCC unroll 4
+UNROLL(4)
         for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
+UNROLL(4)
             for (int c = diagonal ? r : 0; c < columns; c++) sums[c * TILE + r] += a[r] * b[c];
     }
     NAME(add_sums)(sums, (columns * TILE + LANES - 1) / LANES * LANES, scatter);
@@ -94,7 +94,7 @@ INLINE void NAME(accumulate_tiles)(const REAL *RESTRICT xt, int padded, int d, c
 {
     VEC count[2] = {0};
     for (int i = 0; i < padded; i += 2 * LANES)
-#pragma GCC unroll 2
+UNROLL(2)
         for (int g = 0; g < 2; g++) {
             VEC s = NAME(load)(p + i + g * LANES) * NAME(load)(scale + i + g * LANES);
             NAME(store)(p + i + g * LANES, s);
@@ -150,7 +150,7 @@ INLINE void NAME(squares)(const int columns, const int first, const REAL *RESTRI
             NAME(store)(p + i, r);
             sums[2 * columns] += r;
         }
-#pragma GCC unroll 4
+UNROLL(4)
         for (int j = 0; j < columns; j++) {
             VEC x = NAME(load)(xt + j * STRIDE + i) - center[j], rx = r * x;
             sums[j] += rx;
