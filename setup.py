@@ -14,7 +14,12 @@ KERNELS = "src/fastgmm/_kernels"
 VARIANTS = ("baseline", "v3", "v4") if platform.machine() in ("x86_64", "AMD64") else ("baseline",)
 
 # Neither flag reorders arithmetic; both are needed for exp and comparisons to become vector code.  Never -ffast-math.
-COMMON_FLAGS = {"unix": ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function"], "msvc": ["/O2"]}
+# The kernels are C++ without its library: templates, but no exceptions, no run-time types and nothing to link but libc.
+COMMON_FLAGS = {
+    "unix": ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function"],
+    "msvc": ["/O2", "/std:c++17"],
+}
+COMMON_FLAGS["unix"] += ["-std=gnu++17", "-fno-exceptions", "-fno-rtti"]
 SIMD_FLAGS = {
     "unix": {"v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"]},
     "msvc": {"v3": ["/arch:AVX2"], "v4": ["/arch:AVX512"]},
@@ -25,11 +30,11 @@ OPENMP_FLAGS = {  # compiler, linker
     "Apple": (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),
 }
 NO_COMPILER = (
-    "No working C compiler was found: install one (Debian, Ubuntu: apt install gcc python3-dev; macOS: "
+    "No working C++ compiler was found: install one (Debian, Ubuntu: apt install g++ python3-dev; macOS: "
     "xcode-select --install; Windows: Build Tools for Visual Studio)."
 )
 NO_OPENMP = (
-    "The C compiler has no OpenMP: install it (Debian, Ubuntu: part of gcc; macOS: brew install libomp, then point "
+    "The C++ compiler has no OpenMP: install it (Debian, Ubuntu: part of gcc; macOS: brew install libomp, then point "
     "CFLAGS and LDFLAGS at it), or set FASTGMM_NO_OPENMP=1 to build for a single thread."
 )
 
@@ -48,15 +53,17 @@ class BuildKernels(build_ext):
                 "#include <omp.h>\nint main(void) { return !omp_get_max_threads(); }", openmp, openmp_link, NO_OPENMP
             )
         for extension in self.extensions:
+            checks = ["-DFASTGMM_CHECK=1"] if os.environ.get("FASTGMM_CHECK", "0") not in ("", "0") else []
             variant = extension.name.rpartition("._")[2]
-            extension.extra_compile_args = COMMON_FLAGS[kind] + openmp + SIMD_FLAGS[kind].get(variant, [])
+            extension.extra_compile_args = COMMON_FLAGS[kind] + checks + openmp + SIMD_FLAGS[kind].get(variant, [])
             extension.extra_link_args = openmp_link
+            extension.language = "c"  # links with the C compiler, so that the library of C++ is not a dependency
         super().build_extensions()
 
     def probe(self, source, flags, link, remedy):
         """Compile and link a program."""
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "probe.c")
+            path = Path(folder, "probe.cpp")
             path.write_text(source)
             try:
                 objects = self.compiler.compile([str(path)], output_dir=folder, extra_postargs=flags)
@@ -65,10 +72,12 @@ class BuildKernels(build_ext):
                 raise SystemExit(f"fastgmm cannot be built. {remedy}\n({error})") from None
 
 
-headers = [str(path) for pattern in ("*.h", "*.pxi") for path in Path(KERNELS).glob(pattern)]
-extensions = [Extension("fastgmm._kernels._cpu", [f"{KERNELS}/_cpu.pyx"])]
+headers = [str(path) for pattern in ("*.hpp", "*.pxi") for path in Path(KERNELS).glob(pattern)]
+extensions = [Extension("fastgmm._kernels._cpu", [f"{KERNELS}/_cpu.pyx"], language="c++")]
 extensions += [
-    Extension(f"fastgmm._kernels._{name}", [f"{KERNELS}/_{name}.pyx"], include_dirs=[KERNELS], depends=headers)
+    Extension(
+        f"fastgmm._kernels._{name}", [f"{KERNELS}/_{name}.pyx"], include_dirs=[KERNELS], depends=headers, language="c++"
+    )
     for name in VARIANTS
 ]
 directives = dict.fromkeys(("cdivision", "freethreading_compatible"), True)

@@ -1,6 +1,6 @@
 """Cells: the leaves of a k-d tree, which divides the space if there are few features.
 
-`_kernels/cells.pxi` sorts rows by cell, and leaves out the components that no row of a tile needs. One tree serves all
+`_kernels/cells.hpp` sorts rows by cell, and leaves out the components that no row of a tile needs. One tree serves all
 passes over the same rows.
 """
 
@@ -56,7 +56,7 @@ class Tree:
         K, d = components.means.shape
         dtype = self.thresholds.dtype
         cut = -math.log(np.finfo(dtype).eps)
-        if goal is Goal.STATISTICS:  # by (2) of screen.pxi
+        if goal is Goal.STATISTICS:  # by (2) of screen.hpp
             log_weights = components.log_weights
             assert log_weights is not None
             with np.errstate(invalid="ignore"):  # -inf + inf where the weight is 0

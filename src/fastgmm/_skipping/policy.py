@@ -126,7 +126,7 @@ def _costs(passes: Passes, trials: Trials) -> tuple[float, float]:
 def units_lost(
     expected: np.ndarray, nk: np.ndarray, masses: np.ndarray, variances: np.ndarray, found: np.ndarray
 ) -> float:
-    """Bound of the relative loss of any mass or variance in a pass that skips, in units of e^-cut (see `screen.pxi`).
+    """Bound of the relative loss of any mass or variance in a pass that skips, in units of e^-cut (see `screen.hpp`).
 
     Parameters
     ----------

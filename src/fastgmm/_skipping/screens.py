@@ -1,6 +1,6 @@
 r"""Screens: bounds from projections of the rows to a few directions, by which the kernels leave out pairs.
 
-The head of `_kernels/screen.pxi` says which pairs (row, component) do not count, and how bounds of their distances find
+The head of `_kernels/screen.hpp` says which pairs (row, component) do not count, and how bounds of their distances find
 most of them. This file chooses the directions, from the components alone, and makes the bounds safe against rounding.
 
 The directions :math:`P` are Fisher's: the generalized eigenvectors of the covariances between and within components.
@@ -39,7 +39,7 @@ from fastgmm._rows.protocol import SkippingPlan
 from fastgmm._rows.runner import BLOCK_ROWS
 from fastgmm._utils.errors import NoScreenError
 
-S = 256.0  # s of screen.pxi: log q <= log s - 1 + q / s is nearly equal around it
+S = 256.0  # s of screen.hpp: log q <= log s - 1 + q / s is nearly equal around it
 MOST_DIRECTIONS = 64
 _THETA = 2.0**-8  # theta in the bound above
 _UNIT = 2.0**-24  # unit of rounding in float32
@@ -49,7 +49,7 @@ _MOST_BLOCK_PAIRS = 2**20  # pairs (row, component) of the block
 
 
 class Goal(Enum):
-    """What a pass computes. It decides which pairs count: see the head of `_kernels/screen.pxi`."""
+    """What a pass computes. It decides which pairs count: see the head of `_kernels/screen.hpp`."""
 
     STATISTICS = "statistics"
     DENSITIES = "densities"

@@ -6,26 +6,26 @@
  *
  * log: x = 2^e (1 + f), s = f / (2 + f), log(1 + f) = f - (f^2/2 - s (f^2/2 + s^2 Q(s^2))); x must be
  * normal and >= sqrt(1/2); here it is a sum of exponentials, the largest of which is 1. */
-#ifndef FASTGMM_VECMATH_H
-#define FASTGMM_VECMATH_H
+#ifndef FASTGMM_VECMATH_HPP
+#define FASTGMM_VECMATH_HPP
 
-#include "simd.h"
+#include "simd.hpp"
 
 #define LOG2_E 1.4426950408889634
 
-INLINE uint64_t bits_f64(double x) { uint64_t i; memcpy(&i, &x, 8); return i; }
-INLINE double real_f64(uint64_t i) { double x; memcpy(&x, &i, 8); return x; }
-INLINE uint32_t bits_f32(float x) { uint32_t i; memcpy(&i, &x, 4); return i; }
-INLINE float real_f32(uint32_t i) { float x; memcpy(&x, &i, 4); return x; }
+INLINE uint64_t bits(double x) { uint64_t i; memcpy(&i, &x, 8); return i; }
+INLINE double real_of(uint64_t i) { double x; memcpy(&x, &i, 8); return x; }
+INLINE uint32_t bits(float x) { uint32_t i; memcpy(&i, &x, 4); return i; }
+INLINE float real_of(uint32_t i) { float x; memcpy(&x, &i, 4); return x; }
 
-/* Adding 1.5 x 2^52 rounds to an integer and leaves it in the low bits. */
-#define ROUND_f64 6755399441055744.0
-#define ROUND_f32 12582912.0f
+/* Adding 1.5 x 2^52 (float32: 2^23) rounds to an integer and leaves it in the low bits. */
+template <class Real> constexpr Real round_shift = 6755399441055744.0;
+template <> constexpr float round_shift<float> = 12582912.0f;
 
-INLINE double exp_f64(double x, double cut)
+INLINE double fast_exp(double x, double cut)
 {
-    double shifted = x * LOG2_E + ROUND_f64;
-    double n = shifted - ROUND_f64;
+    double shifted = x * LOG2_E + round_shift<double>;
+    double n = shifted - round_shift<double>;
     double r = (x - n * 0x1.62e42fee00000p-1) - n * 0x1.a39ef35793c76p-33;
     double z = r * r; /* even and odd powers make two short chains */
     double even = 0x1.28ad72a6b6dcep-22 * z + 0x1.a0199a0c944bdp-16;
@@ -37,30 +37,30 @@ INLINE double exp_f64(double x, double cut)
     even = even * z + 0x1.000000000000ap-1;
     odd = odd * z + 0x1.55555555554fap-3;
     double p = ((odd * r + even) * z + r) + 1.0;
-    double y = real_f64(bits_f64(p) + (bits_f64(shifted) << 52));
+    double y = real_of(bits(p) + (bits(shifted) << 52));
     return x < cut ? 0.0 : y;
 }
 
-INLINE float exp_f32(float x, float cut)
+INLINE float fast_exp(float x, float cut)
 {
-    float shifted = x * (float)LOG2_E + ROUND_f32;
-    float n = shifted - ROUND_f32;
+    float shifted = x * (float)LOG2_E + round_shift<float>;
+    float n = shifted - round_shift<float>;
     float r = (x - n * 0.693115234375f) - n * 3.1946184945309415e-05f;
     float z = r * r;
     float even = 0.001381459478720386f * z + 0.04166838809765399f;
     float odd = 0.008368716802893537f * z + 0.16666520632816717f;
     even = even * z + 0.4999999344774600f;
     float p = ((odd * r + even) * z + r) + 1.0f;
-    float y = real_f32(bits_f32(p) + (bits_f32(shifted) << 23));
+    float y = real_of(bits(p) + (bits(shifted) << 23));
     return x < cut ? 0.0f : y;
 }
 
-INLINE double log_f64(double x)
+INLINE double fast_log(double x)
 {
-    uint64_t above = bits_f64(x) - 0x3fe6a09e667f3bcdull; /* bits of sqrt(1/2): puts the mantissa into [sqrt(1/2), sqrt(2)) */
+    uint64_t above = bits(x) - 0x3fe6a09e667f3bcdull; /* bits of sqrt(1/2): puts the mantissa into [sqrt(1/2), sqrt(2)) */
     uint64_t exponent = above >> 52;
-    double e = real_f64(exponent | 0x4330000000000000ull) - 0x1p52; /* 2^52 + exponent, exactly */
-    double f = real_f64(bits_f64(x) - (exponent << 52)) - 1.0;
+    double e = real_of((uint64_t)(exponent | 0x4330000000000000ull)) - 0x1p52; /* 2^52 + exponent, exactly */
+    double f = real_of(bits(x) - (exponent << 52)) - 1.0;
     double s = f / (2.0 + f);
     double z = s * s;
     double w = z * z;
@@ -73,12 +73,12 @@ INLINE double log_f64(double x)
     return e * 0x1.62e42fee00000p-1 + (f - (h - (s * (h + z * q) + e * 0x1.a39ef35793c76p-33)));
 }
 
-INLINE float log_f32(float x)
+INLINE float fast_log(float x)
 {
-    uint32_t above = bits_f32(x) - 0x3f3504f3u;
+    uint32_t above = bits(x) - 0x3f3504f3u;
     uint32_t exponent = above >> 23;
     float e = (float)(int32_t)exponent;
-    float f = real_f32(bits_f32(x) - (exponent << 23)) - 1.0f;
+    float f = real_of(bits(x) - (exponent << 23)) - 1.0f;
     float s = f / (2.0f + f);
     float z = s * s;
     float q = 0.2987186342089841f;

@@ -1,4 +1,4 @@
-/* The nearest of a few centers, as far as float32 can decide it; distances.pxi computes the rest in full.
+/* The nearest of a few centers, as far as float32 can decide it; lloyd.hpp computes the rest in full.
  *
  * For rows y and centers c in float32, |y - c|^2 = |y|^2 + 2 s with s = |c|^2 / 2 - y . c: one multiply-add a feature.  The
  * s of the true row and center, from which y and c were rounded, differs from the computed one by at most E (|y|^2 + |c|^2),
@@ -8,11 +8,13 @@
  *
  * the computed s_k less E |y|^2 is therefore a lower bound, and s_k + error_k + E |y|^2 an upper one, where
  * error_k = 2 E |c_k|^2, and a little more for numbers too small for float32.  Overflow leads to NaN or infinities, which
- * decide nothing.  Rows are feature-major as in blocks.h; `padded` is a multiple of NEAREST_ROWS. */
-#ifndef FASTGMM_NEAREST_H
-#define FASTGMM_NEAREST_H
+ * decide nothing.  Rows are feature-major as in blocks.hpp; `padded` is a multiple of NEAREST_ROWS. */
+#ifndef FASTGMM_NEAREST_HPP
+#define FASTGMM_NEAREST_HPP
 
-#define NEAREST_ROWS (GROUP * LANES_f32)
+#include "blocks.hpp"
+
+#define NEAREST_ROWS (GROUP * lanes<float>)
 
 INLINE float rounding_of_dots(int d) { return (float)(d + 8) * 0x1p-24f; }
 
@@ -20,32 +22,32 @@ INLINE float rounding_of_dots(int d) { return (float)(d + 8) * 0x1p-24f; }
 INLINE void dots(const int count, const float *RESTRICT y, int d, const float *RESTRICT centers, const float *RESTRICT half,
                  float (*RESTRICT s)[NEAREST_ROWS])
 {
-    vec_f32 q[4][GROUP];
-UNROLL(4)
+    Vec<float> q[4][GROUP];
+    UNROLL(4)
     for (int k = 0; k < count; k++)
-UNROLL(4)
-        for (int g = 0; g < GROUP; g++) q[k][g] = half[k] - (vec_f32){0};
+        UNROLL(4)
+        for (int g = 0; g < GROUP; g++) q[k][g] = half[k] - Vec<float>{};
     for (int j = 0; j < d; j++)
-UNROLL(4)
+        UNROLL(4)
         for (int g = 0; g < GROUP; g++) {
-            vec_f32 x = load_f32(y + j * STRIDE + g * LANES_f32);
-UNROLL(4)
+            Vec<float> x = load(y + j * STRIDE + g * lanes<float>);
+            UNROLL(4)
             for (int k = 0; k < count; k++) q[k][g] -= x * centers[(ptrdiff_t)k * d + j];
         }
-UNROLL(4)
+    UNROLL(4)
     for (int k = 0; k < count; k++)
-UNROLL(4)
-        for (int g = 0; g < GROUP; g++) memcpy(s[k] + g * LANES_f32, &q[k][g], sizeof(vec_f32));
+        UNROLL(4)
+        for (int g = 0; g < GROUP; g++) memcpy(s[k] + g * lanes<float>, &q[k][g], sizeof(Vec<float>));
 }
 
 /* squares_i <- |y_i|^2 for NEAREST_ROWS rows */
 INLINE void row_squares(const float *RESTRICT y, int d, float *RESTRICT squares)
 {
-    vec_f32 sums[GROUP] = {0};
+    Vec<float> sums[GROUP] = {};
     for (int j = 0; j < d; j++)
-UNROLL(4)
+        UNROLL(4)
         for (int g = 0; g < GROUP; g++) {
-            vec_f32 x = load_f32(y + j * STRIDE + g * LANES_f32);
+            Vec<float> x = load(y + j * STRIDE + g * lanes<float>);
             sums[g] += x * x;
         }
     memcpy(squares, sums, sizeof sums);
@@ -58,7 +60,7 @@ INLINE void rank_by_dots(const int count, float (*RESTRICT s)[NEAREST_ROWS], int
     for (int l = 0; l < NEAREST_ROWS; l++) {
         float b = best[l], n = next[l];
         int32_t which = nearest[l];
-UNROLL(4)
+        UNROLL(4)
         for (int k = 0; k < count; k++) {
             float x = s[k][l], larger = x < b ? b : x;
             which = x < b ? first + k : which;

@@ -1,6 +1,8 @@
 /* Bounds of all components' densities in a box of rows, d <= 4: float64, components in the lanes. */
-#ifndef FASTGMM_BOX_H
-#define FASTGMM_BOX_H
+#ifndef FASTGMM_BOX_HPP
+#define FASTGMM_BOX_HPP
+
+#include "blocks.hpp"
 
 #define BOX_ROUNDING 0x1p-44 /* bounds the relative rounding of a sum of d <= 100 products, 2^-53 each */
 
@@ -19,15 +21,15 @@ INLINE void box_bounds_of(const int d, const int diagonal, const double *RESTRIC
     for (int k = 0; k < n; k++) {
         const double *u = parameters + d * stride + k;
         double x[4], reach[4], least = 0, squared = 0;
-UNROLL(4)
+        UNROLL(4)
         for (int j = 0; j < d; j++) {
             x[j] = center[j] - parameters[j * stride + k];
             reach[j] = half[j] + BOX_ROUNDING * fabs(x[j]);
         }
-UNROLL(4)
+        UNROLL(4)
         for (int a = 0; a < d; a++) {
             double y = 0, r = 0;
-UNROLL(4)
+            UNROLL(4)
             for (int j = diagonal ? a : 0; j <= a; j++) {
                 y += *u * x[j];
                 r += fabs(*u) * reach[j];

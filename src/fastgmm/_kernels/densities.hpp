@@ -1,0 +1,55 @@
+/* The pass that writes log-likelihoods, labels or responsibilities of the rows. */
+#ifndef FASTGMM_DENSITIES_HPP
+#define FASTGMM_DENSITIES_HPP
+
+#include "threads.hpp"
+
+template <class Real> struct DensityPass {
+    Rows<Real> rows;
+    Mixture<Real> mixture;
+    Real *log_prob_norm; /* OUT (n,), log p(x_i); or NULL */
+    int64_t *labels;     /* OUT (n,), the component with the largest responsibility, the first of equals; or NULL */
+    Real *resp;          /* OUT (n, K), responsibilities, 1 / K where no component has density; or NULL */
+    Real *workspace;     /* (n_threads, work_length) and the packed factors */
+    int n_threads;
+
+    void run()
+    {
+        run_with([&](int t, ptrdiff_t start, ptrdiff_t stop) { write_rows(start, stop, work(t)); });
+    }
+
+    /* The pass with a function that writes the outputs of a thread's rows, as write_rows does. */
+    template <class Function> void run_with(Function function)
+    {
+        mixture.pack_factors(workspace + n_threads * mixture.work_length());
+        in_threads(rows.n, n_threads, function);
+    }
+
+    Real *work(int t) const { return workspace + t * mixture.work_length(); }
+
+    /* Write the outputs that are not NULL for rows start .. stop - 1. */
+    void write_rows(ptrdiff_t start, ptrdiff_t stop, Real *work) const
+    {
+        const Mixture<Real> &s = mixture;
+        const int K = s.n_components;
+        const Scratch<Real> a(work, s);
+        int32_t *best = (int32_t *)a.scale;
+        for (ptrdiff_t first = start; first < stop; first += BLOCK) {
+            const int m = smaller(BLOCK, stop - first);
+            const Real *X = rows.X + first * s.d;
+            const int padded = pack(X, m, s.d, a.xt);
+            s.log_densities(a.xt, padded, X + m * s.d, smaller(BLOCK, stop - first - m) * s.d * sizeof(Real), false, a.p);
+            if (labels) {
+                arg_max(a.p, K, m, a.peak, best);
+                for (int i = 0; i < m; i++) labels[first + i] = best[i];
+            }
+            if (log_prob_norm || resp) {
+                softmax_for_output(a.p, K, padded, a.peak, a.inverse);
+                if (log_prob_norm) memcpy(log_prob_norm + first, a.peak, m * sizeof(Real));
+                if (resp) write_resp(a.p, a.inverse, m, K, resp + first * K);
+            }
+        }
+    }
+};
+
+#endif

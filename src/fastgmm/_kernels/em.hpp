@@ -1,0 +1,97 @@
+/* Passes that sum sufficient statistics: those of EM, and those under given labels or responsibilities.
+ *
+ * With r_ik = w_i resp_ik, w_i the row's weight, and c_k the component's center:
+ *     nk = sum_i r_ik,   sum_x = sum_i r_ik (x_i - c_k),   scatter = sum_i r_ik (x_i - c_k)(x_i - c_k)^T,
+ * the scatter summed over k if all components share it, or only its diagonals.  A pass adds to its sums, so that chunks of
+ * rows can follow each other. */
+#ifndef FASTGMM_EM_HPP
+#define FASTGMM_EM_HPP
+
+#include "threads.hpp"
+
+template <class Real> struct EmPass {
+    Rows<Real> rows;
+    Mixture<Real> mixture;
+    Statistics<Real> statistics;
+    bool with_entropy;
+    Real *workspace; /* (n_threads, work_length) and the packed factors */
+    int n_threads;
+    double log_likelihood; /* OUT, sum_i w_i log p(x_i) */
+    double entropy;        /* OUT, -sum_i w_i sum_k resp_ik log resp_ik if with_entropy, else 0 */
+
+    void run()
+    {
+        run_with([&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) { sum_rows(start, stop, work(t), sums); });
+    }
+
+    /* The pass with a function that sums the rows of a thread, as sum_rows does. */
+    template <class Function> void run_with(Function function)
+    {
+        mixture.pack_factors(workspace + n_threads * mixture.work_length());
+        sum_in_threads(rows.n, n_threads, statistics.sums, mixture.sums_length(), function);
+        statistics.add(mixture);
+        log_likelihood = statistics.sums[0];
+        entropy = statistics.sums[1];
+    }
+
+    Real *work(int t) const { return workspace + t * mixture.work_length(); }
+
+    /* sums += those of rows start .. stop - 1: log-likelihood, entropy, statistics. */
+    void sum_rows(ptrdiff_t start, ptrdiff_t stop, Real *work, double *sums) const
+    {
+        const Mixture<Real> &s = mixture;
+        const Scratch<Real> a(work, s);
+        Real *spread = with_entropy ? a.entropy : NULL;
+        for (ptrdiff_t first = start; first < stop; first += BLOCK) {
+            const int m = smaller(BLOCK, stop - first);
+            const Real *X = rows.X + first * s.d;
+            const double *w = rows.weights_from(first);
+            const int padded = pack(X, m, s.d, a.xt);
+            const Real *ahead = X + m * s.d;
+            const ptrdiff_t ahead_bytes = smaller(BLOCK, stop - first - m) * s.d * sizeof(Real);
+            s.log_densities(a.xt, padded, ahead, ahead_bytes, s.root, a.p);
+            softmax_for_sums(a.p, s.n_components, padded, s.root, a.peak, a.inverse, spread);
+            sums[0] += weighted_sum(a.peak, w, m);
+            if (with_entropy) sums[1] += weighted_sum(a.entropy, w, m);
+            row_scales(w, a.inverse, m, padded, s.root, a.scale);
+            accumulate(a.xt, padded, s, statistics.centers, a.p, a.scale, a.z, sums + 2);
+        }
+    }
+};
+
+template <class Real> struct StatisticsPass {
+    Rows<Real> rows;
+    Shape shape;
+    Statistics<Real> statistics;
+    const int32_t *labels; /* (n,), or NULL */
+    const Real *resp;      /* (n, K), or NULL; if both are NULL every row counts once for every component */
+    Real *workspace;
+    int n_threads;
+
+    void run()
+    {
+        sum_in_threads(rows.n, n_threads, statistics.sums, shape.sums_length(),
+                       [&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) {
+                           sum_rows(start, stop, workspace + t * shape.work_length(), sums);
+                       });
+        statistics.add(shape);
+    }
+
+    /* sums += the statistics of rows start .. stop - 1. */
+    void sum_rows(ptrdiff_t start, ptrdiff_t stop, Real *work, double *sums) const
+    {
+        const int K = shape.n_components;
+        const Scratch<Real> a(work, shape);
+        for (ptrdiff_t first = start; first < stop; first += BLOCK) {
+            const int m = smaller(BLOCK, stop - first), padded = pack(rows.X + first * shape.d, m, shape.d, a.xt);
+            if (resp)
+                take_resp(resp + first * K, m, padded, K, shape.root, a.p);
+            else
+                take_labels(labels ? labels + first : NULL, m, padded, K, a.p);
+            row_scales<Real>(rows.weights_from(first), NULL, m, padded, shape.root, a.scale);
+            accumulate(a.xt, padded, shape, statistics.centers, a.p, a.scale, a.z, sums + 2);
+        }
+    }
+};
+
+#endif

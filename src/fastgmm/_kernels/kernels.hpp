@@ -1,0 +1,12 @@
+/* All passes: templates over the element type of the rows, float64 or float32. */
+#ifndef FASTGMM_KERNELS_HPP
+#define FASTGMM_KERNELS_HPP
+
+#include "em.hpp"
+#include "densities.hpp"
+#include "screened.hpp"
+#include "celled.hpp"
+#include "lloyd.hpp"
+#include "seeding.hpp"
+
+#endif
