@@ -143,7 +143,8 @@ def statistics(X, sample_weight, resp, centers, covariance_type):
     nk = r.sum(axis=0)
     sum_x = np.einsum("ik,kij->kj", r, differences)
     if covariance_type in ("diag", "spherical"):
-        return nk, sum_x, np.einsum("ik,kij->kj", r, differences**2)
+        squares = np.einsum("ik,kij->kj", r, differences**2)
+        return nk, sum_x, squares if covariance_type == "diag" else squares.sum(axis=1, keepdims=True)
     scatter = np.stack([(r_k[:, np.newaxis] * z).T @ z for r_k, z in zip(r.T, differences, strict=True)])
     return nk, sum_x, scatter if covariance_type == "full" else scatter.sum(axis=0, keepdims=True)
 
@@ -164,7 +165,7 @@ def moments(X, sample_weight, resp, covariance_type, reg_covar, dtype=np.float64
         "full": lambda: scatter / nk[:, np.newaxis, np.newaxis] + reg_covar * unit,
         "tied": lambda: scatter[0] / nk.sum() + reg_covar * unit,
         "diag": lambda: scatter / nk[:, np.newaxis] + reg_covar,
-        "spherical": lambda: (scatter / nk[:, np.newaxis]).mean(axis=1) + reg_covar,
+        "spherical": lambda: scatter[:, 0] / (nk * X.shape[1]) + reg_covar,
     }[covariance_type]()
     return nk + floor, means, covariances
 

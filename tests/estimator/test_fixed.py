@@ -40,7 +40,7 @@ def covariances_about(means, resp, covariance_type, reg_covar=1e-6):
         "full": lambda: scatter / nk[:, np.newaxis, np.newaxis] + reg_covar * np.eye(2),
         "tied": lambda: scatter[0] / nk.sum() + reg_covar * np.eye(2),
         "diag": lambda: scatter / nk[:, np.newaxis] + reg_covar,
-        "spherical": lambda: (scatter / nk[:, np.newaxis]).mean(axis=1) + reg_covar,
+        "spherical": lambda: scatter[:, 0] / (2 * nk) + reg_covar,
     }[covariance_type]()
 
 

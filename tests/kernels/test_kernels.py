@@ -224,6 +224,28 @@ def test_entropy_with_components_that_no_row_reaches(covariance_type, dtype, sim
     assert oracle.relative_error(actual, weights @ entropy, weights @ (1 + entropy)) < TOLERANCE[dtype]
 
 
+@pytest.mark.parametrize("apart", [0.3, 3.0, 12.0, 100.0, 1e5])
+@pytest.mark.parametrize("n_components", [4, 7, 40])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_shared_factor_costs_no_digit(dtype, n_components, apart, simd):
+    """Rows are whitened once unless that costs digits. Pairs of components lie `apart` deviations apart."""
+    rng = np.random.default_rng(n_components)
+    n, d, K = 2 * BLOCK_ROWS + 3, 6, n_components
+    means = np.repeat(apart * rng.normal(size=(K, d)), 2, axis=0)[:K] + 0.3 * rng.normal(size=(K, d))
+    means = rounded(1e3 + means, dtype)
+    X = (means[rng.integers(K, size=n)] + rng.normal(size=(n, d))).astype(dtype)
+    tied = COVARIANCE_TYPES["tied"]
+    factors = rounded(tied.precisions_cholesky(random_covariances(rng, "tied", K, d)), dtype)
+    mixture = MixtureParameters(rng.dirichlet(np.ones(K)), means, np.array(np.nan), factors)
+    weights = rng.uniform(0.3, 3.0, n)
+    joint = oracle.log_joint(X, mixture, "tied")
+    for centers in (means, means + rounded(rng.normal(size=(K, d)), dtype)):
+        actual = ArrayPasses(X, weights, K, tied, 2).em_step(components(mixture, "tied"), centers=centers)
+        assert_statistics(actual, X, weights, oracle.responsibilities(joint), "tied", TOLERANCE[dtype], 1e-3)
+        norm = oracle.log_prob_norm(joint)
+        assert oracle.relative_error(actual.log_likelihood, weights @ norm, weights @ np.abs(norm)) < TOLERANCE[dtype]
+
+
 @pytest.mark.parametrize("offset", OFFSETS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("covariance_type", TYPES)
@@ -509,7 +531,7 @@ def test_threads_begin_on_cache_lines(K, d, simd):
     kernels = _kernels.active
 
     def sizes(n_threads):
-        work, sums = kernels.workspace_sizes(K, d, K, d, n_threads)
+        work, sums = kernels.workspace_sizes(K, d, K, d, d, n_threads)
         screen = kernels.screen_workspace_sizes(d, 256, K, 1, 1, 8, n_threads)
         cells = kernels.cells_workspace_sizes(min(d, 4), K, 1024, 4, n_threads)
         own = (work, kernels.kmeans_floats(K, d, n_threads), cells[1], *screen)  # of 4 bytes or more

@@ -26,7 +26,7 @@ def statistics_of(X, resp, centers, covariance_type):
         "full": np.einsum("ik,ikj,ikl->kjl", resp, diff, diff),
         "tied": np.einsum("ik,ikj,ikl->jl", resp, diff, diff)[np.newaxis],
         "diag": np.einsum("ik,ikj->kj", resp, diff**2),
-        "spherical": np.einsum("ik,ikj->kj", resp, diff**2),
+        "spherical": np.einsum("ik,ikj->k", resp, diff**2)[:, np.newaxis],
     }[covariance_type]
     sum_x = np.einsum("ik,ikj->kj", resp, diff)
     return SufficientStatistics(centers, resp.sum(axis=0), sum_x, scatter, 0.0, 0.0, float(len(X)))

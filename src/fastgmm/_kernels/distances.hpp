@@ -98,7 +98,7 @@ template <class Real> struct Clusters {
     Shape shape() const
     {
         Shape s;
-        s.set_shape(d, K, K, 1);
+        s.set_shape(d, K, K, 1, d);
         return s;
     }
 };

@@ -16,6 +16,8 @@ template <class Real> struct EmPass {
     bool with_entropy;
     Real *workspace; /* (n_threads, work_length) and the packed factors */
     int n_threads;
+    SharedFactor<Real> shared; /* set by run() */
+    bool keeps_squares;        /* whether the E step's distances are the scatter: spherical, about the means; set by run() */
     double log_likelihood; /* OUT, sum_i w_i log p(x_i) */
     double entropy;        /* OUT, -sum_i w_i sum_k resp_ik log resp_ik if with_entropy, else 0 */
 
@@ -27,7 +29,11 @@ template <class Real> struct EmPass {
     /* The pass with a function that sums the rows of a thread, as sum_rows does. */
     template <class Function> void run_with(Function function)
     {
-        mixture.pack_factors(workspace + n_threads * mixture.work_length());
+        Real *packed = workspace + n_threads * mixture.work_length();
+        mixture.pack_factors(packed);
+        keeps_squares = mixture.sphere && mixture.d > 4 &&
+                        memcmp(statistics.centers, mixture.means, mixture.n_components * mixture.d * sizeof(Real)) == 0;
+        shared.prepare(mixture, packed + mixture.n_factors * mixture.factor_length(), statistics.sums);
         sum_in_threads(rows.n, n_threads, statistics.sums, mixture.sums_length(), function);
         statistics.add(mixture);
         log_likelihood = statistics.sums[0];
@@ -42,6 +48,7 @@ template <class Real> struct EmPass {
         const Mixture<Real> &s = mixture;
         const Scratch<Real> a(work, s);
         Real *spread = with_entropy ? a.entropy : NULL;
+        const bool root = s.root && !shared.is_used;
         for (ptrdiff_t first = start; first < stop; first += BLOCK) {
             const int m = smaller(BLOCK, stop - first);
             const Real *X = rows.X + first * s.d;
@@ -49,12 +56,24 @@ template <class Real> struct EmPass {
             const int padded = pack(X, m, s.d, a.xt);
             const Real *ahead = X + m * s.d;
             const ptrdiff_t ahead_bytes = smaller(BLOCK, stop - first - m) * s.d * sizeof(Real);
-            s.log_densities(a.xt, padded, ahead, ahead_bytes, s.root, a.p);
-            softmax_for_sums(a.p, s.n_components, padded, s.root, a.peak, a.inverse, spread);
+            if (shared.is_used)
+                shared.log_densities(a.xt, padded, s, ahead, ahead_bytes, a.z, a.p);
+            else if (keeps_squares)
+                log_density_spherical<Real>(a.xt, padded, s.d, s.n_components, s.means, s.packed, s.log_const, 0.5,
+                                            (const char *)ahead, ahead_bytes, a.squares, a.p);
+            else
+                s.log_densities(a.xt, padded, ahead, ahead_bytes, root, a.p);
+            softmax_for_sums(a.p, s.n_components, padded, root, a.peak, a.inverse, spread);
             sums[0] += weighted_sum(a.peak, w, m);
             if (with_entropy) sums[1] += weighted_sum(a.entropy, w, m);
-            row_scales(w, a.inverse, m, padded, s.root, a.scale);
-            accumulate(a.xt, padded, s, statistics.centers, a.p, a.scale, a.z, sums + 2);
+            row_scales(w, a.inverse, m, padded, root, a.scale);
+            if (shared.is_used)
+                accumulate_shared(a.xt, padded, s, statistics.centers, a.p, a.scale, a.z, sums + 2);
+            else if (keeps_squares)
+                accumulate_spherical(a.xt, padded, s.d, s.n_components, s.means, a.p, a.scale, a.squares, sums + 2,
+                                     sums + 2 + s.n_components, sums + 2 + s.n_components * (1 + (ptrdiff_t)s.d));
+            else
+                accumulate(a.xt, padded, s, statistics.centers, a.p, a.scale, a.z, sums + 2);
         }
     }
 };

@@ -25,11 +25,12 @@ cdef extern from "kernels.hpp" nogil:
 
     cppclass Shape:
         int d, n_components, n_factors
-        bint diag
-        void set_shape(int d, int K, int n_factors, int factor_rows)
+        bint diag, sphere
+        void set_shape(int d, int K, int n_factors, int factor_rows, int scatter_columns)
         Py_ssize_t work_length()
         Py_ssize_t sums_length()
         Py_ssize_t packed_length()
+        bint can_share()
     cppclass Rows[T]:
         const T* X
         Py_ssize_t n
@@ -38,6 +39,9 @@ cdef extern from "kernels.hpp" nogil:
         const T* means
         const T* factors
         const double* log_const
+    cppclass SharedFactor[T]:
+        bint is_used
+        void prepare(const Mixture[T]&, T* out, double* scratch)
     cppclass Statistics[T]:
         const T* centers
         double* nk
@@ -232,12 +236,12 @@ cdef int take_weighted_rows(Rows[real]* rows, const real[:, ::1] X, const double
 
 
 cdef int take_mixture(Mixture[real]* m, int d, const real[:, ::1] means, const real[:, :, ::1] factors,
-                      const double[::1] log_const) except -1:
+                      const double[::1] log_const, int scatter_columns) except -1:
     # means      IN  (K, d) real
     # factors    IN  (K, d, d), (1, d, d) or (K, 1, d) real
     # log_const  IN  (K,) float64, log w_k + log det U_k - d/2 log(2 pi)
     cdef Py_ssize_t K = means.shape[0]
-    m.set_shape(d, K, factors.shape[0], factors.shape[1])
+    m.set_shape(d, K, factors.shape[0], factors.shape[1], scatter_columns)
     m.means, m.factors, m.log_const = &means[0, 0], &factors[0, 0, 0], &log_const[0]
     need(means.shape[1] == d, "means")
     need(factors.shape[2] == d and (factors.shape[1] == d or (factors.shape[1] == 1 and factors.shape[0] == K)), "factors")
@@ -251,14 +255,14 @@ cdef int take_statistics(Statistics[real]* s, const Shape* shape, const real[:, 
     # centers  IN       (K, d) real, about which the statistics are summed
     # nk       IN/OUT   (K,) float64
     # sum_x    IN/OUT   (K, d) float64
-    # scatter  IN/OUT   float64, shape of factors
+    # scatter  IN/OUT   float64, shape of factors; (K, 1, 1) of spherical components: sums over the features
     # sums     scratch  float64, length by workspace_sizes
     s.centers, s.nk, s.sum_x, s.scatter, s.sums = &centers[0, 0], &nk[0], &sum_x[0, 0], &scatter[0, 0, 0], &sums[0]
     need(centers.shape[0] == shape.n_components and centers.shape[1] == shape.d, "centers")
     need(nk.shape[0] == shape.n_components, "nk")
     need(sum_x.shape[0] == shape.n_components and sum_x.shape[1] == shape.d, "sum_x")
     need(scatter.shape[0] == shape.n_factors and scatter.shape[1] == (1 if shape.diag else shape.d), "scatter")
-    need(scatter.shape[2] == shape.d, "scatter")
+    need(scatter.shape[2] == (1 if shape.sphere else shape.d), "scatter")
     need(sums.shape[0] >= n_threads * shape.sums_length(), "sums")
     return 0
 
@@ -268,7 +272,7 @@ cdef int take_em(EmPass[real]* em, const real[:, ::1] X, const double[::1] sampl
                  double[:, ::1] sum_x, double[:, :, ::1] scatter, bint with_entropy, real[::1] workspace, double[::1] sums,
                  int n_threads) except -1:
     take_weighted_rows(&em.rows, X, sample_weight)
-    take_mixture(&em.mixture, X.shape[1], means, factors, log_const)
+    take_mixture(&em.mixture, X.shape[1], means, factors, log_const, scatter.shape[2])
     take_statistics(&em.statistics, &em.mixture, centers, nk, sum_x, scatter, sums, n_threads)
     em.with_entropy, em.workspace, em.n_threads = with_entropy, &workspace[0], n_threads
     need(workspace.shape[0] >= n_threads * em.mixture.work_length() + em.mixture.packed_length(), "workspace")
@@ -283,7 +287,7 @@ cdef int take_dense(DensityPass[real]* dense, const real[:, ::1] X, const real[:
     # resp           OUT  (n, K) real, responsibilities; 1 / K where no component has density
     cdef Py_ssize_t n = X.shape[0]
     take_rows(&dense.rows, X)
-    take_mixture(&dense.mixture, X.shape[1], means, factors, log_const)
+    take_mixture(&dense.mixture, X.shape[1], means, factors, log_const, X.shape[1])
     dense.log_prob_norm = NULL
     dense.labels = NULL
     dense.resp = NULL
@@ -301,13 +305,33 @@ cdef int take_dense(DensityPass[real]* dense, const real[:, ::1] X, const real[:
     return 0
 
 
-def workspace_sizes(int n_components, int n_features, int n_factors, int factor_rows, int n_threads):
+def workspace_sizes(int n_components, int n_features, int n_factors, int factor_rows, int scatter_columns, int n_threads):
     """Lengths of a pass's scratch arrays ``workspace`` (X's dtype) and ``sums`` (float64), aligned to 64 bytes.
 
-    The factors have shape (n_factors, factor_rows, d)."""
+    The factors have shape (n_factors, factor_rows, d), the scatter (n_factors, factor_rows, scatter_columns)."""
     cdef Shape s
-    s.set_shape(n_features, n_components, n_factors, factor_rows)
+    s.set_shape(n_features, n_components, n_factors, factor_rows, scatter_columns)
     return n_threads * s.work_length() + s.packed_length(), n_threads * s.sums_length()
+
+
+def can_share(int n_components, int n_features):
+    """Whether em_pass may whiten rows once if all components share a factor, see shared.hpp."""
+    cdef Shape s
+    s.set_shape(n_features, n_components, 1, n_features, n_features)
+    return bool(s.can_share())
+
+
+def whitens_once(const real[:, ::1] means, const real[:, :, ::1] factors, real[::1] workspace, double[::1] sums):
+    """Whether em_pass whitens rows once, and not for each component, because that costs no digits."""
+    # workspace  scratch  real, (K + 1) d numbers
+    # sums       scratch  float64, 5 d numbers
+    cdef Mixture[real] m
+    cdef SharedFactor[real] shared
+    m.set_shape(means.shape[1], means.shape[0], factors.shape[0], factors.shape[1], means.shape[1])
+    m.means, m.factors = &means[0, 0], &factors[0, 0, 0]
+    need(workspace.shape[0] >= (means.shape[0] + 1) * means.shape[1] and sums.shape[0] >= 5 * means.shape[1], "workspace")
+    shared.prepare(m, &workspace[0], &sums[0])
+    return bool(shared.is_used)
 
 
 # Dense passes -----------------------------------------------------------------------------------------------------------
@@ -335,7 +359,7 @@ def statistics_pass(const real[:, ::1] X, const double[::1] sample_weight, const
     # resp    IN  (n, K) real, or None; if both are None every row counts once for every component
     cdef StatisticsPass[real] p
     take_weighted_rows(&p.rows, X, sample_weight)
-    p.shape.set_shape(X.shape[1], centers.shape[0], scatter.shape[0], scatter.shape[1])
+    p.shape.set_shape(X.shape[1], centers.shape[0], scatter.shape[0], scatter.shape[1], scatter.shape[2])
     take_statistics(&p.statistics, &p.shape, centers, nk, sum_x, scatter, sums, n_threads)
     p.labels = NULL
     p.resp = NULL
@@ -453,7 +477,7 @@ def count_pairs(const real[:, ::1] X, const real[:, ::1] means, const real[:, :,
     # packed_factors  scratch  real, length of the packed factors
     cdef PairCount[real] p
     take_rows(&p.rows, X)
-    take_mixture(&p.mixture, X.shape[1], means, factors, log_const)
+    take_mixture(&p.mixture, X.shape[1], means, factors, log_const, X.shape[1])
     take_screen(&p.screen, &p.scratch, &p.mixture, center, scale, limits, P, screen_means, first_factors, all_factors,
                 constants, cut, slope, block, reals, floats, integers, 1)
     p.packed_factors = &packed_factors[0]
@@ -535,7 +559,7 @@ def count_components(const real[:, ::1] X, const real[:, ::1] means, const real[
     """Of at most ``block`` rows: the number of pairs (row, component) that boxes leave, and of tiles."""
     cdef ComponentCount[real] p
     take_rows(&p.rows, X)
-    take_mixture(&p.mixture, X.shape[1], means, factors, log_const)
+    take_mixture(&p.mixture, X.shape[1], means, factors, log_const, X.shape[1])
     take_partition(&p.partition, &p.scratch, &p.mixture, features, thresholds, constants, slope, cut, block, doubles,
                    integers, 1)
     p.workspace = &workspace[0]
@@ -561,7 +585,7 @@ cdef int take_clusters(Clusters[real]* c, const real[:, ::1] X, const double[::1
     take_weighted_rows(&c.rows, X, sample_weight)
     c.d, c.K, c.shift, c.centers, c.scale = X.shape[1], centers.shape[0], &shift[0], &centers[0, 0], scale
     c.workspace, c.floats, c.sums, c.n_threads = &workspace[0], &floats[0], &sums[0], n_threads
-    shape.set_shape(c.d, c.K, c.K, 1)
+    shape.set_shape(c.d, c.K, c.K, 1, c.d)
     need(shift.shape[0] == c.d and centers.shape[1] == c.d, "shift or centers")
     need(workspace.shape[0] >= n_threads * shape.work_length(), "workspace")
     need(sums.shape[0] >= n_threads * shape.sums_length(), "sums")

@@ -177,10 +177,11 @@ static void log_density_diag(const Real *RESTRICT xt, int padded, int d, int n_c
                                            p + (ptrdiff_t)k * STRIDE + i);
 }
 
-/* `count` components at whitened means, GROUP vectors of rows: p[k] <- c_k - h |z - mean_k|^2. */
+/* `count` components, GROUP vectors of rows: p[k] <- c_k - h q_k with q_k = |z - mean_k|^2.  With a factor u_k for each component,
+ * u[k d], h u_k^2 takes the place of h, and `squares`, laid out as p, becomes q. */
 template <class Real>
-INLINE void log_density_white_tile(const int count, const Real *RESTRICT z, int d, const Real *RESTRICT means,
-                                   const double *RESTRICT c, Real h, Real *RESTRICT p)
+INLINE void log_density_round_tile(const int count, const Real *RESTRICT z, int d, const Real *RESTRICT means, const Real *RESTRICT u,
+                                   const double *RESTRICT c, Real h, Real *RESTRICT squares, Real *RESTRICT p)
 {
     Vec<Real> q[4][GROUP] = {};
     for (int j = 0; j < d; j++) {
@@ -196,25 +197,51 @@ INLINE void log_density_white_tile(const int count, const Real *RESTRICT z, int 
             }
     }
     UNROLL(4)
-    for (int k = 0; k < count; k++)
+    for (int k = 0; k < count; k++) {
+        const Real factor = u ? h * u[(ptrdiff_t)k * d] * u[(ptrdiff_t)k * d] : h;
         UNROLL(4)
-        for (int g = 0; g < GROUP; g++) store(p + k * STRIDE + g * lanes<Real>, (Real)c[k] - h * q[k][g]);
+        for (int g = 0; g < GROUP; g++) {
+            store(p + k * STRIDE + g * lanes<Real>, (Real)c[k] - factor * q[k][g]);
+            if (u) store(squares + k * STRIDE + g * lanes<Real>, q[k][g]);
+        }
+    }
 }
 
-/* All components: p[k]_i <- c_k - h |z_i - mean_k|^2; z (d, STRIDE) and means (K, d) are whitened.  Meanwhile `ahead_bytes`
- * from `ahead` on are prefetched. */
+/* log_density_round_tile for all components and rows z (d, STRIDE).  Meanwhile `ahead_bytes` from `ahead` on are prefetched. */
+template <class Real>
+INLINE void log_density_round(const Real *RESTRICT z, int padded, int d, int n_components, const Real *RESTRICT means,
+                              const Real *RESTRICT u, const double *RESTRICT c, Real h, const char *ahead, ptrdiff_t ahead_bytes,
+                              Real *RESTRICT squares, Real *RESTRICT p)
+{
+    const int rows = GROUP * lanes<Real>;
+    for (int i = 0; i < padded; i += rows) {
+        ptrdiff_t k = 0;
+        for (; k + 4 <= n_components; k += 4)
+            log_density_round_tile<Real>(4, z + i, d, means + k * d, u ? u + k * d : NULL, c + k, h, squares ? squares + k * STRIDE + i : NULL,
+                                         p + k * STRIDE + i);
+        for (; k < n_components; k++)
+            log_density_round_tile<Real>(1, z + i, d, means + k * d, u ? u + k * d : NULL, c + k, h, squares ? squares + k * STRIDE + i : NULL,
+                                         p + k * STRIDE + i);
+        prefetch_slice(ahead, ahead_bytes, i / rows, padded / rows);
+    }
+}
+
+/* Whitened rows z and means: p[k]_i <- c_k - h |z_i - mean_k|^2. */
 template <class Real>
 static void log_density_white(const Real *RESTRICT z, int padded, int d, int n_components, const Real *RESTRICT means,
                               const double *RESTRICT c, Real h, const char *ahead, ptrdiff_t ahead_bytes, Real *RESTRICT p)
 {
-    for (int i = 0; i < padded; i += GROUP * lanes<Real>) {
-        ptrdiff_t k = 0;
-        for (; k + 4 <= n_components; k += 4)
-            log_density_white_tile<Real>(4, z + i, d, means + k * d, c + k, h, p + k * STRIDE + i);
-        for (; k < n_components; k++)
-            log_density_white_tile<Real>(1, z + i, d, means + k * d, c + k, h, p + k * STRIDE + i);
-        prefetch_slice(ahead, ahead_bytes, i / (GROUP * lanes<Real>), padded / (GROUP * lanes<Real>));
-    }
+    log_density_round<Real>(z, padded, d, n_components, means, NULL, c, h, ahead, ahead_bytes, NULL, p);
+}
+
+/* Spherical components, whose diagonal factors u (K, d) are equal: squares[k]_i <- |x_i - mean_k|^2, p[k]_i <- c_k - h times that
+ * times u_k^2. */
+template <class Real>
+static void log_density_spherical(const Real *RESTRICT xt, int padded, int d, int n_components, const Real *RESTRICT means,
+                                  const Real *RESTRICT u, const double *RESTRICT c, Real h, const char *ahead, ptrdiff_t ahead_bytes,
+                                  Real *RESTRICT squares, Real *RESTRICT p)
+{
+    log_density_round<Real>(xt, padded, d, n_components, means, u, c, h, ahead, ahead_bytes, squares, p);
 }
 
 #endif

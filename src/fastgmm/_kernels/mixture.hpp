@@ -3,8 +3,9 @@
  * The factors U of the precision matrices U U^T are upper triangular: (K, d, d) full, (1, d, d) shared by all components,
  * (K, 1, d) diagonal.  Layout and edge as in blocks.hpp.
  *
- * Scratch of a thread over a block: xt, z (d, STRIDE), p (K, STRIDE), and four arrays (STRIDE,).  Its sums: log-likelihood,
- * entropy, nk (K,), sum_x (K, d) and the packed scatter. */
+ * Scratch of a thread over a block: xt, z (d, STRIDE), p (K, STRIDE), four arrays (STRIDE,), and with `sphere` squares (K,
+ * STRIDE).  Its sums: log-likelihood,
+ * entropy, nk (K,), sum_x (K, d), the packed scatter, and the sums of shared.hpp over pairs of components. */
 #ifndef FASTGMM_MIXTURE_HPP
 #define FASTGMM_MIXTURE_HPP
 
@@ -16,33 +17,41 @@ struct Shape {
     int d, n_components;
     int n_factors; /* K, or 1 if all components share one */
     bool diag;     /* diagonal factors and d > 1; d = 1 is treated as full */
+    bool sphere;   /* of diagonal scatters only the sums over the features are wanted */
     bool root;     /* p becomes sqrt(resp): the scatter is summed from z = sqrt(resp) (x - center) */
 
-    /* For factors of shape (n_factors, factor_rows, d). */
-    void set_shape(int d_, int K, int n_factors_, int factor_rows)
+    /* For factors of shape (n_factors, factor_rows, d) and a scatter of shape (n_factors, factor_rows, scatter_columns). */
+    void set_shape(int d_, int K, int n_factors_, int factor_rows, int scatter_columns)
     {
         d = d_, n_components = K, n_factors = n_factors_;
         diag = factor_rows == 1 && d > 1;
+        sphere = diag && scatter_columns == 1;
         root = d > 4 && !diag;
     }
 
     ptrdiff_t factor_length() const { return diag ? d : (ptrdiff_t)d * (d + 1) / 2; } /* of a packed factor */
     ptrdiff_t scatter_length() const { return diag ? d : scatter_size(d); }           /* of a packed scatter */
-    ptrdiff_t work_length() const { return (2 * d + n_components + 4) * (ptrdiff_t)STRIDE; }
+    ptrdiff_t work_length() const { return (2 * d + (sphere ? 2 : 1) * (ptrdiff_t)n_components + 4) * STRIDE; }
     ptrdiff_t sums_length() const /* in whole cache lines */
     {
-        return (2 + n_components * (1 + (ptrdiff_t)d) + n_factors * scatter_length() + 15) / 8 * 8;
+        return (2 + n_components * (1 + (ptrdiff_t)d) + n_factors * scatter_length() + pairs_length() + 15) / 8 * 8;
     }
-    ptrdiff_t packed_length() const { return n_factors * factor_length(); } /* of all packed factors */
+    /* Whether statistics of all components can be summed at once (shared.hpp).  With more components it would not pay. */
+    bool can_share() const { return n_factors == 1 && n_components > 1 && root && n_components <= d * d; }
+    ptrdiff_t pairs_length() const { return can_share() ? tiles_size(n_components) : 0; } /* of a sum over pairs of components */
+    ptrdiff_t packed_length() const /* of all packed factors, and of the whitened means */
+    {
+        return n_factors * factor_length() + (can_share() ? (n_components + 1) * (ptrdiff_t)d : 0);
+    }
 };
 
 /* A thread's arrays over a block. */
 template <class Real> struct Scratch {
-    Real *xt, *z, *p, *peak, *inverse, *scale, *entropy;
+    Real *xt, *z, *p, *peak, *inverse, *scale, *entropy, *squares;
 
     Scratch(Real *work, const Shape &s)
         : xt(work), z(xt + s.d * STRIDE), p(z + s.d * STRIDE), peak(p + (ptrdiff_t)s.n_components * STRIDE), inverse(peak + STRIDE),
-          scale(inverse + STRIDE), entropy(scale + STRIDE)
+          scale(inverse + STRIDE), entropy(scale + STRIDE), squares(entropy + STRIDE)
     {
     }
 };

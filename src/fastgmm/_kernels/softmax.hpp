@@ -112,15 +112,19 @@ INLINE void finish_softmax(Real *RESTRICT peak, Real *RESTRICT total, int padded
 }
 
 /* After softmax: peak <- log p(x_i), total <- 1 / total (0 if no component has density at the row: total is 0, else at
- * least 1), and unless it is NULL spread <- the entropy of the responsibilities, log total_i - spread_i / total_i. */
+ * least 1), and unless it is NULL spread <- the entropy of the responsibilities, log total_i - spread_i / total_i.  One loop for
+ * each case, so that all of them are vector code. */
 template <class Real>
-INLINE void log_likelihoods(Real *RESTRICT peak, Real *RESTRICT total, int padded, const int root,
-                                  Real *RESTRICT spread)
+static void log_likelihoods(Real *RESTRICT peak, Real *RESTRICT total, int padded, bool root, Real *RESTRICT spread)
 {
-    if (spread)
-        finish_softmax(peak, total, padded, root, 1, spread);
+    if (root && spread)
+        finish_softmax<Real>(peak, total, padded, 1, 1, spread);
+    else if (root)
+        finish_softmax<Real>(peak, total, padded, 1, 0, NULL);
+    else if (spread)
+        finish_softmax<Real>(peak, total, padded, 0, 1, spread);
     else
-        finish_softmax<Real>(peak, total, padded, root, 0, NULL);
+        finish_softmax<Real>(peak, total, padded, 0, 0, NULL);
 }
 
 #endif

@@ -219,6 +219,91 @@ static void accumulate_diag(const Real *RESTRICT xt, int padded, int d, int n_co
 #undef SQUARES
 }
 
+/* For `columns` features and `count` components: sum_x_k += sum_i r_ik (x_i - c_k), and unless it is NULL u (.., STRIDE) += sum_k
+ * r_ik (x_i - c_k). */
+template <class Real>
+INLINE void differences_tile(const int columns, const int count, const Real *RESTRICT xt, int padded, int d,
+                             const Real *RESTRICT centers, const Real *RESTRICT r, Real *RESTRICT u, double *sum_x)
+{
+    Vec<Real> sums[16] = {}, center[8];
+    UNROLL(2)
+    for (int c = 0; c < count; c++) /* in registers: a load from memory for each use would take longer than its arithmetic */
+        UNROLL(4)
+        for (int j = 0; j < columns; j++) center[c * columns + j] = centers[c * (ptrdiff_t)d + j] - Vec<Real>{};
+    for (int i = 0; i < padded; i += lanes<Real>) {
+        Vec<Real> x[4], v[4];
+        UNROLL(4)
+        for (int j = 0; j < columns; j++) {
+            x[j] = load(xt + j * STRIDE + i);
+            if (u) v[j] = load(u + j * STRIDE + i);
+        }
+        UNROLL(2)
+        for (int c = 0; c < count; c++) {
+            const Vec<Real> weight = load(r + c * STRIDE + i);
+            UNROLL(4)
+            for (int j = 0; j < columns; j++) {
+                const Vec<Real> y = x[j] - center[c * columns + j];
+                sums[c * columns + j] += weight * y;
+                if (u) v[j] += weight * y;
+            }
+        }
+        if (u)
+            UNROLL(4)
+            for (int j = 0; j < columns; j++) store(u + j * STRIDE + i, v[j]);
+    }
+    double out[16] = {0};
+    add_sums<Real>(sums, (count * columns + lanes<Real> - 1) / lanes<Real> * lanes<Real>, out);
+    for (int c = 0; c < count; c++)
+        for (int j = 0; j < columns; j++) sum_x[c * (ptrdiff_t)d + j] += out[c * columns + j];
+}
+
+template <class Real>
+INLINE void differences_of_all(const int columns, const Real *RESTRICT xt, int padded, int d, int K, const Real *RESTRICT centers,
+                               const Real *RESTRICT r, Real *RESTRICT u, double *sum_x)
+{
+    ptrdiff_t k = 0;
+    for (; k + 2 <= K; k += 2)
+        differences_tile<Real>(columns, 2, xt, padded, d, centers + k * d, r + k * STRIDE, u, sum_x + k * d);
+    if (k < K) differences_tile<Real>(columns, 1, xt, padded, d, centers + k * d, r + k * STRIDE, u, sum_x + k * d);
+}
+
+/* differences_tile for all features and components.  A few features stay in the first-level cache while the loop goes over the
+ * components. */
+template <class Real>
+INLINE void accumulate_differences(const Real *RESTRICT xt, int padded, int d, int K, const Real *RESTRICT centers,
+                                   const Real *RESTRICT r, Real *RESTRICT u, double *sum_x)
+{
+    int j = 0;
+    for (; j + TILE_COLUMNS <= d; j += TILE_COLUMNS)
+        differences_of_all<Real>(TILE_COLUMNS, xt + j * STRIDE, padded, d, K, centers + j, r, u ? u + j * STRIDE : NULL, sum_x + j);
+    for (; j < d; j++)
+        differences_of_all<Real>(1, xt + j * STRIDE, padded, d, K, centers + j, r, u ? u + j * STRIDE : NULL, sum_x + j);
+}
+
+/* Spherical components about their means: only sum_i r_ik |x_i - mean_k|^2 is wanted of the scatter, and the E step has computed
+ * these distances, squares[k]_i.  nk, sum_x and scatter, one number a component at distance d, += those of the block.
+ * p * scale = r, which p becomes. */
+template <class Real>
+static void accumulate_spherical(const Real *xt, int padded, int d, int K, const Real *means, Real *p, const Real *scale,
+                                 const Real *squares, double *nk, double *sum_x, double *scatter)
+{
+    for (ptrdiff_t k = 0; k < K; k++) {
+        Vec<Real> count[GROUP] = {}, sum[GROUP] = {};
+        for (int i = 0; i < padded; i += GROUP * lanes<Real>)
+            UNROLL(2)
+            for (int g = 0; g < GROUP; g++) {
+                const int at = i + g * lanes<Real>;
+                const Vec<Real> r = load(p + k * STRIDE + at) * load(scale + at);
+                store(p + k * STRIDE + at, r);
+                count[g] += r;
+                sum[g] += r * load(squares + k * STRIDE + at);
+            }
+        nk[k] += sum_lanes<Real>(count[0] + count[1]);
+        scatter[k * d] += sum_lanes<Real>(sum[0] + sum[1]);
+    }
+    accumulate_differences<Real>(xt, padded, d, K, means, p, NULL, sum_x);
+}
+
 /* p[k]_i <- resp_ik, or its square root with `root`; resp (m, K) is row-major.  0 in the padding. */
 template <class Real>
 static void take_resp(const Real *RESTRICT resp, int m, int padded, int n_components, const int root,
@@ -243,16 +328,26 @@ static void take_labels(const int32_t *RESTRICT labels, int m, int padded, int n
     }
 }
 
-/* scale_i <- w_i inverse_i, or its square root with `root` (NULL stands for ones); 0 in the padding. */
 template <class Real>
-INLINE void row_scales(const double *RESTRICT weights, const Real *RESTRICT inverse, int m, int padded,
-                             const int root, Real *RESTRICT scale)
+INLINE void row_scales_of(const double *RESTRICT weights, const Real *RESTRICT inverse, int m, int padded, const int root,
+                          Real *RESTRICT scale)
 {
     for (int i = 0; i < m; i++) {
         Real w = (weights ? (Real)weights[i] : 1) * (inverse ? inverse[i] : 1);
         scale[i] = root ? (Real)sqrt(w) : w;
     }
     for (int i = m; i < padded; i++) scale[i] = 0;
+}
+
+/* scale_i <- w_i inverse_i, or its square root with `root` (NULL stands for ones); 0 in the padding. */
+template <class Real>
+static void row_scales(const double *RESTRICT weights, const Real *RESTRICT inverse, int m, int padded, bool root,
+                       Real *RESTRICT scale)
+{
+    if (root)
+        row_scales_of(weights, inverse, m, padded, 1, scale);
+    else
+        row_scales_of(weights, inverse, m, padded, 0, scale);
 }
 
 /* Length of the TILE x TILE tiles of the upper block triangle of a (d, d) matrix. */

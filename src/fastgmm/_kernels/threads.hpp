@@ -5,7 +5,7 @@
 #ifndef FASTGMM_THREADS_HPP
 #define FASTGMM_THREADS_HPP
 
-#include "mixture.hpp"
+#include "shared.hpp"
 
 #ifdef _OPENMP
 #  include <omp.h>
@@ -59,7 +59,7 @@ template <class Real> struct Statistics {
     const Real *centers; /* (K, d) */
     double *nk;          /* (K,) */
     double *sum_x;       /* (K, d) */
-    double *scatter;     /* shape of the factors */
+    double *scatter;     /* shape of the factors, or (K, 1, 1) */
     double *sums;        /* scratch (n_threads, sums_length) */
 
     /* nk, sum_x, scatter += the merged sums of all threads. */
@@ -69,10 +69,13 @@ template <class Real> struct Statistics {
         for (ptrdiff_t k = 0; k < s.n_components; k++) nk[k] += *total++;
         for (ptrdiff_t j = 0; j < (ptrdiff_t)s.n_components * s.d; j++) sum_x[j] += *total++;
         for (ptrdiff_t k = 0; k < s.n_factors; k++, total += s.scatter_length())
-            if (s.diag)
+            if (s.sphere)
+                for (int j = 0; j < s.d; j++) scatter[k] += total[j];
+            else if (s.diag)
                 for (int j = 0; j < s.d; j++) scatter[k * s.d + j] += total[j];
             else
                 add_scatter(total, s.d, scatter + k * s.d * s.d);
+        if (s.can_share()) add_scatter_of_centers(total, s.n_components, s.d, centers, scatter);
     }
 };
 

@@ -35,7 +35,8 @@ class SufficientStatistics:
         Weighted sum of the differences from the center.
     scatter : ndarray
         Weighted sum of the products of differences, in the shape of the structure's `scatter_shape`: symmetric matrices
-        for 'full', their sum over the components for 'tied', squares only for 'diag' and 'spherical'.
+        for 'full', their sum over the components for 'tied', squares only for 'diag', and the sums of the squares over
+        the features for 'spherical'.
     log_likelihood : float
         Weighted sum of the rows' log-densities; 0 when the responsibilities were given.
     entropy : float
@@ -60,7 +61,8 @@ class SufficientStatistics:
     def scatter_about(self, delta: np.ndarray) -> np.ndarray:
         """The scatter about ``centers + delta``: S - s delta^T - delta s^T + n delta delta^T, exactly symmetric."""
         if self.scatter.ndim == 2:
-            return self.scatter - (2.0 * self.sum_x - self.nk[:, np.newaxis] * delta) * delta
+            squares = (2.0 * self.sum_x - self.nk[:, np.newaxis] * delta) * delta
+            return self.scatter - (squares.sum(axis=1, keepdims=True) if self.scatter.shape[1] == 1 else squares)
         v = self.sum_x - 0.5 * self.nk[:, np.newaxis] * delta
         outer = v[:, :, np.newaxis] * delta[:, np.newaxis, :]
         correction = outer + outer.swapaxes(1, 2)

@@ -59,10 +59,10 @@ class ArrayPasses(EvaluatingPasses):
         self.total_weight = total_weight(X, sample_weight)
         self.structure = structure
         self.n_components = n_components
-        n_factors = structure.scatter_shape(n_components, self.n_features)[0]
-        factors = (n_factors, self.n_features if structure.kernel == "full" else 1)
+        shape = structure.scatter_shape(n_components, self.n_features)
         flops = row_flops(structure, n_components, self.n_features)
-        self.runner = KernelRunner(self.X, n_components, factors, flops, n_threads, before)
+        scatter = (shape[0], shape[1] if structure.kernel == "full" else 1, shape[-1])
+        self.runner = KernelRunner(self.X, n_components, scatter, flops, n_threads, before)
         self.n_threads = self.runner.n_threads
 
     def for_mixture(self, n_components, structure, progress=None) -> ArrayPasses:
@@ -252,5 +252,5 @@ def in_unit(sample_weight: np.ndarray | None, unit: float) -> np.ndarray | None:
 
 
 def _as_3d(array: np.ndarray) -> np.ndarray:
-    """Diagonal quantities (K, d) as kernels take them: (K, 1, d)."""
+    """Diagonal quantities (K, d) or (K, 1) as kernels take them: (K, 1, d) or (K, 1, 1)."""
     return array if array.ndim == 3 else array[:, np.newaxis]

@@ -33,7 +33,7 @@ class KMeansPasses:
         n_features = self.X.shape[1]
         self._centers: np.ndarray | None = None  # of the last assignment
         most = n_clusters + 1  # centers of a pass: in k-means++ the candidates and one more
-        self.runner = KernelRunner(self.X, most, (most, 1), 4.0 * n_clusters * n_features + 100, n_threads)
+        self.runner = KernelRunner(self.X, most, (most, 1, n_features), 4.0 * n_clusters * n_features + 100, n_threads)
         self.floats = aligned_empty(_kernels.active.kmeans_floats(most, n_features, self.runner.n_threads), np.float32)
 
     def assign(self, centers: np.ndarray, labels: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:

@@ -35,8 +35,8 @@ class KernelRunner:
     ----------
     X : ndarray of shape (n_samples, n_features)
     n_components : int
-    factors : (int, int)
-        Number of precision factors, and rows of each.
+    scatter : (int, int, int)
+        Shape of the scatter as kernels take it.
     row_flops : float
         Operations of a pass per row.
     n_threads : int or None
@@ -51,7 +51,7 @@ class KernelRunner:
         self,
         X: np.ndarray,
         n_components: int,
-        factors: tuple[int, int],
+        scatter: tuple[int, int, int],
         row_flops: float,
         n_threads: int | None,
         before: KernelRunner | None = None,
@@ -69,7 +69,7 @@ class KernelRunner:
         if before is not None and (before.n_threads, before._dtype) == (self.n_threads, X.dtype):
             self.workspace, self.sums, self._of_plans = before.workspace, before.sums, before._of_plans
         else:
-            work, sums = _kernels.active.workspace_sizes(n_components, n_features, *factors, self.n_threads)
+            work, sums = _kernels.active.workspace_sizes(n_components, n_features, *scatter, self.n_threads)
             self.workspace, self.sums = aligned_empty(work, X.dtype), aligned_empty(sums, np.float64)
 
     def kernel(self, name: str) -> Callable:
@@ -104,6 +104,9 @@ class KernelRunner:
 def row_flops(structure: CovarianceStructure, n_components: int, n_features: int) -> float:
     """Operations of a dense pass per row, softmax included."""
     full = structure.kernel == "full"
+    if full and structure.is_shared and _kernels.active.can_share(n_components, n_features):
+        shared = n_features * (n_features + 5)
+        return 2.0 * (shared + n_components * (4 * n_features + n_components / 2 + 10))
     return 2.0 * n_components * (n_features * (n_features + 5) + 10 if full else 5 * n_features + 10)
 
 

@@ -60,6 +60,8 @@ class PassCosts:
     with_statistics : bool
         Whether the pass adds up the statistics of the M step.
     constants : Constants
+    whitens_once : bool, default=False
+        Whether a dense pass whitens rows once, for all components.
     """
 
     def __init__(
@@ -70,10 +72,11 @@ class PassCosts:
         dtype,
         with_statistics: bool,
         constants: Constants = Constants(),  # noqa: B008 - immutable
+        whitens_once: bool = False,
     ):
         K, d = n_components, n_features
         self._K, self._d, self._constants = K, d, constants
-        self._with_statistics = with_statistics
+        self._with_statistics, self._whitens_once = with_statistics, whitens_once
         self._row_bytes = d * np.dtype(dtype).itemsize
         self._arithmetic = 8.0 / _kernels.active.LANES  # vector work takes so many times as long as with AVX-512
         self._lanes = 2 if dtype == np.float32 else 1  # a vector has so many times as many numbers as for float64
@@ -81,7 +84,11 @@ class PassCosts:
         self._m_step = (3.0 * d if is_diagonal else d * (d + 3) / 2.0) * with_statistics
 
     def dense(self) -> float:
-        return self._K * self._pair()
+        if not self._whitens_once:
+            return self._K * self._pair()
+        K, d, c = self._K, self._d, self._constants
+        operations = d * (d + 3) + K * (4.0 * d + 0.5 * K)
+        return (K * c.pair + self._arithmetic * c.operation * operations) / self._lanes
 
     def screened(
         self, n_first: int, n_all: int, block: int, after_first: float, after_all: float, at_last: float

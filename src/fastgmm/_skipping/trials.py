@@ -73,7 +73,11 @@ def best_directions(
     """
     K, d = components.means.shape
     with_statistics = projections.goal is Goal.STATISTICS
-    costs, block = PassCosts(K, d, is_diagonal, rows.dtype, with_statistics), rows_of_block(K, d)
+    whitens_once = with_statistics and _whitens_once(components, rows.dtype)
+    costs, block = (
+        PassCosts(K, d, is_diagonal, rows.dtype, with_statistics, whitens_once=whitens_once),
+        rows_of_block(K, d),
+    )
     worth = _WORTH if with_statistics else _WORTH_ONCE
     affordable = worth * (_DIAGONAL_WORTH if is_diagonal else 1.0) * costs.dense()
     most = projections.n_directions
@@ -89,6 +93,15 @@ def best_directions(
     }
     best = min(screened, key=screened.__getitem__, default=None)
     return best if best is not None and screened[best] < affordable else None
+
+
+def _whitens_once(components: Components, dtype) -> bool:
+    """Whether a dense pass of a fit whitens rows once."""
+    means, factors, _ = components.for_kernels(dtype)
+    K, d = means.shape
+    if len(factors) > 1 or not _kernels.active.can_share(K, d):
+        return False
+    return _kernels.active.whitens_once(means, factors, np.empty((K + 1) * d, dtype), np.empty(5 * d))
 
 
 def share_left(plan: SkippingPlan, rows: np.ndarray, components: Components) -> float:
@@ -136,7 +149,7 @@ def components_left(plan: SkippingPlan, rows: np.ndarray, components: Components
     """Mean numbers of components that cells leave for a row, and of rows in a tile; for at most 65,536 rows."""
     means, factors, log_const = components.for_kernels(rows.dtype)
     n_components, d = means.shape
-    size, _ = _kernels.active.workspace_sizes(n_components, d, len(factors), factors.shape[1], 1)
+    size, _ = _kernels.active.workspace_sizes(n_components, d, len(factors), factors.shape[1], d, 1)
     work = aligned_empty(size, rows.dtype)
     count_components: Callable[..., tuple[int, int]] = _kernels.active.count_components
     n_pairs, n_tiles = count_components(rows, means, factors, log_const, *plan.arguments, work, *plan.workspaces(1))

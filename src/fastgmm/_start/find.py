@@ -188,7 +188,10 @@ def _single_rows(indices: np.ndarray) -> Start:
             variances = rows * rows / divisor - (rows / divisor) ** 2
             is_constant = (rows == rows[0]).all(axis=0)  # then its variance is reg_covar
             variances[is_constant | ~np.isfinite(variances)] = 0.0  # squares may overflow
-            statistics.scatter[:] = statistics.nk[:, np.newaxis] * variances
+            squares = statistics.nk[:, np.newaxis] * variances
+            statistics.scatter[:] = (
+                squares if statistics.scatter.shape == squares.shape else squares.sum(axis=1)[:, np.newaxis]
+            )
         return statistics
 
     return start

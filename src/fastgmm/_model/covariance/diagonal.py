@@ -92,8 +92,12 @@ class Spherical(Diagonal):
     def shape_of_one(self, n_features):
         return ()
 
+    def scatter_shape(self, n_components, n_features):
+        return (n_components, 1)
+
     def covariances(self, statistics, delta, nk, reg_covar, noise, previous=None):
-        return super().covariances(statistics, delta, nk, 0.0, noise).mean(axis=1) + reg_covar
+        sums = super().covariances(statistics, delta, nk, 0.0, noise.sum(axis=1, keepdims=True))
+        return sums[:, 0] / delta.shape[1] + reg_covar
 
     def averaged(self, squares, nk):
         return squares.mean(axis=1)
@@ -114,7 +118,7 @@ class Spherical(Diagonal):
         return super().outer_products(weights, differences).mean(axis=1)
 
     def scatter(self, sums, nk, reg_covar, n_features):
-        return super().scatter(np.repeat(sums[:, np.newaxis], n_features, axis=1), nk, reg_covar, n_features)
+        return n_features * super().scatter(sums[:, np.newaxis], nk, reg_covar, n_features)
 
     def times(self, rows, covariances):
         return rows * covariances[:, np.newaxis]

@@ -70,7 +70,10 @@ class CovarianceStructure(ABC):
         return one if self.is_shared else (n_components, *one)
 
     def scatter_shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
-        """Shape of the scatter that a pass over the rows fills: (K, d, d), (1, d, d) if shared, or (K, d)."""
+        """Shape of the scatter that a pass over the rows fills.
+
+        (K, d, d), (1, d, d) if shared, (K, d), or (K, 1) if only the sums of the squares over the features are needed.
+        """
         if self.kernel == "diag":
             return (n_components, n_features)
         return (1 if self.is_shared else n_components, n_features, n_features)
