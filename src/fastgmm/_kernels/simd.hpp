@@ -33,8 +33,8 @@
 #  define UNROLL(n)
 #endif
 
-/* Register tiles: as many accumulators as fit beside the operands in 32 registers with AVX-512, else in 16. */
-#if defined(__AVX512F__)
+/* Register tiles: as many accumulators as fit beside the operands in 32 registers (AVX-512, NEON), else in 16. */
+#if defined(__AVX512F__) || defined(__aarch64__)
 #  define PANEL 8        /* columns of the precision factor at a time, times GROUP vectors of samples */
 #  define TILE_COLUMNS 4 /* columns of a scatter tile at a time, times TILE rows */
 #else
