@@ -14,6 +14,7 @@ FILES = {
     "changelog": ROOT / "CHANGELOG.md",
     "code_of_conduct": ROOT / "CODE_OF_CONDUCT.md",
     "contributing": ROOT / "CONTRIBUTING.md",
+    "kernels": ROOT / "src/fastgmm/_kernels/README.md",
     "security": ROOT / "SECURITY.md",
 }
 PAGES = {file: ROOT / f"docs/{name}.md" for name, file in FILES.items()}
