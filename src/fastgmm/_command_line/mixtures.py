@@ -31,8 +31,8 @@ _TYPES = tuple(COVARIANCE_TYPES)
 
 _FILES = f"""\
 Rows come from .parquet, .csv and .npy files, or from folders of them. Columns of Parquet and CSV files have names.
-Files of up to {LOADED_BYTES >> 20} MiB together are loaded. Larger ones are read anew in each iteration, which needs
-little memory. Reading Parquet and CSV files needs pyarrow and pandas."""
+Files of up to {LOADED_BYTES >> 20} MiB together are loaded. Larger ones are read batch by batch, by a fit anew in
+each iteration, which needs little memory. Reading Parquet and CSV files needs pyarrow and pandas."""
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -69,7 +69,11 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     predict.add_argument("model", help="file that fit or select wrote")
     predict.add_argument("data", nargs="+", help="files or folders")
     predict.add_argument(
-        "-o", "--output", required=True, metavar="FILE", help="ends in .parquet, .csv or .npy; complete or not there"
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE",
+        help="ends in .parquet, .csv or .npy; written as a whole or not at all",
     )
     what = predict.add_mutually_exclusive_group()
     what.add_argument("--proba", action="store_true", help="write the probability of each component")

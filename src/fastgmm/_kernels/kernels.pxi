@@ -1,4 +1,4 @@
-# Python's door to the compiled passes over the rows: one thin function a pass.  One extension module per SIMD variant
+# What Python calls of the compiled passes over the rows: one thin function a pass.  One extension module per SIMD variant
 # consists of this file; README.md has a table of the passes, and their headers do the work.
 #
 # Conventions of all passes.  `real` is the dtype of X (n, d): float32 or float64; all arrays are C-contiguous.  The factors U

@@ -46,8 +46,8 @@
 
 /* EXP_CUT: exp is 0 instead of subnormal below it.  EXP_CUT_EM: the statistics take smaller responsibilities for 0, since
  * sums of still smaller numbers would be subnormal and slow.  Results do not change: the M step adds ten units of rounding,
- * 2e-15 (float32: 1e-6), to every nk, against which any number of rows times e^-150 (e^-70) is negligible.  least_factor: products of smaller responsibilities
- * would be subnormal. */
+ * 2e-15 (float32: 1e-6), to every nk, against which any number of rows times e^-150 (e^-70) is negligible.
+ * least_factor: products of smaller responsibilities would be subnormal. */
 template <class Real> struct Limits;
 template <> struct Limits<double> {
     static constexpr double max = DBL_MAX, infinity = INFINITY, epsilon = DBL_EPSILON, exp_cut = -708.0, exp_cut_em = -150.0,
