@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -15,59 +16,95 @@ VARIANTS = ("baseline", "v3", "v4") if platform.machine() in ("x86_64", "AMD64")
 
 # Neither flag reorders arithmetic; both are needed for exp and comparisons to become vector code.  Never -ffast-math.
 # The kernels are C++ without its library: templates, but no exceptions, no run-time types and nothing to link but libc.
+GNU_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function"]
 COMMON_FLAGS = {
-    "unix": ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function"],
+    "unix": [*GNU_FLAGS, "-std=gnu++17", "-fno-exceptions", "-fno-rtti"],
+    "clang-cl": ["/std:c++17", *(f"/clang:{flag}" for flag in GNU_FLAGS)],
     "msvc": ["/O2", "/std:c++17"],
 }
-COMMON_FLAGS["unix"] += ["-std=gnu++17", "-fno-exceptions", "-fno-rtti"]
-SIMD_FLAGS = {
-    "unix": {"v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"]},
-    "msvc": {"v3": ["/arch:AVX2"], "v4": ["/arch:AVX512"]},
-}
+SIMD_FLAGS = {"v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"]}
 OPENMP_FLAGS = {  # compiler, linker
     "unix": (["-fopenmp"], ["-fopenmp"]),
+    "clang-cl": (["/openmp"], ["libomp.lib"]),
     "msvc": (["/openmp"], []),
     "Apple": (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),
 }
 NO_COMPILER = (
     "No working C++ compiler was found: install one (Debian, Ubuntu: apt install g++ python3-dev; macOS: "
-    "xcode-select --install; Windows: Build Tools for Visual Studio)."
+    "xcode-select --install; Windows: Build Tools for Visual Studio with clang-cl, and set CC=clang-cl)."
 )
 NO_OPENMP = (
     "The C++ compiler has no OpenMP: install it (Debian, Ubuntu: part of gcc; macOS: brew install libomp, then point "
-    "CFLAGS and LDFLAGS at it), or set FASTGMM_NO_OPENMP=1 to build for a single thread."
+    "CPPFLAGS and LDFLAGS at it; Windows: part of LLVM), or set FASTGMM_NO_OPENMP=1 to build for a single thread."
 )
+SLOW_COMPILER = (
+    "fastgmm: Visual Studio's own compiler has no vector types, so these kernels work on one number at a time and are "
+    "several times slower. Install clang-cl (LLVM) and set CC=clang-cl for full speed."
+)
+
+if "CFLAGS" in os.environ:  # setuptools gives it to C alone, but people mean all that is compiled
+    os.environ.setdefault("CXXFLAGS", os.environ["CFLAGS"])
+
+
+def is_set(name):
+    return os.environ.get(name, "0") not in ("", "0")
 
 
 class BuildKernels(build_ext):
     """build_ext with the flags that the compiler at hand understands; says what to install if it cannot work."""
 
     def build_extensions(self):
-        kind = "msvc" if self.compiler.compiler_type == "msvc" else "unix"
-        self.probe("int main(void) { return 0; }", [], [], NO_COMPILER)
+        kind = self.choose_compiler()
+        self.probe("int probe(void) { return 0; }", [], [], NO_COMPILER)
         openmp, openmp_link = OPENMP_FLAGS["Apple" if platform.system() == "Darwin" else kind]
-        if os.environ.get("FASTGMM_NO_OPENMP", "0") not in ("", "0"):
+        if is_set("FASTGMM_NO_OPENMP"):
             openmp, openmp_link = [], []
         else:
-            self.probe(
-                "#include <omp.h>\nint main(void) { return !omp_get_max_threads(); }", openmp, openmp_link, NO_OPENMP
-            )
+            source = "#include <omp.h>\nint probe(void) { return omp_get_max_threads(); }"
+            self.probe(source, openmp, openmp_link, NO_OPENMP)
+        if kind == "msvc":  # wider registers gain nothing without vector types
+            print(SLOW_COMPILER)
+            self.extensions = [ext for ext in self.extensions if ext.name.rpartition("._")[2] not in SIMD_FLAGS]
         for extension in self.extensions:
-            checks = ["-DFASTGMM_CHECK=1"] if os.environ.get("FASTGMM_CHECK", "0") not in ("", "0") else []
-            variant = extension.name.rpartition("._")[2]
-            extension.extra_compile_args = COMMON_FLAGS[kind] + checks + openmp + SIMD_FLAGS[kind].get(variant, [])
+            simd = SIMD_FLAGS.get(extension.name.rpartition("._")[2], [])
+            if kind == "clang-cl":
+                simd = [f"/clang:{flag}" for flag in simd]
+            checks = ["-DFASTGMM_CHECK=1"] if is_set("FASTGMM_CHECK") else []
+            extension.extra_compile_args = COMMON_FLAGS[kind] + self.debug_flags(kind) + checks + openmp + simd
             extension.extra_link_args = openmp_link
             extension.language = "c"  # links with the C compiler, so that the library of C++ is not a dependency
         super().build_extensions()
 
+    def choose_compiler(self):
+        """The kind of the compiler, a key of COMMON_FLAGS.  setuptools' class for Windows ignores CC."""
+        if self.compiler.compiler_type != "msvc":
+            return "unix"
+        name = os.environ.get("CC", "")
+        if not Path(name).stem.startswith("clang-cl"):
+            return "msvc"
+        found = shutil.which(name)
+        if found is None:
+            raise SystemExit(f"fastgmm cannot be built. CC={name} was not found.")
+        if not self.compiler.initialized:
+            self.compiler.initialize(self.plat_name)
+        self.compiler.cc = found
+        self.compiler.compile_options = [flag for flag in self.compiler.compile_options if flag != "/GL"]
+        self.compiler.add_library_dir(str(Path(found).resolve().parent.parent / "lib"))  # libomp.lib
+        return "clang-cl"
+
+    def debug_flags(self, kind):
+        """No debug information, nine tenths of a file, unless the user asks for it.  Python's own flags always do."""
+        asked = os.environ.get("CXXFLAGS", "").split() + os.environ.get("CPPFLAGS", "").split()
+        return ["-g0"] if kind == "unix" and not any(flag.startswith("-g") for flag in asked) else []
+
     def probe(self, source, flags, link, remedy):
-        """Compile and link a program."""
+        """Compile a library and link it as the extensions are linked."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "probe.cpp")
             path.write_text(source)
             try:
                 objects = self.compiler.compile([str(path)], output_dir=folder, extra_postargs=flags)
-                self.compiler.link_executable(objects, "probe", output_dir=folder, extra_postargs=link)
+                self.compiler.link_shared_object(objects, str(Path(folder, "probe.so")), extra_postargs=link)
             except (CompileError, LinkError) as error:
                 raise SystemExit(f"fastgmm cannot be built. {remedy}\n({error})") from None
 

@@ -15,8 +15,22 @@ from fastgmm._command_line.timing import peak_memory
 
 def test_info_runs_as_a_module():
     run = subprocess.run([sys.executable, "-m", "fastgmm", "info"], capture_output=True, text=True, check=True)
-    for label in ("fastgmm", "SIMD built", "SIMD supported", "SIMD active", "OpenMP", "threads", "scikit-learn", "CPU"):
+    simd = ("SIMD built", "SIMD supported", "SIMD active")
+    for label in ("fastgmm", "compiler", *simd, "OpenMP", "threads", "scikit-learn", "CPU"):
         assert re.search(rf"^ *{label}: \S", run.stdout, re.MULTILINE), label
+
+
+@pytest.mark.skipif(not _kernels.active.OPENMP or sys.platform == "win32", reason="the kernels' runtime cannot be told")
+def test_info_names_the_runtime_of_the_kernels_only(tmp_path):
+    """Every wheel may bring a copy of its own into the process."""
+    code = (
+        "import ctypes, shutil, sys, threadpoolctl; from fastgmm._command_line import versions\n"
+        "path = versions._describe_openmp().partition(' ')[2]\n"
+        "ctypes.CDLL(shutil.copy(path, sys.argv[1]))\n"
+        "assert sum(info['user_api'] == 'openmp' for info in threadpoolctl.threadpool_info()) > 1\n"
+        "assert versions._describe_openmp().partition(' ')[2] == path, versions._describe_openmp()"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True)
 
 
 def test_show_versions_prints_what_info_prints(capsys):

@@ -1,11 +1,12 @@
 """Installed versions and the machine they run on: the first thing to paste into a bug report."""
 
+import ctypes
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from threadpoolctl import threadpool_info
+from threadpoolctl import ThreadpoolController
 
 from fastgmm import _kernels
 from fastgmm._utils.threads import explain_n_threads
@@ -16,9 +17,10 @@ def show_versions() -> None:
     n_threads, reason = explain_n_threads()
     rows = [
         ("fastgmm", _version("fastgmm")),
+        ("compiler", _kernels.COMPILER),
         ("SIMD built", ", ".join(_kernels.BUILT)),
         ("SIMD supported", ", ".join(_kernels.SUPPORTED)),
-        ("SIMD active", _kernels.ACTIVE),
+        ("SIMD active", f"{_kernels.ACTIVE} ({_describe_vectors()})"),
         ("OpenMP", _describe_openmp()),
         ("threads", f"{n_threads} ({reason})"),
         ("Python", sys.version.replace("\n", " ")),
@@ -57,8 +59,27 @@ def _version(name: str) -> str:
         return "not installed"
 
 
+def _describe_vectors() -> str:
+    lanes = _kernels.active.LANES
+    if lanes == 1:
+        return "one number at a time: several times slower than a build by gcc or clang"
+    return f"vectors of {64 * lanes} bits"
+
+
 def _describe_openmp() -> str:
+    """The runtime that the kernels call, and its file; a process may hold several."""
     if not _kernels.active.OPENMP:
         return "built without: single-threaded"
-    runtimes = {f"{info['prefix']} {info['filepath']}" for info in threadpool_info() if info["user_api"] == "openmp"}
-    return "; ".join(sorted(runtimes)) or "yes, runtime unknown to threadpoolctl"
+    runtimes = ThreadpoolController().select(user_api="openmp").lib_controllers
+    ours = [runtime for runtime in runtimes if _address(runtime.dynlib) == _address(_kernels.active.__file__)]
+    names = sorted(f"{runtime.prefix} {runtime.filepath}" for runtime in ours or runtimes)
+    return "; ".join(names) or "yes, runtime unknown to threadpoolctl"
+
+
+def _address(library: "ctypes.CDLL | str") -> int | None:
+    """Where ``omp_get_max_threads`` is, as the library sees it.  Windows finds only what is in the library itself."""
+    handle = ctypes.CDLL(library) if isinstance(library, str) else library
+    try:
+        return ctypes.cast(handle.omp_get_max_threads, ctypes.c_void_p).value
+    except AttributeError:
+        return None

@@ -14,8 +14,9 @@ from fastgmm._kernels import _cpu
 if TYPE_CHECKING:
     from fastgmm._kernels import _baseline as active
 
-__all__ = ["ACTIVE", "BUILT", "SUPPORTED", "active"]
+__all__ = ["ACTIVE", "BUILT", "COMPILER", "SUPPORTED", "active"]
 
+COMPILER = _cpu.COMPILER
 BUILT = tuple(name for name in ("baseline", "v3", "v4") if find_spec(f"{__name__}._{name}"))
 SUPPORTED = tuple(name for name in BUILT if name in _cpu.supported())
 ACTIVE = os.environ.get("FASTGMM_SIMD") or SUPPORTED[-1]

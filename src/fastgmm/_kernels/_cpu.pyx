@@ -5,26 +5,47 @@
 
 cdef extern from *:
     """
-    #if defined(__GNUC__) && defined(__x86_64__)
-    #include <cpuid.h>
+    #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+    /* In assembly, since clang-cl has no header that both defines this and allows xgetbv in code for any CPU. */
+    static void ask_cpu(unsigned int leaf, unsigned int* answer)
+    {
+        __asm__("cpuid" : "=a"(answer[0]), "=b"(answer[1]), "=c"(answer[2]), "=d"(answer[3]) : "a"(leaf), "c"(0));
+    }
     static void read_features(unsigned int* found)
     {
-        unsigned int a, b, c, d;
-        if (__get_cpuid(1, &a, &b, &c, &d)) found[0] = c;
-        if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) found[1] = b;
-        if (__get_cpuid(0x80000001, &a, &b, &c, &d)) found[2] = c;
+        unsigned int most[4], more[4], answer[4];
+        ask_cpu(0, most);
+        ask_cpu(0x80000000, more);
+        ask_cpu(1, answer), found[0] = answer[2];
+        if (most[0] >= 7) ask_cpu(7, answer), found[1] = answer[1];
+        if (more[0] >= 0x80000001) ask_cpu(0x80000001, answer), found[2] = answer[2];
         if (found[0] & (1u << 27)) { /* OSXSAVE */
-            __asm__("xgetbv" : "=a"(found[3]), "=d"(d) : "c"(0));
+            __asm__("xgetbv" : "=a"(found[3]), "=d"(answer[3]) : "c"(0));
     #ifdef __APPLE__
             found[3] |= 0xe0; /* macOS saves the registers of AVX-512 from their first use on */
     #endif
         }
     }
-    #else
+    #else /* one variant is built */
     static void read_features(unsigned int* found) { (void)found; }
+    #endif
+
+    #define TEXT_OF(x) #x
+    #define TEXT(x) TEXT_OF(x)
+    #if defined(__clang__)
+    #  define COMPILER "clang " __clang_version__
+    #elif defined(__GNUC__)
+    #  define COMPILER "gcc " __VERSION__
+    #elif defined(_MSC_FULL_VER)
+    #  define COMPILER "Visual C++ " TEXT(_MSC_FULL_VER)
+    #else
+    #  define COMPILER "unknown"
     #endif
     """
     void read_features(unsigned int* found)
+    const char* COMPILER_NAME "COMPILER"
+
+COMPILER = COMPILER_NAME.decode().strip()
 
 
 def _mask(*bits):
