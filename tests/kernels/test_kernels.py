@@ -239,10 +239,16 @@ def test_a_shared_factor_costs_no_digit(dtype, n_components, apart, simd):
     mixture = MixtureParameters(rng.dirichlet(np.ones(K)), means, np.array(np.nan), factors)
     weights = rng.uniform(0.3, 3.0, n)
     joint = oracle.log_joint(X, mixture, "tied")
+    passes, norm = ArrayPasses(X, weights, K, tied, 2), oracle.log_prob_norm(joint)
+    model = components(mixture, "tied")
+    assert oracle.relative_error(passes.log_prob_norm(model), norm, 1 + np.abs(norm)) < TOLERANCE[dtype]
+    resp = oracle.responsibilities(joint)
+    assert oracle.relative_error(passes.resp(model), resp, np.maximum(resp, 1e-3)) < TOLERANCE[dtype]
+    chosen = np.take_along_axis(joint, passes.predict(model)[:, np.newaxis], axis=1)[:, 0]
+    assert oracle.relative_error(chosen, joint.max(axis=1), 1 + np.abs(norm)) < TOLERANCE[dtype]
     for centers in (means, means + rounded(rng.normal(size=(K, d)), dtype)):
-        actual = ArrayPasses(X, weights, K, tied, 2).em_step(components(mixture, "tied"), centers=centers)
-        assert_statistics(actual, X, weights, oracle.responsibilities(joint), "tied", TOLERANCE[dtype], 1e-3)
-        norm = oracle.log_prob_norm(joint)
+        actual = passes.em_step(model, centers=centers)
+        assert_statistics(actual, X, weights, resp, "tied", TOLERANCE[dtype], 1e-3)
         assert oracle.relative_error(actual.log_likelihood, weights @ norm, weights @ np.abs(norm)) < TOLERANCE[dtype]
 
 

@@ -116,7 +116,10 @@ def test_predictions_against_the_oracle(shape, way, covariance_type, dtype, n_th
         for goal in (Goal.LABELS, Goal.DENSITIES):
             assert left(X, mixture, covariance_type, way, goal) < 0.9
     np.testing.assert_array_equal(labels, dense[0])
-    np.testing.assert_allclose(log_prob_norm, dense[1], rtol=4 * np.finfo(dtype).eps)
+    units = (
+        40 if covariance_type == "tied" else 4
+    )  # dense passes whiten about the middle of the means, screens about each mean
+    np.testing.assert_allclose(log_prob_norm, dense[1], rtol=units * np.finfo(dtype).eps)
     assert oracle.relative_error(log_prob_norm, norm, 1 + np.abs(norm)) < TOLERANCE[dtype]
 
 

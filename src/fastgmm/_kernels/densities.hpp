@@ -12,6 +12,7 @@ template <class Real> struct DensityPass {
     Real *resp;          /* OUT (n, K), responsibilities, 1 / K where no component has density; or NULL */
     Real *workspace;     /* (n_threads, work_length) and the packed factors */
     int n_threads;
+    SharedFactor<Real> shared; /* set by run() */
 
     void run()
     {
@@ -21,7 +22,9 @@ template <class Real> struct DensityPass {
     /* The pass with a function that writes the outputs of a thread's rows, as write_rows does. */
     template <class Function> void run_with(Function function)
     {
-        mixture.pack_factors(workspace + n_threads * mixture.work_length());
+        Real *packed = workspace + n_threads * mixture.work_length();
+        mixture.pack_factors(packed);
+        shared.prepare(mixture, packed + mixture.n_factors * mixture.factor_length(), (double *)workspace);
         in_threads(rows.n, n_threads, function);
     }
 
@@ -38,7 +41,12 @@ template <class Real> struct DensityPass {
             const int m = smaller(BLOCK, stop - first);
             const Real *X = rows.X + first * s.d;
             const int padded = pack(X, m, s.d, a.xt);
-            s.log_densities(a.xt, padded, X + m * s.d, smaller(BLOCK, stop - first - m) * s.d * sizeof(Real), false, a.p);
+            const Real *ahead = X + m * s.d;
+            const ptrdiff_t ahead_bytes = smaller(BLOCK, stop - first - m) * s.d * sizeof(Real);
+            if (shared.is_used)
+                shared.log_densities(a.xt, padded, s, ahead, ahead_bytes, a.z, a.p);
+            else
+                s.log_densities(a.xt, padded, ahead, ahead_bytes, false, a.p);
             if (labels) {
                 arg_max(a.p, K, m, a.peak, best);
                 for (int i = 0; i < m; i++) labels[first + i] = best[i];

@@ -315,14 +315,14 @@ def workspace_sizes(int n_components, int n_features, int n_factors, int factor_
 
 
 def can_share(int n_components, int n_features):
-    """Whether em_pass may whiten rows once if all components share a factor, see shared.hpp."""
+    """Whether passes may whiten rows once if all components share a factor, see shared.hpp."""
     cdef Shape s
     s.set_shape(n_features, n_components, 1, n_features, n_features)
     return bool(s.can_share())
 
 
 def whitens_once(const real[:, ::1] means, const real[:, :, ::1] factors, real[::1] workspace, double[::1] sums):
-    """Whether em_pass whitens rows once, and not for each component, because that costs no digits."""
+    """Whether passes whiten rows once, and not for each component, because that costs no digits."""
     # workspace  scratch  real, (K + 1) d numbers
     # sums       scratch  float64, 5 d numbers
     cdef Mixture[real] m

@@ -36,8 +36,6 @@ template <class Real> struct SharedFactor {
         if (!is_used) return;
         origin = out, means = out + d;
         double *least = scratch, *sigma = least + d, *distance = sigma + d, *size = distance + d, *white = size + d;
-        deviations(s.factors, d, distance, sigma);
-        transform(s.factors, d, sigma, white, least);
         for (int j = 0; j < d; j++) { /* the middle of the means */
             Real low = s.means[j], high = low;
             for (ptrdiff_t k = 1; k < K; k++) {
@@ -46,14 +44,28 @@ template <class Real> struct SharedFactor {
             }
             origin[j] = (Real)(0.5 * low + 0.5 * high);
         }
-        for (ptrdiff_t k = 0; k < K; k++) {
+        bool is_exact = false; /* a lower bound of sigma is enough for most mixtures: the exact one takes d^3 / 6 operations */
+        for (int j = 0; j < d; j++) sigma[j] = 1.0 / fabs(s.factors[j * (ptrdiff_t)d + j]);
+        transform(s.factors, d, sigma, white, least);
+        for (ptrdiff_t k = 0; k < K && is_used; k++) {
             for (int j = 0; j < d; j++) distance[j] = (double)s.means[k * d + j] - origin[j];
             transform(s.factors, d, distance, white, size);
-            for (int a = 0; a < d; a++) {
-                is_used &= size[a] <= MOST_SPREAD * least[a]; /* false also if either is NaN */
-                means[k * d + a] = (Real)white[a];
+            is_used = is_near(size, least, d);
+            if (!is_used && !is_exact) {
+                is_exact = true;
+                deviations(s.factors, d, distance, sigma);
+                transform(s.factors, d, sigma, distance, least);
+                is_used = is_near(size, least, d);
             }
+            for (int a = 0; a < d; a++) means[k * d + a] = (Real)white[a];
         }
+    }
+
+    static bool is_near(const double *size, const double *least, int d)
+    {
+        bool near = true;
+        for (int a = 0; a < d; a++) near &= size[a] <= MOST_SPREAD * least[a]; /* false also if either is NaN */
+        return near;
     }
 
     /* p[k]_i <- log w_k N(x_i; mean_k); z (d, STRIDE) is scratch.  Meanwhile the next rows are prefetched. */

@@ -87,7 +87,9 @@ class PassCosts:
         if not self._whitens_once:
             return self._K * self._pair()
         K, d, c = self._K, self._d, self._constants
-        operations = d * (d + 3) + K * (4.0 * d + 0.5 * K)
+        operations = d * (d + 3) / 2.0 + K * d
+        if self._with_statistics:
+            operations += d * (d + 3) / 2.0 + K * (3.0 * d + 0.5 * K)
         return (K * c.pair + self._arithmetic * c.operation * operations) / self._lanes
 
     def screened(

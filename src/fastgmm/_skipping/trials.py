@@ -73,11 +73,9 @@ def best_directions(
     """
     K, d = components.means.shape
     with_statistics = projections.goal is Goal.STATISTICS
-    whitens_once = with_statistics and _whitens_once(components, rows.dtype)
-    costs, block = (
-        PassCosts(K, d, is_diagonal, rows.dtype, with_statistics, whitens_once=whitens_once),
-        rows_of_block(K, d),
-    )
+    whitens_once = _whitens_once(components, rows.dtype)
+    costs = PassCosts(K, d, is_diagonal, rows.dtype, with_statistics, whitens_once=whitens_once)
+    block = rows_of_block(K, d)
     worth = _WORTH if with_statistics else _WORTH_ONCE
     affordable = worth * (_DIAGONAL_WORTH if is_diagonal else 1.0) * costs.dense()
     most = projections.n_directions
@@ -96,7 +94,7 @@ def best_directions(
 
 
 def _whitens_once(components: Components, dtype) -> bool:
-    """Whether a dense pass of a fit whitens rows once."""
+    """Whether a dense pass whitens rows once."""
     means, factors, _ = components.for_kernels(dtype)
     K, d = means.shape
     if len(factors) > 1 or not _kernels.active.can_share(K, d):
