@@ -36,7 +36,9 @@
 #include "pairs.hpp"
 
 #if defined(__AVX512F__)
-#  pragma GCC diagnostic ignored "-Wmaybe-uninitialized" /* gcc 12 warns about its own header */
+#  if !defined(__clang__)
+#    pragma GCC diagnostic ignored "-Wmaybe-uninitialized" /* gcc 12 warns about its own header */
+#  endif
 #  include <immintrin.h>
 #endif
 

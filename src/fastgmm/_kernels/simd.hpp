@@ -118,6 +118,7 @@ template <class Real, int unit, int... l> struct Interleave<Real, unit, 0, l...>
 template <class Real> INLINE void interleave(const int unit, Vec<Real> a, Vec<Real> b, Vec<Real> *even, Vec<Real> *odd)
 {
     *even = *odd = a; /* a vector of one lane has no groups */
+    (void)unit, (void)b;
 #if defined(VECTOR_BYTES)
     constexpr int n = lanes<Real>;
     if (unit == 1)
