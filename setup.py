@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -74,6 +75,9 @@ class BuildKernels(build_ext):
             extension.extra_link_args = openmp_link
             extension.language = "c"  # links with the C compiler, so that the library of C++ is not a dependency
         super().build_extensions()
+        if kind == "clang-cl" and openmp:  # Windows looks for libraries beside an extension, but not on PATH
+            for folder in {Path(self.get_ext_fullpath(extension.name)).parent for extension in self.extensions}:
+                shutil.copy(Path(self.compiler.cc).with_name("libomp.dll"), folder)
 
     def choose_compiler(self):
         """The kind of the compiler, a key of COMMON_FLAGS.  setuptools' class for Windows ignores CC."""
@@ -109,14 +113,27 @@ class BuildKernels(build_ext):
                 raise SystemExit(f"fastgmm cannot be built. {remedy}\n({error})") from None
 
 
+# One wheel for all Pythons from 3.11 on.  Free-threaded ones have no stable interface before 3.15.
+abi3 = is_set("FASTGMM_ABI3") and not sysconfig.get_config_var("Py_GIL_DISABLED")
+interface = {"define_macros": [("Py_LIMITED_API", "0x030B0000")], "py_limited_api": True} if abi3 else {}
+
 headers = [str(path) for pattern in ("*.hpp", "*.pxi") for path in Path(KERNELS).glob(pattern)]
-extensions = [Extension("fastgmm._kernels._cpu", [f"{KERNELS}/_cpu.pyx"], language="c++")]
+extensions = [Extension("fastgmm._kernels._cpu", [f"{KERNELS}/_cpu.pyx"], language="c++", **interface)]
 extensions += [
     Extension(
-        f"fastgmm._kernels._{name}", [f"{KERNELS}/_{name}.pyx"], include_dirs=[KERNELS], depends=headers, language="c++"
+        f"fastgmm._kernels._{name}",
+        [f"{KERNELS}/_{name}.pyx"],
+        include_dirs=[KERNELS],
+        depends=headers,
+        language="c++",
+        **interface,
     )
     for name in VARIANTS
 ]
 directives = dict.fromkeys(("cdivision", "freethreading_compatible"), True)
 directives |= dict.fromkeys(("boundscheck", "wraparound", "initializedcheck"), False)
-setup(ext_modules=cythonize(extensions, compiler_directives=directives), cmdclass={"build_ext": BuildKernels})
+setup(
+    ext_modules=cythonize(extensions, compiler_directives=directives),
+    cmdclass={"build_ext": BuildKernels},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if abi3 else {},
+)
