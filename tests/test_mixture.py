@@ -16,7 +16,7 @@ from _shared.assertions import SKLEARN, assert_same_fit, fit_both
 from _shared.cases import TYPES, both_estimators
 from sklearn.base import clone
 from sklearn.cluster import KMeans
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_iris, make_blobs
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 from sklearn.model_selection import GridSearchCV
@@ -26,6 +26,8 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
+from fastgmm._skipping import policy
+from fastgmm._skipping.trials import CellTrials, ScreenTrials
 from fastgmm.datasets import load_old_faithful
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -496,13 +498,27 @@ def test_fit_predict_equals_fit_then_predict(estimator, covariance_type, dtype, 
     np.testing.assert_array_equal(clone(gmm).fit_predict(X), clone(gmm).fit(X).predict(X))
 
 
-@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize(
+    "shape", [(40_000, 2, 60, "full"), (20_000, 12, 30, "full"), (20_000, 12, 8, "tied"), (9_000, 5, 9, "diag")]
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @both_estimators
-def test_results_repeat_bitwise_for_a_thread_count(estimator, n_threads):
-    X = blobs(n_rows=3000)
-    first, second = (estimator(n_components=3, random_state=0, n_threads=n_threads).fit(X) for _ in range(2))
-    np.testing.assert_array_equal(first.means_, second.means_)
-    np.testing.assert_array_equal(first.score_samples(X), second.score_samples(X))
+def test_results_do_not_depend_on_the_number_of_threads(estimator, dtype, shape, monkeypatch):
+    """Bit for bit: passes that skip by cells or screens, and dense ones."""
+    monkeypatch.setattr(policy, "_FIRST_TRIAL_SHARE", np.inf)
+    for trials in (CellTrials, ScreenTrials):
+        monkeypatch.setattr(trials, "least_pass", 0.0)
+        monkeypatch.setattr(trials, "least_single_pass", 0.0)
+    n_rows, n_features, n_components, covariance_type = shape
+    X, _ = make_blobs(n_rows, n_features, centers=n_components, cluster_std=0.5, random_state=0)
+    X = X.astype(dtype)
+    mixture = estimator(n_components=n_components, covariance_type=covariance_type, max_iter=5, tol=0.0, random_state=0)
+    fits = [clone(mixture).set_params(n_threads=n_threads).fit(X) for n_threads in (1, 2, 3, 5, 8, 64)]
+    for fit in fits[1:]:
+        for name in ("weights_", "means_", "covariances_", "lower_bounds_"):
+            np.testing.assert_array_equal(getattr(fit, name), getattr(fits[0], name), err_msg=name)
+        np.testing.assert_array_equal(fit.predict(X), fits[0].predict(X))
+        np.testing.assert_array_equal(fit.score_samples(X), fits[0].score_samples(X))
 
 
 def test_constructor_parameters_are_left_alone():

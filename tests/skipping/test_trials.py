@@ -31,25 +31,24 @@ def passes_with_trials(skipping, mixture, n_passes=300):
 
 
 def test_trials_take_a_small_share():
-    """The shorter the passes, the fewer trials there are, and the later the first one. Threads shorten passes only."""
+    """The shorter the passes, the fewer trials there are, and the later the first one. Threads change nothing."""
     X, mixture = separated(BLOCK_ROWS, 64, 32, "diag", np.float64, spread=0.5)
-    often, seldom, with_threads, of_many = (
+    often, seldom, with_threads = (
         passes_with_trials(Skipping(passes_of(X, 32, "diag", n_samples, n_threads)), mixture)
-        for n_samples, n_threads in ((10**6, 1), (5 * 10**4, 1), (5 * 10**4, 8), (4 * 10**5, 8))
+        for n_samples, n_threads in ((10**6, 1), (5 * 10**4, 1), (5 * 10**4, 8))
     )
-    assert len(often[0]) > len(seldom[0]) > len(with_threads[0]) > 0
-    assert often[0][0] < seldom[0][0] < with_threads[0][0]
-    assert of_many[0] == seldom[0]
+    assert len(often[0]) > len(seldom[0]) > 0
+    assert often[0][0] < seldom[0][0]
+    assert with_threads[0] == seldom[0]
     start = time.perf_counter()
     ArrayPasses(np.tile(X, (200, 1)), None, 32, DIAGONAL, 1).em_step(mixture.components(DIAGONAL))
     seconds = time.perf_counter() - start  # of a pass over as many rows in one thread
-    assert with_threads[1] < 0.15 * 300 * seconds / 8
+    assert seldom[1] < 0.15 * 300 * seconds / 4
 
 
 def test_short_predictions_are_not_worth_a_trial(kernel_calls):
-    """Nor is one that many threads make short."""
     X, mixture = separated(BLOCK_ROWS, 16, 64, "full", np.float64)
-    for n_samples, n_threads, is_tried in ((10**4, 1, False), (10**6, 1, True), (10**6, 64, False)):
+    for n_samples, n_threads, is_tried in ((10**4, 1, False), (10**6, 1, True), (10**6, 64, True)):
         kernel_calls.clear()
         plan_once(passes_of(X, 64, "full", n_samples, n_threads), mixture.components(FULL), Goal.LABELS)
         assert bool(kernel_calls) == is_tried

@@ -27,6 +27,7 @@ INLINE int padded_rows(int m)
 
 INLINE ptrdiff_t n_blocks(ptrdiff_t n) { return (n + BLOCK - 1) / BLOCK; }
 INLINE ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return b < a ? b : a; }
+INLINE ptrdiff_t larger(ptrdiff_t a, ptrdiff_t b) { return a < b ? b : a; }
 
 /* Prefetch part number `part` of `parts` equal parts of the bytes that will be needed next. */
 INLINE void prefetch_slice(const char *ahead, ptrdiff_t bytes, int part, int parts)

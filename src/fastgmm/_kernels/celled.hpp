@@ -6,6 +6,8 @@
 #include "densities.hpp"
 #include "em.hpp"
 
+enum { CELL_CHUNK_ROWS = 16384 }; /* of a chunk, at least: few rows in a cell fill few vectors */
+
 /* Arrays of a thread beyond those of the dense pass. */
 struct CellWorkspace {
     double *doubles;   /* (n_threads, n_doubles), and the parameters */
@@ -53,7 +55,7 @@ template <class Real> struct CellsEmPass {
             for_tiles(em.rows.X, start, stop, order, [&](ptrdiff_t first, const uint16_t *rows, int n) {
                 sum_tile(first, stop, rows, n, order, em.work(t), sums);
             });
-        });
+        }, CELL_CHUNK_ROWS);
     }
 
     /* sums += those of the n listed rows, for the components they may need. */
@@ -98,7 +100,7 @@ template <class Real> struct CellsDensityPass {
             for_tiles(dense.rows.X, start, stop, order, [&](ptrdiff_t first, const uint16_t *rows, int n) {
                 write_tile(first, stop, rows, n, order, dense.work(t));
             });
-        });
+        }, CELL_CHUNK_ROWS);
     }
 
     /* Outputs of the n listed rows, from the components they may need. */

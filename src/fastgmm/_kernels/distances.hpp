@@ -85,10 +85,9 @@ template <class Real> struct Clusters {
     double scale;
     Real *workspace; /* as for a mixture of K components with diagonal factors */
     float *floats;
-    double *sums;
+    double *sums; /* scratch (SumTree::n_buffers, sums_length) */
     int n_threads;
 
-    ptrdiff_t n_sums() const { return shape().sums_length(); }
     Real *work(int t) const { return workspace + t * shape().work_length(); }
     ScaledCenters scaled(const double *moved) const { return ScaledCenters(centers, K, d, moved, scale, floats); }
     TileScratch scratch(int t) const

@@ -26,18 +26,19 @@ template <class Real> struct EmPass {
         run_with([&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) { sum_rows(start, stop, work(t), sums); });
     }
 
-    /* The pass with a function that sums the rows of a thread, as sum_rows does. */
-    template <class Function> void run_with(Function function)
+    /* The pass with a function that sums the rows of a chunk, as sum_rows does. */
+    template <class Function> void run_with(Function function, ptrdiff_t least_rows = 0)
     {
         Real *packed = workspace + n_threads * mixture.work_length();
         mixture.pack_factors(packed);
         keeps_squares = mixture.sphere && mixture.d > 4 &&
                         memcmp(statistics.centers, mixture.means, mixture.n_components * mixture.d * sizeof(Real)) == 0;
         shared.prepare(mixture, packed + mixture.n_factors * mixture.factor_length(), statistics.sums);
-        sum_in_threads(rows.n, n_threads, statistics.sums, mixture.sums_length(), function);
-        statistics.add(mixture);
-        log_likelihood = statistics.sums[0];
-        entropy = statistics.sums[1];
+        const Chunks chunks(rows.n, least_rows);
+        const double *total = sum_chunks(chunks, n_threads, statistics.sums, mixture.sums_length(), function);
+        log_likelihood = total[0];
+        entropy = total[1];
+        statistics.add(mixture, total + 2);
     }
 
     Real *work(int t) const { return workspace + t * mixture.work_length(); }
@@ -89,11 +90,11 @@ template <class Real> struct StatisticsPass {
 
     void run()
     {
-        sum_in_threads(rows.n, n_threads, statistics.sums, shape.sums_length(),
-                       [&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) {
-                           sum_rows(start, stop, workspace + t * shape.work_length(), sums);
-                       });
-        statistics.add(shape);
+        const double *total = sum_chunks(Chunks(rows.n), n_threads, statistics.sums, shape.sums_length(),
+                                         [&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) {
+                                             sum_rows(start, stop, workspace + t * shape.work_length(), sums);
+                                         });
+        statistics.add(shape, total + 2);
     }
 
     /* sums += the statistics of rows start .. stop - 1. */

@@ -31,6 +31,12 @@ cdef extern from "kernels.hpp" nogil:
         Py_ssize_t sums_length()
         Py_ssize_t packed_length()
         bint can_share()
+    cppclass Chunks:
+        int count
+        Chunks(Py_ssize_t n)
+    cppclass SumTree:
+        @staticmethod
+        Py_ssize_t n_buffers(int n_threads)
     cppclass Rows[T]:
         const T* X
         Py_ssize_t n
@@ -263,7 +269,7 @@ cdef int take_statistics(Statistics[real]* s, const Shape* shape, const real[:, 
     need(sum_x.shape[0] == shape.n_components and sum_x.shape[1] == shape.d, "sum_x")
     need(scatter.shape[0] == shape.n_factors and scatter.shape[1] == (1 if shape.diag else shape.d), "scatter")
     need(scatter.shape[2] == (1 if shape.sphere else shape.d), "scatter")
-    need(sums.shape[0] >= n_threads * shape.sums_length(), "sums")
+    need(sums.shape[0] >= SumTree.n_buffers(n_threads) * shape.sums_length(), "sums")
     return 0
 
 
@@ -311,7 +317,12 @@ def workspace_sizes(int n_components, int n_features, int n_factors, int factor_
     The factors have shape (n_factors, factor_rows, d), the scatter (n_factors, factor_rows, scatter_columns)."""
     cdef Shape s
     s.set_shape(n_features, n_components, n_factors, factor_rows, scatter_columns)
-    return n_threads * s.work_length() + s.packed_length(), n_threads * s.sums_length()
+    return n_threads * s.work_length() + s.packed_length(), SumTree.n_buffers(n_threads) * s.sums_length()
+
+
+def n_chunks(Py_ssize_t n_rows):
+    """Number of chunks into which passes divide rows; more threads have nothing to do."""
+    return Chunks(n_rows).count
 
 
 def can_share(int n_components, int n_features):
@@ -588,7 +599,7 @@ cdef int take_clusters(Clusters[real]* c, const real[:, ::1] X, const double[::1
     shape.set_shape(c.d, c.K, c.K, 1, c.d)
     need(shift.shape[0] == c.d and centers.shape[1] == c.d, "shift or centers")
     need(workspace.shape[0] >= n_threads * shape.work_length(), "workspace")
-    need(sums.shape[0] >= n_threads * shape.sums_length(), "sums")
+    need(sums.shape[0] >= SumTree.n_buffers(n_threads) * shape.sums_length(), "sums")
     need(floats.shape[0] >= kmeans_floats_length(c.K, c.d, n_threads), "floats")
     return 0
 

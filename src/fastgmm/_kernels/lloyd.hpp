@@ -19,10 +19,11 @@ template <class Real> struct LloydPass {
     {
         const Clusters<Real> &c = clusters;
         const ScaledCenters scaled = c.scaled(moved);
-        sum_in_threads(c.rows.n, c.n_threads, c.sums, c.n_sums(), [&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) {
-            assign(start, stop, scaled, c.scratch(t), c.work(t), sums);
-        });
-        const double *total = c.sums;
+        const Chunks chunks(c.rows.n, smaller(SELECT_ROWS, c.rows.n / MANY_CHUNKS));
+        const double *total = sum_chunks(chunks, c.n_threads, c.sums, 1 + (ptrdiff_t)c.K * (1 + c.d),
+                                         [&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) {
+                                             assign(start, stop, scaled, c.scratch(t), c.work(t), sums);
+                                         });
         n_changed = (int64_t)*total++;
         for (ptrdiff_t k = 0; k < c.K; k++) counts[k] += *total++;
         for (ptrdiff_t j = 0; j < (ptrdiff_t)c.K * c.d; j++) sum_x[j] += *total++;
@@ -33,8 +34,10 @@ template <class Real> struct LloydPass {
                 double *sums) const
     {
         const Clusters<Real> &c = clusters;
-        for (ptrdiff_t first = start; first < stop; first += SELECT_ROWS) {
-            const int m = smaller(SELECT_ROWS, stop - first);
+        const ptrdiff_t n_parts = (stop - start + SELECT_ROWS - 1) / SELECT_ROWS;
+        for (ptrdiff_t part = 0; part < n_parts; part++) {
+            const ptrdiff_t first = start + (stop - start) * part / n_parts;
+            const int m = (int)(start + (stop - start) * (part + 1) / n_parts - first);
             const Real *X = c.rows.X + first * c.d;
             int n = m;
             if (fresh)

@@ -27,8 +27,7 @@
  * probability judged by the first directions.
  *
  * Remaining pairs are computed by the functions of the dense pass, on tiles gathered from the rows that remain of each
- * component.  A block with too many remaining pairs is done densely; after MAX_FAILURES such blocks in a row the next
- * DENSE_BLOCKS are done densely without screening. */
+ * component.  A block with too many remaining pairs is done densely. */
 #ifndef FASTGMM_SCREEN_HPP
 #define FASTGMM_SCREEN_HPP
 
@@ -145,10 +144,8 @@ enum {
 };
 
 enum {
-    READ_ON = 16,     /* numbers that gathering may read beyond the last row of coordinates */
-    MAX_LEFT = 2,     /* a block is done densely if more than 1 / MAX_LEFT of its pairs remain */
-    MAX_FAILURES = 2, /* in a row; then .. */
-    DENSE_BLOCKS = 30 /* .. so many blocks are dense without screening */
+    READ_ON = 16, /* numbers that gathering may read beyond the last row of coordinates */
+    MAX_LEFT = 2  /* a block is done densely if more than 1 / MAX_LEFT of its pairs remain */
 };
 
 /* Maximal number of remaining pairs, without those of the guesses. */
@@ -198,25 +195,6 @@ struct Screen {
         all = out;
         for (ptrdiff_t k = 0; k < n_components; k++, out += packed_length(n_all))
             pack_factor(all_factors + k * n_all * n_all, n_all, out);
-    }
-};
-
-/* Whether blocks are screened, by what happened to those before. */
-struct Attempts {
-    int failures = 0;   /* in a row */
-    int dense_left = 0; /* blocks still to be done densely without screening */
-
-    bool next_is_screened()
-    {
-        if (dense_left == 0) return true;
-        dense_left--;
-        return false;
-    }
-
-    void record(bool success)
-    {
-        failures = success ? 0 : failures + 1;
-        if (failures == MAX_FAILURES) failures = MAX_FAILURES - 1, dense_left = DENSE_BLOCKS;
     }
 };
 

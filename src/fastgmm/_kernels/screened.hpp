@@ -39,7 +39,7 @@ template <class Real> struct ScreenedEmPass {
     void run()
     {
         scratch.pack_factors(screen, em.n_threads);
-        em.run_with([&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) { sum_rows(t, start, stop, sums); });
+        em.run_with([&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) { sum_rows(t, start, stop, sums); }, screen.block);
     }
 
     /* As EmPass, with pairs skipped. */
@@ -47,17 +47,13 @@ template <class Real> struct ScreenedEmPass {
     {
         const int d = em.mixture.d;
         ScreenedBlock<Real> block = scratch.block(em.mixture, screen, em.mixture.root, t);
-        Attempts attempts;
         for (ptrdiff_t first = start; first < stop; first += screen.block) {
             const ptrdiff_t end = smaller(first + screen.block, stop);
-            bool screened = attempts.next_is_screened();
-            if (screened) {
-                block.take(em.rows.X + first * d, (stop - first) * d, end - first);
-                screened = block.list_pairs(smaller(screen.block, stop - end) * d * sizeof(Real));
-                if (screened) sum_block(block, em.rows.weights_from(first), sums);
-                attempts.record(screened);
-            }
-            if (!screened) em.sum_rows(first, end, em.work(t), sums);
+            block.take(em.rows.X + first * d, (stop - first) * d, end - first);
+            if (block.list_pairs(smaller(screen.block, stop - end) * d * sizeof(Real)))
+                sum_block(block, em.rows.weights_from(first), sums);
+            else
+                em.sum_rows(first, end, em.work(t), sums);
         }
     }
 
@@ -95,7 +91,7 @@ template <class Real> struct ScreenedDensityPass {
     void run()
     {
         scratch.pack_factors(screen, dense.n_threads);
-        dense.run_with([&](int t, ptrdiff_t start, ptrdiff_t stop) { write_rows(t, start, stop); });
+        dense.run_with([&](int t, ptrdiff_t start, ptrdiff_t stop) { write_rows(t, start, stop); }, screen.block);
     }
 
     /* As DensityPass, with pairs skipped. */
@@ -103,17 +99,13 @@ template <class Real> struct ScreenedDensityPass {
     {
         const int d = dense.mixture.d;
         ScreenedBlock<Real> block = scratch.block(dense.mixture, screen, false, t);
-        Attempts attempts;
         for (ptrdiff_t first = start; first < stop; first += screen.block) {
             const ptrdiff_t end = smaller(first + screen.block, stop);
-            bool screened = attempts.next_is_screened();
-            if (screened) {
-                block.take(dense.rows.X + first * d, (stop - first) * d, end - first);
-                screened = block.list_pairs(smaller(screen.block, stop - end) * d * sizeof(Real));
-                if (screened) write_block(block, first);
-                attempts.record(screened);
-            }
-            if (!screened) dense.write_rows(first, end, dense.work(t));
+            block.take(dense.rows.X + first * d, (stop - first) * d, end - first);
+            if (block.list_pairs(smaller(screen.block, stop - end) * d * sizeof(Real)))
+                write_block(block, first);
+            else
+                dense.write_rows(first, end, dense.work(t));
         }
     }
 

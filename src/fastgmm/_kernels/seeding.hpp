@@ -50,10 +50,11 @@ template <class Real> struct ClosestPass {
     {
         const Clusters<Real> &c = clusters;
         const ScaledCenters scaled = c.scaled(NULL);
-        sum_in_threads(c.rows.n, c.n_threads, c.sums, c.n_sums(), [&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) {
-            lower_rows(start, stop, scaled, c.scratch(t), c.work(t), sums);
-        });
-        for (int k = 0; k < c.K - n_taken; k++) potentials[k] += c.sums[k];
+        const double *total = sum_chunks(Chunks(c.rows.n), c.n_threads, c.sums, c.K - n_taken,
+                                         [&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) {
+                                             lower_rows(start, stop, scaled, c.scratch(t), c.work(t), sums);
+                                         });
+        for (int k = 0; k < c.K - n_taken; k++) potentials[k] += total[k];
     }
 
     /* scratch.selected <- those of m rows (scratch.y) that may be nearer to one of `count` centers than `old`. */

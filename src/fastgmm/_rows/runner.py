@@ -1,8 +1,8 @@
 """Running kernels over the rows of an array: slices of rows, threads and workspace.
 
-A kernel is called on one slice after the other, and Python handles Ctrl-C between two slices, which take about half a
-second. The statistics of slices add up. Only the shapes determine the slices, so results repeat bitwise for a given
-number of threads. Where even a block of rows takes longer, another Python thread calls the kernel.
+A kernel is called on one slice after the other, and Python handles Ctrl-C between two slices, which take at most half a
+second. The statistics of slices add up. Only the shapes determine the slices, so results do not depend on the number of
+threads. Where even a block of rows takes longer, another Python thread calls the kernel.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fastgmm._utils.threads import effective_n_threads
 
 BLOCK_ROWS = _kernels.active.BLOCK
 
-_SLICE_FLOPS = 5e9  # operations of a thread in a slice: half a second with the slowest variant
+_SLICE_FLOPS = 5e9  # operations in a slice: half a second with one thread and the slowest variant
 _THREAD_FLOPS = 2e6  # operations for which waking another thread pays: some 50 us
 
 
@@ -57,9 +57,9 @@ class KernelRunner:
         before: KernelRunner | None = None,
     ):
         n_samples, n_features = X.shape
-        useful = max(1, min(-(-n_samples // BLOCK_ROWS), int(n_samples * row_flops / _THREAD_FLOPS)))
+        useful = max(1, min(_kernels.active.n_chunks(n_samples), int(n_samples * row_flops / _THREAD_FLOPS)))
         self.n_threads = min(effective_n_threads(n_threads), useful)
-        n_slices = math.ceil(n_samples / (self.n_threads * max(BLOCK_ROWS, _SLICE_FLOPS / row_flops)))
+        n_slices = math.ceil(n_samples / max(BLOCK_ROWS, _SLICE_FLOPS / row_flops))
         self.slice_rows = -(-n_samples // (n_slices * BLOCK_ROWS)) * BLOCK_ROWS
         self.n_samples, self._dtype = n_samples, X.dtype
         self._is_long = BLOCK_ROWS * row_flops > _SLICE_FLOPS

@@ -1,6 +1,6 @@
 """When to skip: a fit asks for a plan before each pass, and reports after it.
 
-No decision depends on a clock, so results repeat.
+No decision depends on a clock or on the number of threads, so results depend on neither.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _FIRST_TRIAL_SHARE = 0.15  # the first trial comes at once if it takes at most t
 _TRIAL_SLOWNESS = 40.0  # an operation of a trial (NumPy) takes this many times as long as one of a kernel
 _TRIAL_EVALUATION_ROWS = 600  # evaluating screens on the trial rows takes as long as a dense pass over this many
 _TRIAL_OVERHEAD_FLOPS = 5e7  # fixed (Python) cost of a trial, in operations of a dense pass
+_PASS_THREADS = 4  # a trial has one thread, and a pass is taken to have so many
 
 
 class Skipping:
@@ -106,7 +107,7 @@ def plan_once(passes: Passes, components: Components, goal: Goal) -> SkippingPla
         return None
     trials = trials_for(passes)
     pass_flops, cost = _costs(passes, trials)
-    cost += passes.n_threads * (_TRIAL_EVALUATION_ROWS * pass_flops / passes.n_rows + _TRIAL_OVERHEAD_FLOPS)
+    cost += _PASS_THREADS * (_TRIAL_EVALUATION_ROWS * pass_flops / passes.n_rows + _TRIAL_OVERHEAD_FLOPS)
     if pass_flops < trials.least_single_pass or cost > _TRIAL_SHARE * 0.5 * pass_flops:  # half: there is no M step
         return None
     try:
@@ -118,9 +119,9 @@ def plan_once(passes: Passes, components: Components, goal: Goal) -> SkippingPla
 
 
 def _costs(passes: Passes, trials: Trials) -> tuple[float, float]:
-    """Cost of a dense pass, and of a trial, which has one thread; both in operations of a pass with all its threads."""
+    """Cost of a dense pass, and of a trial, both in operations of a pass with its threads."""
     pass_flops = passes.n_rows * row_flops(passes.structure, passes.n_components, passes.n_features)
-    return pass_flops, passes.n_threads * trials.flops * _TRIAL_SLOWNESS
+    return pass_flops, _PASS_THREADS * trials.flops * _TRIAL_SLOWNESS
 
 
 def units_lost(
