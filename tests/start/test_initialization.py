@@ -16,6 +16,7 @@ from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC
 from fastgmm._model.covariance import COVARIANCE_TYPES, FULL
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.kmeans import KMeansPasses
+from fastgmm._start import kmeans as _kmeans
 from fastgmm._start import sample as _sample
 from fastgmm._start.find import find_start
 from fastgmm._start.kmeans import kmeans_labels, kmeans_plusplus_indices, lloyd
@@ -47,6 +48,30 @@ def test_same_seed_same_start(covariance_type, init_params, seed):
     np.testing.assert_allclose(ours.means_, theirs.means_, rtol=1e-11)
     rounding = 1e-15 * np.square(X).max()  # of scikit-learn's E[x^2] - mean^2, which differs between its versions
     np.testing.assert_allclose(ours.covariances_, theirs.covariances_, rtol=1e-9, atol=rounding)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("is_weighted", [False, True])
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_statistics_cluster_by_cluster_are_those_of_a_pass(monkeypatch, covariance_type, is_weighted, dtype):
+    """One cluster is empty, and one has more rows than are copied at a time."""
+    X, structure = skewed(dtype=dtype), COVARIANCE_TYPES[covariance_type]
+    rng = np.random.default_rng(0)
+    labels = rng.choice(np.array([0, 1, 3], np.int32), len(X), p=(0.2, 0.1, 0.7))
+    centers = rng.normal(3, 1, (4, X.shape[1]))
+    passes = ArrayPasses(X, rng.uniform(0.1, 2.0, len(X)) if is_weighted else None, 4, structure, 2)
+    expected = passes.statistics_from_labels(labels, centers)
+    monkeypatch.setattr(_kmeans, "_LEAST_ROW_FLOPS", 1.0)
+    monkeypatch.setattr(_kmeans, "_LEAST_CLUSTER_FLOPS", 1.0)
+    monkeypatch.setattr(_kmeans, "_GATHERED_ROWS", 512)
+    monkeypatch.setattr(ArrayPasses, "statistics_from_labels", None)
+    found = _kmeans._statistics_from_labels(passes, labels, centers)
+    tolerance = (
+        {"rtol": 1e-12} if dtype == np.float64 else {"rtol": 1e-5, "atol": 1e-5 * np.abs(expected.scatter).max()}
+    )
+    for name in ("centers", "nk", "sum_x", "scatter", "total_weight"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), **tolerance)
+    assert found.nk[2] == 0.0
 
 
 @pytest.mark.parametrize("init_params", STARTS)

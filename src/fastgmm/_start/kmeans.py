@@ -19,12 +19,16 @@ from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses, in_kernel_unit
 from fastgmm._rows.columns import column_means, column_variances
 from fastgmm._rows.kmeans import KMeansPasses, SeedingPasses
+from fastgmm._rows.runner import row_flops
 from fastgmm._utils.progress import SILENT, Reporter
 from fastgmm._utils.warnings import warn
 
 _MAX_ITER = 300  # of Lloyd's iterations, as in scikit-learn
 _RELATIVE_TOL = 1e-4  # of Lloyd's iterations, in units of the mean variance of the features, as in scikit-learn
 _RELOCATION_ROWS = 8192  # rows at a time when empty clusters are relocated
+_GATHERED_ROWS = 2**16  # rows of a cluster that are copied at a time
+# Rows are gathered by cluster if a pass takes so many operations for a row, and for all rows and one component.
+_LEAST_ROW_FLOPS, _LEAST_CLUSTER_FLOPS = 1e5, 3e7
 
 
 def kmeans_plusplus_indices(
@@ -210,8 +214,34 @@ def statistics_of_clusters(
     passes: ArrayPasses, labels: np.ndarray, centers: np.ndarray, reg_covar: float
 ) -> SufficientStatistics:
     """Statistics where each row belongs to its cluster, about centers that make the sums accurate."""
-    statistics = passes.statistics_from_labels(labels, centers)
+    statistics = _statistics_from_labels(passes, labels, centers)
     moments = estimate_moments(statistics, passes.structure, reg_covar, passes.dtype)
     if is_accurate(moments, moments.covariances, passes.structure, passes.dtype):
         return statistics
-    return passes.statistics_from_labels(labels, moments.means)
+    return _statistics_from_labels(passes, labels, moments.means)
+
+
+def _statistics_from_labels(passes: ArrayPasses, labels: np.ndarray, centers: np.ndarray) -> SufficientStatistics:
+    """Statistics about ``centers`` with responsibility 1 for each row's label.
+
+    A pass adds each row to the sums of all components, with the responsibility 0 for all but one. Where this takes
+    long, the rows of each cluster are gathered, and added for its component only.
+    """
+    structure, (n_components, n_features) = passes.structure, centers.shape
+    pass_flops = row_flops(structure, n_components, n_features)
+    if min(pass_flops / _LEAST_ROW_FLOPS, len(labels) * row_flops(structure, 1, n_features) / _LEAST_CLUSTER_FLOPS) < 1:
+        return passes.statistics_from_labels(labels, centers)
+    centers = centers.astype(passes.dtype).astype(np.float64)
+    statistics = SufficientStatistics.zeros(centers, structure.scatter_shape(n_components, n_features))
+    statistics.total_weight = passes.total_weight
+    of_one = passes.for_mixture(1, structure, SILENT)
+    # NumPy sorts 16 bits by counting.
+    order = np.argsort(labels.astype(np.uint16) if n_components <= 2**16 else labels, kind="stable")
+    clusters = np.split(order, np.cumsum(np.bincount(labels, minlength=n_components))[:-1])
+    for k, rows in enumerate(clusters):
+        for first in range(0, len(rows), _GATHERED_ROWS):
+            found = of_one.part(rows[first : first + _GATHERED_ROWS]).statistics_of_all(centers[k : k + 1])
+            statistics.nk[k] += found.nk[0]
+            statistics.sum_x[k] += found.sum_x[0]
+            statistics.scatter[0 if structure.is_shared else k] += found.scatter[0]
+    return statistics
