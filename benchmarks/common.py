@@ -32,7 +32,7 @@ Array = NDArray[Any]
 def limited_threads(n_threads: int | None) -> Iterator[int]:
     """Limit every contestant, oneDAL too, to n_threads (None: as many as the machine grants). Yields the number."""
     with limited_pools(n_threads) as granted:
-        if _has_onedal():
+        if has_onedal():
             import daal4py
 
             daal4py.daalinit(granted)
@@ -161,15 +161,27 @@ class Case:
         return f"{self.covariance_type} {self.n_samples:,} x {self.n_features}, {self.n_components}{dtype}"
 
     def floor(self, rates: Rates) -> float:
-        """A lower bound of the seconds of an iteration: arithmetic at G, exponentials at E, one reading of X at B.
+        """A lower bound of the seconds of an iteration: arithmetic at G, exponentials at E, one reading of X at B."""
+        n, d, k = self.n_samples, self.n_features, self.n_components
+        n_bytes = n * d * np.dtype(self.dtype).itemsize
+        return self.operations / rates.gemm[self.dtype] + n * k / rates.exp[self.dtype] + n_bytes / rates.read
 
-        2 N K d (d + 5) operations for full and tied covariance (triangular product in the E step, symmetric update in
-        the M step, centering and first moments), 10 N K d for diag and spherical.
+    @property
+    def operations(self) -> int:
+        """Floating-point operations of an iteration without the exponentials. A multiply-add counts as two, and a
+        subtraction too, since it takes the same time.
+
+        full: 2 N K d (d + 5): a triangular product in the E step, a symmetric update in the M step, centering in both,
+        squares and first moments. tied: this once a row, 2 N d (d + 3); and for each pair 5 d, for the distance from a
+        whitened mean and for two sums of centered rows, and K / 2 for the products of responsibilities; or the same as
+        full if this is less. diag: 10 N K d. spherical: 8 N K d, since the distances of the E step are the scatter.
         """
         n, d, k = self.n_samples, self.n_features, self.n_components
-        operations = 2 * n * k * d * (d + 5) if self.covariance_type in ("full", "tied") else 10 * n * k * d
-        n_bytes = n * d * np.dtype(self.dtype).itemsize
-        return operations / rates.gemm[self.dtype] + n * k / rates.exp[self.dtype] + n_bytes / rates.read
+        full = 2 * n * k * d * (d + 5)
+        tied = 2 * n * d * (d + 3) + n * k * (10 * d + k)
+        return {"full": full, "tied": min(full, tied), "diag": 10 * n * k * d, "spherical": 8 * n * k * d}[
+            self.covariance_type
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +202,13 @@ class Start:
         }
 
 
-def make_case(case: Case, seed: int = 0) -> tuple[Array, Start]:
-    """A mixture of moderately separated, correlated clusters, and a start half a standard deviation off their means."""
+def make_case(case: Case, seed: int = 0, separation: float = 4.0) -> tuple[Array, Start]:
+    """A mixture of correlated clusters, and a start half a standard deviation off their means.
+
+    `separation` is the typical distance of two centers, in standard deviations of a cluster.
+    """
     rng = np.random.default_rng(seed)
     k, d = case.n_components, case.n_features
-    separation = 4.0  # typical distance of two centers, in standard deviations of a cluster
     means = rng.normal(scale=separation / np.sqrt(2 * d), size=(k, d))
     X = np.empty((case.n_samples, d), dtype=case.dtype)
     labels = rng.integers(k, size=case.n_samples)
@@ -222,7 +236,7 @@ def contestants() -> dict[str, Contestant]:
         "fastgmm": partial(_fit_from_means, GaussianMixture),
         "scikit-learn": partial(_fit_from_means, SklearnGaussianMixture),
     }
-    if _has_onedal():
+    if has_onedal():
         found["oneDAL"] = _fit_onedal
     return found
 
@@ -254,7 +268,7 @@ def _fit_estimator(model: Any, X: Array, n_iter: int) -> float:
     return float(np.squeeze(model.lower_bound_))  # scikit-learn's tied variational bound is an array of one
 
 
-def _has_onedal() -> bool:
+def has_onedal() -> bool:
     return importlib.util.find_spec("daal4py") is not None
 
 

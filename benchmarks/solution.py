@@ -126,7 +126,7 @@ def fit_estimator(estimator, X: np.ndarray, covariance_type: str, n_components: 
     return estimator(n_components, covariance_type=covariance_type, random_state=0, **options).fit(X)
 
 
-def fit_onedal(X: np.ndarray, covariance_type: str, n_components: int):
+def fit_onedal(X: np.ndarray, covariance_type: str, n_components: int, max_iter: int = 100):
     """Its own start (short runs from random rows), and scikit-learn's tolerance, which it wants for all rows."""
     import daal4py
 
@@ -140,7 +140,7 @@ def fit_onedal(X: np.ndarray, covariance_type: str, n_components: int):
         "covarianceStorage": storage,
     }
     start = daal4py.em_gmm_init(**common).compute(X)
-    result = daal4py.em_gmm(**common, maxIterations=100).compute(X, start.weights, start.means, start.covariances)
+    result = daal4py.em_gmm(**common, maxIterations=max_iter).compute(X, start.weights, start.means, start.covariances)
     covariances = np.array([np.asarray(part) for part in result.covariances])
     covariances = covariances.reshape(n_components, -1) if storage == "diagonal" else covariances
     return as_mixture(np.ravel(result.weights), np.asarray(result.means), covariances, covariance_type)

@@ -12,6 +12,9 @@ def test_floor_adds_arithmetic_exponentials_and_reading():
         2 * n * k * d * (d + 5) / 100 + n * k / 10 + 8 * n * d / 8
     )
     assert Case("diag", n, d, k).floor(rates) == pytest.approx(10 * n * k * d / 100 + n * k / 10 + 8 * n * d / 8)
+    assert Case("spherical", n, d, k).operations == 8 * n * k * d
+    assert Case("tied", n, d, k).operations == 2 * n * d * (d + 3) + n * k * (10 * d + k)  # whitened once
+    assert Case("tied", n, d, 50 * k).operations == Case("full", n, d, 50 * k).operations  # one by one
     assert Case("diag", n, d, k, "float32").floor(rates) == pytest.approx(Case("diag", n, d, k).floor(rates) / 2)
 
 
