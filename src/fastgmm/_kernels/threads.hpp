@@ -221,6 +221,7 @@ template <class Real> struct Statistics {
             else
                 add_scatter(total, s.d, scatter + k * s.d * s.d);
         if (s.can_share()) add_scatter_of_centers(total, s.n_components, s.d, centers, scatter);
+        empty_upper_halves();
     }
 };
 
