@@ -38,7 +38,7 @@ template <class Real> struct EmPass {
         const double *total = sum_chunks(chunks, n_threads, statistics.sums, mixture.sums_length(), function);
         log_likelihood = total[0];
         entropy = total[1];
-        statistics.add(mixture, total + 2);
+        statistics.add(mixture, total);
     }
 
     Real *work(int t) const { return workspace + t * mixture.work_length(); }
@@ -94,7 +94,7 @@ template <class Real> struct StatisticsPass {
                                          [&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) {
                                              sum_rows(start, stop, workspace + t * shape.work_length(), sums);
                                          });
-        statistics.add(shape, total + 2);
+        statistics.add(shape, total);
     }
 
     /* sums += the statistics of rows start .. stop - 1. */

@@ -8,7 +8,7 @@
  *
  *     sum_ik r_ik (x_i - c_k)(x_i - c_k)^T = sum_i u_i u_i^T / s_i + sum_{k<l} C_kl (c_k - c_l)(c_k - c_l)^T.
  *
- * All terms are positive, so nothing cancels, and x_i enters through differences from the centers only.
+ * All terms are positive, and x_i enters through differences from the centers only.
  *
  * Rounding.  z and m_k lose digits where |U|^T |mu_k - o| is large compared with what it is for a row of a component about its
  * mean, |U|^T sigma with sigma_j the standard deviation of feature j.  A factor of MOST_SPREAD is allowed; components
@@ -151,22 +151,33 @@ static void accumulate_shared(const Real *xt, int padded, const Shape &s, const 
     accumulate_tiles_of(p, padded, K, shared);
 }
 
-/* scatter (d, d) += sum_{k<l} C_kl (c_k - c_l)(c_k - c_l)^T, both triangles, from the packed C. */
+/* scatter (d, d) += sum_{k<l} C_kl (c_k - c_l)(c_k - c_l)^T, both triangles, from the packed C.
+ *
+ * That is sum_k v_k (c_k - c)^T with v_k = sum_l C_kl (c_k - c_l) and any c, the mean of the centers here: K^2 d multiply-adds,
+ * not K^2 d^2.  It can lose a factor of |c_k - c| / |c_k - c_l|, which MOST_SPREAD bounds.  v (K + 1, d) is scratch. */
 template <class Real>
-static void add_scatter_of_centers(const double *packed, int K, int d, const Real *RESTRICT centers, double *RESTRICT scatter)
+static void add_scatter_of_centers(const double *packed, int K, int d, const Real *RESTRICT centers, double *RESTRICT v,
+                                   double *RESTRICT scatter)
 {
+    double *RESTRICT mean = v + (ptrdiff_t)K * d;
+    memset(v, 0, (K + 1) * (ptrdiff_t)d * sizeof(double));
     for (ptrdiff_t first = 0; first < K; first += TILE)
         for (ptrdiff_t second = first; second < K; second += TILE, packed += TILE * TILE)
             for (ptrdiff_t l = second; l < second + TILE && l < K; l++)
                 for (ptrdiff_t k = first; k < first + TILE && k < l; k++) {
                     const double weight = packed[(l - second) * TILE + k - first];
                     if (weight == 0) continue;
-                    const Real *RESTRICT a = centers + k * d, *RESTRICT b = centers + l * d;
-                    for (int r = 0; r < d; r++) {
-                        const double step = weight * ((double)a[r] - b[r]);
-                        for (int c = r; c < d; c++) scatter[r * (ptrdiff_t)d + c] += step * ((double)a[c] - b[c]);
+                    for (int j = 0; j < d; j++) {
+                        const double step = weight * ((double)centers[k * d + j] - centers[l * d + j]);
+                        v[k * d + j] += step;
+                        v[l * d + j] -= step;
                     }
                 }
+    for (ptrdiff_t k = 0; k < K; k++)
+        for (int j = 0; j < d; j++) mean[j] += (double)centers[k * d + j] / K;
+    for (ptrdiff_t k = 0; k < K; k++)
+        for (int r = 0; r < d; r++)
+            for (int c = r; c < d; c++) scatter[r * (ptrdiff_t)d + c] += v[k * d + r] * ((double)centers[k * d + c] - mean[c]);
     for (int r = 0; r < d; r++)
         for (int c = 0; c < r; c++) scatter[r * (ptrdiff_t)d + c] = scatter[c * (ptrdiff_t)d + r];
 }

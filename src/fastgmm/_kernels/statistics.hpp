@@ -95,25 +95,34 @@ INLINE void tile(const int columns, const int diagonal, const Real *RESTRICT za,
     }
 }
 
+enum { CACHED_COLUMNS = 128 }; /* the second-level cache holds so many columns of z */
+
 /* scatter += sum_i z_i z_i^T, tile by tile. */
 template <class Real>
 static void accumulate_tiles_of(const Real *RESTRICT z, int padded, int d, double *RESTRICT scatter)
 {
-    for (int a = 0; a < d; a += TILE)
-        for (int b = a; b < d; b += TILE, scatter += TILE * TILE) {
-            const Real *za = z + a * STRIDE, *zb = z + b * STRIDE;
-            int columns = d - b < TILE ? d - b : TILE;
-            switch (2 * columns + (a == b)) {
-            case 9: tile(4, 1, za, zb, padded, scatter); break;
-            case 8: tile(4, 0, za, zb, padded, scatter); break;
-            case 7: tile(3, 1, za, zb, padded, scatter); break;
-            case 6: tile(3, 0, za, zb, padded, scatter); break;
-            case 5: tile(2, 1, za, zb, padded, scatter); break;
-            case 4: tile(2, 0, za, zb, padded, scatter); break;
-            case 3: tile(1, 1, za, zb, padded, scatter); break;
-            case 2: tile(1, 0, za, zb, padded, scatter); break;
+    const int n_tiles = (d + TILE - 1) / TILE;
+    for (int first = 0; first < d; first += CACHED_COLUMNS) {
+        const int stop = smaller(d, first + CACHED_COLUMNS);
+        for (int a = 0; a < stop; a += TILE) {
+            const int row = a / TILE, start = a < first ? first : a;
+            double *RESTRICT out = scatter + (row * (ptrdiff_t)n_tiles - row * (row + (ptrdiff_t)1) / 2 + start / TILE) * (TILE * TILE);
+            for (int b = start; b < stop; b += TILE, out += TILE * TILE) {
+                const Real *za = z + a * STRIDE, *zb = z + b * STRIDE;
+                int columns = d - b < TILE ? d - b : TILE;
+                switch (2 * columns + (a == b)) {
+                case 9: tile(4, 1, za, zb, padded, out); break;
+                case 8: tile(4, 0, za, zb, padded, out); break;
+                case 7: tile(3, 1, za, zb, padded, out); break;
+                case 6: tile(3, 0, za, zb, padded, out); break;
+                case 5: tile(2, 1, za, zb, padded, out); break;
+                case 4: tile(2, 0, za, zb, padded, out); break;
+                case 3: tile(1, 1, za, zb, padded, out); break;
+                case 2: tile(1, 0, za, zb, padded, out); break;
+                }
             }
         }
+    }
 }
 
 /* d > 4, one component: p * scale = sqrt(r), which p becomes; z (d, STRIDE) is scratch. */

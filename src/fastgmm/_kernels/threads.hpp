@@ -208,9 +208,11 @@ template <class Real> struct Statistics {
     double *scatter;     /* shape of the factors, or (K, 1, 1) */
     double *sums;        /* scratch (SumTree::n_buffers, sums_length) */
 
-    /* nk, sum_x, scatter += the sums of all chunks, `total`. */
+    /* nk, sum_x, scatter += those of the sums of all chunks, which follow two other numbers. */
     void add(const Shape &s, const double *total) const
     {
+        double *unused = total == sums ? sums + s.sums_length() : sums; /* another buffer */
+        total += 2;
         for (ptrdiff_t k = 0; k < s.n_components; k++) nk[k] += *total++;
         for (ptrdiff_t j = 0; j < (ptrdiff_t)s.n_components * s.d; j++) sum_x[j] += *total++;
         for (ptrdiff_t k = 0; k < s.n_factors; k++, total += s.scatter_length())
@@ -220,7 +222,7 @@ template <class Real> struct Statistics {
                 for (int j = 0; j < s.d; j++) scatter[k * s.d + j] += total[j];
             else
                 add_scatter(total, s.d, scatter + k * s.d * s.d);
-        if (s.can_share()) add_scatter_of_centers(total, s.n_components, s.d, centers, scatter);
+        if (s.can_share()) add_scatter_of_centers(total, s.n_components, s.d, centers, unused, scatter);
         empty_upper_halves();
     }
 };

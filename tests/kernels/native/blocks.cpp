@@ -417,7 +417,7 @@ template <class Real> struct Problem {
 
         static Sums expected;
         static double sums[MAX_K * (1 + MAX_D) + 4 * MAX_D * MAX_D + 16 * MAX_K * MAX_K];
-        static double all[MAX_D * MAX_D], of_centers[MAX_D * MAX_D];
+        static double all[MAX_D * MAX_D], of_centers[MAX_D * MAX_D], v[(MAX_K + 1) * MAX_D];
         plain_sums(centers, &expected);
         row_scales<Real>(weights, NULL, m, padded, false, scale);
         take_resp<Real>(resp, m, padded, K, 0, p);
@@ -427,7 +427,7 @@ template <class Real> struct Problem {
         check_first_sums("accumulate_shared, sums", expected, sums, sums + K);
         fill(all, d * d, 0), fill(of_centers, d * d, 0);
         add_scatter(sums + K + K * d, d, all);
-        add_scatter_of_centers<Real>(sums + K + K * d + s.scatter_length(), K, d, centers, of_centers);
+        add_scatter_of_centers<Real>(sums + K + K * d + s.scatter_length(), K, d, centers, v, of_centers);
         for (int a = 0; a < d; a++)
             for (int b = 0; b < d; b++) {
                 double sum = 0, terms = 0;
