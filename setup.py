@@ -75,9 +75,10 @@ class BuildKernels(build_ext):
             extension.extra_link_args = openmp_link
             extension.language = "c"  # links with the C compiler, so that the library of C++ is not a dependency
         super().build_extensions()
-        if kind == "clang-cl" and openmp:  # Windows looks for libraries beside an extension, but not on PATH
+        runtime = Path(self.compiler.cc).with_name("libomp.dll") if kind == "clang-cl" else None
+        if runtime and openmp and runtime.exists():  # Windows looks for it beside an extension, but not on PATH
             for folder in {Path(self.get_ext_fullpath(extension.name)).parent for extension in self.extensions}:
-                shutil.copy(Path(self.compiler.cc).with_name("libomp.dll"), folder)
+                shutil.copy(runtime, folder)
 
     def choose_compiler(self):
         """The kind of the compiler, a key of COMMON_FLAGS.  setuptools' class for Windows ignores CC."""

@@ -14,7 +14,7 @@ from _shared.kernels import variant_in_use, watched_calls
 
 from fastgmm import _kernels
 from fastgmm._input import blocks
-from fastgmm._rows import engine, runner
+from fastgmm._rows import runner
 from fastgmm._skipping import policy, trials
 from fastgmm._start import find, sample
 from fastgmm._utils import log, memory
@@ -98,6 +98,9 @@ def a_line_for_each_batch():
 @pytest.fixture
 def memory_of_the_machine():
     """A context in which the machine has so many bytes."""
+    pytest.importorskip("dask")
+    from fastgmm._rows import engine
+
     return lambda n_bytes: replaced(engine, "machine_memory", lambda: n_bytes)
 
 
