@@ -45,7 +45,7 @@ class BayesianGaussianMixture(LocalFitting, Streaming, VariationalMixture):
         Number of starts. The fit with the highest lower bound is kept. Starts that fail are left out, with a warning.
         If all fail, the fit raises their error.
 
-    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'sample'}, default='kmeans'
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'sample'}, callable or array, default='kmeans'
         How to find the first parameters:
 
         - 'kmeans': from the clusters of one run of k-means;
@@ -54,7 +54,12 @@ class BayesianGaussianMixture(LocalFitting, Streaming, VariationalMixture):
         - 'random_from_data': from one random row for each component;
         - 'sample': from a mixture fitted to a random sample. This is much faster than 'kmeans' if there are many rows.
           scikit-learn does not have it. With fewer than 40,000 rows, or 320 for each component, it is the same as
-          'kmeans', and also if the sample has missed rows very far out.
+          'kmeans', and also if the sample has missed rows very far out;
+        - array of shape (n_samples,): a label from 0 to n_components - 1 for each row of X. Components may
+          be without rows. There is only one start, whatever `n_init` is;
+        - array of shape (n_samples, n_components): responsibilities, which sum to 1 in each row;
+        - callable: a function that returns such an array, called for each start as ``f(X, n_components, random_state)``
+          with the rows of positive weight, or a sample if rows are not in memory, and a RandomState.
 
     weight_concentration_prior_type : {'dirichlet_process', 'dirichlet_distribution'}, default='dirichlet_process'
         Prior of the weights: that of an infinite mixture, by stick-breaking up to `n_components`, or that of a finite

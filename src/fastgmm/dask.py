@@ -30,7 +30,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm import bayesian, mixture
 from fastgmm._em.checkpoint import open_checkpoint
 from fastgmm._estimator.conversion import copied
-from fastgmm._estimator.fit import START_ROWS, Fitting, check_start_rows
+from fastgmm._estimator.fit import START_ROWS, Fitting
 from fastgmm._estimator.maximum_likelihood import MaximumLikelihoodMixture
 from fastgmm._estimator.parameters import with_advice
 from fastgmm._estimator.variational import VariationalMixture
@@ -142,7 +142,7 @@ class _OnChunks(Fitting):
 
     def _data_to_fit(self, X, sample_weight, progress, start_rows=START_ROWS, checkpoint=None):
         self._check_before_fit(self._continues)
-        check_start_rows(start_rows, self.n_components)
+        self._check_start_on_sample(start_rows)
         random_state = check_random_state(self.random_state)
         checkpoint = open_checkpoint(checkpoint, random_state)
         reader = BaseEstimator()

@@ -82,7 +82,7 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
         Number of folds for criterion 'cv'. Rows are shuffled.
 
     tol, reg_covar, max_iter, init_params, stopping, acceleration
-        Of each fit, as in :class:`GaussianMixture`.
+        Of each fit, as in :class:`GaussianMixture`. `init_params` may be a function, but no array.
 
     n_init : int, default=1
         Number of starts for each number of components; all covariance types share them. Each type also starts from the

@@ -21,6 +21,10 @@ X = load_old_faithful()
 gmm = GaussianMixture(
     n_components=2, covariance_type="tied", means_init=X[:2], fixed=("means", "weights"), random_state=0
 ).fit(X)
+GaussianMixture(2, init_params=gmm.predict(X)).fit(X)
+GaussianMixture(
+    2, init_params=lambda rows, n_components, random_state: random_state.randint(n_components, size=len(rows))
+)
 bgm = BayesianGaussianMixture(n_components=5, covariance_prior=np.cov(X.T)).fit(X, sample_weight=np.ones(len(X)))
 tell(gmm)
 tell(bgm)
@@ -50,6 +54,7 @@ print(gmm.bic(from_parquet("rows.parquet")), gmm.predict(from_parquet("rows.parq
 
 # Slips that a type checker finds. (An ignored error that is none is an error, too.)
 GaussianMixture(covariance_type="diagonal")  # type: ignore[arg-type]
+GaussianMixture(init_params="k-means")  # type: ignore[arg-type]
 GaussianMixture(n_jobs=2)  # type: ignore[call-arg]
 BayesianGaussianMixture(3)  # type: ignore[call-arg]
 gmm.fit(X, sample_weights=np.ones(len(X)))  # type: ignore[call-arg]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from functools import cache
 from inspect import isfunction
 from typing import Any
@@ -84,7 +85,11 @@ class MixtureEstimator(CallbackSupportMixin, NamedParameters):
         """Parameters from the fitted attributes. Checks their shapes, since a user may have set them."""
 
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
+        named = self
+        if not isinstance(self.init_params, str):  # scikit-learn looks it up in a list, which fails for an array
+            named = copy(self)
+            named.init_params = "kmeans"
+        tags = super(MixtureEstimator, named).__sklearn_tags__()
         tags.array_api_support = False
         return tags
 

@@ -24,6 +24,7 @@ from fastgmm._estimator.base import check_overrides, unless_none, while_fitting
 from fastgmm._estimator.findings import Findings
 from fastgmm._estimator.fitted import check_covariance_type, rounded, set_fitted, take_features
 from fastgmm._estimator.inference import LABELS, Inference
+from fastgmm._estimator.initial import check_start_needs_no_rows, is_array_of_rows, start_of_rows
 from fastgmm._estimator.parameters import check_parameters, fixed_names
 from fastgmm._estimator.reporting import reporting
 from fastgmm._input.batches import CheckedBatches, check_no_weights_beside
@@ -47,7 +48,8 @@ from fastgmm._rows.batches import BatchPasses
 from fastgmm._rows.protocol import Passes, SampledPasses
 from fastgmm._rows.survey import BatchSurvey
 from fastgmm._start.find import parameter_finder
-from fastgmm._utils.annotations import IntArray, Rows
+from fastgmm._start.given import name_of_start
+from fastgmm._utils.annotations import InitParams, IntArray, Rows
 from fastgmm._utils.progress import Callback, Reporter
 from fastgmm._utils.values import is_boolean, is_integer_from
 from fastgmm._utils.warnings import each_topic_once
@@ -75,6 +77,8 @@ class DataToFit:
         Sum of the weights as the user gave them.
     random_state : RandomState
         Random numbers for the starts.
+    init_params : str, callable or ndarray
+        As the estimator's, but an array has entries only for the rows of positive weight.
     reader : estimator or None
         It has the names and the number of the features. The fitted estimator takes them at the end, since it must not
         change if the fit fails. None: the fitted estimator has them already.
@@ -85,6 +89,7 @@ class DataToFit:
     passes: Passes
     n_samples_seen: float
     random_state: np.random.RandomState
+    init_params: InitParams
     reader: Any = None
     checkpoint: Checkpoint | None = None
 
@@ -152,6 +157,11 @@ class Fitting(Inference):
         """Whether `fit` starts from the fitted parameters."""
         return bool(self.warm_start) and hasattr(self, "converged_")
 
+    @property
+    def _n_starts(self) -> int:
+        """Number of different starts."""
+        return 1 if is_array_of_rows(self.init_params) else self.n_init
+
     def _check_before_fit(self, continues: bool) -> None:
         """Raise the errors that do not depend on the rows."""
         check_overrides(self)
@@ -166,11 +176,17 @@ class Fitting(Inference):
     def _data_to_fit(self, X, sample_weight, progress: Reporter) -> DataToFit:
         """The rows of X and their weights, checked. Rows on disk are checked when they are read."""
 
+    def _check_start_on_sample(self, start_rows: int) -> None:
+        """Raise the errors of a start that is found on a sample of so many rows."""
+        check_start_rows(start_rows, self.n_components)
+        if not self._continues:
+            check_start_needs_no_rows(self.init_params)
+
     def _sampled_data(self, X, passes: SampledPasses, survey, random_state, reader, checkpoint) -> DataToFit:
         """The data to fit if the rows are never in memory at once. The checkpoint gets its fingerprint."""
         if checkpoint is not None:
             checkpoint.fingerprint = self._fingerprint(survey, passes.dtype)
-        return DataToFit(X, passes, survey.total_weight, random_state, reader, checkpoint)
+        return DataToFit(X, passes, survey.total_weight, random_state, self.init_params, reader, checkpoint)
 
     def _fit_data(self, data: DataToFit) -> Findings:
         """Run EM and set the fitted attributes."""
@@ -180,10 +196,10 @@ class Fitting(Inference):
             iteration = Iteration(model, passes)
             resume, random_state = None, data.random_state
             if checkpoint is not None:
-                resume = checkpoint.load(model, self.n_init, self.acceleration is not None)
+                resume = checkpoint.load(model, self._n_starts, self.acceleration is not None)
                 random_state = checkpoint.random_state
-            start = parameter_finder(model, passes, self.init_params, self.reg_covar, random_state)
-            n_init, lower_bound = self.n_init, -math.inf
+            start = parameter_finder(model, passes, data.init_params, self.reg_covar, random_state)
+            n_init, lower_bound = self._n_starts, -math.inf
             if self._continues:
                 parameters = self._fitted_parameters(passes.n_features, self.n_components)
                 start, n_init, lower_bound = partial(model.with_fixed, parameters), 1, self.lower_bound_
@@ -232,6 +248,7 @@ class Fitting(Inference):
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in _MAY_CHANGE}
         if parameters.get("fixed") is not None:
             parameters["fixed"] = sorted(fixed_names(parameters["fixed"]))  # the order does not matter
+        parameters["init_params"] = name_of_start(self.init_params)  # a function may have no pickle
         data = (survey.n_rows, survey.total_weight, survey.first_row, survey.column_sums, str(dtype))
         return joblib.hash((type(self).__name__, parameters, data))
 
@@ -387,14 +404,18 @@ class LocalFitting(Fitting):
             return replace(self._batches_to_fit(ArrayBatches(X, sample_weight), progress), X=X)
         self._check_before_fit(self._continues)
         X = check_fit_data(self, X)
-        rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
+        sample_weight = check_sample_weight(sample_weight, X.shape[0])
+        rows, weights = drop_unweighted_rows(X, sample_weight)
         check_n_rows(rows.shape[0], self.n_components)
-        random_state = check_random_state(self.random_state)
-        return DataToFit(X, self._passes_to_fit(rows, weights, progress), total_weight(rows, weights), random_state)
+        random_state, start = check_random_state(self.random_state), self.init_params
+        if not self._continues:
+            start = start_of_rows(start, self.n_components, len(X), sample_weight)
+        passes = self._passes_to_fit(rows, weights, progress)
+        return DataToFit(X, passes, total_weight(rows, weights), random_state, start)
 
     def _batches_to_fit(self, batches, progress: Reporter, start_rows: int = START_ROWS, checkpoint=None) -> DataToFit:
         self._check_before_fit(self._continues)
-        check_start_rows(start_rows, self.n_components)
+        self._check_start_on_sample(start_rows)
         random_state = check_random_state(self.random_state)
         checkpoint = open_checkpoint(checkpoint, random_state)
         reader = clone(self)

@@ -11,6 +11,32 @@ from fastgmm._estimator.parameters import FIXABLE, fixed_names, invalid_paramete
 from fastgmm._input.containers import FLOAT_DTYPES
 from fastgmm._input.numbers import Source, check_numbers, located
 from fastgmm._model.covariance import CovarianceStructure
+from fastgmm._start.given import check_start
+from fastgmm._utils.annotations import InitParams
+
+
+def start_of_rows(
+    init_params: InitParams, n_components: int, n_rows: int, sample_weight: np.ndarray | None
+) -> InitParams:
+    """`init_params`, as an ndarray for the rows of positive weight if it is an array, which is checked."""
+    if not is_array_of_rows(init_params):
+        return init_params
+    given = check_start(init_params, "init_params", n_rows, n_components)
+    return given if sample_weight is None else given[sample_weight > 0.0]
+
+
+def is_array_of_rows(init_params: InitParams) -> bool:
+    """Whether `init_params` has a label, or responsibilities, for each row."""
+    return not isinstance(init_params, str) and not callable(init_params)
+
+
+def check_start_needs_no_rows(init_params: InitParams) -> None:
+    """Raise ValueError if `init_params` is an array, but the start is found on a sample of the rows."""
+    if is_array_of_rows(init_params):
+        raise ValueError(
+            "init_params is an array, with an entry for each row of X in memory, but these rows are read in parts, and "
+            "the start is found on a sample: pass a function, which is called with the sample."
+        )
 
 
 def check_fixed(fixed, given: Mapping[str, object]) -> frozenset[str]:

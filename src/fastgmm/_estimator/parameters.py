@@ -22,8 +22,8 @@ from fastgmm._utils.annotations import (
     Acceleration,
     Criterion,
     Fixable,
-    InitParams,
     OnInterrupt,
+    StartName,
     Stopping,
     WeightPriorType,
 )
@@ -34,7 +34,7 @@ from fastgmm._utils.warnings import warn
 CRITERIA = get_args(Criterion)
 FIXABLE = get_args(Fixable)
 _CHOICES = {  # parameters that are one of a few names; `fixed` may be several of them
-    "init_params": get_args(InitParams),
+    "init_params": get_args(StartName),
     "weight_concentration_prior_type": get_args(WeightPriorType),
     "criterion": CRITERIA,
     "on_interrupt": get_args(OnInterrupt),
@@ -49,9 +49,12 @@ def is_random_state(value):
     return value is None or isinstance(value, np.random.RandomState) or (is_integer_from(0)(value) and value < 2**32)
 
 
-def _is_array_like_or_none(value):
-    if value is None:
-        return True
+def is_given_start(value) -> bool:
+    """Whether a value of `init_params` is not a name, but a function or array-like."""
+    return callable(value) or _is_array_like(value)
+
+
+def _is_array_like(value):
     is_scalar = isinstance(value, str | bytes) or np.isscalar(value)
     return not is_scalar and (hasattr(value, "__len__") or hasattr(value, "__array__"))
 
@@ -79,13 +82,18 @@ def options(names) -> str:
 def _parameter_rules(covariance_types):
     """For each parameter of any estimator: a test of its value, what the value must be, and the remedy."""
     choices = {**_CHOICES, "covariance_type": covariance_types}
-    array_like = (_is_array_like_or_none, "an array-like or None", "Pass an array, or None to have it estimated.")
+    array_like = (_or_none(_is_array_like), "an array-like or None", "Pass an array, or None to have it estimated.")
     non_negative = (is_non_negative_real, "a float in the range [0.0, inf)")
     positive_int = (is_integer_from(1), "an int in the range [1, inf)")
     boolean = f"an instance of 'bool' or an instance of 'numpy.{np.bool_.__name__}'"
     positive_or_none = (_or_none(is_positive_real), "None or a float in the range (0.0, inf)")
     return {
         **{name: (is_one_of(names), options(names), "Pass one of these names.") for name, names in choices.items()},
+        "init_params": (
+            lambda value: is_one_of(_CHOICES["init_params"])(value) or is_given_start(value),
+            options(_CHOICES["init_params"]),  # as in scikit-learn's message
+            "Pass one of these names, an array of labels or responsibilities, or a function that returns one.",
+        ),
         "n_components": (*positive_int, "Pass the number of components to fit."),
         "tol": (*non_negative, "Pass 0 to run all max_iter iterations."),
         "reg_covar": (*non_negative, "Pass 0 for no regularization."),
@@ -109,10 +117,10 @@ def _parameter_rules(covariance_types):
         "verbose_interval": (*positive_int, "Pass the number of iterations between two lines."),
         "weight_concentration_prior": (*positive_or_none, "Pass None for 1 / n_components."),
         "mean_precision_prior": (*positive_or_none, "Pass None for 1."),
-        "mean_prior": (_is_array_like_or_none, "None or an array-like", "Pass an array, or None for the mean of X."),
+        "mean_prior": (_or_none(_is_array_like), "None or an array-like", "Pass an array, or None for the mean of X."),
         "degrees_of_freedom_prior": (*positive_or_none, "Pass None for the number of features."),
         "covariance_prior": (
-            _or_none(lambda value: is_positive_real(value) or _is_array_like_or_none(value)),
+            _or_none(lambda value: is_positive_real(value) or _is_array_like(value)),
             "None, an array-like or a float in the range (0.0, inf)",
             "Pass a float for covariance_type='spherical', an array for the others, or None for the covariance of X.",
         ),

@@ -17,6 +17,7 @@ from fastgmm._estimator.base import while_fitting
 from fastgmm._estimator.findings import Findings
 from fastgmm._estimator.fit import Fitting
 from fastgmm._estimator.fitted import set_fitted, take_features
+from fastgmm._estimator.initial import start_of_rows
 from fastgmm._estimator.reporting import reporting
 from fastgmm._input.rows import (
     check_fit_data,
@@ -30,7 +31,7 @@ from fastgmm._model.covariance import InverseMStep, require
 from fastgmm._model.protocol import Parameters, StreamModel, require_of_model
 from fastgmm._rows.array import ArrayPasses, total_weight
 from fastgmm._start.find import parameter_finder
-from fastgmm._utils.annotations import Rows
+from fastgmm._utils.annotations import InitParams, Rows
 from fastgmm._utils.errors import Stopped
 from fastgmm._utils.progress import Callback, Reporter
 from fastgmm._utils.values import is_positive_real
@@ -114,7 +115,8 @@ class Streaming(Fitting):
         require(self._structure, InverseMStep, "partial_fit")
         reader = clone(self) if is_first else self  # gets the names of the features, as in fit_batches
         X = check_fit_data(reader, X) if is_first else check_predict_data(self, X, self.means_.dtype)
-        rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, len(X), all_zero=not is_first))
+        sample_weight = check_sample_weight(sample_weight, len(X), all_zero=not is_first)
+        rows, weights = drop_unweighted_rows(X, sample_weight)
         if is_first:
             check_n_rows(len(rows), self.n_components)
         elif len(rows) == 0:
@@ -126,7 +128,8 @@ class Streaming(Fitting):
             require_of_model(model, StreamModel, "partial_fit")
             iteration = Iteration(model, passes)
             if is_first:
-                parameters, stream, findings = self._learn_first(iteration, seen)
+                start = start_of_rows(self.init_params, self.n_components, len(X), sample_weight)
+                parameters, stream, findings = self._learn_first(iteration, start, seen)
             else:
                 try:
                     parameters, stream, findings = self._learn_more(iteration, seen, total_weight(rows, weights))
@@ -140,10 +143,12 @@ class Streaming(Fitting):
         take_features(self, reader)
         return findings
 
-    def _learn_first(self, iteration: Iteration, seen: float) -> tuple[Parameters, Stream, Findings]:
+    def _learn_first(
+        self, iteration: Iteration, init_params: InitParams, seen: float
+    ) -> tuple[Parameters, Stream, Findings]:
         """Run EM on the first batch."""
         passes, random_state = iteration.passes, check_random_state(self.random_state)
-        start = parameter_finder(iteration.model, passes, self.init_params, self.reg_covar, random_state)
+        start = parameter_finder(iteration.model, passes, init_params, self.reg_covar, random_state)
 
         def iterate(learned):
             parameters, stream, bound = take_step(iteration, learned[0], None, 1.0, *self._n_rows(passes, seen))
@@ -152,7 +157,7 @@ class Streaming(Fitting):
         result = run_em(
             lambda: (start(), None),
             iterate,
-            n_init=self.n_init,
+            n_init=self._n_starts,
             max_iter=max(1, self.max_iter),
             tol=self.tol,
             progress=passes.progress,

@@ -10,6 +10,7 @@ from numbers import Integral
 import numpy as np
 
 from fastgmm._em.loop import EMResult
+from fastgmm._estimator.initial import is_array_of_rows
 from fastgmm._estimator.parameters import invalid_parameter_error, meant, options
 from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure
 from fastgmm._model.gaussian import MixtureParameters, n_free_parameters
@@ -84,8 +85,13 @@ class Candidate:
 
 
 def check_grid(estimator) -> tuple[list[int], list[CovarianceType]]:
-    """The numbers of components, ascending, and the covariance types that a search is to try."""
+    """The numbers of components, ascending, and the covariance types that a search is to try. Their start is found."""
     numbers, types = estimator.n_components, estimator.covariance_type
+    if is_array_of_rows(estimator.init_params):
+        raise ValueError(
+            "init_params is an array, which fits one number of components, but the search tries several: pass a "
+            "function, which is called with each number."
+        )
     if is_boolean(numbers) or isinstance(numbers, Iterator):  # an iterator could be read only once
         numbers = []
     try:

@@ -28,6 +28,8 @@ from fastgmm._search.merging import as_type, merged
 from fastgmm._search.report import SearchReporter
 from fastgmm._skipping.policy import log_likelihood_of
 from fastgmm._start.find import find_start, passes_for_start, statistics_of_start
+from fastgmm._start.given import name_of_start
+from fastgmm._utils.annotations import InitParams
 from fastgmm._utils.errors import FitError, OutOfRangeError, Stopped
 from fastgmm._utils.progress import SILENT
 
@@ -41,7 +43,7 @@ class Settings:
     reg_covar: float
     max_iter: int
     n_init: int
-    init_params: str
+    init_params: InitParams
     stopping: str
     acceleration: str | None
     n_threads: int | None
@@ -136,7 +138,8 @@ class Fits:
             for candidate in candidates:
                 iteration = self.iteration(candidate)
                 statistics = partial(statistics_of_start, start, iteration.passes, settings.reg_covar)
-                self._run(candidate, iteration, settings.init_params, partial(iteration.model.start, statistics))
+                name = name_of_start(settings.init_params)
+                self._run(candidate, iteration, name, partial(iteration.model.start, statistics))
 
     def _fit_from_other(
         self,

@@ -1,13 +1,14 @@
-"""Starts for EM: k-means, k-means++, random responsibilities, random rows, or a mixture fitted to a sample.
+"""Starts for EM: k-means, k-means++, random responsibilities, random rows, a mixture fitted to a sample, or given ones.
 
-Except for the sample, a start draws the same random numbers in the same order as scikit-learn's, and leads to the same
-statistics. It never stores responsibilities for all rows.
+The first four draw the same random numbers in the same order as scikit-learn's, and lead to the same statistics. No
+start stores responsibilities for all rows, unless they are given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from functools import partial
 from typing import TypeVar, cast
 
 import numpy as np
@@ -17,8 +18,10 @@ from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.columns import column_means
 from fastgmm._rows.protocol import Passes, SampledPasses
+from fastgmm._start.given import called, check_all_have_rows, statistics_of_given
 from fastgmm._start.kmeans import kmeans_labels, kmeans_plusplus_indices, statistics_of_clusters
 from fastgmm._start.sample import rows_for_clusters, statistics_of_sample
+from fastgmm._utils.annotations import InitParams
 from fastgmm._utils.errors import FitError, PoorSampleError
 from fastgmm._utils.progress import SILENT, Reporter
 
@@ -31,7 +34,7 @@ Start = Callable[[ArrayPasses, float], SufficientStatistics]
 
 
 def parameter_finder(
-    model: Model[P], passes: Passes, init_params: str, reg_covar: float, random_state: np.random.RandomState
+    model: Model[P], passes: Passes, init_params: InitParams, reg_covar: float, random_state: np.random.RandomState
 ) -> Callable[[], P]:
     """A function that returns the next parameters to start from; FitError if they are not those of a mixture.
 
@@ -40,7 +43,7 @@ def parameter_finder(
     model : Model
     passes : Passes
         If their rows are not all here, starts are found on a sample of them.
-    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'sample'}
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'sample'}, callable, or checked ndarray
     reg_covar : float
     random_state : RandomState
     """
@@ -49,7 +52,10 @@ def parameter_finder(
         here = passes_for_start(passes)
         weights, n_threads = here.sample_weight, here.n_threads
         start = find_start(here.X, weights, model.n_components, init_params, random_state, n_threads, passes.progress)
-        return statistics_of_start(start, passes, reg_covar)
+        found = statistics_of_start(start, passes, reg_covar)
+        if not isinstance(init_params, str) and not model.has_priors:
+            check_all_have_rows(found.nk)
+        return found
 
     return lambda: model.start(statistics)
 
@@ -76,7 +82,7 @@ def find_start(
     X: np.ndarray,
     sample_weight: np.ndarray | None,
     n_components: int,
-    init_params: str,
+    init_params: InitParams,
     random_state: np.random.RandomState,
     n_threads: int | None,
     progress: Reporter = SILENT,
@@ -88,7 +94,8 @@ def find_start(
     X : ndarray of shape (n_samples, n_features), float32 or float64, C-contiguous
     sample_weight : ndarray of shape (n_samples,), float64, or None
     n_components : int
-    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'sample'}
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data', 'sample'}, callable, or checked ndarray
+        The array has a label, or responsibilities, for each row of X.
     random_state : RandomState
     n_threads : int or None
     progress : Reporter, default=SILENT
@@ -100,7 +107,10 @@ def find_start(
         Returns the statistics under these responsibilities, given passes over the same rows for a covariance structure,
         and `reg_covar`.
     """
-    return _STARTS[init_params](X, sample_weight, n_components, random_state, n_threads, progress)
+    if isinstance(init_params, str):
+        return _STARTS[init_params](X, sample_weight, n_components, random_state, n_threads, progress)
+    given = called(init_params, X, n_components, random_state) if callable(init_params) else np.asarray(init_params)
+    return partial(statistics_of_given, given)
 
 
 def _kmeans(X, sample_weight, n_components, random_state, n_threads, progress) -> Start:

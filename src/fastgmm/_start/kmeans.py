@@ -10,6 +10,8 @@ None or an ndarray of shape (n_samples,); only the ratios of the weights matter.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.random import RandomState
 from sklearn.exceptions import ConvergenceWarning
@@ -214,11 +216,21 @@ def statistics_of_clusters(
     passes: ArrayPasses, labels: np.ndarray, centers: np.ndarray, reg_covar: float
 ) -> SufficientStatistics:
     """Statistics where each row belongs to its cluster, about centers that make the sums accurate."""
-    statistics = _statistics_from_labels(passes, labels, centers)
+    return accurate_statistics(lambda about: _statistics_from_labels(passes, labels, about), centers, passes, reg_covar)
+
+
+def accurate_statistics(
+    statistics_about: Callable[[np.ndarray], SufficientStatistics],
+    centers: np.ndarray,
+    passes: ArrayPasses,
+    reg_covar: float,
+) -> SufficientStatistics:
+    """Statistics about these centers, or about the means if that makes the sums more accurate."""
+    statistics = statistics_about(centers)
     moments = estimate_moments(statistics, passes.structure, reg_covar, passes.dtype)
     if is_accurate(moments, moments.covariances, passes.structure, passes.dtype):
         return statistics
-    return _statistics_from_labels(passes, labels, moments.means)
+    return statistics_about(moments.means)
 
 
 def _statistics_from_labels(passes: ArrayPasses, labels: np.ndarray, centers: np.ndarray) -> SufficientStatistics:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 CovarianceType = Literal["full", "tied", "diag", "spherical"]
-InitParams = Literal["kmeans", "k-means++", "random", "random_from_data", "sample"]
+StartName = Literal["kmeans", "k-means++", "random", "random_from_data", "sample"]
 WeightPriorType = Literal["dirichlet_process", "dirichlet_distribution"]
 Fixable = Literal["weights", "means", "covariances"]
 Stopping = Literal["change", "aitken"]
@@ -33,3 +33,6 @@ class Sliceable(Protocol):
 
 
 Rows: TypeAlias = ArrayLike | Sliceable
+Start: TypeAlias = Callable[[NDArray[Any], int, np.random.RandomState], Any]
+# Not ArrayLike, which holds for any string.
+InitParams: TypeAlias = StartName | Start | Sliceable | Sequence[int] | Sequence[Sequence[float]]
