@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("threads_on_tiny_data")
 @pytest.mark.parametrize("n_features", [2, 6])
 def test_overlap_is_left_to_the_dense_pass(n_features, dtype, simd):
     """A pass whose blocks have too many pairs left is a dense one, to the last bit."""
-    n = 32 * 2048  # so many rows are in the same chunks with screens and without
+    n = 512  # so few rows are a single chunk with screens and without
     X, mixture = separated(n, n_features, 8, "full", dtype, spread=0.5)
     actual, dense = statistics(X, None, mixture, "full", Screens(2, 2), n_threads=1)
     assert left(X, mixture, "full", Screens(2, 2)) == 1.0

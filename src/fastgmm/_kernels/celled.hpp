@@ -6,7 +6,11 @@
 #include "densities.hpp"
 #include "em.hpp"
 
-enum { CELL_CHUNK_ROWS = 16384 }; /* of a chunk, at least: few rows in a cell fill few vectors */
+/* Chunks that are sorted as a whole.  With few rows in a cell, bounding its components takes most of the time. */
+INLINE Chunks sorted_chunks(ptrdiff_t n, ptrdiff_t block, ptrdiff_t K)
+{
+    return Chunks(n, smaller(block, larger(16384, 256 * K)));
+}
 
 /* Arrays of a thread beyond those of the dense pass. */
 struct CellWorkspace {
@@ -50,12 +54,12 @@ template <class Real> struct CellsEmPass {
     void run()
     {
         scratch.pack_parameters(em.mixture, partition, em.n_threads);
-        em.run_with([&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) {
+        em.run_with(sorted_chunks(em.rows.n, partition.block, em.mixture.n_components), [&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) {
             CellOrder<Real> order = scratch.order(em.mixture, partition, t);
             for_tiles(em.rows.X, start, stop, order, [&](ptrdiff_t first, const uint16_t *rows, int n) {
                 sum_tile(first, stop, rows, n, order, em.work(t), sums);
             });
-        }, CELL_CHUNK_ROWS);
+        });
     }
 
     /* sums += those of the n listed rows, for the components they may need. */
@@ -95,12 +99,12 @@ template <class Real> struct CellsDensityPass {
     void run()
     {
         scratch.pack_parameters(dense.mixture, partition, dense.n_threads);
-        dense.run_with([&](int t, ptrdiff_t start, ptrdiff_t stop) {
+        dense.run_with(sorted_chunks(dense.rows.n, partition.block, dense.mixture.n_components), [&](int t, ptrdiff_t start, ptrdiff_t stop) {
             CellOrder<Real> order = scratch.order(dense.mixture, partition, t);
             for_tiles(dense.rows.X, start, stop, order, [&](ptrdiff_t first, const uint16_t *rows, int n) {
                 write_tile(first, stop, rows, n, order, dense.work(t));
             });
-        }, CELL_CHUNK_ROWS);
+        });
     }
 
     /* Outputs of the n listed rows, from the components they may need. */

@@ -16,16 +16,16 @@ template <class Real> struct DensityPass {
 
     void run()
     {
-        run_with([&](int t, ptrdiff_t start, ptrdiff_t stop) { write_rows(start, stop, work(t)); });
+        run_with(Chunks(rows.n), [&](int t, ptrdiff_t start, ptrdiff_t stop) { write_rows(start, stop, work(t)); });
     }
 
     /* The pass with a function that writes the outputs of a chunk, as write_rows does. */
-    template <class Function> void run_with(Function function, ptrdiff_t least_rows = 0)
+    template <class Function> void run_with(const Chunks &chunks, Function function)
     {
         Real *packed = workspace + n_threads * mixture.work_length();
         mixture.pack_factors(packed);
         shared.prepare(mixture, packed + mixture.n_factors * mixture.factor_length(), (double *)workspace);
-        share_out(Chunks(rows.n, least_rows), n_threads, function);
+        share_out(chunks, n_threads, function);
     }
 
     Real *work(int t) const { return workspace + t * mixture.work_length(); }

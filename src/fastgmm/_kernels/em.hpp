@@ -23,18 +23,17 @@ template <class Real> struct EmPass {
 
     void run()
     {
-        run_with([&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) { sum_rows(start, stop, work(t), sums); });
+        run_with(Chunks(rows.n), [&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) { sum_rows(start, stop, work(t), sums); });
     }
 
     /* The pass with a function that sums the rows of a chunk, as sum_rows does. */
-    template <class Function> void run_with(Function function, ptrdiff_t least_rows = 0)
+    template <class Function> void run_with(const Chunks &chunks, Function function)
     {
         Real *packed = workspace + n_threads * mixture.work_length();
         mixture.pack_factors(packed);
         keeps_squares = mixture.sphere && mixture.d > 4 &&
                         memcmp(statistics.centers, mixture.means, mixture.n_components * mixture.d * sizeof(Real)) == 0;
         shared.prepare(mixture, packed + mixture.n_factors * mixture.factor_length(), statistics.sums);
-        const Chunks chunks(rows.n, least_rows);
         const double *total = sum_chunks(chunks, n_threads, statistics.sums, mixture.sums_length(), function);
         log_likelihood = total[0];
         entropy = total[1];

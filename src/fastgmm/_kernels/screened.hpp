@@ -16,6 +16,9 @@ static void join(const Real *one, int n_one, const Real *other, ptrdiff_t first,
     memcpy(out + from_one, other + (first + from_one - n_one), (n - from_one) * sizeof(Real));
 }
 
+/* Chunks of several whole blocks: merging sums takes a larger share of the time where pairs are skipped. */
+INLINE Chunks whole_blocks(ptrdiff_t n, ptrdiff_t block) { return Chunks(n, 4 * block, block); }
+
 /* Arrays of a thread beyond those of the dense pass. */
 template <class Real> struct ScreenWorkspace {
     Real *reals;       /* (n_threads, n_reals) */
@@ -39,7 +42,7 @@ template <class Real> struct ScreenedEmPass {
     void run()
     {
         scratch.pack_factors(screen, em.n_threads);
-        em.run_with([&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) { sum_rows(t, start, stop, sums); }, screen.block);
+        em.run_with(whole_blocks(em.rows.n, screen.block), [&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) { sum_rows(t, start, stop, sums); });
     }
 
     /* As EmPass, with pairs skipped. */
@@ -91,7 +94,7 @@ template <class Real> struct ScreenedDensityPass {
     void run()
     {
         scratch.pack_factors(screen, dense.n_threads);
-        dense.run_with([&](int t, ptrdiff_t start, ptrdiff_t stop) { write_rows(t, start, stop); }, screen.block);
+        dense.run_with(whole_blocks(dense.rows.n, screen.block), [&](int t, ptrdiff_t start, ptrdiff_t stop) { write_rows(t, start, stop); });
     }
 
     /* As DensityPass, with pairs skipped. */

@@ -27,26 +27,27 @@
 enum {
     MOST_CHUNKS = 256,
     MANY_CHUNKS = 32, /* enough to share out evenly */
-    EVEN_CHUNKS = 8,
     MOST_AHEAD = 2,         /* chunks by which a thread may be ahead of others */
     MOST_WAITING = 16,      /* sums of chunks that wait, besides those ahead: twice log2 of MOST_CHUNKS */
     LEAST_CHUNK_ROWS = 512, /* merging the sums of fewer rows would take some percent of the time */
     CHUNK_ROWS = 2048       /* of a chunk of many rows */
 };
 
-/* Rows 0 .. n - 1 in chunks of whole blocks, divided as evenly as possible. */
+/* Rows 0 .. n - 1 in chunks of whole units of rows, divided as evenly as possible. */
 struct Chunks {
-    ptrdiff_t n;
-    int count; /* if many, a multiple of EVEN_CHUNKS: then each of 2, 4 or 8 threads can take as many */
+    ptrdiff_t n, unit, n_units;
+    int count; /* a multiple of 4 or 8 if there are some: then each of 2, 4 or 8 threads can take as many */
 
-    explicit Chunks(ptrdiff_t n, ptrdiff_t least_rows = 0) : n(n)
+    /* Chunks of the usual number of rows, or of `rows` if that is more. */
+    explicit Chunks(ptrdiff_t n, ptrdiff_t rows = 0, ptrdiff_t unit = BLOCK) : n(n), unit(unit), n_units((n - 1) / unit + 1)
     {
         const ptrdiff_t usual = larger(LEAST_CHUNK_ROWS, smaller(CHUNK_ROWS, n / MANY_CHUNKS));
-        const ptrdiff_t some = n / larger(least_rows, usual);
-        count = (int)larger(1, smaller(some < EVEN_CHUNKS ? some : some / EVEN_CHUNKS * EVEN_CHUNKS, MOST_CHUNKS));
+        const ptrdiff_t some = (n - 1) / larger(rows, usual) + 1;
+        const int even = some > 16 ? 8 : some > 4 ? 4 : 1;
+        count = (int)smaller((some + even - 1) / even * even, smaller(n_units, MOST_CHUNKS));
     }
 
-    ptrdiff_t start(int chunk) const { return smaller(n, n_blocks(n) * chunk / count * BLOCK); }
+    ptrdiff_t start(int chunk) const { return smaller(n, n_units * chunk / count * unit); }
     ptrdiff_t stop(int chunk) const { return start(chunk + 1); }
 };
 

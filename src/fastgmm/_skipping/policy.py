@@ -25,7 +25,7 @@ _FIRST_TRIAL_SHARE = 0.15  # the first trial comes at once if it takes at most t
 _TRIAL_SLOWNESS = 40.0  # an operation of a trial (NumPy) takes this many times as long as one of a kernel
 _TRIAL_EVALUATION_ROWS = 600  # evaluating screens on the trial rows takes as long as a dense pass over this many
 _TRIAL_OVERHEAD_FLOPS = 5e7  # fixed (Python) cost of a trial, in operations of a dense pass
-_PASS_THREADS = 4  # a trial has one thread, and a pass is taken to have so many
+_PASS_THREADS = 2  # a trial has one thread, and a pass is taken to have so many; with more, trials take a larger share
 
 
 class Skipping:
