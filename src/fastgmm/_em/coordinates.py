@@ -34,10 +34,13 @@ class Coordinates(Generic[P]):
     ----------
     model : CoordinateModel
     origin : P
+    n_threads : int, default=1
+        Number of threads that may find the factors of a point.
     """
 
-    def __init__(self, model: CoordinateModel[P], origin: P):
+    def __init__(self, model: CoordinateModel[P], origin: P, n_threads: int = 1):
         self._model = model
+        self._n_threads = n_threads
         self._origin = origin
         self._structure = cast(FisherInformation, model.structure)  # `LBFGS` has required it
         self._precisions = self._structure.precisions(origin.precisions_cholesky)
@@ -88,7 +91,7 @@ class Coordinates(Generic[P]):
         if not self._structure.exceed(covariances, _LEAST_EIGENVALUE * model.reg_covar):
             return None
         try:
-            return model.assembled(masses, means, covariances)
+            return model.assembled(masses, means, covariances, self._n_threads)
         except IllDefinedCovarianceError:
             return None
 

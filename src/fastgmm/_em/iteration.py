@@ -49,7 +49,7 @@ class Iteration(Generic[P, S]):
     def iterate(self, parameters: P) -> tuple[P, float]:
         """E step, M step and bound."""
         statistics, moments = self.accurate_e_step(parameters)
-        found = self.model.m_step(moments, parameters)
+        found = self.model.m_step(moments, parameters, self.passes.n_threads)
         return found, self.model.lower_bound(statistics, found)
 
     def accurate_e_step(self, parameters: P) -> tuple[SufficientStatistics, Moments]:

@@ -174,7 +174,7 @@ class LBFGS(Generic[P]):
 
     def _accept(self, point: P, found: P) -> P:
         """The point for the next pass, now that the one at `point` is good."""
-        memory, coordinates = self.memory, Coordinates(self._model, point)
+        memory, coordinates = self.memory, Coordinates(self._model, point, self._iteration.passes.n_threads)
         em_step = coordinates.difference(point, found)
         gradient = coordinates.gradient(em_step)
         if memory.point is not None:

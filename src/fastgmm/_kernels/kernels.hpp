@@ -1,4 +1,4 @@
-/* All passes: templates over the element type of the rows, float64 or float32. */
+/* All passes, templates over the element type of the rows, float64 or float32; and factors of covariances, float64. */
 #ifndef FASTGMM_KERNELS_HPP
 #define FASTGMM_KERNELS_HPP
 
@@ -8,5 +8,6 @@
 #include "celled.hpp"
 #include "lloyd.hpp"
 #include "seeding.hpp"
+#include "factors.hpp"
 
 #endif

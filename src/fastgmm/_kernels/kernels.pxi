@@ -197,6 +197,17 @@ cdef extern from "kernels.hpp" nogil:
         Py_ssize_t* found
         T* workspace
         void run()
+    cppclass FactorsPass:
+        int d
+        Py_ssize_t n_matrices
+        const double* matrices
+        double* out
+        bint are_triangles
+        double* scratch
+        int n_threads
+        Py_ssize_t first_failure
+        Py_ssize_t scratch_length()
+        void run()
     Py_ssize_t kmeans_floats_length "kmeans_floats"(int K, int d, int n_threads)
     void note_moves_of "note_moves"[T](const T*, int K, int d, double scale, double* previous, double* moved)
     void exp_array[T](T*, Py_ssize_t)
@@ -683,6 +694,35 @@ def rows_at(const real[:, ::1] X, const double[::1] sample_weight, const real[::
     need(rows.shape[0] == thresholds.shape[0], "rows")
     with nogil:
         p.run()
+
+
+# Between passes ----------------------------------------------------------------------------------------------------------
+
+
+def factors_scratch(int n_features, int n_threads):
+    """Length of the float64 array ``scratch`` of factors_of_inverses, aligned to 64 bytes."""
+    cdef FactorsPass p
+    p.d = n_features
+    return n_threads * p.scratch_length()
+
+
+def factors_of_inverses(const double[:, :, ::1] matrices, double[:, :, ::1] factors, bint are_triangles,
+                        double[::1] scratch, int n_threads):
+    """Upper-triangular U with U U^T the inverse of each matrix; or, if matrices are upper triangles, their inverses.
+
+    Returns the index of the first matrix that has no finite factor, or -1."""
+    # matrices  IN       (n, d, d) float64; only the upper triangles are read
+    # factors   OUT      (n, d, d) float64
+    # scratch   scratch  float64, length by factors_scratch
+    cdef FactorsPass p
+    p.d, p.n_matrices, p.matrices, p.out = matrices.shape[1], matrices.shape[0], &matrices[0, 0, 0], &factors[0, 0, 0]
+    p.are_triangles, p.scratch, p.n_threads = are_triangles, &scratch[0], n_threads
+    need(matrices.shape[2] == p.d, "matrices")
+    need(factors.shape[0] == p.n_matrices and factors.shape[1] == p.d and factors.shape[2] == p.d, "factors")
+    need(scratch.shape[0] >= n_threads * p.scratch_length(), "scratch")
+    with nogil:
+        p.run()
+    return p.first_failure
 
 
 # For tests and benchmarks -----------------------------------------------------------------------------------------------

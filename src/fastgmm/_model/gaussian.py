@@ -134,8 +134,11 @@ class MaximumLikelihood(StreamModel[MixtureParameters], CoordinateModel[MixtureP
         means, previous = (None, None) if before is None else (self._fixed_means, before.covariances)
         return estimate_moments(statistics, self.structure, self.reg_covar, self.dtype, means, previous)
 
-    def m_step(self, moments: Moments, before: MixtureParameters | None) -> MixtureParameters:
-        return self._assembled(moments.nk / moments.nk.sum(), moments.means, moments.covariances, moments.is_empty)
+    def m_step(
+        self, moments: Moments, before: MixtureParameters | None, n_threads: int | None = 1
+    ) -> MixtureParameters:
+        weights = moments.nk / moments.nk.sum()
+        return self._assembled(weights, moments.means, moments.covariances, moments.is_empty, n_threads)
 
     def without_rows(self, parameters: MixtureParameters) -> np.ndarray:
         is_empty = parameters.is_empty
@@ -144,16 +147,18 @@ class MaximumLikelihood(StreamModel[MixtureParameters], CoordinateModel[MixtureP
     def masses(self, parameters: MixtureParameters) -> np.ndarray:
         return np.maximum(parameters.weights, LEAST_MASS)
 
-    def assembled(self, masses: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> MixtureParameters:
-        return self._assembled(masses / masses.sum(), means, covariances, None)
+    def assembled(
+        self, masses: np.ndarray, means: np.ndarray, covariances: np.ndarray, n_threads: int | None = 1
+    ) -> MixtureParameters:
+        return self._assembled(masses / masses.sum(), means, covariances, None, n_threads)
 
-    def _assembled(self, weights, means, covariances, is_empty) -> MixtureParameters:
+    def _assembled(self, weights, means, covariances, is_empty, n_threads: int | None = 1) -> MixtureParameters:
         """Parameters, with the fixed values in place of the given ones."""
         weights = weights if self._fixed_weights is None else self._fixed_weights
         means = means if self._fixed_means is None else self._fixed_means
         if self._covariances_are_fixed:
             return MixtureParameters(weights, means, self._given_covariances, self._given_factors, is_empty)
-        factors = self.structure.precisions_cholesky(covariances)
+        factors = self.structure.precisions_cholesky(covariances, n_threads)
         return MixtureParameters(weights, means, covariances, factors, is_empty)
 
     def lower_bound(self, statistics: SufficientStatistics, parameters: MixtureParameters) -> float:

@@ -84,7 +84,7 @@ class Model(ABC, Generic[P]):
         return is_accurate(moments, moments.covariances, self.structure, self.dtype)
 
     @abstractmethod
-    def m_step(self, moments: Moments, before: P | None) -> P:
+    def m_step(self, moments: Moments, before: P | None, n_threads: int | None = 1) -> P:
         """Parameters from moments and the parameters before; IllDefinedCovarianceError if that fails."""
 
     @abstractmethod
@@ -140,7 +140,7 @@ class CoordinateModel(Model[P]):
         """Masses of the components, positive, shape (K,), in rows if the bound is a sum over rows, else as shares."""
 
     @abstractmethod
-    def assembled(self, masses: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> P:
+    def assembled(self, masses: np.ndarray, means: np.ndarray, covariances: np.ndarray, n_threads: int | None = 1) -> P:
         """Parameters with these masses, means and covariances; IllDefinedCovarianceError if that fails."""
 
 

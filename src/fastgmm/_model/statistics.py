@@ -20,6 +20,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+_ENTRIES_AT_A_TIME = 2**15  # of matrices in a temporary array, which fits in the cache
+
 
 @dataclass(slots=True)
 class SufficientStatistics:
@@ -64,9 +66,17 @@ class SufficientStatistics:
             squares = (2.0 * self.sum_x - self.nk[:, np.newaxis] * delta) * delta
             return self.scatter - (squares.sum(axis=1, keepdims=True) if self.scatter.shape[1] == 1 else squares)
         v = self.sum_x - 0.5 * self.nk[:, np.newaxis] * delta
-        outer = v[:, :, np.newaxis] * delta[:, np.newaxis, :]
-        correction = outer + outer.swapaxes(1, 2)
-        return self.scatter - (correction.sum(axis=0) if len(self.scatter) == 1 else correction)
+        if len(self.scatter) == 1:
+            products = v.T @ delta
+            return self.scatter - (products + products.T)
+        step = max(1, _ENTRIES_AT_A_TIME // self.scatter[0].size)
+        if step >= len(v):
+            return self.scatter - _symmetric_products(v, delta)
+        moved = np.empty_like(self.scatter)
+        for first in range(0, len(v), step):
+            part = slice(first, first + step)
+            np.subtract(self.scatter[part], _symmetric_products(v[part], delta[part]), out=moved[part])
+        return moved
 
     def moved_to(self, centers: np.ndarray) -> SufficientStatistics:
         """The same sums about other centers. They lose digits if the other centers are much nearer to the rows."""
@@ -117,3 +127,10 @@ class SufficientStatistics:
             statistics.scatter[:] = scatter.reshape(scatter_shape)
         statistics.log_likelihood, statistics.entropy, statistics.total_weight = sums.tolist()
         return statistics
+
+
+def _symmetric_products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a_k b_k^T + b_k a_k^T, exactly symmetric."""
+    products = a[:, :, np.newaxis] * b[:, np.newaxis]
+    products += b[:, :, np.newaxis] * a[:, np.newaxis]  # sooner than reading them transposed
+    return products

@@ -161,7 +161,9 @@ class VariationalBayes(StreamModel[VariationalParameters], CoordinateModel[Varia
         prior_share = self.priors.covariance / self.structure.per_covariance(self.structure.masses(moments.nk))
         return moments.covariances + prior_share
 
-    def m_step(self, moments: Moments, before: VariationalParameters | None) -> VariationalParameters:
+    def m_step(
+        self, moments: Moments, before: VariationalParameters | None, n_threads: int | None = 1
+    ) -> VariationalParameters:
         priors, structure = self.priors, self.structure
         nk = moments.nk
         mean_precision = priors.mean_precision + nk
@@ -172,15 +174,17 @@ class VariationalBayes(StreamModel[VariationalParameters], CoordinateModel[Varia
         degrees_of_freedom = priors.degrees_of_freedom + masses
         from_means = structure.outer_products(priors.mean_precision * nk / mean_precision, moments.means - priors.mean)
         scatter = priors.covariance + structure.per_covariance(masses) * moments.covariances + from_means
-        return self.assembled(nk, means, scatter / structure.per_covariance(degrees_of_freedom))
+        return self.assembled(nk, means, scatter / structure.per_covariance(degrees_of_freedom), n_threads)
 
     def masses(self, parameters: VariationalParameters) -> np.ndarray:
         return np.maximum(parameters.mean_precision - self.priors.mean_precision, LEAST_MASS)
 
-    def assembled(self, masses: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> VariationalParameters:
+    def assembled(
+        self, masses: np.ndarray, means: np.ndarray, covariances: np.ndarray, n_threads: int | None = 1
+    ) -> VariationalParameters:
         priors = self.priors
         try:
-            factors = self.structure.precisions_cholesky(covariances)
+            factors = self.structure.precisions_cholesky(covariances, n_threads)
         except IllDefinedCovarianceError as error:
             raise IllDefinedCovarianceError(
                 f"{error} Components with few rows have covariance_prior, by default the covariance of X, which is "

@@ -33,7 +33,7 @@ import numpy as np
 import scipy.linalg
 
 from fastgmm._model.components import Components
-from fastgmm._model.covariance.matrices import transposed_inverses
+from fastgmm._model.covariance.factors import factors_of_inverses
 from fastgmm._model.covariance.structure import as_matrices, as_variances
 from fastgmm._rows.protocol import SkippingPlan
 from fastgmm._rows.runner import BLOCK_ROWS
@@ -143,9 +143,11 @@ class Projections:
         traces = np.trace(projected, axis1=1, axis2=2)
         enlarged = 1e-8 * traces / m + 8.0 * d * 2.0**-53 * np.square(r).sum(axis=1)
         projected[:, np.arange(m), np.arange(m)] += enlarged[:, np.newaxis]
-        self.triangles = np.linalg.cholesky(projected)
-        self.factors = transposed_inverses(self.triangles)
-        farthest = np.abs(self.means).max() + 40.0 * math.sqrt(np.square(self.triangles).sum(axis=2).max())
+        self.factors, failure = factors_of_inverses(projected)
+        if failure >= 0:
+            raise NoScreenError("The projected covariances are not positive-definite.")
+        self.variances = projected.diagonal(axis1=1, axis2=2)
+        farthest = np.abs(self.means).max() + 40.0 * math.sqrt(self.variances.max())
         reach = 0.1 * farthest * 2.0**29 / ((d + 2) * directions.largest)
         self.limits = np.array([reach, farthest])
 
@@ -154,7 +156,7 @@ class Projections:
 
         ``m`` is the number of directions. Both have shape (n_components,)."""
         size = np.sqrt(np.square(self.factors[:, :m, :m]).sum(axis=(1, 2)))
-        rho = (m + 6) * _UNIT * size * np.sqrt(np.square(self.triangles[:, :m, :m]).sum(axis=(1, 2)))
+        rho = (m + 6) * _UNIT * size * np.sqrt(self.variances[:, :m].sum(axis=1))
         delta = 2.5 * _UNIT * math.sqrt(m) * self.limits[1] * size
         least = np.maximum(0.0, 1.0 - self.rounding) ** 2
         return least * (1.0 - _THETA - 2.0**-16) / (1.0 + rho) ** 2, delta * delta / _THETA

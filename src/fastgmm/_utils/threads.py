@@ -7,6 +7,8 @@ import joblib
 
 from fastgmm import _kernels
 
+_THREAD_FLOPS = 2e6  # operations for which waking another thread pays: some 50 us
+
 # GNU's OpenMP runtime deadlocks in a forked child whose parent has run a parallel region. So a child uses one thread:
 # kernels then enter no parallel region.
 _in_forked_child = False
@@ -32,6 +34,15 @@ def explain_n_threads(n_threads: int | None = None) -> tuple[int, str]:
 def effective_n_threads(n_threads: int | None = None) -> int:
     """The number of threads for ``n_threads`` (None: as many as the machine grants)."""
     return explain_n_threads(n_threads)[0]
+
+
+def useful_threads(n_threads: int | None, flops: float) -> int:
+    """The number of threads for work of so many operations between passes: 1 unless waking another thread pays."""
+    useful = int(flops / _THREAD_FLOPS)
+    if useful <= 1:
+        return 1
+    # passes over the rows may use the threads of other machines, too
+    return min(useful, effective_n_threads(n_threads), effective_n_threads())
 
 
 def _granted_cores() -> int:

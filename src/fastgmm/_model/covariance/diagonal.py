@@ -10,8 +10,8 @@ from fastgmm._model.covariance.structure import (
     FisherInformation,
     InverseMStep,
     any_of,
-    are_positive,
     as_variances,
+    inverse_deviations,
 )
 
 
@@ -27,8 +27,8 @@ class VarianceStructure(CovarianceStructure):
     def variances(self, covariances):
         return covariances
 
-    def factors_of_inverses(self, stack):
-        return 1.0 / np.sqrt(stack) if are_positive(stack) else None
+    def factors_of_inverses(self, stack, n_threads=1):
+        return inverse_deviations(stack)
 
     def precisions_cholesky_from_precisions(self, precisions):
         if not (precisions > 0.0).all():

@@ -1,16 +1,11 @@
-r"""The base of structures of matrices, and the triangular factors of their precisions.
-
-The precision is kept as its upper-triangular factor :math:`U_k` with :math:`\Sigma_k^{-1} = U_k U_k^T`, that is
-:math:`U_k = L_k^{-T}` for the Cholesky factor :math:`\Sigma_k = L_k L_k^T`. Triangular inversion, unlike an LU-based
-inverse, stays accurate when the scales of the features differ widely.
-"""
+"""The base of structures of matrices. A precision is kept as its upper-triangular factor."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg.lapack import dtrtri
 
-from fastgmm._model.covariance.structure import CovarianceStructure, any_of, are_positive
+from fastgmm._model.covariance.factors import factors_of_inverses, inverses_of_triangles
+from fastgmm._model.covariance.structure import CovarianceStructure, any_of, inverse_deviations
 
 
 class MatrixStructure(CovarianceStructure):
@@ -24,14 +19,10 @@ class MatrixStructure(CovarianceStructure):
     def variances(self, covariances):
         return covariances.diagonal(axis1=-2, axis2=-1)
 
-    def factors_of_inverses(self, stack):
+    def factors_of_inverses(self, stack, n_threads=1):
         if stack.shape[-1] == 1:
-            return 1.0 / np.sqrt(stack) if are_positive(stack) else None
-        try:
-            factors = transposed_inverses(np.linalg.cholesky(stack))
-        except np.linalg.LinAlgError:
-            return None
-        return factors if np.isfinite(stack).all() and np.isfinite(factors).all() else None
+            return inverse_deviations(stack)
+        return factors_of_inverses(stack, n_threads)
 
     def precisions_cholesky_from_precisions(self, precisions):
         # Upper U with U U^T = P: if J P J = L L^T, with J the reversal of rows and columns, then U = J L J.
@@ -67,17 +58,9 @@ class MatrixStructure(CovarianceStructure):
         return bool(np.isfinite(factors).all())
 
 
-def transposed_inverses(triangles: np.ndarray) -> np.ndarray:
-    """L^-T for each lower-triangular matrix of a C-contiguous stack: upper-triangular again."""
-    inverses = np.empty_like(triangles)
-    for k, triangle in enumerate(triangles):
-        inverses[k] = dtrtri(triangle.T, lower=0)[0]  # L^T in LAPACK's memory order, without a copy
-    return inverses
-
-
 def covariances_of_factors(factors: np.ndarray) -> np.ndarray:
     """(U U^T)^-1 = (U^-T)(U^-T)^T for a stack of upper-triangular U."""
-    inverses = transposed_inverses(np.ascontiguousarray(factors.swapaxes(-1, -2)))  # U^T is lower: gives U^-1
+    inverses = inverses_of_triangles(factors)
     return inverses.swapaxes(-1, -2) @ inverses
 
 

@@ -21,9 +21,12 @@ def any_of(mask: np.ndarray) -> bool:
     return bool(np.logical_or.reduce(mask, axis=None))
 
 
-def are_positive(values: np.ndarray) -> bool:
-    """Whether all are finite and greater than 0."""
-    return bool(values.min() > 0.0 and values.max() < math.inf)
+def inverse_deviations(variances: np.ndarray) -> tuple[np.ndarray, int]:
+    """Inverse square roots, and the first index along the first axis of a variance not positive or finite, or -1."""
+    if variances.min() > 0.0 and variances.max() < math.inf:
+        return 1.0 / np.sqrt(variances), -1
+    are_positive = ((variances > 0.0) & (variances < math.inf)).reshape(len(variances), -1).all(axis=1)
+    return variances, int(are_positive.argmin())
 
 
 def as_matrices(spread: np.ndarray) -> np.ndarray:
@@ -134,18 +137,19 @@ class CovarianceStructure(ABC):
 
     # Factors and precisions ------------------------------------------------------------------------------------------
 
-    def precisions_cholesky(self, covariances: np.ndarray) -> np.ndarray:
+    def precisions_cholesky(self, covariances: np.ndarray, n_threads: int | None = 1) -> np.ndarray:
         """Factors of the precisions; IllDefinedCovarianceError if a covariance is not positive-definite."""
         stack = covariances[np.newaxis] if self.is_shared else covariances
-        factors = self.factors_of_inverses(stack)
-        if factors is None:
-            component = next(k for k in range(len(stack)) if self.factors_of_inverses(stack[k : k + 1]) is None)
-            raise self._ill_defined(component, stack[component])
+        factors, failure = self.factors_of_inverses(stack, n_threads)
+        if failure >= 0:
+            raise self._ill_defined(failure, stack[failure])
         return factors[0] if self.is_shared else factors
 
     @abstractmethod
-    def factors_of_inverses(self, stack: np.ndarray) -> np.ndarray | None:
-        """Factors of the inverses of covariances along the first axis; None if one is not positive-definite."""
+    def factors_of_inverses(self, stack: np.ndarray, n_threads: int | None = 1) -> tuple[np.ndarray, int]:
+        """Factors of the inverses of covariances along the first axis, and the first that is not positive-definite.
+
+        -1 if all are."""
 
     @abstractmethod
     def precisions_cholesky_from_precisions(self, precisions: np.ndarray) -> np.ndarray:
