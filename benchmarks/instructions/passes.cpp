@@ -37,7 +37,7 @@ template <class Real> static void run(const char *type, int n, int d, int K, int
     em.rows = {X, n, NULL};
     em.mixture.means = means, em.mixture.factors = factors, em.mixture.log_const = numbers<double>(K);
     double *nk = numbers<double>(K), *sum_x = numbers<double>(K * d), *scatter = numbers<double>(n_factors * rows * columns);
-    em.statistics = {means, nk, sum_x, scatter, numbers<double>(s.sums_length())};
+    em.statistics = {means, nk, sum_x, scatter, numbers<double>(SumTree::n_buffers(1) * s.sums_length())};
     em.with_entropy = false, em.n_threads = 1;
     em.workspace = numbers<Real>(s.work_length() + s.packed_length());
     for (int t = 0; t < repetitions; t++) em.run();
