@@ -71,11 +71,15 @@ class SufficientStatistics:
             return self.scatter - (products + products.T)
         step = max(1, _ENTRIES_AT_A_TIME // self.scatter[0].size)
         if step >= len(v):
-            return self.scatter - _symmetric_products(v, delta)
+            products = v[:, :, np.newaxis] * delta[:, np.newaxis]
+            return self.scatter - (products + products.swapaxes(1, 2))
         moved = np.empty_like(self.scatter)
         for first in range(0, len(v), step):
             part = slice(first, first + step)
-            np.subtract(self.scatter[part], _symmetric_products(v[part], delta[part]), out=moved[part])
+            a, b = v[part], delta[part]
+            products = a[:, :, np.newaxis] * b[:, np.newaxis]
+            products += b[:, :, np.newaxis] * a[:, np.newaxis]  # large matrices are slow to read transposed
+            np.subtract(self.scatter[part], products, out=moved[part])
         return moved
 
     def moved_to(self, centers: np.ndarray) -> SufficientStatistics:
@@ -127,10 +131,3 @@ class SufficientStatistics:
             statistics.scatter[:] = scatter.reshape(scatter_shape)
         statistics.log_likelihood, statistics.entropy, statistics.total_weight = sums.tolist()
         return statistics
-
-
-def _symmetric_products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a_k b_k^T + b_k a_k^T, exactly symmetric."""
-    products = a[:, :, np.newaxis] * b[:, np.newaxis]
-    products += b[:, :, np.newaxis] * a[:, np.newaxis]  # sooner than reading them transposed
-    return products
