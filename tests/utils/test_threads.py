@@ -433,7 +433,7 @@ def test_unsupported_variant(run_python):
     """As on a CPU that has only the baseline, while the package holds more."""
     source = """
 import sys, types
-sys.modules["fastgmm._kernels._cpu"] = types.SimpleNamespace(supported=lambda: ("baseline",))
+sys.modules["fastgmm._kernels._cpu"] = types.SimpleNamespace(supported=lambda: ("baseline",), COMPILER="")
 import fastgmm
 """
     result = run_python(source, check=False, FASTGMM_SIMD="v4")
