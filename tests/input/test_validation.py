@@ -490,6 +490,26 @@ def test_initial_values_that_are_no_numbers(estimator, given, message):
         estimator(**given).fit(X)
 
 
+OF_400_DIGITS = 10**400
+
+
+@pytest.mark.parametrize(
+    ("call", "place"),
+    [
+        (lambda gmm: gmm.fit([[OF_400_DIGITS, 1.0], [2.0, 3.0]]), "in row 0, column 0"),
+        (lambda gmm: gmm.fit(np.array([[0, 1], [2, Fraction(OF_400_DIGITS)]], object)), "in row 1, column 1"),
+        (lambda gmm: gmm.fit(X, sample_weight=[OF_400_DIGITS] * len(X)), "the first in entry 0"),
+        (lambda gmm: gmm.set_params(means_init=[[OF_400_DIGITS, 1]]).fit(X), "in row 0, column 0"),
+        (lambda gmm: gmm.set_params(tol=OF_400_DIGITS).fit(X), "The 'tol' parameter"),
+        (lambda gmm: gmm.fit(X).sample(OF_400_DIGITS), "no array has so many rows"),
+    ],
+)
+def test_integers_that_float64_cannot_hold(call, place):
+    """A ValueError, not Python's OverflowError."""
+    with pytest.raises(ValueError, match=place):
+        call(GaussianMixture())
+
+
 # Initial values ------------------------------------------------------------------------------------------------------
 
 NOT_DEFINITE = [[1.0, 2.0], [2.0, 1.0]]

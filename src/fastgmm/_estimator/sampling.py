@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from numbers import Real
+import sys
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -17,14 +18,17 @@ def check_n_draws(n_samples) -> int:
     """The number of rows to draw, as an int. Raises TypeError or ValueError unless it is a positive integer."""
     if isinstance(n_samples, np.ndarray) and n_samples.ndim == 0:
         n_samples = n_samples.item()
-    if not (isinstance(n_samples, Real) and float(n_samples).is_integer()):
+    is_integer = isinstance(n_samples, Integral) or (isinstance(n_samples, Real) and float(n_samples).is_integer())
+    if not is_integer:
         raise TypeError(f"n_samples must be an int >= 1, got {n_samples!r}: pass how many rows to draw.")
     if n_samples < 1:
         raise ValueError(
             f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample: pass how many "
             "rows to draw."
         )
-    return int(float(n_samples))
+    if n_samples > sys.maxsize:
+        raise ValueError(f"n_samples is {n_samples}: no array has so many rows. Draw fewer at a time.")
+    return int(n_samples)
 
 
 def check_random_state_of_sample(estimator, random_state) -> None:

@@ -30,6 +30,7 @@ _READERS = {".parquet": "from_parquet", ".pq": "from_parquet", ".csv": "from_csv
 _TIMES = (np.datetime64, np.timedelta64)
 _NO_NUMBERS = (*_TIMES, str, bytes, complex, np.complexfloating, np.ndarray)  # NumPy's have a method __float__, too
 _MISSING = "Drop such rows, or fill in what is missing."
+_RESCALE = "Drop such rows, or rescale the columns."
 
 
 class Source(NamedTuple):
@@ -166,6 +167,22 @@ def _check_objects(values: np.ndarray, source: Source) -> None:
     if missing:
         mask = np.array([type(value) in missing for value in values.flat]).reshape(values.shape)
         raise ValueError(f"Input {source.name} contains NaN. {source.first_of(mask, 'NaN')}. {_MISSING}")
+    try:
+        values.astype(np.float64)
+    except OverflowError:
+        mask = np.array([_is_too_large(value) for value in values.flat]).reshape(values.shape)
+        raise ValueError(
+            f"Input {source.name} contains infinity. {source.first_of(mask, 'too large for float64')}. {_RESCALE}"
+        ) from None
+
+
+def _is_too_large(value) -> bool:
+    """Whether a number, such as an integer of 400 digits, exceeds the range of float64."""
+    try:
+        float(value)
+    except OverflowError:
+        return True
+    return False
 
 
 def _is_number(kind: type) -> bool:
@@ -223,7 +240,7 @@ def located(error: ValueError, X, source: Source, dtype, remedy: str = "") -> Va
     if not mask.any():
         return error
     what = "NaN" if missing else "infinite or too large"
-    remedy = remedy or (_MISSING if missing else "Drop such rows, or rescale the columns.")
+    remedy = remedy or (_MISSING if missing else _RESCALE)
     return ValueError(f"{first_line} {source.first_of(mask, what)}. {remedy}")
 
 

@@ -13,7 +13,10 @@ def is_integer_from(minimum):
 
 
 def is_non_negative_real(value):
-    return isinstance(value, Real) and 0.0 <= float(value) < math.inf  # NaN fails both comparisons
+    try:
+        return isinstance(value, Real) and 0.0 <= float(value) < math.inf  # NaN fails both comparisons
+    except OverflowError:  # an integer of 400 digits
+        return False
 
 
 def is_positive_real(value):
