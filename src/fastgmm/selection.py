@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgmm._estimator.base import while_fitting
 from fastgmm._estimator.findings import Findings
-from fastgmm._estimator.fitted import mixture_attributes, set_fitted, take_features
+from fastgmm._estimator.fitted import mixture_attributes, set_fitted
 from fastgmm._estimator.inference import Out
 from fastgmm._estimator.parameters import NamedParameters, check_parameters, with_advice
 from fastgmm._estimator.reporting import reporting
@@ -286,14 +286,15 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
             estimator = GaussianMixture(
                 best.n_components, covariance_type=best.covariance_type, random_state=seed, **passed_on
             )
-            take_features(estimator, self)
             attributes = mixture_attributes(best.result.parameters, best.structure)
-            set_fitted(estimator, attributes, best.result, rows.passes.dtype, n_rows)
+            set_fitted(estimator, attributes, best.result, rows.passes.dtype, n_rows, self)
             findings = Findings.of_fit(best.result, fits.iteration(best))
-        self.criterion_ = table(tried, self.criterion)
-        self.best_estimator_ = estimator
-        self.n_components_ = best.n_components
-        self.covariance_type_ = best.covariance_type
+        self.__dict__.update(  # at once: Ctrl-C leaves the old ones or the new ones
+            criterion_=table(tried, self.criterion),
+            best_estimator_=estimator,
+            n_components_=best.n_components,
+            covariance_type_=best.covariance_type,
+        )
         chosen = f"The chosen fit, {best.covariance_type} with n_components={best.n_components}"
         return findings, chosen, f"{len(tried)} of {len(candidates)}" if interrupted else ""
 

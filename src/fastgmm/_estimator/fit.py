@@ -22,7 +22,7 @@ from fastgmm._em.lbfgs import LBFGS
 from fastgmm._em.loop import run_em
 from fastgmm._estimator.base import check_overrides, unless_none, while_fitting
 from fastgmm._estimator.findings import Findings
-from fastgmm._estimator.fitted import check_covariance_type, rounded, set_fitted, take_features
+from fastgmm._estimator.fitted import check_covariance_type, rounded, set_fitted
 from fastgmm._estimator.inference import LABELS, Inference
 from fastgmm._estimator.initial import check_start_needs_no_rows, is_array_of_rows, start_of_rows
 from fastgmm._estimator.parameters import check_parameters, fixed_names
@@ -221,9 +221,7 @@ class Fitting(Inference):
             )
             findings = Findings.of_fit(result, iteration)
             attributes = self._fitted_attributes(result.parameters, model)
-            set_fitted(self, attributes, result, passes.dtype, data.n_samples_seen)
-        if data.reader is not None:
-            take_features(self, data.reader)
+            set_fitted(self, attributes, result, passes.dtype, data.n_samples_seen, data.reader)
         if checkpoint is not None and not result.stopped:
             checkpoint.delete()
         return findings

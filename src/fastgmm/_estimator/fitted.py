@@ -133,10 +133,12 @@ def mixture_attributes(parameters: MixtureParameters, structure: CovarianceStruc
     }
 
 
-def set_fitted(estimator, attributes: Mapping[str, object], result: EMResult, dtype, n_samples_seen: float) -> None:
+def set_fitted(
+    estimator, attributes: Mapping[str, object], result: EMResult, dtype, n_samples_seen: float, reader=None, **others
+) -> None:
     """Set the fitted attributes of an estimator, after a fit, a step of a stream or a search.
 
-    Nothing is set if a value is out of range.
+    Nothing is set if a value is out of range. All are set at once, so that Ctrl-C leaves the old ones or the new ones.
 
     Parameters
     ----------
@@ -149,26 +151,29 @@ def set_fitted(estimator, attributes: Mapping[str, object], result: EMResult, dt
         That of the data and of the attributes.
     n_samples_seen : float
         Sum of the weights of the rows.
+    reader : estimator, default=None
+        It has read the number and the names of the features. None: the estimator has them already.
+    **others
+        Attributes that have other values than after a fit.
 
     Raises
     ------
     OutOfRangeError
         If the dtype cannot hold a value.
     """
-    vars(estimator).update(rounded(attributes, dtype))
-    estimator.converged_ = result.converged
-    estimator.n_iter_ = len(result.lower_bounds)
-    estimator.lower_bound_ = result.lower_bound
-    estimator.lower_bounds_ = result.lower_bounds
-    estimator.n_samples_seen_ = n_samples_seen
-    estimator._stream = None
-
-
-def take_features(estimator, reader) -> None:
-    """Give an estimator the number and the names of the features that `reader` has read."""
-    for name in FEATURES:
-        if hasattr(reader, name):
-            setattr(estimator, name, getattr(reader, name))
+    fitted = rounded(attributes, dtype)
+    fitted |= {
+        "converged_": result.converged,
+        "n_iter_": len(result.lower_bounds),
+        "lower_bound_": result.lower_bound,
+        "lower_bounds_": result.lower_bounds,
+        "n_samples_seen_": n_samples_seen,
+        "_stream": None,
+        **others,
+    }
+    if reader is not None:
+        fitted |= {name: getattr(reader, name) for name in FEATURES if hasattr(reader, name)}
+    vars(estimator).update(fitted)  # one call, which no interrupt can divide
 
 
 def rounded(attributes: Mapping[str, object], dtype) -> dict[str, Any]:

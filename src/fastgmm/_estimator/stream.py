@@ -16,7 +16,7 @@ from fastgmm._em.stepwise import Stream, counted_rows, effective_rows, step_size
 from fastgmm._estimator.base import while_fitting
 from fastgmm._estimator.findings import Findings
 from fastgmm._estimator.fit import Fitting
-from fastgmm._estimator.fitted import set_fitted, take_features
+from fastgmm._estimator.fitted import set_fitted
 from fastgmm._estimator.initial import start_of_rows
 from fastgmm._estimator.reporting import reporting
 from fastgmm._input.rows import (
@@ -137,10 +137,8 @@ class Streaming(Fitting):
                     return None
             attributes = self._fitted_attributes(parameters, model)
             result = EMResult(parameters, stream.log_density, [stream.log_density], False)
-            set_fitted(self, attributes, result, passes.dtype, seen)
-        self.n_iter_ = stream.n_batches
-        self._stream = stream
-        take_features(self, reader)
+            of_stream = {"n_iter_": stream.n_batches, "_stream": stream}
+            set_fitted(self, attributes, result, passes.dtype, seen, reader, **of_stream)
         return findings
 
     def _learn_first(
