@@ -4,8 +4,8 @@
     python tests/robustness/fuzz.py --case SEED           # one case, with its traceback
 
 A call must end within seconds. It returns what it promises, without NaN, or raises ValueError or TypeError
-(NotFittedError is one). Input is not written to. A fit that raises leaves the estimator as it was. A process of its own makes the
-cases, so that a crash is seen, and can be made again by its seed.
+(NotFittedError is one). Input is not written to. A fit that raises leaves the estimator as it was. A process of its
+own makes the cases, so that a crash is seen, and can be made again by its seed.
 """
 
 import argparse
