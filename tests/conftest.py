@@ -1,5 +1,5 @@
 """Fixtures of several test modules: SIMD variants, thresholds that let tiny data take the ways of big ones, calls of
-kernels, and runs in a fresh interpreter. Thresholds of the package are replaced here only.
+kernels, and runs in a fresh interpreter. Thresholds of the package are replaced by fixtures of this module only.
 """
 
 import os
@@ -11,11 +11,12 @@ import hypothesis
 import numpy as np
 import pytest
 from _shared.kernels import variant_in_use, watched_calls
+from _shared.thresholds import SKIPPING_ON_TINY_DATA, THREADS_ON_TINY_DATA
 
 from fastgmm import _kernels
 from fastgmm._input import blocks
 from fastgmm._rows import runner
-from fastgmm._skipping import policy, trials
+from fastgmm._skipping import policy
 from fastgmm._start import find, sample
 from fastgmm._utils import log, memory
 
@@ -43,7 +44,8 @@ def simd(request):
 @pytest.fixture(scope="module")
 def threads_on_tiny_data():
     """Lets a block of rows be worth a thread, so that tests of a few hundred rows run in parallel too."""
-    with replaced(runner, "_THREAD_FLOPS", 1e-9):
+    ((owner, name, value),) = THREADS_ON_TINY_DATA
+    with replaced(owner, name, value):
         yield
 
 
@@ -57,12 +59,8 @@ def slices_of_one_block():
 def skipping_on_tiny_data(monkeypatch):
     """Lets fits and predictions skip pairs at once, whatever that costs: with fewer than 5 features in cells, else by
     screens."""
-    for each in (trials.ScreenTrials, trials.CellTrials):
-        monkeypatch.setattr(each, "least_pass", 0.0)
-        monkeypatch.setattr(each, "least_single_pass", 0.0)
-    monkeypatch.setattr(policy, "_TRIAL_SHARE", 1e9)
-    for name in ("_WORTH", "_WORTH_ONCE"):
-        monkeypatch.setattr(trials, name, 100.0)
+    for owner, name, value in SKIPPING_ON_TINY_DATA:
+        monkeypatch.setattr(owner, name, value)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@
 #ifndef FASTGMM_BLOCKS_HPP
 #define FASTGMM_BLOCKS_HPP
 
+#include "red_zone.hpp"
 #include "vecmath.hpp"
 
 #ifndef BLOCK

@@ -118,8 +118,8 @@ template <class Real> struct Partition {
     ptrdiff_t stride;
 
     /* Lengths of a thread's parts of the workspaces, and of the parameters. */
-    ptrdiff_t n_doubles(int K) const { return (2 * (ptrdiff_t)K + BLOCK + 7) / 8 * 8; }
-    ptrdiff_t n_integers(int K) const { return whole_lines(block + ((ptrdiff_t)1 << depth) + 2 + K + 1); }
+    ptrdiff_t n_doubles(int K) const { return (2 * (ptrdiff_t)K + BLOCK + RED_ZONE + 7) / 8 * 8; }
+    ptrdiff_t n_integers(int K) const { return whole_lines(block + ((ptrdiff_t)1 << depth) + 2 + K + 1 + RED_ZONE); }
     ptrdiff_t n_parameters(int d, int K) const { return (d + d * (d + 1) / 2) * (((ptrdiff_t)K + 7) / 8 * 8); }
 
     void pack_parameters(const Mixture<Real> &s, double *out)
@@ -151,9 +151,11 @@ template <class Real> struct CellOrder {
     const Real *X;       /* the block */
     int m;               /* rows of it */
     int cell;            /* in which the last tile ended */
+    RedZone of_doubles, of_integers;
 
     CellOrder(const Mixture<Real> &mixture, const Partition<Real> &partition, double *doubles, int32_t *integers)
-        : mixture(mixture), partition(partition)
+        : mixture(mixture), partition(partition), of_doubles(doubles + partition.n_doubles(mixture.n_components)),
+          of_integers(integers + partition.n_integers(mixture.n_components))
     {
         const int K = mixture.n_components;
         bounds = doubles, densities = bounds + K, weights = densities + K;

@@ -50,13 +50,14 @@ struct TileScratch {
     uint16_t *selected;  /* indices of rows to compute */
     uint16_t *undecided; /* indices within the tile, and .. */
     uint16_t *rows;      /* .. those of the same rows within X */
+    RedZone red_zone;
 
     static ptrdiff_t length(int d)
     {
-        return whole_lines((2 * d + 3) * (ptrdiff_t)STRIDE + 5 * (SELECT_ROWS + READ_BEYOND) / 2);
+        return whole_lines((2 * d + 3) * (ptrdiff_t)STRIDE + 5 * (SELECT_ROWS + READ_BEYOND) / 2 + RED_ZONE);
     }
 
-    TileScratch(float *floats, int d)
+    TileScratch(float *floats, int d) : red_zone(floats + length(d))
     {
         flat = floats;
         y = flat + d * (ptrdiff_t)STRIDE;

@@ -20,7 +20,7 @@ template <class Real> struct LloydPass {
         const Clusters<Real> &c = clusters;
         const ScaledCenters scaled = c.scaled(moved);
         const Chunks chunks(c.rows.n, smaller(SELECT_ROWS, c.rows.n / MANY_CHUNKS));
-        const double *total = sum_chunks(chunks, c.n_threads, c.sums, 1 + (ptrdiff_t)c.K * (1 + c.d),
+        const double *total = sum_chunks(chunks, c.n_threads, c.sums, 1 + (ptrdiff_t)c.K * (1 + c.d) + RED_ZONE,
                                          [&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) {
                                              assign(start, stop, scaled, c.scratch(t), c.work(t), sums);
                                          });

@@ -31,10 +31,10 @@ struct Shape {
 
     ptrdiff_t factor_length() const { return diag ? d : (ptrdiff_t)d * (d + 1) / 2; } /* of a packed factor */
     ptrdiff_t scatter_length() const { return diag ? d : scatter_size(d); }           /* of a packed scatter */
-    ptrdiff_t work_length() const { return (2 * d + (sphere ? 2 : 1) * (ptrdiff_t)n_components + 4) * STRIDE; }
+    ptrdiff_t work_length() const { return (2 * d + (sphere ? 2 : 1) * (ptrdiff_t)n_components + 4) * STRIDE + RED_ZONE; }
     ptrdiff_t sums_length() const /* in whole cache lines */
     {
-        return (2 + n_components * (1 + (ptrdiff_t)d) + n_factors * scatter_length() + pairs_length() + 15) / 8 * 8;
+        return (2 + n_components * (1 + (ptrdiff_t)d) + n_factors * scatter_length() + pairs_length() + RED_ZONE + 15) / 8 * 8;
     }
     /* Whether statistics of all components can be summed at once (shared.hpp).  With more components it would not pay. */
     bool can_share() const { return n_factors == 1 && n_components > 1 && root && n_components <= d * d; }
@@ -48,10 +48,12 @@ struct Shape {
 /* A thread's arrays over a block. */
 template <class Real> struct Scratch {
     Real *xt, *z, *p, *peak, *inverse, *scale, *entropy, *squares;
+    RedZone red_zone;
 
     Scratch(Real *work, const Shape &s)
         : xt(work), z(xt + s.d * STRIDE), p(z + s.d * STRIDE), peak(p + (ptrdiff_t)s.n_components * STRIDE), inverse(peak + STRIDE),
-          scale(inverse + STRIDE), entropy(scale + STRIDE), squares(entropy + STRIDE)
+          scale(inverse + STRIDE), entropy(scale + STRIDE), squares(entropy + STRIDE),
+          red_zone(work + s.work_length())
     {
     }
 };

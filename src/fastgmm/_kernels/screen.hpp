@@ -174,15 +174,15 @@ struct Screen {
      * over a block. */
     ptrdiff_t n_reals(int d) const
     {
-        return whole_lines((2 * d + 2) * (ptrdiff_t)STRIDE + 5 * (ptrdiff_t)block + most_pairs(block, n_components));
+        return whole_lines((2 * d + 2) * (ptrdiff_t)STRIDE + 5 * (ptrdiff_t)block + most_pairs(block, n_components) + RED_ZONE);
     }
     ptrdiff_t n_floats() const
     {
-        return (n_first + n_all + 1) * (ptrdiff_t)STRIDE + (2 + width + n_components) * (ptrdiff_t)block + READ_ON;
+        return (n_first + n_all + 1) * (ptrdiff_t)STRIDE + (2 + width + n_components) * (ptrdiff_t)block + READ_ON + RED_ZONE;
     }
     ptrdiff_t n_integers() const
     {
-        return whole_lines(block + 4 * ((ptrdiff_t)n_components + 2) + most_pairs(block, n_components) / 2 + 2 * (ptrdiff_t)block);
+        return whole_lines(block + 4 * ((ptrdiff_t)n_components + 2) + most_pairs(block, n_components) / 2 + 2 * (ptrdiff_t)block + RED_ZONE);
     }
     ptrdiff_t n_packed() const { return n_components * (packed_length(n_first) + packed_length(n_all)); }
 
@@ -270,9 +270,11 @@ template <class Real> struct ScreenedBlock {
     bool half;                                 /* v is half the log-densities */
     Real *xt, *z, *row, *taken;                /* over a tile */
     Real *peak, *total, *scale, *entropy, *v; /* over the block; v over its pairs, in the order of pairs.rows */
+    RedZone of_reals, of_floats, of_integers;
 
     ScreenedBlock(const Mixture<Real> &mixture, const Screen &screen, bool half, Real *reals, float *floats, int32_t *integers)
-        : mixture(mixture), screen(screen), pairs(screen, floats, integers), half(half)
+        : mixture(mixture), screen(screen), pairs(screen, floats, integers), half(half), of_reals(reals + screen.n_reals(mixture.d)),
+          of_floats(floats + screen.n_floats()), of_integers(integers + screen.n_integers())
     {
         const ptrdiff_t tile = mixture.d * (ptrdiff_t)STRIDE;
         xt = reals, z = xt + tile, row = z + tile, taken = row + STRIDE;

@@ -50,7 +50,7 @@ template <class Real> struct ClosestPass {
     {
         const Clusters<Real> &c = clusters;
         const ScaledCenters scaled = c.scaled(NULL);
-        const double *total = sum_chunks(Chunks(c.rows.n), c.n_threads, c.sums, c.K - n_taken,
+        const double *total = sum_chunks(Chunks(c.rows.n), c.n_threads, c.sums, c.K - n_taken + RED_ZONE,
                                          [&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) {
                                              lower_rows(start, stop, scaled, c.scratch(t), c.work(t), sums);
                                          });

@@ -186,7 +186,7 @@ private:
 };
 
 /* As share_out, with sums: calls rows(t, start, stop, sums of the chunk, zero before), and returns the sums of all chunks.
- * `sums` is scratch for SumTree::n_buffers(n_threads) times n_sums numbers. */
+ * `sums` is scratch for SumTree::n_buffers(n_threads) times n_sums numbers; n_sums counts a red zone. */
 template <class Function>
 static const double *sum_chunks(const Chunks &chunks, int n_threads, double *sums, ptrdiff_t n_sums, Function rows)
 {
@@ -195,6 +195,7 @@ static const double *sum_chunks(const Chunks &chunks, int n_threads, double *sum
     in_threads(n_threads, [&](int t) {
         for (int chunk, buffer; tree.take(t, chunk, buffer); tree.complete(chunk, buffer)) {
             tree.clear(buffer);
+            const RedZone red_zone(tree.at(buffer + 1));
             rows(t, chunks.start(chunk), chunks.stop(chunk), tree.at(buffer));
         }
     });
