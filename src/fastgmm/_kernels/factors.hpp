@@ -96,7 +96,7 @@ struct FactorsPass {
     bool in_lanes() const { return d <= MOST_IN_LANES; }
     ptrdiff_t padded() const { return (d + WIDTH - 1) / WIDTH * WIDTH; }
     ptrdiff_t stride() const { return padded() % 64 ? padded() : padded() + lanes<double> * GROUP; }
-    ptrdiff_t scratch_length() const { return in_lanes() ? (ptrdiff_t)d * d * lanes<double> : padded() * stride(); }
+    ptrdiff_t scratch_length() const { return (in_lanes() ? (ptrdiff_t)d * d * lanes<double> : padded() * stride()) + RED_ZONE; }
 
     void run()
     {
@@ -116,6 +116,7 @@ struct FactorsPass {
 
     void group(ptrdiff_t g, double *work)
     {
+        const RedZone red_zone(work + scratch_length());
         if (in_lanes())
             small_ones(g * lanes<double>, (Vec<double> *)work);
         else
