@@ -21,12 +21,12 @@ from fastgmm._command_line.files import (
 from fastgmm._command_line.numbers import numbers_of_components, positive_float, positive_int
 from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._output.results import check_result_path
-from fastgmm._utils.annotations import Criterion, InitParams
+from fastgmm._utils.annotations import Criterion, StartName
 from fastgmm.mixture import GaussianMixture
 from fastgmm.progress import ProgressBar
 from fastgmm.selection import GaussianMixtureIC
 
-_STARTS = get_args(InitParams)
+_STARTS = get_args(StartName)
 _TYPES = tuple(COVARIANCE_TYPES)
 
 _FILES = f"""\
