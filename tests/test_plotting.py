@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC, plotting
-from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._model.covariance import SKLEARN_TYPES
 from fastgmm.datasets import load_old_faithful
 from fastgmm.plotting import (
     plot_components,
@@ -105,7 +105,7 @@ def new_mixture(library, covariance_type):
 
 
 @pytest.mark.parametrize("library", ["fastgmm", "sklearn", "bayesian"])
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", SKLEARN_TYPES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_ellipses_are_contours_of_the_marginal_components(library, covariance_type, dtype):
     X = load_iris().data.astype(dtype)
@@ -242,7 +242,7 @@ def test_colors_stand_out_from_the_background(style):
     assert min(contrasts) > 2.6
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", SKLEARN_TYPES)
 def test_a_single_feature_has_curves_that_integrate_to_the_weights(iris, covariance_type):
     _, X = iris
     mixture = GaussianMixture(3, covariance_type=covariance_type, random_state=0, max_iter=500).fit(X)
@@ -429,7 +429,7 @@ def test_pairs_of_many_features_are_those_that_separate_most():
 # Density -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize("covariance_type", SKLEARN_TYPES)
 def test_contours_hold_their_share_of_the_mass(iris, covariance_type):
     _, X = iris
     mixture = GaussianMixture(3, covariance_type=covariance_type, random_state=0, max_iter=500).fit(X)
@@ -593,7 +593,7 @@ def test_one_number_of_components_is_a_dot_for_each_type():
     search = GaussianMixtureIC([3], random_state=0).fit(load_old_faithful())
     ax = plot_criterion(search)
     ax.figure.canvas.draw()
-    assert [label.get_text() for label in ax.get_xticklabels()] == list(COVARIANCE_TYPES)
+    assert [label.get_text() for label in ax.get_xticklabels()] == list(SKLEARN_TYPES)
     values = search.criterion_["criterion"]
     assert {text.get_text() for text in ax.texts} == {f"{value:,.1f}" for value in values}
     assert ax.get_ylim()[1] > values.max()

@@ -23,13 +23,16 @@ class GaussianMixture(LocalFitting, Streaming, MaximumLikelihoodMixture):
     n_components : int, default=1
         Number of mixture components.
 
-    covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
+    covariance_type : str, default='full'
         Form of the covariance matrices:
 
-        - 'full': each component has its own matrix;
-        - 'tied': all components share one matrix;
-        - 'diag': each component has its own diagonal matrix;
-        - 'spherical': each component has a single variance.
+        - 'full', or 'VVV': each component has its own matrix;
+        - 'tied', or 'EEE': all components share one matrix;
+        - 'diag', or 'VVI': each component has its own diagonal matrix;
+        - 'spherical', or 'VII': each component has a single variance;
+        - 'EII', 'EEI', 'VEI', 'EVI', 'VEE', 'EVE', 'VVE', 'EEV', 'VEV' and 'EVV' are the other models of R's mclust
+          [6]_. The letters stand for the volume, shape and orientation of the ellipsoids: equal (E), varying (V), or
+          along the axes (I).
 
     tol : float, default=1e-3
         EM stops when `lower_bound_`, the mean log-likelihood of a row in nats, changes by less than this.
@@ -69,10 +72,10 @@ class GaussianMixture(LocalFitting, Streaming, MaximumLikelihoodMixture):
     precisions_init : array-like, default=None
         Initial inverse covariance matrices. None: from `init_params`. The shape depends on `covariance_type`::
 
-            (n_components, n_features, n_features) for 'full'
+            (n_components, n_features, n_features) for 'full', and mclust's types without I
             (n_features, n_features)               for 'tied'
-            (n_components, n_features)             for 'diag'
-            (n_components,)                        for 'spherical'
+            (n_components, n_features)             for 'diag', 'EEI', 'VEI' and 'EVI'
+            (n_components,)                        for 'spherical' and 'EII'
 
     fixed : {'weights', 'means', 'covariances'}, sequence of these or None, default=None
         Parameters that keep the values of `weights_init`, `means_init` or `precisions_init`. The others are estimated
@@ -193,6 +196,7 @@ class GaussianMixture(LocalFitting, Streaming, MaximumLikelihoodMixture):
        larger one of the last two. With `acceleration` the estimate uses the curvature that L-BFGS has found.
     .. [5] Jamshidian and Jennrich, "Acceleration of the EM algorithm by using quasi-Newton methods", J. R. Stat.
        Soc. B 59, 1997. The coordinates are chosen so that units of the features do not matter.
+    .. [6] Celeux and Govaert, "Gaussian parsimonious clustering models", Pattern Recognition 28, 1995.
 
     Examples
     --------

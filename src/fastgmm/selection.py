@@ -26,7 +26,7 @@ from fastgmm._estimator.sklearn_callbacks import CallbackSupportMixin
 from fastgmm._estimator.summary import Evaluation
 from fastgmm._input.containers import Reader
 from fastgmm._input.rows import warn_if_weights
-from fastgmm._model.covariance import COVARIANCE_TYPES, FisherInformation, require
+from fastgmm._model.covariance import FisherInformation, require, structure_of_type
 from fastgmm._search.candidates import Candidate, all_candidates, check_grid, table
 from fastgmm._search.criteria import best_of, cross_validate, set_criteria
 from fastgmm._search.fits import Fits, Settings
@@ -67,8 +67,9 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
     n_components : int or sequence of int, default=(1, 2, 3, 4, 5, 6, 7, 8, 9)
         Numbers of components to try.
 
-    covariance_type : {'all', 'full', 'tied', 'diag', 'spherical'} or list of them, default='all'
-        Covariance types to try.
+    covariance_type : str or sequence of str, default=('full', 'tied', 'diag', 'spherical')
+        Covariance types to try, as in :class:`GaussianMixture`. 'all' stands for the fourteen of R's mclust, which
+        include the default ones.
 
     criterion : {'bic', 'aic', 'icl', 'cv'}, default='bic'
         What to minimize. L is the log-likelihood of the data, and p the number of free parameters:
@@ -173,10 +174,12 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
         self,
         n_components: int | Collection[int] = (1, 2, 3, 4, 5, 6, 7, 8, 9),
         *,
-        covariance_type: CovarianceType
-        | Literal["all"]
-        | tuple[CovarianceType, ...]
-        | Collection[CovarianceType] = "all",
+        covariance_type: CovarianceType | Literal["all"] | tuple[CovarianceType, ...] | Collection[CovarianceType] = (
+            "full",
+            "tied",
+            "diag",
+            "spherical",
+        ),
         criterion: Criterion = "bic",
         cv: int = 5,
         tol: float = 1e-3,
@@ -260,7 +263,7 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
         numbers, covariance_types = check_grid(self)
         if self.acceleration is not None:
             for name in covariance_types:
-                require(COVARIANCE_TYPES[name], FisherInformation, f"acceleration={self.acceleration!r}")
+                require(structure_of_type(name), FisherInformation, f"acceleration={self.acceleration!r}")
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._model.covariance import accepted_names
 from fastgmm._utils.annotations import CovarianceType
 
 SCRIPT = Path(__file__).parent / "user_script.py"
@@ -25,4 +25,4 @@ def test_mypy_finds_the_slips_of_a_script_and_nothing_else(monkeypatch, tmp_path
 
 
 def test_covariance_types_have_a_type():
-    assert get_args(CovarianceType) == tuple(COVARIANCE_TYPES)
+    assert get_args(CovarianceType) == accepted_names()

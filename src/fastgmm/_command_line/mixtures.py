@@ -19,7 +19,7 @@ from fastgmm._command_line.files import (
     save_model,
 )
 from fastgmm._command_line.numbers import numbers_of_components, positive_float, positive_int
-from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._model.covariance import SKLEARN_TYPES, accepted_names
 from fastgmm._output.results import check_result_path
 from fastgmm._utils.annotations import Criterion, StartName
 from fastgmm.mixture import GaussianMixture
@@ -27,7 +27,7 @@ from fastgmm.progress import ProgressBar
 from fastgmm.selection import GaussianMixtureIC
 
 _STARTS = get_args(StartName)
-_TYPES = tuple(COVARIANCE_TYPES)
+_TYPES = accepted_names()
 
 _FILES = f"""\
 Rows come from .parquet, .csv and .npy files, or from folders of them. Columns of Parquet and CSV files have names.
@@ -58,7 +58,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         help="numbers of components to try, such as 1-9 or 2,4,8 (default: 1-9)",
     )
     select.add_argument(
-        "--covariance", type=_names, metavar="TYPES", help=f"types to try (default: {','.join(_TYPES)})"
+        "--covariance", type=_names, metavar="TYPES", help=f"types to try, or all (default: {','.join(SKLEARN_TYPES)})"
     )
     select.add_argument(
         "--criterion", choices=get_args(Criterion), default="bic", help="what to minimize (default: bic)"
@@ -107,8 +107,8 @@ def _add_options_of_fits(command: argparse.ArgumentParser) -> None:
     command.add_argument("--threads", type=positive_int, metavar="N", help="number of threads (default: all)")
 
 
-def _names(text: str) -> list[str]:
-    return text.split(",")
+def _names(text: str) -> str | list[str]:
+    return text if text == "all" else text.split(",")
 
 
 # Commands -------------------------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ def _fit(options: argparse.Namespace) -> None:
 def _select(options: argparse.Namespace) -> None:
     search = GaussianMixtureIC(
         options.components,
-        covariance_type=options.covariance or "all",
+        covariance_type=options.covariance or SKLEARN_TYPES,
         criterion=options.criterion,
         **_parameters(options),
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fastgmm._estimator.parameters import NamedParameters
 from fastgmm._estimator.sklearn_callbacks import CallbackSupportMixin
-from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure
+from fastgmm._model.covariance import CovarianceStructure, structure_of_type
 from fastgmm._model.protocol import Model, Parameters
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._utils.annotations import Acceleration, CovarianceType, FloatArray, InitParams, RandomState, Stopping
@@ -96,7 +96,7 @@ class MixtureEstimator(CallbackSupportMixin, NamedParameters):
     @property
     def _structure(self) -> CovarianceStructure:
         """The covariance structure. Raises ValueError if the model does not support it."""
-        return COVARIANCE_TYPES[self.covariance_type]
+        return structure_of_type(self.covariance_type)
 
     def _passes(self, X, sample_weight, n_components: int) -> ArrayPasses:
         return ArrayPasses(X, sample_weight, n_components, self._structure, self.n_threads)

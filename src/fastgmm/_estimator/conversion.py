@@ -9,9 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgmm._estimator.base import MixtureEstimator
 from fastgmm._estimator.fitted import check_covariance_type
+from fastgmm._model.covariance import SKLEARN_TYPES
 from fastgmm._utils.words import named_kind
-
-_SKLEARN_COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 
 
 class Conversion(MixtureEstimator):
@@ -24,7 +23,9 @@ class Conversion(MixtureEstimator):
         -------
         estimator : sklearn mixture
             Of the class of the same name in :mod:`sklearn.mixture`. It has copies of the fitted attributes and of all
-            parameters that this class has.
+            parameters that this class has. mclust's covariance types become 'full', 'diag' or 'spherical', which have
+            arrays of the same shapes. Densities and labels are the same then, but `aic` and `bic` count more
+            parameters, and a new fit has more freedom.
 
         Raises
         ------
@@ -39,12 +40,13 @@ class Conversion(MixtureEstimator):
         >>> type(gmm.to_sklearn())
         <class 'sklearn.mixture._gaussian_mixture.GaussianMixture'>
         """
-        if self.covariance_type not in _SKLEARN_COVARIANCE_TYPES:
+        covariance_type = self._structure.sklearn_name
+        if not covariance_type:
             raise ValueError(
                 f"scikit-learn has no covariance_type={self.covariance_type!r}: only "
-                f"{', '.join(map(repr, _SKLEARN_COVARIANCE_TYPES))} can be converted."
+                f"{', '.join(map(repr, SKLEARN_TYPES))} and what they contain can be converted."
             )
-        return copied(self, self._sklearn_class())
+        return copied(self, self._sklearn_class()).set_params(covariance_type=covariance_type)
 
     @classmethod
     def from_sklearn(cls, estimator: Any) -> Self:

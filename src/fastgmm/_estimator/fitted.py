@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm._em.loop import EMResult
-from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure
+from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure, structure_of_type
 from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._utils.errors import OutOfRangeError
 
@@ -42,7 +42,8 @@ def check_covariance_type(estimator, names: Iterable[str] = ("precisions_cholesk
     Shapes and values of the arrays identify the type. So the check also works for models from pickles or scikit-learn,
     and for attributes that a user has set. `check_fitted_array` reports shapes that belong to no type.
     """
-    given = estimator.covariance_type
+    given, structure = estimator.covariance_type, structure_of_type(estimator.covariance_type)
+    own_name = structure.sklearn_name or structure.name
     shape_of_means = np.shape(estimator.means_)
     if len(shape_of_means) != 2:
         return
@@ -51,12 +52,16 @@ def check_covariance_type(estimator, names: Iterable[str] = ("precisions_cholesk
         if array is None:
             continue
         shape = np.shape(array)
-        if shape_of_means[0] != shape_of_means[1] and shape == COVARIANCE_TYPES[given].shape(*shape_of_means):
+        if shape_of_means[0] != shape_of_means[1] and shape == structure.shape(*shape_of_means):
             continue
-        may_be = [name for name, each in COVARIANCE_TYPES.items() if each.shape(*shape_of_means) == shape]
+        may_be = [
+            name
+            for name, each in COVARIANCE_TYPES.items()
+            if each.sklearn_name in (name, "") and each.shape(*shape_of_means) == shape
+        ]
         if len(may_be) > 1:
             may_be = _alike(may_be, np.asarray(array), name)
-        if may_be and given not in may_be:
+        if may_be and own_name not in may_be:
             types = " or ".join(f"covariance_type={name!r}" for name in may_be)
             raise ValueError(
                 f"{name} has the shape {shape} and values of {types}, but the estimator has covariance_type={given!r}: "
@@ -88,7 +93,7 @@ def fitted_factors(mixture, shape: tuple[int, ...]) -> np.ndarray:
     the kernels read only the upper triangle.
     """
     factors = check_fitted_array(mixture, "precisions_cholesky_", shape)
-    structure = COVARIANCE_TYPES[mixture.covariance_type]
+    structure = structure_of_type(mixture.covariance_type)
     if structure.kernel == "diag" or _are_upper_triangular(factors):
         return factors
     _check_triangular(factors)

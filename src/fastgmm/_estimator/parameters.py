@@ -6,7 +6,6 @@ text; the value and a remedy follow.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import lru_cache, wraps
@@ -17,7 +16,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
-from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._model.covariance import accepted_names
 from fastgmm._utils.annotations import (
     Acceleration,
     Criterion,
@@ -154,18 +153,12 @@ def _parameter_rules(covariance_types):
     }
 
 
-_COVARIANCE_TYPES_OF_MCLUST = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
-
-
 def meant(value, names) -> str:
     """A sentence that says which of the names the user probably meant; '' if that is not clear."""
     if not isinstance(value, str) or value in names:
         return ""
-    if (here := _COVARIANCE_TYPES_OF_MCLUST.get(value)) in names:
-        return f"What mclust calls {value!r} is {here!r} here."
-    if re.fullmatch("[EV][EVI]{2}", value) and "full" in names:
-        general = "spherical" if value.endswith("II") else "diag" if value.endswith("I") else "full"
-        return f"There is no such model as mclust's {value!r} here; {general!r} contains it."
+    if value.upper() in names:
+        return f"Did you mean {value.upper()!r}?"
     near = get_close_matches(value.lower(), names, n=1)
     return f"Did you mean {near[0]!r}?" if near else ""
 
@@ -271,7 +264,7 @@ class NamedParameters(BaseEstimator):
 
 def check_parameters(estimator, skip: tuple[str, ...] = ()) -> None:
     """Raise scikit-learn's InvalidParameterError if a parameter is not valid. Those in `skip` are not checked."""
-    rules = _parameter_rules(tuple(COVARIANCE_TYPES))
+    rules = _parameter_rules(accepted_names())
     constraints = _constraints_of_subclass(type(estimator))
     if constraints:
         from sklearn.utils._param_validation import validate_parameter_constraints
@@ -285,7 +278,7 @@ def check_parameters(estimator, skip: tuple[str, ...] = ()) -> None:
         accepts, expected, remedy = rules[name]
         value = getattr(estimator, name)
         if not accepts(value):
-            names = COVARIANCE_TYPES if name == "covariance_type" else _CHOICES.get(name, ())
+            names = accepted_names() if name == "covariance_type" else _CHOICES.get(name, ())
             raise invalid_parameter_error()(
                 f"The {name!r} parameter of {type(estimator).__name__} must be {expected}. "
                 f"Got {value!r} instead. {meant(value, names) or remedy}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgmm._estimator.fitted import check_fitted_array, fitted_factors
 from fastgmm._estimator.parameters import RANDOM_STATE, invalid_parameter_error, is_random_state
-from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._model.covariance import structure_of_type
 
 _SMALL_VARIANCE = 1e-4  # rounding to float32 changes variances below this fraction of the largest one noticeably
 
@@ -44,7 +44,7 @@ def draw_rows(mixture, n_samples: int, random: np.random.RandomState) -> tuple[n
     """Random rows, shape (n_samples, n_features), float64, sorted by component, and the component of each."""
     n_components, n_features = np.shape(mixture.means_)
     means = check_fitted_array(mixture, "means_", (n_components, n_features))
-    structure = COVARIANCE_TYPES[mixture.covariance_type]
+    structure = structure_of_type(mixture.covariance_type)
     spread = structure.spread(_covariances(mixture, n_components, n_features), n_components, n_features)
     counts = random.multinomial(n_samples, _weights(mixture, n_components))
     parts = [_of_component(random, means[k], spread[k], counts[k]) for k in np.flatnonzero(counts)]
@@ -64,7 +64,7 @@ def _covariances(mixture, n_components: int, n_features: int) -> np.ndarray:
     They are computed from `precisions_cholesky_` if they are missing, or if rounding to float32 may have made one
     indefinite.
     """
-    structure = COVARIANCE_TYPES[mixture.covariance_type]
+    structure = structure_of_type(mixture.covariance_type)
     shape = structure.shape(n_components, n_features)
     if hasattr(mixture, "covariances_"):
         covariances = check_fitted_array(mixture, "covariances_", shape)

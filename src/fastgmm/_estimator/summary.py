@@ -121,7 +121,7 @@ class Summary:
     def parts(self) -> list[str | Table]:
         """Paragraphs and tables, of which the text and the HTML are made."""
         number = counted(self.n_components, "component")
-        mclust = f" (mclust: {self.mclust_name})" if self.mclust_name else ""
+        mclust = f" (mclust: {self.mclust_name})" if self.mclust_name not in ("", self.covariance_type) else ""
         title = f"{self.model} with {number}, covariance type {self.covariance_type!r}{mclust}: {self.covariances}."
         return [title, Table(self._facts()), *self._components(), *self._notes()]
 
@@ -241,14 +241,6 @@ def _width(name: str, values: list[str]) -> int:
     return 2 + max(map(len, [name, *values]))
 
 
-def in_words(structure: CovarianceStructure, n_components: int, n_features: int) -> str:
-    """What the structure lets covariances be."""
-    noun = "variance" if n_features == 1 else structure.shape_in_words
-    if n_components == 1:
-        return f"one {noun}"
-    return f"all components share one {noun}" if structure.is_shared else f"each component has its own {noun}"
-
-
 def mclust_name(structure: CovarianceStructure, n_components: int, n_features: int) -> str:
     """What mclust calls the structure. It has other names for one feature and for one component."""
     name = structure.mclust_name[:1] if n_features == 1 else structure.mclust_name
@@ -300,7 +292,7 @@ def summary_of(mixture, model: str, evaluation: Evaluation, **own) -> Summary:
     return Summary(
         model=model,
         covariance_type=structure.name,
-        covariances=in_words(structure, n_components, n_features),
+        covariances=structure.in_words(n_components, n_features),
         mclust_name=mclust_name(structure, n_components, n_features),
         n_components=n_components,
         n_features=n_features,

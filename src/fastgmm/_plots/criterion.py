@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator
 from matplotlib.transforms import ScaledTranslation
 
-from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._model.covariance import COVARIANCE_TYPES, name_of_type
 from fastgmm._plots import drawing
 
 _LEAST_SPAN = 10.0  # of the axis. By a common rule a larger difference in BIC is very strong evidence.
-_MARKERS = "osDPXv"  # of covariance types. Triangles that point up mark what is above the axis.
+_MARKERS = "osDPXvp<>*h8d"  # of covariance types. Triangles that point up mark what is above the axis.
 _EDGE = 0.04  # height of marks at the edges, in heights of the axes
 
 
@@ -22,15 +22,14 @@ def draw_criterion(ax: Axes, search) -> None:
     columns = ("covariance_type", "n_components", "criterion")
     types, counts, values = (np.asarray(search.criterion_[name]) for name in columns)
     best = (types == search.covariance_type_) & (counts == search.n_components_)
-    found = [name for name in COVARIANCE_TYPES if name in types]
+    found = sorted(set(types.tolist()), key=lambda name: list(COVARIANCE_TYPES).index(name_of_type(name)))
     one_number = len(np.unique(counts)) == 1 and len(found) > 1
     places = np.array([found.index(name) for name in types]) if one_number else counts
     low, high = _limits(counts, values, shows_all=one_number)
     ax.set_ylim(low, high)
     palette = drawing.palette(ax)
-    for i, name in enumerate(COVARIANCE_TYPES):  # the same colors whatever was searched
-        if name not in found:
-            continue
+    for name in found:
+        i = list(COVARIANCE_TYPES).index(name_of_type(name))  # the same colors whatever was searched
         rows = np.flatnonzero(types == name)
         rows = rows[np.argsort(counts[rows])]
         color = palette[i % len(palette)]

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from fastgmm._estimator.fitted import fitted_factors
-from fastgmm._model.covariance import COVARIANCE_TYPES, FULL
+from fastgmm._model.covariance import FULL, structure_of_type
 from fastgmm._model.covariance.structure import as_matrices
 from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._plots.affine import AffineMap
@@ -90,7 +90,7 @@ def mixture_in_units_of_data(mixture, units: AffineMap | None) -> Marginal:
     """A fitted mixture of any covariance type, in all features. `units` maps its units to those of the data."""
     n_components, n_features = mixture.means_.shape
     weights = mixture.weights_.astype(np.float64)
-    structure = COVARIANCE_TYPES[mixture.covariance_type]
+    structure = structure_of_type(mixture.covariance_type)
     # Not from covariances_, which rounding to float32 can make indefinite.
     factors = fitted_factors(mixture, structure.shape(n_components, n_features))
     covariances = structure.covariances_from_cholesky(factors)

@@ -11,7 +11,7 @@ from fastgmm._estimator.fitted import check_covariance_type
 from fastgmm._estimator.parameters import CRITERIA
 from fastgmm._input.containers import column_names
 from fastgmm._input.rows import check_predict_data
-from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._model.covariance import COVARIANCE_TYPES, accepted_names
 from fastgmm._plots.affine import back_to_data
 from fastgmm._plots.checks import check_plotted_features
 from fastgmm._plots.marginals import Marginal, mixture_in_units_of_data
@@ -103,7 +103,7 @@ def _first_step(predictor):
 
 def _check_mixture(mixture) -> None:
     """Raise TypeError or NotFittedError unless it is like a fitted mixture of scikit-learn."""
-    if getattr(mixture, "covariance_type", None) not in tuple(COVARIANCE_TYPES) or not hasattr(mixture, "fit"):
+    if getattr(mixture, "covariance_type", None) not in accepted_names() or not hasattr(mixture, "fit"):
         raise TypeError(
             f"mixture must be a Gaussian mixture with one of the covariance types {', '.join(COVARIANCE_TYPES)}. Got "
             f"{named_kind(mixture)} instead. Pass the fitted mixture itself, a fitted search or a fitted pipeline that "

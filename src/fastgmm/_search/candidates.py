@@ -12,7 +12,13 @@ import numpy as np
 from fastgmm._em.loop import EMResult
 from fastgmm._estimator.initial import is_array_of_rows
 from fastgmm._estimator.parameters import invalid_parameter_error, meant, options
-from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure
+from fastgmm._model.covariance import (
+    COVARIANCE_TYPES,
+    CovarianceStructure,
+    accepted_names,
+    name_of_type,
+    structure_of_type,
+)
 from fastgmm._model.gaussian import MixtureParameters, n_free_parameters
 from fastgmm._utils.annotations import CovarianceType
 from fastgmm._utils.values import is_boolean, is_integer_from, is_one_of
@@ -64,7 +70,7 @@ class Candidate:
 
     @property
     def structure(self) -> CovarianceStructure:
-        return COVARIANCE_TYPES[self.covariance_type]
+        return structure_of_type(self.covariance_type)
 
     @property
     def is_usable(self) -> bool:
@@ -106,21 +112,23 @@ def check_grid(estimator) -> tuple[list[int], list[CovarianceType]]:
     types = list(COVARIANCE_TYPES) if isinstance(types, str) and types == "all" else types
     types = [types] if isinstance(types, str) else types
     types = list(types) if np.iterable(types) else []
-    if not types or not all(is_one_of(COVARIANCE_TYPES)(name) for name in types):
-        hints = (meant(name, COVARIANCE_TYPES) for name in types)
+    if not types or not all(is_one_of(accepted_names())(name) for name in types):
+        hints = (meant(name, accepted_names()) for name in types)
         raise invalid_parameter_error()(
             f"The 'covariance_type' parameter of {type(estimator).__name__} must be 'all', "
-            f"{options(COVARIANCE_TYPES)} or a list of these. Got {estimator.covariance_type!r} instead. "
+            f"{options(accepted_names())} or a list of these. Got {estimator.covariance_type!r} instead. "
             f"{next(filter(None, hints), 'Pass some of these names.')}"
         )
-    return [int(number) for number in numbers], list(dict.fromkeys(types))
+    return [int(number) for number in numbers], list({name_of_type(name): name for name in reversed(types)}.values())[
+        ::-1
+    ]
 
 
 def all_candidates(
     numbers: Iterable[int], covariance_types: Iterable[CovarianceType], n_features: int
 ) -> list[Candidate]:
     """All candidates, ordered by the number of components, then by the number of parameters of the type, ascending."""
-    types = sorted(covariance_types, key=lambda name: COVARIANCE_TYPES[name].n_parameters(2, n_features))
+    types = sorted(covariance_types, key=lambda name: structure_of_type(name).n_parameters(2, n_features))
     return [Candidate(number, covariance_type, n_features) for number in numbers for covariance_type in types]
 
 

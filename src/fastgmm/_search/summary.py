@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastgmm._estimator.summary import Summary, mclust_name
-from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._model.covariance import structure_of_type
 from fastgmm._utils import layout
 from fastgmm._utils.layout import Table
 from fastgmm._utils.words import counted
@@ -111,8 +111,7 @@ class SearchSummary:
         ]
 
     def _mclust(self, covariance_type: str, n_components: int) -> str:
-        structure = COVARIANCE_TYPES[covariance_type]
-        return mclust_name(structure, n_components, self.model.n_features)
+        return mclust_name(structure_of_type(covariance_type), n_components, self.model.n_features)
 
 
 def _is_minimized(columns: Mapping[str, np.ndarray], name: str) -> bool:

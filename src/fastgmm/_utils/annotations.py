@@ -8,7 +8,11 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-CovarianceType = Literal["full", "tied", "diag", "spherical"]
+CovarianceType = Literal[
+    "full", "tied", "diag", "spherical",
+    "EII", "EEI", "VEI", "EVI", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV",
+    "VVV", "EEE", "VVI", "VII",
+]  # fmt: skip
 StartName = Literal["kmeans", "k-means++", "random", "random_from_data", "sample"]
 WeightPriorType = Literal["dirichlet_process", "dirichlet_distribution"]
 Fixable = Literal["weights", "means", "covariances"]

@@ -13,6 +13,7 @@ from fastgmm._model.covariance.structure import (
     as_variances,
     inverse_deviations,
 )
+from fastgmm._model.statistics import SufficientStatistics
 
 
 class VarianceStructure(CovarianceStructure):
@@ -48,17 +49,45 @@ class VarianceStructure(CovarianceStructure):
         return self.spread(precisions_cholesky, n_components, n_features)[:, np.newaxis]
 
 
+class OneVariance(VarianceStructure):
+    """The algebra of structures with one variance for each component: the mean over the features."""
+
+    shape_in_words = "sphere"
+
+    def shape_of_one(self, n_features):
+        return ()
+
+    def scatter_shape(self, n_components, n_features):
+        return (n_components, 1)
+
+    def averaged(self, squares, nk):
+        return squares.mean(axis=1)
+
+    def log_det(self, precisions_cholesky, n_features):
+        return n_features * np.log(precisions_cholesky)
+
+    def spread(self, covariances, n_components, n_features):
+        return np.repeat(covariances[:, np.newaxis], n_features, axis=1)
+
+
+def sample_variances(
+    statistics: SufficientStatistics, delta: np.ndarray, nk: np.ndarray, reg_covar: float, noise: np.ndarray
+) -> np.ndarray:
+    """The variances of the rows of each component, in the shape of the scatter, plus `reg_covar`."""
+    variances = statistics.scatter_about(delta) / nk[:, np.newaxis]
+    is_noise = variances <= noise
+    if any_of(is_noise):
+        variances[is_noise & np.isfinite(variances)] = 0.0
+    variances += reg_covar
+    return variances
+
+
 class Diagonal(VarianceStructure, ConjugatePrior, FisherInformation, InverseMStep):
-    name = "diag"
+    name = sklearn_name = "diag"
     mclust_name = "VVI"
 
     def covariances(self, statistics, delta, nk, reg_covar, noise, previous=None):
-        variances = statistics.scatter_about(delta) / nk[:, np.newaxis]
-        is_noise = variances <= noise
-        if any_of(is_noise):
-            variances[is_noise & np.isfinite(variances)] = 0.0
-        variances += reg_covar
-        return variances
+        return sample_variances(statistics, delta, nk, reg_covar, noise)
 
     def from_spread(self, spread, weights):
         return as_variances(spread).copy()
@@ -82,31 +111,13 @@ class Diagonal(VarianceStructure, ConjugatePrior, FisherInformation, InverseMSte
         return bool(covariances.min() > floor)
 
 
-class Spherical(Diagonal):
-    """The diagonal structure with one variance for each component: the mean over the features."""
-
-    name = "spherical"
-    shape_in_words = "sphere"
+class Spherical(OneVariance, Diagonal):
+    name = sklearn_name = "spherical"
     mclust_name = "VII"
-
-    def shape_of_one(self, n_features):
-        return ()
-
-    def scatter_shape(self, n_components, n_features):
-        return (n_components, 1)
 
     def covariances(self, statistics, delta, nk, reg_covar, noise, previous=None):
         sums = super().covariances(statistics, delta, nk, 0.0, noise.sum(axis=1, keepdims=True))
         return sums[:, 0] / delta.shape[1] + reg_covar
-
-    def averaged(self, squares, nk):
-        return squares.mean(axis=1)
-
-    def log_det(self, precisions_cholesky, n_features):
-        return n_features * np.log(precisions_cholesky)
-
-    def spread(self, covariances, n_components, n_features):
-        return np.repeat(covariances[:, np.newaxis], n_features, axis=1)
 
     def from_spread(self, spread, weights):
         return super().from_spread(spread, weights).mean(axis=1)

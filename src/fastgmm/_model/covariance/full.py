@@ -9,7 +9,7 @@ from fastgmm._model.covariance.structure import ConjugatePrior, FisherInformatio
 
 
 class Full(MatrixStructure, ConjugatePrior, FisherInformation, InverseMStep):
-    name = "full"
+    name = sklearn_name = "full"
     mclust_name = "VVV"
 
     def covariances(self, statistics, delta, nk, reg_covar, noise, previous=None):

@@ -55,6 +55,8 @@ class CovarianceStructure(ABC):
         What a covariance looks like, with more than one feature.
     mclust_name : str
         What R's mclust calls the structure; '' if it does not have it.
+    sklearn_name : str
+        The type of scikit-learn whose arrays have the same shapes and that contains the structure; '' if there is none.
     """
 
     name: str
@@ -62,6 +64,14 @@ class CovarianceStructure(ABC):
     is_shared: bool = False
     shape_in_words: str = "ellipsoid"
     mclust_name: str = ""
+    sklearn_name: str = ""
+
+    def in_words(self, n_components: int, n_features: int) -> str:
+        """What the structure lets covariances be."""
+        noun = "variance" if n_features == 1 else self.shape_in_words
+        if n_components == 1:
+            return f"one {noun}"
+        return f"all components share one {noun}" if self.is_shared else f"each component has its own {noun}"
 
     @abstractmethod
     def shape_of_one(self, n_features: int) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from fastgmm._model.covariance.structure import ConjugatePrior, FisherInformatio
 
 
 class Tied(MatrixStructure, ConjugatePrior, FisherInformation, InverseMStep):
-    name = "tied"
+    name = sklearn_name = "tied"
     is_shared = True
     mclust_name = "EEE"
 
