@@ -79,7 +79,8 @@ class SearchSummary:
     def choice(self) -> str:
         """The chosen candidate, in a sentence."""
         n_components, covariance_type, value, _ = self.best[0]
-        mclust = self.model.mclust_name and f" (mclust: {self.model.mclust_name},{n_components})"
+        name = self.model.mclust_name
+        mclust = f" (mclust: {name},{n_components})" if name not in ("", covariance_type) else ""
         candidates = counted(len(self.best) + len(self.left_out), "candidate")
         return (
             f"Best of {candidates}: {counted(n_components, 'component')}, covariance type {covariance_type!r}{mclust}, "

@@ -25,11 +25,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from fastgmm._model.covariance.volume_shape import MAX_ITERATIONS, TOLERANCE, are_positive, geometric_means
+from fastgmm._model.covariance.volume_shape import TOLERANCE, are_positive, geometric_means
 
 
 def common_axes(
-    matrices: np.ndarray, masses: np.ndarray, axes: np.ndarray, equal_volume: bool
+    matrices: np.ndarray, masses: np.ndarray, axes: np.ndarray, equal_volume: bool, max_rounds: int = 200
 ) -> tuple[np.ndarray, np.ndarray]:
     """The axes, and the variances of the matrices along them, shape (K, d).
 
@@ -41,11 +41,13 @@ def common_axes(
         Where to begin.
     equal_volume : bool
         True for EVE, False for VVE.
+    max_rounds : int, default=200
+        Largest number of rounds of all pairs.
     """
-    d, shares = len(axes), masses / masses.sum()
+    d, shares, identity = len(axes), masses / masses.sum(), np.eye(len(axes))
     along = axes.T @ matrices @ axes
     before = np.inf
-    for _ in range(MAX_ITERATIONS):
+    for _ in range(max_rounds):
         variances = along.diagonal(axis1=1, axis2=2)
         if not are_positive(variances):
             break
@@ -59,10 +61,10 @@ def common_axes(
             c = (shares * geometric_means(variances) if equal_volume else shares)[:, np.newaxis] / variances
             c = c[:, i] - c[:, j]
             # In the plane of axes i and j: the direction at an angle t has the value a + b cos 2t + e sin 2t.
-            b = 0.5 * (c * (variances[:, i] - variances[:, j])).sum(axis=0)
-            e = (c * along[:, i, j]).sum(axis=0)
+            b = 0.5 * np.add.reduce(c * (variances[:, i] - variances[:, j]))
+            e = np.add.reduce(c * along[:, i, j])
             t = 0.5 * np.arctan2(-e, -b)
-            rotation = np.eye(d)
+            rotation = identity.copy()
             rotation[i, i] = rotation[j, j] = np.cos(t)
             rotation[j, i] = np.sin(t)
             rotation[i, j] = -rotation[j, i]

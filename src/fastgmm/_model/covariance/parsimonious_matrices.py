@@ -14,12 +14,13 @@ from fastgmm._model.covariance.common_axes import common_axes
 from fastgmm._model.covariance.matrices import MatrixStructure, regularize
 from fastgmm._model.covariance.parsimonious import Parsimonious, with_previous
 from fastgmm._model.covariance.volume_shape import (
-    MAX_ITERATIONS,
     TOLERANCE,
     are_positive,
+    max_iterations,
     of_equal_shape,
     of_equal_volume,
     of_equal_volume_and_shape,
+    to_mean_volume,
 )
 
 
@@ -45,9 +46,12 @@ class OwnOrientations(ParsimoniousMatrices):
     """EEV, VEV and EVV."""
 
     def allowed(self, of_rows, nk, previous):
-        variances, axes = np.linalg.eigh(of_rows)  # ascending, in each component
         if self.name == "EVV":
-            return of_rows * (of_equal_volume(variances, nk) / variances)[:, :1, np.newaxis]
+            signs, log_dets = np.linalg.slogdet(of_rows)
+            if not are_positive(signs):
+                return of_rows
+            return of_rows * to_mean_volume(np.exp(log_dets / of_rows.shape[1]), nk)[:, np.newaxis, np.newaxis]
+        variances, axes = np.linalg.eigh(of_rows)  # ascending, in each component
         if self.name == "EEV":
             return along(axes, of_equal_volume_and_shape(variances, nk))
         before = None if previous is None else np.linalg.eigvalsh(previous[:1])
@@ -61,7 +65,7 @@ class EqualUpToVolume(ParsimoniousMatrices):
         shares, d = nk / nk.sum(), of_rows.shape[1]
         matrix = np.tensordot(shares, of_rows, 1) if previous is None else previous[0]
         before = np.inf
-        for _ in range(MAX_ITERATIONS):
+        for _ in range(max_iterations(previous)):
             sign, log_det = np.linalg.slogdet(matrix)
             if not sign > 0.0:
                 return of_rows
@@ -84,7 +88,9 @@ class EqualOrientations(ParsimoniousMatrices):
         # The axes are those of any sum of the previous matrices. Odd factors keep its variances apart.
         factors = 1.0 + np.sqrt(np.arange(2.0, len(nk) + 2.0))
         start = np.tensordot(nk, of_rows, 1) if previous is None else np.tensordot(factors, previous, 1)
-        axes, variances = common_axes(of_rows, nk, np.linalg.eigh(start)[1], self.name == "EVE")
+        axes, variances = common_axes(
+            of_rows, nk, np.linalg.eigh(start)[1], self.name == "EVE", max_iterations(previous)
+        )
         return along(axes, of_equal_volume(variances, nk) if self.name == "EVE" else variances)
 
 

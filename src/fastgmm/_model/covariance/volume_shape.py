@@ -16,7 +16,13 @@ import math
 import numpy as np
 
 TOLERANCE = 1e-9  # an M step that iterates ends when an iteration gains less log-likelihood per row, in nats
-MAX_ITERATIONS = 200
+_MAX_ITERATIONS = 200  # of an M step at a start
+_MAX_FURTHER = 2  # of one from previous covariances: EM goes on from there, and each iteration raises its bound
+
+
+def max_iterations(previous: np.ndarray | None) -> int:
+    """The largest number of iterations of an M step, given the covariances that it begins from, None at a start."""
+    return _MAX_ITERATIONS if previous is None else _MAX_FURTHER
 
 
 def are_positive(values: np.ndarray) -> bool:
@@ -26,15 +32,19 @@ def are_positive(values: np.ndarray) -> bool:
 
 def geometric_means(variances: np.ndarray) -> np.ndarray:
     """Of positive numbers along the last axis."""
-    return np.exp(np.log(variances).mean(axis=-1))
+    return np.exp(np.add.reduce(np.log(variances), axis=-1) / variances.shape[-1])
 
 
 def of_equal_volume(variances: np.ndarray, masses: np.ndarray) -> np.ndarray:
     """The shapes of the given variances, and one volume: the mean of their geometric means."""
     if not are_positive(variances):
         return variances
-    volumes = geometric_means(variances)
-    return variances * ((masses @ volumes) / masses.sum() / volumes)[:, np.newaxis]
+    return variances * to_mean_volume(geometric_means(variances), masses)[:, np.newaxis]
+
+
+def to_mean_volume(volumes: np.ndarray, masses: np.ndarray) -> np.ndarray:
+    """The factors that make the volumes of all components their mean."""
+    return (masses @ volumes) / masses.sum() / volumes
 
 
 def of_equal_shape(variances: np.ndarray, masses: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
@@ -45,7 +55,7 @@ def of_equal_shape(variances: np.ndarray, masses: np.ndarray, previous: np.ndarr
     shares = masses / masses.sum()
     shape = shares @ variances if previous is None else previous[0]
     before = np.inf
-    for _ in range(MAX_ITERATIONS):
+    for _ in range(max_iterations(previous)):
         if not are_positive(shape):
             return variances
         shape = shape / geometric_means(shape)
