@@ -1,8 +1,6 @@
 """`GaussianMixtureIC`: a search by an information criterion.
 
-It finds the number of components and the covariance type. All covariance types of one number of components share their
-starts: k-means runs once for each number. Each type also starts from the parameters that were found for the type before
-it.
+All covariance types of one number of components share their starts. Each also starts from what the type before found.
 """
 
 from __future__ import annotations

@@ -346,7 +346,7 @@ def test_a_weight_equals_copies():
 @pytest.mark.parametrize("weights", [None, COUNTS], ids=["unweighted", "weighted"])
 def test_sample_is_drawn_in_proportion_to_the_weights(weights):
     passes = ArrayPasses(np.arange(40_000.0)[:, np.newaxis], weights, 1, FULL, 1)
-    sample = _sample._drawn(passes, 1, 5_000, np.random.RandomState(0))
+    sample = _sample.drawn(passes, 1, 5_000, np.random.RandomState(0))
     counted = np.ones(len(sample.X)) if sample.sample_weight is None else sample.sample_weight
     assert counted.sum() == 5_000
     shares = np.add.reduceat(counted, np.searchsorted(sample.X[:, 0], np.arange(0, 40_000, 4_000))) / 5_000

@@ -21,6 +21,7 @@ from fastgmm._rows.protocol import Passes, SampledPasses
 from fastgmm._start.given import called, check_all_have_rows, statistics_of_given
 from fastgmm._start.kmeans import kmeans_labels, kmeans_plusplus_indices, statistics_of_clusters
 from fastgmm._start.sample import rows_for_clusters, statistics_of_sample
+from fastgmm._start.split_merge import statistics_of_split_merge
 from fastgmm._utils.annotations import InitParams
 from fastgmm._utils.errors import FitError, PoorSampleError
 from fastgmm._utils.progress import SILENT, Reporter
@@ -137,6 +138,21 @@ def _sample(X, sample_weight, n_components, random_state, n_threads, progress) -
     return start
 
 
+def _split_merge(X, sample_weight, n_components, random_state, n_threads, progress) -> Start:
+    """Responsibilities under a mixture that splits and merges improve; k-means if EM fails on the sample."""
+    seed = random_state.randint(np.iinfo(np.int32).max)
+
+    def start(passes, reg_covar):
+        draws = np.random.RandomState(seed)  # every call draws the same numbers
+        try:
+            return statistics_of_split_merge(passes, n_components, draws, reg_covar)
+        except (FitError, PoorSampleError):
+            found = _kmeans(passes.X, passes.sample_weight, n_components, draws, n_threads, progress)
+            return found(passes, reg_covar)
+
+    return start
+
+
 def _random(X, sample_weight, n_components, random_state, n_threads, progress) -> Start:
     """Uniform random responsibilities, normalized for each row."""
     # The means of all components are within a standard deviation of the mean of the rows: it is a good center.
@@ -213,4 +229,5 @@ _STARTS: dict[str, Callable[..., Start]] = {
     "random": _random,
     "random_from_data": _random_from_data,
     "sample": _sample,
+    "split_merge": _split_merge,
 }

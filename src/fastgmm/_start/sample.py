@@ -14,7 +14,7 @@ from fastgmm._rows.array import ArrayPasses
 from fastgmm._start.kmeans import kmeans_labels, refined_labels, statistics_of_clusters
 from fastgmm._utils.errors import PoorSampleError
 
-# Chosen with benchmarks/start.py.
+# Chosen with benchmarks/starts.py.
 _LEAST_ROWS = 5_000  # in the sample for k-means
 _ROWS_PER_CLUSTER = 40  # least number of rows in the sample for k-means, for each cluster
 _ROWS_PER_PARAMETER = 5  # in the sample for EM, for each free parameter
@@ -59,7 +59,7 @@ def statistics_of_sample(
         If few rows have most of the weight, or all rows are much less likely than the sample.
     """
     n_threads = passes.n_threads
-    sample = _drawn(passes, n_components, n_rows, random_state)
+    sample = drawn(passes, n_components, n_rows, random_state)
     X, weights = sample.X, sample.sample_weight
     progress = passes.progress
     found = [kmeans_labels(X, n_components, random_state, n_threads, weights, progress) for _ in range(_N_TRIES)]
@@ -69,16 +69,21 @@ def statistics_of_sample(
         _, centers = min(found, key=lambda clusters: _squared_distance(sample, *clusters))
         clusters = refined_labels(passes.X, centers, _REFINEMENTS, n_threads, passes.sample_weight, progress)
         return statistics_of_clusters(passes, *clusters, reg_covar)
-    larger = _drawn(passes, n_components, n_rows_em, random_state)
+    larger = drawn(passes, n_components, n_rows_em, random_state)
     fitted = _fitted(larger, [centers for _, centers in found], reg_covar)
     statistics, _ = _iteration(passes, n_components, reg_covar).accurate_e_step(fitted.parameters)
-    shortfall = fitted.lower_bound - statistics.log_likelihood / statistics.total_weight
-    if shortfall > _LARGEST_SHORTFALL:
-        raise PoorSampleError(f"All rows are {shortfall:g} less likely than the sample: it has none of those far out.")
+    check_shortfall(fitted.lower_bound, statistics)
     return statistics
 
 
-def _drawn(passes: ArrayPasses, n_components: int, n_rows: int, random_state) -> ArrayPasses:
+def check_shortfall(lower_bound: float, statistics: SufficientStatistics) -> None:
+    """Raise PoorSampleError if all rows are much less likely than the sample under the same mixture."""
+    shortfall = lower_bound - statistics.log_likelihood / statistics.total_weight
+    if shortfall > _LARGEST_SHORTFALL:
+        raise PoorSampleError(f"All rows are {shortfall:g} less likely than the sample: it has none of those far out.")
+
+
+def drawn(passes: ArrayPasses, n_components: int, n_rows: int, random_state) -> ArrayPasses:
     """Passes over a sample with one row from each of n_rows intervals of equal weight, in order.
 
     The probability of a row is proportional to its weight. A row counts as often as it is drawn."""

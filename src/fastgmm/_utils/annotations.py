@@ -13,7 +13,7 @@ CovarianceType = Literal[
     "EII", "EEI", "VEI", "EVI", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV",
     "VVV", "EEE", "VVI", "VII",
 ]  # fmt: skip
-StartName = Literal["kmeans", "k-means++", "random", "random_from_data", "sample"]
+StartName = Literal["kmeans", "k-means++", "random", "random_from_data", "sample", "split_merge"]
 WeightPriorType = Literal["dirichlet_process", "dirichlet_distribution"]
 Fixable = Literal["weights", "means", "covariances"]
 Stopping = Literal["change", "aitken"]
