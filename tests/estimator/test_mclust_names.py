@@ -168,6 +168,16 @@ def test_a_degenerate_component_is_an_error():
             new(name, n_components=2, reg_covar=0.0, tol=0.0, max_iter=200, **start).fit(X_of)
 
 
+def test_the_search_finds_components_that_collapse_in_a_shared_volume():
+    """Rows on a line have no volume, whatever volume the model gives their component."""
+    X = np.random.default_rng(0).normal(size=(120, 3))
+    X[:10, 1:] = 7.0
+    types = ["EVI", "EVE", "EVV", "EII"]
+    table = GaussianMixtureIC([2], covariance_type=types, random_state=0).fit(X).criterion_
+    for name, warning in zip(table["covariance_type"], table["warning"], strict=True):
+        assert ("collapsed" in warning) == (name != "EII"), name
+
+
 def test_the_search_tries_the_fourteen():
     X = rows()
     search = GaussianMixtureIC([1, 3], covariance_type="all", random_state=0).fit(X)

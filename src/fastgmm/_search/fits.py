@@ -17,7 +17,7 @@ from fastgmm._em.iteration import Iteration
 from fastgmm._em.lbfgs import LBFGS
 from fastgmm._em.loop import run_em
 from fastgmm._estimator.fitted import mixture_attributes, rounded
-from fastgmm._model.covariance import DIAGONAL
+from fastgmm._model.covariance import DIAGONAL, structure_of_type
 from fastgmm._model.gaussian import MaximumLikelihood, MixtureParameters
 from fastgmm._model.moments import estimate_moments
 from fastgmm._rows.columns import mean_of_all
@@ -179,7 +179,7 @@ class Fits:
         else:
             if result.stopped:
                 raise Stopped("EM")
-            failure = collapse = self._collapse(candidate, result.parameters)
+            failure = collapse = self._collapse(candidate, iteration, result.parameters)
             log_likelihood = log_likelihood_of(iteration.passes, iteration.model.components(result.parameters))
             is_better = (not collapse, log_likelihood) > (not candidate.warning, candidate.log_likelihood)
             if candidate.result is None or is_better:
@@ -192,7 +192,7 @@ class Fits:
     def _mean_of_rows(self) -> np.ndarray:
         return mean_of_all(self.rows.for_mixture(1, DIAGONAL, SILENT))
 
-    def _collapse(self, candidate: Candidate, parameters: MixtureParameters) -> str:
+    def _collapse(self, candidate: Candidate, iteration: Iteration, parameters: MixtureParameters) -> str:
         """A warning that names the first collapsed component; '' if none has collapsed."""
         structure, reg_covar, n_features = candidate.structure, self.settings.reg_covar, candidate.n_features
         if structure.name not in self._spread_of_rows:
@@ -201,7 +201,14 @@ class Fits:
             moments = estimate_moments(about_mean, structure, 0.0, self.rows.dtype)
             self._spread_of_rows[structure.name] = structure.spread(moments.covariances, 1, n_features)[0]
         n_different = 1 if structure.is_shared else candidate.n_components
-        spread = structure.spread(parameters.covariances, n_different, n_features)
+        covariances = parameters.covariances
+        if structure.name in ("EVI", "EVE", "EVV"):
+            # Rows without a volume hide in a volume that all share: look at their own covariances.
+            statistics, _ = iteration.accurate_e_step(parameters)
+            unrestricted = structure_of_type(structure.sklearn_name)
+            of_rows = estimate_moments(statistics, unrestricted, reg_covar, self.rows.dtype, previous=covariances)
+            covariances = of_rows.covariances
+        spread = structure.spread(covariances, n_different, n_features)
         collapsed = are_collapsed(spread, self._spread_of_rows[structure.name], reg_covar)
         if not collapsed.any():
             return ""
