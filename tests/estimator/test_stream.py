@@ -517,3 +517,12 @@ def test_covariance_types_whose_parameters_look_alike(estimator):
 def test_bad_parameters(estimator, name, value):
     with pytest.raises(ValueError, match=rf"The '{name}' parameter of {estimator.__name__} must be .* Pass"):
         estimator(**{name: value}).partial_fit(clusters())
+
+
+@pytest.mark.parametrize("weight", [1e20, 1e300])
+@both_estimators
+def test_a_batch_may_outweigh_all_before(estimator, weight):
+    """The rows before are lost by rounding beside it; that was a division by zero."""
+    mixture = estimator(n_components=1, random_state=0).fit(clusters())
+    mixture.partial_fit(clusters()[:5], sample_weight=np.full(5, weight))
+    np.testing.assert_allclose(mixture.means_[0], clusters()[:5].mean(axis=0), rtol=1e-6)

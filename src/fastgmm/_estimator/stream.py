@@ -121,7 +121,8 @@ class Streaming(Fitting):
             check_n_rows(len(rows), self.n_components)
         elif len(rows) == 0:
             return None
-        seen = total_weight(rows, weights) + (0.0 if is_first else check_rows_behind(self))
+        weight, behind = total_weight(rows, weights), 0.0 if is_first else check_rows_behind(self)
+        seen = weight + behind
         passes = self._passes_to_fit(rows, weights, progress)
         with while_fitting(passes.n_features, acceleration=None):
             model = self._model(passes) if is_first else self._further_model(passes)
@@ -132,7 +133,7 @@ class Streaming(Fitting):
                 parameters, stream, findings = self._learn_first(iteration, start, seen)
             else:
                 try:
-                    parameters, stream, findings = self._learn_more(iteration, seen, total_weight(rows, weights))
+                    parameters, stream, findings = self._learn_more(iteration, behind, weight)
                 except Stopped:
                     return None
             attributes = self._fitted_attributes(parameters, model)
@@ -169,13 +170,14 @@ class Streaming(Fitting):
         findings = Findings.of_fit(replace(result, parameters=parameters, converged=True), iteration)
         return parameters, stream, findings
 
-    def _learn_more(self, iteration: Iteration, seen: float, weight: float) -> tuple[Parameters, Stream, Findings]:
-        """Take one step from the fitted parameters."""
+    def _learn_more(self, iteration: Iteration, behind: float, weight: float) -> tuple[Parameters, Stream, Findings]:
+        """Take one step from the fitted parameters. `behind` is the weight of the rows seen before."""
+        seen = behind + weight
         model, passes = cast(StreamModel, iteration.model), iteration.passes
         parameters = self._fitted_parameters(passes.n_features, self.n_components)
         before = getattr(self, "_stream", None)
         if before is None:
-            before = Stream(model.statistics_for(parameters), seen - weight, 0, math.nan)
+            before = Stream(model.statistics_for(parameters), behind, 0, math.nan)
         shape = model.structure.scatter_shape(self.n_components, passes.n_features)
         check_statistics_fit(self, before.statistics.scatter.shape, shape)
         step = step_size(weight, seen, self.step_decay, self.half_life)
