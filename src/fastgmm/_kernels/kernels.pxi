@@ -30,6 +30,7 @@ cdef extern from "kernels.hpp" nogil:
         Py_ssize_t work_length()
         Py_ssize_t sums_length()
         Py_ssize_t packed_length()
+        Py_ssize_t factor_length()
         bint can_share()
     cppclass Chunks:
         int count
@@ -504,7 +505,7 @@ def count_pairs(const real[:, ::1] X, const real[:, ::1] means, const real[:, :,
                 constants, cut, slope, block, reals, floats, integers, 1)
     p.packed_factors = &packed_factors[0]
     need(X.shape[0] <= block, "number of rows")
-    need(packed_factors.shape[0] >= p.mixture.packed_length(), "packed_factors")
+    need(packed_factors.shape[0] >= p.mixture.n_factors * p.mixture.factor_length(), "packed_factors")
     with nogil:
         p.run()
     return p.count
