@@ -58,8 +58,8 @@ class GaussianMixture(LocalFitting, Streaming, MaximumLikelihoodMixture):
           scikit-learn does not have it. With fewer than 40,000 rows, or 320 for each component, it is the same as
           'kmeans', and also if the sample has missed rows very far out;
         - 'split_merge': from a mixture fitted to a sample of 2,000 rows or more, by EM that also splits and merges
-          components [7]_. It seldom ends in a poor optimum. With a small `tol` it takes about as long as three fits, and
-          longer beside fits of a few iterations. scikit-learn does not have it;
+          components [7]_. It seldom ends in a poor optimum. With a small `tol` it takes about as long as three fits,
+          and longer beside fits of a few iterations. scikit-learn does not have it;
         - array of shape (n_samples,): a label from 0 to n_components - 1 for each row of X. Each component needs rows.
           There is only one start, whatever `n_init` is;
         - array of shape (n_samples, n_components): responsibilities, which sum to 1 in each row;

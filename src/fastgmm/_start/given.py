@@ -70,7 +70,7 @@ def _responsibilities(array: np.ndarray, name: str) -> np.ndarray:
 
 def called(function: Callable, X: np.ndarray, n_components: int, random_state: np.random.RandomState) -> np.ndarray:
     """What the user's function returns for the rows, checked."""
-    return check_start(function(X, n_components, random_state), "What init_params returns", len(X), n_components)
+    return check_start(function(X, n_components, random_state), "the result of init_params", len(X), n_components)
 
 
 def check_all_have_rows(nk: np.ndarray) -> None:
