@@ -166,5 +166,5 @@ def test_components_without_rows():
 def test_messages(values, message):
     with pytest.raises(ValueError, match=rf"\binit_params\b.*{message}"):
         GaussianMixture(3, init_params=values).fit(X)
-    with pytest.raises(ValueError, match=rf"hat init_params returns\b.*{message}"):
+    with pytest.raises(ValueError, match=rf"the result of init_params\b.*{message}"):
         GaussianMixture(3, init_params=lambda *_: values).fit(X)
