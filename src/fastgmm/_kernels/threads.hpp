@@ -26,7 +26,7 @@
 
 enum {
     MOST_CHUNKS = 256,
-    MANY_CHUNKS = 32, /* enough to share out evenly */
+    MANY_CHUNKS = 32,       /* enough to share out evenly */
     MOST_AHEAD = 2,         /* chunks by which a thread may be ahead of others */
     MOST_WAITING = 16,      /* sums of chunks that wait, besides those ahead: twice log2 of MOST_CHUNKS */
     LEAST_CHUNK_ROWS = 512, /* merging the sums of fewer rows would take some percent of the time */
