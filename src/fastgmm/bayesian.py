@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from numpy.typing import ArrayLike
 
 from fastgmm._estimator.fit import LocalFitting
 from fastgmm._estimator.parameters import with_advice
+from fastgmm._estimator.questions import Questions
 from fastgmm._estimator.stream import Streaming
 from fastgmm._estimator.variational import VariationalMixture
-from fastgmm._utils.annotations import Acceleration, CovarianceType, InitParams, RandomState, Stopping, WeightPriorType
+from fastgmm._utils.annotations import (
+    Acceleration,
+    CovarianceType,
+    Features,
+    InitParams,
+    RandomState,
+    Stopping,
+    WeightPriorType,
+)
+from fastgmm.mixture import GaussianMixture
 
 
-class BayesianGaussianMixture(LocalFitting, Streaming, VariationalMixture):
+class BayesianGaussianMixture(LocalFitting, Streaming, Questions, VariationalMixture):
     r"""Gaussian mixture with priors, fitted by variational inference.
 
     A drop-in replacement for :class:`sklearn.mixture.BayesianGaussianMixture`, with the same parameters, attributes and
@@ -266,3 +278,12 @@ class BayesianGaussianMixture(LocalFitting, Streaming, VariationalMixture):
         n_threads: int | None = None,
     ) -> None:
         self._keep(locals())
+
+    if TYPE_CHECKING:
+
+        def marginal(self, features: Features) -> GaussianMixture: ...
+
+        def condition(self, features: Features, values: ArrayLike) -> GaussianMixture: ...
+
+    def _new_mixture(self, **parameters):
+        return GaussianMixture(**parameters)

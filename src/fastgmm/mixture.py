@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from numpy.typing import ArrayLike
 
 from fastgmm._estimator.fit import LocalFitting
 from fastgmm._estimator.maximum_likelihood import MaximumLikelihoodMixture
 from fastgmm._estimator.parameters import with_advice
+from fastgmm._estimator.questions import Questions
 from fastgmm._estimator.stream import Streaming
-from fastgmm._utils.annotations import Acceleration, CovarianceType, Fixed, InitParams, RandomState, Stopping
+from fastgmm._utils.annotations import Acceleration, CovarianceType, Features, Fixed, InitParams, RandomState, Stopping
 
 
-class GaussianMixture(LocalFitting, Streaming, MaximumLikelihoodMixture):
+class GaussianMixture(LocalFitting, Streaming, Questions, MaximumLikelihoodMixture):
     r"""Gaussian mixture, fitted by expectation-maximization (EM).
 
     A drop-in replacement for :class:`sklearn.mixture.GaussianMixture`, with the same parameters, attributes and
@@ -250,3 +253,12 @@ class GaussianMixture(LocalFitting, Streaming, MaximumLikelihoodMixture):
         n_threads: int | None = None,
     ) -> None:
         self._keep(locals())
+
+    if TYPE_CHECKING:
+
+        def marginal(self, features: Features) -> GaussianMixture: ...
+
+        def condition(self, features: Features, values: ArrayLike) -> GaussianMixture: ...
+
+    def _new_mixture(self, **parameters):
+        return GaussianMixture(**parameters)

@@ -10,9 +10,9 @@ mixture is shown by its marginal. Legends stand beside the axes if the layout of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from fastgmm._plots.checks import (
 )
 from fastgmm._plots.subject import subject_of, unwrapped
 from fastgmm._plots.view import limits_of
-from fastgmm._utils.annotations import Rows
+from fastgmm._utils.annotations import Features, Rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,8 +39,6 @@ __all__ = [
     "plot_pairs",
     "plot_uncertainty",
 ]
-
-Features: TypeAlias = int | str | Sequence[int | str] | NDArray[np.integer[Any]]
 
 _MAX_PAIRED_FEATURES = 8  # in a plot of pairs
 _STD_IN_VIEW = 3.0  # standard deviations of each component that a density shows

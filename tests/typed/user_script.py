@@ -32,6 +32,8 @@ labels: NDArray[np.int64] = gmm.predict(X)
 assert_type(bgm.fit_predict([[0.0, 1.0], [2.0, 3.0]]), NDArray[np.int64])
 densities: NDArray[np.float32] = gmm.score_samples(X, out=np.empty(len(X), np.float32))
 first_rows: NDArray[np.float64] = gmm.sample(3)[0]
+assert_type(bgm.marginal("eruption").condition([0], 3.0), GaussianMixture)
+print(gmm.predict_conditional(0, X[:, :1]).mean(), gmm.marginal(1).quantile(0.5))
 if gmm.converged_ and gmm.score(X) > bgm.lower_bounds_[-1]:
     print(
         gmm.bic(X) - gmm.aic(X),

@@ -45,20 +45,20 @@ def draw_rows(mixture, n_samples: int, random: np.random.RandomState) -> tuple[n
     n_components, n_features = np.shape(mixture.means_)
     means = check_fitted_array(mixture, "means_", (n_components, n_features))
     structure = structure_of_type(mixture.covariance_type)
-    spread = structure.spread(_covariances(mixture, n_components, n_features), n_components, n_features)
-    counts = random.multinomial(n_samples, _weights(mixture, n_components))
+    spread = structure.spread(fitted_covariances(mixture, n_components, n_features), n_components, n_features)
+    counts = random.multinomial(n_samples, fitted_weights(mixture, n_components))
     parts = [_of_component(random, means[k], spread[k], counts[k]) for k in np.flatnonzero(counts)]
     return np.concatenate(parts), np.repeat(np.arange(n_components), counts)
 
 
-def _weights(mixture, n_components: int) -> np.ndarray:
+def fitted_weights(mixture, n_components: int) -> np.ndarray:
     """Weights, divided by their sum if that is not 1 because of rounding to float32."""
     weights = check_fitted_array(mixture, "weights_", (n_components,))
     total = weights.sum()
     return weights if abs(total - 1.0) < 1e-12 else weights / total
 
 
-def _covariances(mixture, n_components: int, n_features: int) -> np.ndarray:
+def fitted_covariances(mixture, n_components: int, n_features: int) -> np.ndarray:
     """`covariances_` as they are, which gives the same draws as scikit-learn.
 
     They are computed from `precisions_cholesky_` if they are missing, or if rounding to float32 may have made one

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from fastgmm._utils.values import is_boolean, is_integer_from, is_positive_real
+from fastgmm._utils.values import is_boolean, is_positive_real
 from fastgmm._utils.words import named_kind
 
 
@@ -17,25 +15,6 @@ def check_axes(ax) -> None:
     if ax is not None and not hasattr(ax, "get_xaxis_transform"):
         remedy = "one of them" if np.ndim(ax) else "what matplotlib.pyplot.subplots returns second"
         raise TypeError(f"ax must be Axes of matplotlib or None, got {type(ax).__name__}: pass {remedy}.")
-
-
-def check_plotted_features(features, names: list[str], at_most: int) -> list[int]:
-    """Numbers of the features to draw, from one or several numbers or names.
-
-    Raises ValueError if they are more than `at_most`, or some do not exist or occur twice.
-    """
-    several = isinstance(features, Iterable) and not isinstance(features, str)
-    given = list(features) if several else [features]
-    numbers = [names.index(feature) if feature in names else feature for feature in given]
-    shown = "" if names[0] == "feature 0" else f", such as {', '.join(map(repr, names[:at_most]))}"
-    choice = f"pass numbers from 0 to {len(names) - 1}, or names{shown}"
-    for number in numbers:
-        if is_boolean(number) or not is_integer_from(0)(number) or number >= len(names):
-            raise ValueError(f"features holds {number!r}, which is no feature of the mixture: {choice}.")
-    if not 1 <= len(numbers) <= at_most or len(set(numbers)) < len(numbers):
-        got = repr(features) if len(numbers) <= at_most else f"{len(numbers)}"
-        raise ValueError(f"features must be 1 to {at_most} different features, got {got}: {choice}.")
-    return numbers
 
 
 def check_n_std(n_std) -> None:

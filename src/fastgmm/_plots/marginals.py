@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy.spatial.distance import cdist
 
 from fastgmm._estimator.fitted import fitted_factors
+from fastgmm._model.conditional import Mixture
 from fastgmm._model.covariance import FULL, structure_of_type
 from fastgmm._model.covariance.structure import as_matrices
 from fastgmm._model.gaussian import MixtureParameters
@@ -19,24 +18,12 @@ _N_DRAWS = 20_000  # the error of the mass within a contour is 0.1 (at 99 %) to 
 _LEAST_WEIGHT = 1 / 500  # weight of the lightest component that is drawn, as a share of the heaviest one's
 
 
-class Marginal(NamedTuple):
-    """A mixture as float64 arrays. Its covariances are matrices, whatever the covariance type was.
-
-    Attributes
-    ----------
-    weights : ndarray of shape (n_components,)
-    means : ndarray of shape (n_components, n_features)
-    covariances : ndarray of shape (n_components, n_features, n_features)
-    """
-
-    weights: np.ndarray
-    means: np.ndarray
-    covariances: np.ndarray
+class Marginal(Mixture):
+    """A mixture that is drawn. Its covariances are matrices."""
 
     def of(self, features: list[int]) -> Marginal:
         """The marginal in some of the features."""
-        matrices = self.covariances[:, np.array(features)[:, np.newaxis], features]
-        return Marginal(self.weights, self.means[:, features], matrices)
+        return Marginal(*self.marginal(features))
 
     def log_density(self, points: np.ndarray) -> np.ndarray:
         """Log-density, shape (...), at points of shape (..., n_features)."""

@@ -10,10 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm._estimator.fitted import check_covariance_type
 from fastgmm._estimator.parameters import CRITERIA
 from fastgmm._input.containers import column_names
+from fastgmm._input.features import check_features, names_of_features
 from fastgmm._input.rows import check_predict_data
 from fastgmm._model.covariance import COVARIANCE_TYPES, accepted_names
 from fastgmm._plots.affine import back_to_data
-from fastgmm._plots.checks import check_plotted_features
 from fastgmm._plots.marginals import Marginal, mixture_in_units_of_data
 from fastgmm._utils.words import named_kind
 
@@ -68,14 +68,12 @@ def subject_of(given, X, features, at_most: int = 2, needs_rows: bool = False) -
     units = back_to_data(steps, mixture.means_.shape[1]) if steps else None
     n_features = mixture.means_.shape[1]
     reader = _first_step(predictor)
-    names = list(getattr(reader, "feature_names_in_", column_names(X) or ()))
-    if len(names) != n_features or not all(isinstance(name, str) for name in names):
-        names = [f"feature {j}" for j in range(n_features)]
+    names = names_of_features(getattr(reader, "feature_names_in_", column_names(X)), n_features)
     whole = mixture_in_units_of_data(mixture, units)
     if features is None:
         numbers = list(range(min(n_features, 2))) if at_most == 2 else whole.most_separating(at_most)
     else:
-        numbers = check_plotted_features(features, names, at_most)
+        numbers = check_features(features, names, at_most)
     rows = check_predict_data(reader, X)[:, numbers] if X is not None or needs_rows else None
     return Subject(predictor, whole.of(numbers), [names[j] for j in numbers], n_features, X, rows)
 

@@ -25,6 +25,7 @@ Fixed: TypeAlias = Fixable | tuple[Fixable, ...] | Collection[Fixable] | None  #
 RandomState: TypeAlias = int | np.random.RandomState | None
 FloatArray: TypeAlias = NDArray[np.floating]
 IntArray: TypeAlias = NDArray[np.int64]
+Features: TypeAlias = int | str | Sequence[int | str] | NDArray[np.integer[Any]]
 
 
 class Sliceable(Protocol):

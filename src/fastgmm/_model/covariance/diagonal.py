@@ -84,6 +84,7 @@ def sample_variances(
 
 class Diagonal(VarianceStructure, ConjugatePrior, FisherInformation, InverseMStep):
     name = sklearn_name = "diag"
+    holds_for_parts = True
     mclust_name = "VVI"
 
     def covariances(self, statistics, delta, nk, reg_covar, noise, previous=None):

@@ -11,6 +11,7 @@ from fastgmm._model.covariance.structure import ConjugatePrior, FisherInformatio
 class Full(MatrixStructure, ConjugatePrior, FisherInformation, InverseMStep):
     name = sklearn_name = "full"
     mclust_name = "VVV"
+    holds_for_parts = True
 
     def covariances(self, statistics, delta, nk, reg_covar, noise, previous=None):
         covariances = statistics.scatter_about(delta)

@@ -14,6 +14,7 @@ class EqualSpheres(Parsimonious, OneVariance):
     """EII: one variance."""
 
     sklearn_name = "spherical"
+    holds_for_parts = True
 
     def __init__(self):
         super().__init__("EII")
@@ -31,6 +32,10 @@ class ParsimoniousDiagonal(Parsimonious, VarianceStructure):
     """EEI, VEI and EVI."""
 
     sklearn_name = "diag"
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        self.holds_for_parts = name != "EVI"  # volumes of parts differ
 
     def covariances(self, statistics, delta, nk, reg_covar, noise, previous=None):
         of_rows = sample_variances(statistics, delta, nk, reg_covar, noise)

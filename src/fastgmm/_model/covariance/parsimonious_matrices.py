@@ -61,6 +61,8 @@ class OwnOrientations(ParsimoniousMatrices):
 class EqualUpToVolume(ParsimoniousMatrices):
     """VEE."""
 
+    holds_for_parts = True
+
     def allowed(self, of_rows, nk, previous):
         shares, d = nk / nk.sum(), of_rows.shape[1]
         matrix = np.tensordot(shares, of_rows, 1) if previous is None else previous[0]

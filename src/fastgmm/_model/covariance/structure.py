@@ -57,6 +57,8 @@ class CovarianceStructure(ABC):
         What R's mclust calls the structure; '' if it does not have it.
     sklearn_name : str
         The type of scikit-learn whose arrays have the same shapes and that contains the structure; '' if there is none.
+    holds_for_parts : bool
+        Whether marginals and conditionals of such covariances have the structure, too.
     """
 
     name: str
@@ -65,6 +67,7 @@ class CovarianceStructure(ABC):
     shape_in_words: str = "ellipsoid"
     mclust_name: str = ""
     sklearn_name: str = ""
+    holds_for_parts: bool = False
 
     def in_words(self, n_components: int, n_features: int) -> str:
         """What the structure lets covariances be."""

@@ -11,6 +11,7 @@ from fastgmm._model.covariance.structure import ConjugatePrior, FisherInformatio
 class Tied(MatrixStructure, ConjugatePrior, FisherInformation, InverseMStep):
     name = sklearn_name = "tied"
     is_shared = True
+    holds_for_parts = True
     mclust_name = "EEE"
 
     def covariances(self, statistics, delta, nk, reg_covar, noise, previous=None):
