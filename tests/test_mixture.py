@@ -39,6 +39,7 @@ OURS = {
     "acceleration": None,
     "step_decay": 0.6,
     "half_life": None,
+    "missing": "raise",
     "n_threads": None,
 }
 OUR_PARAMETERS = {GaussianMixture: {"fixed": None, **OURS}, BayesianGaussianMixture: OURS}

@@ -16,6 +16,7 @@ from fastgmm._utils.annotations import (
     CovarianceType,
     Features,
     InitParams,
+    Missing,
     RandomState,
     Stopping,
     WeightPriorType,
@@ -139,6 +140,15 @@ class BayesianGaussianMixture(LocalFitting, Streaming, Questions, VariationalMix
         For data that drift: `partial_fit` lets a row count half as much once this many more rows have come. No step is
         then shorter than ``1 - 2 ** (-b / half_life)``. None: no row fades, and steps become ever shorter.
 
+    missing : {'raise', 'marginalize'}, default='raise'
+        What NaN in X means, and what else stands for a missing value, such as pandas.NA:
+
+        - 'raise': an error;
+        - 'marginalize': the value is not known. The posterior is that given the values that are there [6]_, and
+          predictions use these. It is right if values are missing at random: whether one is missing may depend on the
+          others of its row, but not on itself. Starts are found on rows filled by the regression on the values that are
+          there, under a single Gaussian. A row without any value counts for nothing.
+
     n_threads : int or None, default=None
         Number of threads. None uses all that the machine grants; CPU affinity, cgroup quota, ``OMP_NUM_THREADS`` and
         the limits of threadpoolctl are respected. For a given number, results repeat bit by bit.
@@ -234,6 +244,8 @@ class BayesianGaussianMixture(LocalFitting, Streaming, Questions, VariationalMix
     .. [4] Jamshidian and Jennrich, "Acceleration of the EM algorithm by using quasi-Newton methods", J. R. Stat.
        Soc. B 59, 1997. The coordinates are chosen so that units of the features do not matter.
     .. [5] Ueda, Nakano, Ghahramani and Hinton, "SMEM algorithm for mixture models", Neural Computation 12, 2000.
+    .. [6] Ghahramani and Jordan, "Supervised learning from incomplete data via an EM approach", NIPS 1994; with
+       expectations of the precisions.
 
     Examples
     --------
@@ -275,6 +287,7 @@ class BayesianGaussianMixture(LocalFitting, Streaming, Questions, VariationalMix
         acceleration: Acceleration | None = None,
         step_decay: float = 0.6,
         half_life: float | None = None,
+        missing: Missing = "raise",
         n_threads: int | None = None,
     ) -> None:
         self._keep(locals())

@@ -36,7 +36,7 @@ from fastgmm._estimator.parameters import with_advice
 from fastgmm._estimator.variational import VariationalMixture
 from fastgmm._input.chunks import check_features, check_no_out, warn_of_idle_threads
 from fastgmm._input.containers import column_names
-from fastgmm._input.rows import check_n_rows, check_some_weight, warn_if_weights
+from fastgmm._input.rows import allows_missing, check_n_rows, check_some_weight, warn_if_weights
 from fastgmm._rows.chunk_passes import DaskPasses, Evaluation, TaskSettings, of_block, sums_of_chunk
 from fastgmm._rows.chunks import ChunkSurvey, chunks_of, float_dtype, whole_rows, without_rows
 from fastgmm._rows.engine import Engine
@@ -45,6 +45,7 @@ from fastgmm._utils.annotations import (
     CovarianceType,
     Fixed,
     InitParams,
+    Missing,
     RandomState,
     Stopping,
     WeightPriorType,
@@ -152,7 +153,7 @@ class _OnChunks(Fitting):
                 chunks.persist()
             progress.begin("reading")
             progress.begin_pass(None)
-            survey = ChunkSurvey(chunks)
+            survey = ChunkSurvey(chunks, allows_missing(self))
             check_n_rows(survey.n_rows, self.n_components)
             check_some_weight(survey.total_weight)
             if not chunks.persisted and self.persist == "auto" and chunks.fit_in_memory(survey.n_all_rows):
@@ -168,7 +169,8 @@ class _OnChunks(Fitting):
             chunk_bytes = survey.n_all_rows / n_chunks * chunks.n_features * chunks.dtype.itemsize
             warn_of_idle_threads(chunks.engine.n_idle_threads(n_chunks), n_chunks, chunk_bytes)
             unit = self._weight_unit(survey.largest_weight)
-            settings = TaskSettings(chunks.dtype, unit, self.n_components, self._structure, n_threads)
+            shape = self.n_components, self._structure
+            settings = TaskSettings(chunks.dtype, unit, *shape, n_threads, survey.misses_values)
             passes = DaskPasses(chunks, survey, survey.choose(start_rows, random_state), settings, progress)
         except BaseException:
             chunks.release()
@@ -223,8 +225,8 @@ class _OnChunks(Fitting):
         components = self._fitted_components(rows.shape[1])
         chunks = (rows.chunks[0], (len(self.means_),)) if quantity.per_component else (rows.chunks[0],)
         n_threads = self.n_threads or Engine(self.client).n_threads_of_task(rows.numblocks[0])
-        names = column_names(X)
-        evaluation = Evaluation(quantity.of_passes, components, self._structure, float_dtype(rows), names, n_threads)
+        arguments = float_dtype(rows), column_names(X), n_threads, allows_missing(self)
+        evaluation = Evaluation(quantity.of_passes, components, self._structure, *arguments)
         return rows.map_blocks(
             of_block,
             evaluation=dask.delayed(evaluation, pure=True),  # sent once to each worker
@@ -240,7 +242,8 @@ class _OnChunks(Fitting):
         chunks = chunks_of(self, self, X, sample_weight, reset=False)
         components = self._fitted_components(chunks.n_features)
         n_threads = self.n_threads or chunks.engine.n_threads_of_task(len(chunks))
-        evaluation = Evaluation(of_passes, components, self._structure, chunks.dtype, chunks.columns, n_threads)
+        arguments = chunks.dtype, chunks.columns, n_threads, allows_missing(self)
+        evaluation = Evaluation(of_passes, components, self._structure, *arguments)
         task = partial(sums_of_chunk, evaluation=evaluation)
         *sums, n = chunks.sum(task, dict.fromkeys(range(len(chunks)))).tolist()
         check_some_weight(n)
@@ -266,7 +269,7 @@ class GaussianMixture(_OnChunks, MaximumLikelihoodMixture):
     ----------
     n_components, covariance_type, tol, reg_covar, max_iter, n_init, init_params, weights_init, means_init, \
 precisions_init, fixed, random_state, warm_start, verbose, verbose_interval, stopping, acceleration, step_decay, \
-half_life
+half_life, missing
         As in :class:`fastgmm.GaussianMixture`. With `verbose` a line says whether the data are held in memory.
 
     n_threads : int or None, default=None
@@ -346,6 +349,7 @@ lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
         acceleration: Acceleration | None = None,
         step_decay: float = 0.6,
         half_life: float | None = None,
+        missing: Missing = "raise",
         client: Client | None = None,
         persist: bool | Literal["auto"] = "auto",
     ) -> None:
@@ -362,7 +366,7 @@ class BayesianGaussianMixture(_OnChunks, VariationalMixture):
     ----------
     n_components, covariance_type, tol, reg_covar, max_iter, n_init, init_params, weight_concentration_prior_type, \
 weight_concentration_prior, mean_precision_prior, mean_prior, degrees_of_freedom_prior, covariance_prior, \
-random_state, warm_start, verbose, verbose_interval, stopping, acceleration, step_decay, half_life
+random_state, warm_start, verbose, verbose_interval, stopping, acceleration, step_decay, half_life, missing
         As in :class:`fastgmm.BayesianGaussianMixture`. With `verbose` a line says whether the data are held in memory.
 
     n_threads, client, persist
@@ -429,6 +433,7 @@ random_state, warm_start, verbose, verbose_interval, stopping, acceleration, ste
         acceleration: Acceleration | None = None,
         step_decay: float = 0.6,
         half_life: float | None = None,
+        missing: Missing = "raise",
         client: Client | None = None,
         persist: bool | Literal["auto"] = "auto",
     ) -> None:

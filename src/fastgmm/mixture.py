@@ -11,7 +11,16 @@ from fastgmm._estimator.maximum_likelihood import MaximumLikelihoodMixture
 from fastgmm._estimator.parameters import with_advice
 from fastgmm._estimator.questions import Questions
 from fastgmm._estimator.stream import Streaming
-from fastgmm._utils.annotations import Acceleration, CovarianceType, Features, Fixed, InitParams, RandomState, Stopping
+from fastgmm._utils.annotations import (
+    Acceleration,
+    CovarianceType,
+    Features,
+    Fixed,
+    InitParams,
+    Missing,
+    RandomState,
+    Stopping,
+)
 
 
 class GaussianMixture(LocalFitting, Streaming, Questions, MaximumLikelihoodMixture):
@@ -125,6 +134,15 @@ class GaussianMixture(LocalFitting, Streaming, Questions, MaximumLikelihoodMixtu
         For data that drift: `partial_fit` lets a row count half as much once this many more rows have come. No step is
         then shorter than ``1 - 2 ** (-b / half_life)``. None: no row fades, and steps become ever shorter.
 
+    missing : {'raise', 'marginalize'}, default='raise'
+        What NaN in X means, and what else stands for a missing value, such as pandas.NA:
+
+        - 'raise': an error;
+        - 'marginalize': the value is not known. The fit maximizes the likelihood of the values that are there [8]_, and
+          predictions use these. It is right if values are missing at random: whether one is missing may depend on the
+          others of its row, but not on itself. Starts are found on rows filled by the regression on the values that are
+          there, under a single Gaussian. A row without any value counts for nothing.
+
     n_threads : int or None, default=None
         Number of threads. None uses all that the machine grants; CPU affinity, cgroup quota, ``OMP_NUM_THREADS`` and
         the limits of threadpoolctl are respected. For a given number, results repeat bit by bit.
@@ -204,6 +222,7 @@ class GaussianMixture(LocalFitting, Streaming, Questions, MaximumLikelihoodMixtu
        Soc. B 59, 1997. The coordinates are chosen so that units of the features do not matter.
     .. [6] Celeux and Govaert, "Gaussian parsimonious clustering models", Pattern Recognition 28, 1995.
     .. [7] Ueda, Nakano, Ghahramani and Hinton, "SMEM algorithm for mixture models", Neural Computation 12, 2000.
+    .. [8] Ghahramani and Jordan, "Supervised learning from incomplete data via an EM approach", NIPS 1994.
 
     Examples
     --------
@@ -250,6 +269,7 @@ class GaussianMixture(LocalFitting, Streaming, Questions, MaximumLikelihoodMixtu
         acceleration: Acceleration | None = None,
         step_decay: float = 0.6,
         half_life: float | None = None,
+        missing: Missing = "raise",
         n_threads: int | None = None,
     ) -> None:
         self._keep(locals())

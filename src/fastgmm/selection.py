@@ -6,6 +6,7 @@ All covariance types of one number of components share their starts. Each also s
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
@@ -38,6 +39,7 @@ from fastgmm._utils.annotations import (
     FloatArray,
     InitParams,
     IntArray,
+    Missing,
     OnInterrupt,
     RandomState,
     Rows,
@@ -51,7 +53,7 @@ from fastgmm.mixture import GaussianMixture
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_PASSED_ON = ("tol", "reg_covar", "max_iter", "n_init", "init_params", "stopping", "acceleration", "n_threads")
+_PASSED_ON = [field.name for field in fields(Settings) if field.name != "seed"]
 
 
 class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
@@ -80,7 +82,7 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
     cv : int, default=5
         Number of folds for criterion 'cv'. Rows are shuffled.
 
-    tol, reg_covar, max_iter, init_params, stopping, acceleration
+    tol, reg_covar, max_iter, init_params, stopping, acceleration, missing, n_threads
         Of each fit, as in :class:`GaussianMixture`. `init_params` may be a function, but no array.
 
     n_init : int, default=1
@@ -91,9 +93,6 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
         Random numbers for the starts and the folds. An int makes them repeatable. Each candidate then reaches at least
         the log-likelihood of ``GaussianMixture(k, random_state=...)`` with the same parameters, unless the latter
         degenerates.
-
-    n_threads : int or None, default=None
-        Number of threads of each fit, as in :class:`GaussianMixture`.
 
     verbose : int, default=0
         1 logs a line for each run of k-means and of EM, as in :class:`GaussianMixture`.
@@ -188,6 +187,7 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
         random_state: RandomState = None,
         stopping: Stopping = "change",
         acceleration: Acceleration | None = None,
+        missing: Missing = "raise",
         n_threads: int | None = None,
         verbose: int = 0,
         on_interrupt: OnInterrupt = "raise",

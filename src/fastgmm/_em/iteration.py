@@ -93,6 +93,8 @@ class Iteration(Generic[P, S]):
         if not model.structure.variances(parameters.covariances).min() < 2.0 * model.reg_covar:
             return np.empty(0, np.intp), np.empty(0)
         passes = self.passes.for_mixture(1, DIAGONAL, SILENT)
+        if passes.misses_values:
+            return np.empty(0, np.intp), np.empty(0)
         about_mean = passes.statistics_of_all(mean_of_all(passes)[np.newaxis])
         variances = estimate_moments(about_mean, DIAGONAL, 0.0, model.dtype).covariances[0]
         hidden = np.flatnonzero((variances > 0.0) & (variances < 0.5 * model.reg_covar))

@@ -15,10 +15,19 @@ from numpy.typing import NDArray
 
 from fastgmm._estimator.parameters import NamedParameters
 from fastgmm._estimator.sklearn_callbacks import CallbackSupportMixin
+from fastgmm._input.rows import allows_missing
 from fastgmm._model.covariance import CovarianceStructure, structure_of_type
 from fastgmm._model.protocol import Model, Parameters
 from fastgmm._rows.array import ArrayPasses
-from fastgmm._utils.annotations import Acceleration, CovarianceType, FloatArray, InitParams, RandomState, Stopping
+from fastgmm._rows.incomplete import passes_over
+from fastgmm._utils.annotations import (
+    Acceleration,
+    CovarianceType,
+    FloatArray,
+    InitParams,
+    RandomState,
+    Stopping,
+)
 from fastgmm._utils.blas import blas_beside_passes
 from fastgmm._utils.warnings import each_topic_once
 
@@ -99,7 +108,8 @@ class MixtureEstimator(CallbackSupportMixin, NamedParameters):
         return structure_of_type(self.covariance_type)
 
     def _passes(self, X, sample_weight, n_components: int) -> ArrayPasses:
-        return ArrayPasses(X, sample_weight, n_components, self._structure, self.n_threads)
+        shape = n_components, self._structure
+        return passes_over(X, sample_weight, *shape, self.n_threads, may_miss_values=allows_missing(self))
 
 
 @cache

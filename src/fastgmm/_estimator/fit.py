@@ -31,6 +31,7 @@ from fastgmm._input.batches import CheckedBatches, check_no_weights_beside
 from fastgmm._input.blocks import ArrayBatches
 from fastgmm._input.containers import Reader, is_read_in_blocks
 from fastgmm._input.rows import (
+    allows_missing,
     check_fit_data,
     check_n_rows,
     check_sample_weight,
@@ -40,11 +41,13 @@ from fastgmm._input.rows import (
     warn_if_weights,
     warn_of_collection,
     weight_unit,
+    weights_without_empty_rows,
 )
 from fastgmm._model.covariance import FisherInformation, require
 from fastgmm._model.protocol import Model
 from fastgmm._rows.array import ArrayPasses, total_weight
 from fastgmm._rows.batches import BatchPasses
+from fastgmm._rows.incomplete import passes_over
 from fastgmm._rows.protocol import Passes, SampledPasses
 from fastgmm._rows.survey import BatchSurvey
 from fastgmm._start.find import parameter_finder
@@ -239,13 +242,16 @@ class Fitting(Inference):
         """Passes over rows of positive weight."""
         if weights is not None and (unit := self._weight_unit(float(weights.max()))) != 1.0:
             weights = weights / unit
-        return ArrayPasses(rows, weights, self.n_components, self._structure, self.n_threads, progress=progress)
+        shape, may_miss_values = (self.n_components, self._structure), allows_missing(self)
+        return passes_over(rows, weights, *shape, self.n_threads, progress=progress, may_miss_values=may_miss_values)
 
     def _fingerprint(self, survey, dtype) -> str:
         """A hash of the parameters and data on which the result of a fit depends."""
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in _MAY_CHANGE}
         if parameters.get("fixed") is not None:
             parameters["fixed"] = sorted(fixed_names(parameters["fixed"]))  # the order does not matter
+        if self.missing == "raise":
+            del parameters["missing"]  # checkpoints of older versions do not have it
         parameters["init_params"] = name_of_start(self.init_params)  # a function may have no pickle
         data = (survey.n_rows, survey.total_weight, survey.first_row, survey.column_sums, str(dtype))
         return joblib.hash((type(self).__name__, parameters, data))
@@ -403,6 +409,8 @@ class LocalFitting(Fitting):
         self._check_before_fit(self._continues)
         X = check_fit_data(self, X)
         sample_weight = check_sample_weight(sample_weight, X.shape[0])
+        if allows_missing(self):
+            sample_weight = weights_without_empty_rows(X, sample_weight)
         rows, weights = drop_unweighted_rows(X, sample_weight)
         check_n_rows(rows.shape[0], self.n_components)
         random_state, start = check_random_state(self.random_state), self.init_params

@@ -18,11 +18,13 @@ from fastgmm._estimator.summary import Evaluation, Summary
 from fastgmm._input.containers import Reader, files_of, is_read_in_blocks
 from fastgmm._input.fitted import blocks_of_rows, weighted_blocks
 from fastgmm._input.rows import (
+    allows_missing,
     check_predict_data,
     check_sample_weight,
     check_some_weight,
     drop_unweighted_rows,
     warn_if_weights,
+    weights_without_empty_rows,
 )
 from fastgmm._model.components import Components
 from fastgmm._output.results import open_results
@@ -40,6 +42,14 @@ _PREDICTION_STEPS = (
 )
 
 
+def _responsibilities_of(passes: ArrayPasses, components: Components) -> np.ndarray:
+    return passes.resp(components)
+
+
+def _criterion_sums_of(passes: ArrayPasses, components: Components) -> np.ndarray:
+    return passes.criterion_sums(components)
+
+
 class Quantity(NamedTuple):
     """What a fitted mixture computes for each row."""
 
@@ -50,7 +60,7 @@ class Quantity(NamedTuple):
 
 
 LABELS = Quantity("component", labels_of, np.int64)
-RESPONSIBILITIES = Quantity("probability", ArrayPasses.resp, per_component=True)
+RESPONSIBILITIES = Quantity("probability", _responsibilities_of, per_component=True)
 LOG_DENSITIES = Quantity("log_density", log_densities_of)
 
 
@@ -311,7 +321,7 @@ class Inference(MixtureEstimator):
             if sample_weight is not None:
                 raise ValueError("sample_weight needs the rows that it belongs to: pass X, too.")
             return self._summary(None)
-        (log_likelihood, log_max_resp), n = self._sums(ArrayPasses.criterion_sums, X, sample_weight)
+        (log_likelihood, log_max_resp), n = self._sums(_criterion_sums_of, X, sample_weight)
         return self._summary(Evaluation(float(log_likelihood), float(log_max_resp), n))
 
     @abstractmethod
@@ -372,7 +382,10 @@ class Inference(MixtureEstimator):
         check_is_fitted(self)
         sums, n = 0.0, 0.0
         for block in read_ahead(weighted_blocks(self, X, sample_weight)):
-            rows, weights = drop_unweighted_rows(block.rows, block.weights)
+            weights = block.weights
+            if allows_missing(self):
+                weights = weights_without_empty_rows(block.rows, weights)
+            rows, weights = drop_unweighted_rows(block.rows, weights)
             if len(rows) > 0:
                 passes, components = self._passes_of_fitted(rows, weights)
                 sums = sums + of_passes(passes, components)

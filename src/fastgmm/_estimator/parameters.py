@@ -16,11 +16,13 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
+from fastgmm._input.rows import allows_missing
 from fastgmm._model.covariance import accepted_names
 from fastgmm._utils.annotations import (
     Acceleration,
     Criterion,
     Fixable,
+    Missing,
     OnInterrupt,
     StartName,
     Stopping,
@@ -39,6 +41,7 @@ _CHOICES = {  # parameters that are one of a few names; `fixed` may be several o
     "on_interrupt": get_args(OnInterrupt),
     "stopping": get_args(Stopping),
     "acceleration": get_args(Acceleration),
+    "missing": get_args(Missing),
     "fixed": FIXABLE,
 }
 RANDOM_STATE = "an int in the range [0, 4294967295], an instance of 'numpy.random.mtrand.RandomState' or None"
@@ -212,6 +215,8 @@ def with_advice(constructor: Callable[P, None]) -> Callable[P, None]:
 class NamedParameters(BaseEstimator):
     """An estimator whose constructor only stores its arguments."""
 
+    missing: Missing = "raise"  # estimators that older versions pickled do not have this parameter
+
     def _keep(self, arguments: dict[str, object]) -> None:
         """Store the arguments of the constructor, given as its `locals()`, as attributes of the same names."""
         for name, value in arguments.items():
@@ -233,6 +238,11 @@ class NamedParameters(BaseEstimator):
                 )
             )
         super().__setstate__(state)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = allows_missing(self)
+        return tags
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters by name.

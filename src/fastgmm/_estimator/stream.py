@@ -20,12 +20,14 @@ from fastgmm._estimator.fitted import set_fitted
 from fastgmm._estimator.initial import start_of_rows
 from fastgmm._estimator.reporting import reporting
 from fastgmm._input.rows import (
+    allows_missing,
     check_fit_data,
     check_n_rows,
     check_predict_data,
     check_sample_weight,
     drop_unweighted_rows,
     warn_if_weights,
+    weights_without_empty_rows,
 )
 from fastgmm._model.covariance import InverseMStep, require
 from fastgmm._model.protocol import Parameters, StreamModel, require_of_model
@@ -116,6 +118,8 @@ class Streaming(Fitting):
         reader = clone(self) if is_first else self  # gets the names of the features, as in fit_batches
         X = check_fit_data(reader, X) if is_first else check_predict_data(self, X, self.means_.dtype)
         sample_weight = check_sample_weight(sample_weight, len(X), all_zero=not is_first)
+        if allows_missing(self):
+            sample_weight = weights_without_empty_rows(X, sample_weight)
         rows, weights = drop_unweighted_rows(X, sample_weight)
         if is_first:
             check_n_rows(len(rows), self.n_components)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.mixture import BayesianGaussianMixture as _SklearnBayesianGaussianMixture
 
+from fastgmm._em.one_gaussian import gaussian_of
 from fastgmm._estimator.fitted import check_fitted_array, fitted_factors
 from fastgmm._estimator.inference import Inference
 from fastgmm._estimator.initial import (
@@ -61,12 +62,20 @@ class VariationalMixture(Inference, OnnxConversion, _SklearnBayesianGaussianMixt
         mean = check_means(self.mean_prior, "mean_prior", (n_features,))
         degrees_of_freedom = check_degrees_of_freedom_prior(self.degrees_of_freedom_prior, n_features)
         covariance = check_covariance_prior(self.covariance_prior, structure, n_features)
+        of_rows = None
+        if passes.misses_values and (mean is None or covariance is None):
+            of_rows = gaussian_of(passes, structure, self.reg_covar)
         if mean is None or covariance is None:
-            mean_of_rows = mean_of_all(passes)
+            mean_of_rows = mean_of_all(passes) if of_rows is None else of_rows.means[0]
             mean = mean_of_rows if mean is None else mean
         if covariance is None:
             check_weight_for_covariance_prior(passes.total_weight)
-            covariance = covariance_of_all(passes, mean_of_rows, structure).reshape(structure.shape_of_one(n_features))
+            if of_rows is None:
+                covariance = covariance_of_all(passes, mean_of_rows, structure)
+            else:
+                unbiased = passes.total_weight / (passes.total_weight - 1.0)
+                covariance = unbiased * structure.from_spread(of_rows.covariances, np.ones(1))
+            covariance = covariance.reshape(structure.shape_of_one(n_features))
         priors = Priors(
             1.0 / self.n_components if self.weight_concentration_prior is None else self.weight_concentration_prior,
             1.0 if self.mean_precision_prior is None else self.mean_precision_prior,

@@ -23,7 +23,15 @@ from fastgmm._input.containers import (
     is_mapping_of_arrays,
 )
 from fastgmm._input.numbers import Source
-from fastgmm._input.rows import check_sample_weight, checked_rows, drop_unweighted_rows, with_prefix
+from fastgmm._input.rows import (
+    allows_missing,
+    are_finite,
+    check_sample_weight,
+    checked_rows,
+    drop_unweighted_rows,
+    weights_without_empty_rows,
+    with_prefix,
+)
 from fastgmm._utils.values import is_boolean, is_integer_from
 from fastgmm._utils.words import counted, numbered_rows
 
@@ -66,6 +74,8 @@ class CheckedBatches:
                     X = _rows_of_batch(self._estimator, X, self._dtype, place, **options)
                     self._dtype = X.dtype
                 weights = _weights_of_batch(weights, len(X), place)
+                if allows_missing(self._estimator):
+                    weights = weights_without_empty_rows(X, weights, with_warning=is_first_pass)
             rows, weights = drop_unweighted_rows(X, weights)
             if len(rows):
                 yield rows, weights
@@ -182,9 +192,9 @@ def _check_batches(batches) -> None:
         )
 
 
-def check_batch_again(first_row: int, rows: np.ndarray, log_likelihood: float) -> None:
+def check_batch_again(first_row: int, rows: np.ndarray, log_likelihood: float, may_miss_values: bool) -> None:
     """Raise ValueError if rows are no longer finite. They are searched only if their log-likelihood is not finite."""
-    if not math.isfinite(log_likelihood) and not np.isfinite(rows).all():
+    if not math.isfinite(log_likelihood) and not are_finite(rows, may_miss_values):
         raise ValueError(
             f"{numbered_rows(first_row, len(rows))} of the batches (those of weight 0 not counted) had no NaN or "
             "infinity at first, and now some: every iteration over them must give the same rows."

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from os import PathLike
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
 from fastgmm._input.containers import column_names, is_dask_collection
 from fastgmm._input.numbers import Source, check_numbers, located
-from fastgmm._input.rows import aligned, check_sample_weight, with_prefix
+from fastgmm._input.rows import aligned, are_finite, check_sample_weight, with_prefix
 from fastgmm._utils.warnings import warn
 from fastgmm._utils.words import counted
 
@@ -82,16 +83,18 @@ def check_weights_of_collection(shape: tuple[float, ...], n_chunks: tuple[int, .
 
 
 def check_chunk(
-    rows, weights, n_features: int, dtype, columns: Sequence | None = None
+    rows, weights, n_features: int, dtype, columns: Sequence | None = None, may_miss_values: bool = False
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """A chunk in a form that kernels can read, shape (n_rows >= 0, n_features), and its weights or None.
 
     Raises ValueError or TypeError if values are not finite numbers, or the chunk has another number of columns.
     """
     source = Source("X", columns, part="chunk")
-    rows = check_numbers(rows, source)
+    rows = check_numbers(rows, source, may_miss_values)
+    finite: Any = "allow-nan" if may_miss_values else True
+    options = {"ensure_min_samples": 0, "ensure_min_features": 0, "ensure_all_finite": finite}
     try:
-        rows = check_array(rows, dtype=dtype, order="C", ensure_min_samples=0, ensure_min_features=0, input_name="X")
+        rows = check_array(rows, dtype=dtype, order="C", input_name="X", **options)
     except ValueError as error:
         raise located(error, rows, source, dtype) from None
     if rows.shape[1] != n_features:
@@ -103,14 +106,14 @@ def check_chunk(
     return aligned(rows), weights
 
 
-def check_chunk_again(number: int, rows: np.ndarray, n_rows: int, log_likelihood: float) -> None:
+def check_chunk_again(number: int, rows: np.ndarray, n_rows: int, log_likelihood: float, may_miss_values: bool) -> None:
     """Raise ValueError if a chunk has changed. Its rows are searched only if the log-likelihood is not finite."""
     if len(rows) != n_rows:
         raise ValueError(
             f"Chunk {number} held {counted(n_rows, 'row')} (of positive weight) at first and {len(rows)} now: reading "
             "the collection must give the same rows each time. Pass persist=True, or write the data to files first."
         )
-    if not math.isfinite(log_likelihood) and not np.isfinite(rows).all():
+    if not math.isfinite(log_likelihood) and not are_finite(rows, may_miss_values):
         raise ValueError(
             f"Chunk {number} contains NaN or infinity, which it did not at first: reading the collection must give the "
             "same rows each time. Pass persist=True, or write the data to files first."

@@ -30,6 +30,7 @@ _READERS = {".parquet": "from_parquet", ".pq": "from_parquet", ".csv": "from_csv
 _TIMES = (np.datetime64, np.timedelta64)
 _NO_NUMBERS = (*_TIMES, str, bytes, complex, np.complexfloating, np.ndarray)  # NumPy's have a method __float__, too
 _MISSING = "Drop such rows, or fill in what is missing."
+_MISSING_IN_ROWS = 'Drop such rows, or fill in what is missing, or set missing="marginalize".'
 _RESCALE = "Drop such rows, or rescale the columns."
 
 
@@ -65,13 +66,16 @@ def is_numeric_array(X) -> bool:
     return type(X) is np.ndarray and X.dtype.kind in "biuf"
 
 
-def check_numbers(X, source: Source):
+def check_numbers(X, source: Source, may_miss_values: bool = False):
     """Return X; raise ValueError or TypeError, naming the place, if it holds something else than numbers.
 
-    A list is returned as an array, masked if one of its rows is.
+    A list is returned as an array, masked if one of its rows is. Objects that stand for a missing value become NaN if
+    values may be missing; otherwise that is for `located` to refuse.
     """
     if is_numeric_array(X):
         return X
+    if may_miss_values:
+        X = with_nan(X)
     if isinstance(X, np.ndarray):
         _check_array(X, source)
     elif is_frame(X):
@@ -163,10 +167,9 @@ def _check_objects(values: np.ndarray, source: Source) -> None:
         worse = (index for index in places if not _is_text_of_number(values[index]))
         index = next(worse, places[0])
         raise _no_number(values[index], source.place(index), source.name)
-    missing = {kind for kind in kinds if kind.__name__ == "NAType"}  # pandas.NA, which NumPy cannot convert
-    if missing:
-        mask = np.array([type(value) in missing for value in values.flat]).reshape(values.shape)
-        raise ValueError(f"Input {source.name} contains NaN. {source.first_of(mask, 'NaN')}. {_MISSING}")
+    if any(map(_is_na, kinds)):
+        mask = np.array([_is_na(type(value)) for value in values.flat]).reshape(values.shape)
+        raise ValueError(f"Input {source.name} contains NaN. {source.first_of(mask, 'NaN')}. {_remedy(source)}")
     try:
         values.astype(np.float64)
     except OverflowError:
@@ -189,7 +192,34 @@ def _is_number(kind: type) -> bool:
     """Whether objects of a type are numbers or missing values. The latter are reported as NaN."""
     if issubclass(kind, _NO_NUMBERS):
         return False
-    return kind is type(None) or kind.__name__ == "NAType" or hasattr(kind, "__float__") or hasattr(kind, "__index__")
+    return kind is type(None) or _is_na(kind) or hasattr(kind, "__float__") or hasattr(kind, "__index__")
+
+
+def _is_na(kind: type) -> bool:
+    """Whether a type is that of pandas.NA, which NumPy cannot convert."""
+    return kind.__name__ == "NAType"
+
+
+def with_nan(X):
+    """X with NaN in place of pandas.NA, where that is an object among others."""
+    if is_frame(X):
+        if hasattr(type(X), "iloc") and any(getattr(dtype, "kind", "") == "O" for dtype in X.dtypes):
+            return X.mask(X.isna(), np.nan)
+        return X
+    if isinstance(X, list | tuple):
+        try:
+            X = np.asarray(X) if not any(isinstance(row, np.ma.MaskedArray) for row in X) else X
+        except (TypeError, ValueError):  # is refused later
+            return X
+    if isinstance(X, np.ndarray) and X.dtype == object and any(_is_na(type(value)) for value in X.flat):
+        values = [np.nan if _is_na(type(value)) else value for value in X.flat]
+        X = np.array([*values, None], object)[:-1].reshape(X.shape)  # arrays among them stay as they are
+    return X
+
+
+def _remedy(source: Source) -> str:
+    """What the user can do about missing values."""
+    return _MISSING_IN_ROWS if source.name == "X" else _MISSING
 
 
 def _is_text_of_number(value) -> bool:
@@ -240,7 +270,7 @@ def located(error: ValueError, X, source: Source, dtype, remedy: str = "") -> Va
     if not mask.any():
         return error
     what = "NaN" if missing else "infinite or too large"
-    remedy = remedy or (_MISSING if missing else _RESCALE)
+    remedy = remedy or (_remedy(source) if missing else _RESCALE)
     return ValueError(f"{first_line} {source.first_of(mask, what)}. {remedy}")
 
 

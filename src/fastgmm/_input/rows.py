@@ -26,6 +26,11 @@ from fastgmm._utils.warnings import warn
 from fastgmm._utils.words import counted
 
 
+def allows_missing(estimator) -> bool:
+    """Whether NaN stands for a missing value."""
+    return getattr(estimator, "missing", "raise") == "marginalize"
+
+
 def check_fit_data(estimator, X) -> np.ndarray:
     """X as a C-contiguous float array; a C-contiguous float array or memory map is not copied."""
     return checked_rows(estimator, X, FLOAT_DTYPES, ensure_min_samples=2)
@@ -71,14 +76,17 @@ def checked_rows(estimator, X, dtype, source: Source | None = None, **options) -
     Raises
     ------
     ValueError, TypeError
-        If X does not hold rows of finite numbers, or has other features than the estimator.
+        If X does not hold rows of finite numbers, or of missing values if the estimator allows these, or has other
+        features than the estimator.
     """
     if not is_numeric_array(X):
         check_holds_rows(X)
         warn_of_collection(X, in_blocks=False)
         X = with_known_names(X)
         source = source or Source("X", column_names(X))
-        X = check_numbers(X, source)
+        X = check_numbers(X, source, allows_missing(estimator))
+    if options.get("ensure_all_finite", True) and allows_missing(estimator):
+        options["ensure_all_finite"] = "allow-nan"
     if isinstance(X, np.ndarray) and X.ndim == 1:  # scikit-learn's error shows the values
         raise ValueError(
             f"Expected 2D array, got 1D array instead: X has the shape {X.shape}. Reshape your data: "
@@ -232,6 +240,27 @@ def drop_unweighted_rows(X: np.ndarray, weights: np.ndarray | None) -> tuple[np.
         return X, weights
     kept = weights > 0.0
     return X[kept], weights[kept]
+
+
+def are_finite(rows: np.ndarray, may_miss_values: bool) -> bool:
+    """Whether all numbers are finite; NaN is one if values may be missing."""
+    return not np.isinf(rows).any() if may_miss_values else bool(np.isfinite(rows).all())
+
+
+def weights_without_empty_rows(
+    X: np.ndarray, weights: np.ndarray | None, with_warning: bool = True
+) -> np.ndarray | None:
+    """The weights, with 0 for the rows without any value, which are warned of."""
+    is_empty = np.isnan(X).all(axis=1)
+    if not is_empty.any():
+        return weights
+    if with_warning:
+        count = counted(int(np.count_nonzero(is_empty)), "row")
+        warn(
+            f"X has {count} without any value, which counts for nothing: the likelihood does not depend on it.",
+            topic="empty rows",
+        )
+    return np.where(is_empty, 0.0, 1.0 if weights is None else weights)
 
 
 def weight_unit(largest: float) -> float:

@@ -6,6 +6,7 @@
 #include "densities.hpp"
 #include "screened.hpp"
 #include "celled.hpp"
+#include "incomplete.hpp"
 #include "lloyd.hpp"
 #include "seeding.hpp"
 #include "factors.hpp"

@@ -155,6 +155,55 @@ cdef extern from "kernels.hpp" nogil:
         int n_tiles
         void run()
 
+    cppclass Groups[T]:
+        const T* X
+        int d
+        const double* weights
+        const int64_t* order
+        Py_ssize_t n_groups
+        const int64_t* starts
+        const int32_t* n_observed
+        const int32_t* features
+    cppclass WholeMixture:
+        int d, n_components, n_factors
+        bint diag
+        const double* means
+        const double* factors
+        const double* log_const
+    cppclass IncompleteScratch[T]:
+        @staticmethod
+        Py_ssize_t n_reals(const WholeMixture&)
+        @staticmethod
+        Py_ssize_t n_doubles(const WholeMixture&)
+    cppclass IncompleteEmPass[T]:
+        Groups[T] groups
+        WholeMixture mixture
+        const double* centers
+        double* nk
+        double* sum_x
+        double* scatter
+        bint sphere, with_entropy
+        Py_ssize_t start, stop
+        T* reals
+        double* doubles
+        double* sums
+        int n_threads
+        double log_likelihood, entropy
+        Py_ssize_t sums_length()
+        void run()
+    cppclass IncompleteDensityPass[T]:
+        Groups[T] groups
+        WholeMixture mixture
+        T* log_prob_norm
+        int64_t* labels
+        T* resp
+        T* filled
+        Py_ssize_t start, stop
+        T* reals
+        double* doubles
+        int n_threads
+        void run()
+
     cppclass Clusters[T]:
         Rows[T] rows
         int d, K
@@ -591,6 +640,114 @@ def count_components(const real[:, ::1] X, const real[:, ::1] means, const real[
     with nogil:
         p.run()
     return p.n_pairs, p.n_tiles
+
+
+# Passes over rows with missing values -----------------------------------------------------------------------------------
+
+
+cdef int take_groups(Groups[real]* g, const real[:, ::1] X, const double[::1] sample_weight, const int64_t[::1] order,
+                     const int64_t[::1] starts, const int32_t[::1] n_observed, const int32_t[:, ::1] features,
+                     Py_ssize_t start, Py_ssize_t stop) except -1:
+    # X              IN  (n_all, d) real, anything where a value is missing
+    # sample_weight  IN  (n_all,) float64; None stands for ones
+    # order          IN  (n,) int64, numbers of rows, group after group
+    # starts         IN  (G + 1,) int64, where in `order` groups begin
+    # n_observed     IN  (G,) int32, numbers of features that rows of a group have, at least 1
+    # features       IN  (G, d) int32, these features, ascending, then the others, ascending
+    # start, stop    IN  which part of `order` the pass reads
+    cdef Py_ssize_t G = n_observed.shape[0]
+    g.X, g.d, g.order, g.n_groups, g.starts = &X[0, 0], X.shape[1], &order[0], G, &starts[0]
+    g.n_observed, g.features = &n_observed[0], &features[0, 0]
+    g.weights = NULL
+    if sample_weight is not None:
+        g.weights = &sample_weight[0]
+        need(sample_weight.shape[0] == X.shape[0], "sample_weight")
+    need(starts.shape[0] == G + 1 and features.shape[0] == G and features.shape[1] == g.d, "groups")
+    need(0 <= start < stop <= order.shape[0] and starts[0] == 0 and starts[G] == order.shape[0], "order")
+    return 0
+
+
+cdef int take_whole(WholeMixture* w, int d, const double[:, ::1] means, const double[:, :, ::1] factors,
+                    const double[::1] log_const) except -1:
+    # means, factors, log_const  IN  as in take_mixture, but float64
+    w.d, w.n_components, w.n_factors = d, means.shape[0], factors.shape[0]
+    w.diag = factors.shape[1] == 1 and d > 1
+    w.means, w.factors, w.log_const = &means[0, 0], &factors[0, 0, 0], &log_const[0]
+    need(means.shape[1] == d and log_const.shape[0] == w.n_components, "means or log_const")
+    need(factors.shape[2] == d and (factors.shape[1] == d or factors.shape[1] == 1), "factors")
+    need(w.n_factors == w.n_components or (w.n_factors == 1 and not w.diag), "factors")
+    return 0
+
+
+def incomplete_workspace_sizes(const real[:, ::1] X, const double[:, ::1] means, const double[:, :, ::1] factors,
+                               const double[::1] log_const, int n_threads):
+    """Lengths of the scratch arrays ``reals`` (X's dtype), ``doubles`` and ``sums`` (float64), aligned to 64 bytes."""
+    cdef IncompleteEmPass[real] p
+    take_whole(&p.mixture, X.shape[1], means, factors, log_const)
+    return (n_threads * IncompleteScratch[real].n_reals(p.mixture), n_threads * IncompleteScratch[real].n_doubles(p.mixture),
+            SumTree.n_buffers(n_threads) * p.sums_length())
+
+
+def incomplete_em_pass(const real[:, ::1] X, const double[::1] sample_weight, const int64_t[::1] order,
+                       const int64_t[::1] starts, const int32_t[::1] n_observed, const int32_t[:, ::1] features,
+                       Py_ssize_t start, Py_ssize_t stop, const double[:, ::1] means, const double[:, ::1] centers,
+                       const double[:, :, ::1] factors, const double[::1] log_const, double[::1] nk,
+                       double[:, ::1] sum_x, double[:, :, ::1] scatter, bint with_entropy, real[::1] reals,
+                       double[::1] doubles, double[::1] sums, int n_threads):
+    """As em_pass: add to nk, sum_x and scatter the statistics that rows with missing values are expected to have."""
+    # centers  IN  (K, d) float64, numbers that X's dtype has
+    cdef IncompleteEmPass[real] p
+    take_groups(&p.groups, X, sample_weight, order, starts, n_observed, features, start, stop)
+    take_whole(&p.mixture, X.shape[1], means, factors, log_const)
+    p.centers, p.nk, p.sum_x, p.scatter = &centers[0, 0], &nk[0], &sum_x[0, 0], &scatter[0, 0, 0]
+    p.sphere, p.with_entropy, p.start, p.stop = p.mixture.diag and scatter.shape[2] == 1, with_entropy, start, stop
+    p.reals, p.doubles, p.sums, p.n_threads = &reals[0], &doubles[0], &sums[0], n_threads
+    need(centers.shape[0] == p.mixture.n_components and centers.shape[1] == p.mixture.d, "centers")
+    need(nk.shape[0] == p.mixture.n_components, "nk")
+    need(sum_x.shape[0] == p.mixture.n_components and sum_x.shape[1] == p.mixture.d, "sum_x")
+    need(scatter.shape[0] == p.mixture.n_factors and scatter.shape[1] == factors.shape[1], "scatter")
+    need(scatter.shape[2] == (1 if p.sphere else p.mixture.d), "scatter")
+    need(reals.shape[0] >= n_threads * IncompleteScratch[real].n_reals(p.mixture), "reals")
+    need(doubles.shape[0] >= n_threads * IncompleteScratch[real].n_doubles(p.mixture), "doubles")
+    need(sums.shape[0] >= SumTree.n_buffers(n_threads) * p.sums_length(), "sums")
+    with nogil:
+        p.run()
+    return p.log_likelihood, p.entropy
+
+
+def incomplete_density_pass(const real[:, ::1] X, const int64_t[::1] order, const int64_t[::1] starts,
+                            const int32_t[::1] n_observed, const int32_t[:, ::1] features, Py_ssize_t start,
+                            Py_ssize_t stop, const double[:, ::1] means, const double[:, :, ::1] factors,
+                            const double[::1] log_const, real[::1] log_prob_norm, int64_t[::1] labels,
+                            real[:, ::1] resp, real[:, ::1] filled, real[::1] reals, double[::1] doubles, int n_threads):
+    """As density_pass, in the order of the groups; and set the missing values in ``filled`` to their expectations."""
+    # filled  OUT  (n_all, d) real, or None
+    cdef IncompleteDensityPass[real] p
+    cdef const double[::1] no_weights = None
+    take_groups(&p.groups, X, no_weights, order, starts, n_observed, features, start, stop)
+    take_whole(&p.mixture, X.shape[1], means, factors, log_const)
+    p.start, p.stop, p.reals, p.doubles, p.n_threads = start, stop, &reals[0], &doubles[0], n_threads
+    p.log_prob_norm = NULL
+    p.labels = NULL
+    p.resp = NULL
+    p.filled = NULL
+    if log_prob_norm is not None:
+        p.log_prob_norm = &log_prob_norm[0]
+        need(log_prob_norm.shape[0] == stop - start, "log_prob_norm")
+    if labels is not None:
+        p.labels = &labels[0]
+        need(labels.shape[0] == stop - start, "labels")
+    if resp is not None:
+        p.resp = &resp[0, 0]
+        need(resp.shape[0] == stop - start and resp.shape[1] == p.mixture.n_components, "resp")
+    if filled is not None:
+        need(resp is None, "resp beside filled")
+        p.filled = &filled[0, 0]
+        need(filled.shape[0] == X.shape[0] and filled.shape[1] == X.shape[1], "filled")
+    need(reals.shape[0] >= n_threads * IncompleteScratch[real].n_reals(p.mixture), "reals")
+    need(doubles.shape[0] >= n_threads * IncompleteScratch[real].n_doubles(p.mixture), "doubles")
+    with nogil:
+        p.run()
 
 
 # k-means ----------------------------------------------------------------------------------------------------------------

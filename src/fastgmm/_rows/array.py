@@ -15,7 +15,7 @@ from fastgmm._rows.protocol import EvaluatingPasses, SkippingPlan
 from fastgmm._rows.runner import KernelRunner, part_of, row_flops
 from fastgmm._utils.progress import SILENT, Reporter
 
-_SCORE_ROWS = 2**16  # log-densities, or responsibilities, that are held at a time to add them up
+SCORE_ROWS = 2**16  # log-densities, or responsibilities, that are held at a time to add them up
 _FEW_COLUMNS = 16  # a loop over so many is faster than a maximum along rows
 _LEAST_WEIGHT_RATIO = 2.0**-60  # of the smallest to the largest weight; products in float32 are then far from underflow
 
@@ -36,6 +36,8 @@ class ArrayPasses(EvaluatingPasses):
     progress : Reporter, default=SILENT
         Is told of each slice of rows, if there are several.
     """
+
+    misses_values = False
 
     def __init__(
         self,
@@ -89,7 +91,7 @@ class ArrayPasses(EvaluatingPasses):
         means, factors, log_const = components.for_kernels(self.X.dtype)
         centers = self._as_data(components.means if centers is None else centers)
         statistics = self._zeros(centers)
-        scatter = _as_3d(statistics.scatter)
+        scatter = as_3d(statistics.scatter)
         em_pass, further = self.runner.kernel_for(plan, "em_pass")
         for rows in self.runner.reported_slices(self.progress):
             log_likelihood, entropy = em_pass(
@@ -136,11 +138,10 @@ class ArrayPasses(EvaluatingPasses):
     def score_sum(self, components: Components, plan: SkippingPlan | None = None) -> float:
         fill = self._densities(components, plan)
         total = 0.0
-        for rows in self.runner.slices(_SCORE_ROWS):
+        for rows in self.runner.slices(SCORE_ROWS):
             norm = np.empty(rows.stop - rows.start, self.X.dtype)
             fill(rows, norm, None)
-            weights = part_of(self.sample_weight, rows)
-            total += float(norm.sum(dtype=np.float64) if weights is None else weights @ norm)
+            total += weighted_sum(norm, part_of(self.sample_weight, rows))
         return total
 
     def sums_of_mixtures(self, mixtures) -> np.ndarray:
@@ -155,16 +156,12 @@ class ArrayPasses(EvaluatingPasses):
         mixture, n_components = components.for_kernels(self.X.dtype), len(components.means)
         sums = np.zeros(2)
         density_pass = self.runner.kernel("density_pass")
-        for rows in self.runner.slices(max(1, _SCORE_ROWS // n_components)):
+        for rows in self.runner.slices(max(1, SCORE_ROWS // n_components)):
             n_rows = rows.stop - rows.start
             norm, resp = np.empty(n_rows, self.X.dtype), np.empty((n_rows, n_components), self.X.dtype)
             density_pass(self.X[rows], *mixture, norm, None, resp, self.runner.workspace, self.n_threads)
-            # NumPy takes 40 ns for the maximum of a short row, and 1 ns for a step of the loop over columns.
-            largest = reduce(np.maximum, resp.T) if n_components <= _FEW_COLUMNS else resp.max(axis=1)
-            log_max = np.log(largest, dtype=np.float64)
             weights = part_of(self.sample_weight, rows)
-            for i, values in enumerate((norm, log_max)):
-                sums[i] += values.sum(dtype=np.float64) if weights is None else weights @ values
+            sums += weighted_sum(norm, weights), weighted_sum(log_largest(resp), weights)
         return sums
 
     def predict(self, components: Components, plan: SkippingPlan | None = None) -> np.ndarray:
@@ -196,7 +193,7 @@ class ArrayPasses(EvaluatingPasses):
     def _given_statistics(self, blocks, centers) -> SufficientStatistics:
         centers = self._as_data(centers)
         statistics = self._zeros(centers)
-        scatter = _as_3d(statistics.scatter)
+        scatter = as_3d(statistics.scatter)
         statistics_pass = self.runner.kernel("statistics_pass")
         for rows, labels, resp in blocks:
             statistics_pass(
@@ -218,6 +215,18 @@ class ArrayPasses(EvaluatingPasses):
     def _as_data(self, centers) -> np.ndarray:
         """Centers for the kernels, rounded to the dtype of the data: it is that of all batches."""
         return np.ascontiguousarray(np.asarray(centers, self.dtype), self.X.dtype)
+
+
+def weighted_sum(values: np.ndarray, weights: np.ndarray | None) -> float:
+    """sum_i w_i values_i in float64."""
+    return float(values.sum(dtype=np.float64) if weights is None else weights @ values)
+
+
+def log_largest(resp: np.ndarray) -> np.ndarray:
+    """log max_k resp_ik, float64."""
+    # NumPy takes 40 ns for the maximum of a short row, and 1 ns for a step of the loop over columns.
+    largest = reduce(np.maximum, resp.T) if resp.shape[1] <= _FEW_COLUMNS else resp.max(axis=1)
+    return np.log(largest, dtype=np.float64)
 
 
 def total_weight(rows: np.ndarray, sample_weight: np.ndarray | None) -> float:
@@ -251,6 +260,6 @@ def in_unit(sample_weight: np.ndarray | None, unit: float) -> np.ndarray | None:
     return sample_weight if sample_weight is None or unit == 1.0 else sample_weight / unit
 
 
-def _as_3d(array: np.ndarray) -> np.ndarray:
+def as_3d(array: np.ndarray) -> np.ndarray:
     """Diagonal quantities (K, d) or (K, 1) as kernels take them: (K, 1, d) or (K, 1, 1)."""
     return array if array.ndim == 3 else array[:, np.newaxis]

@@ -15,6 +15,7 @@ from fastgmm._input.batches import check_all_batches_again, check_batch_again
 from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses, in_unit
+from fastgmm._rows.incomplete import complete_rows, passes_over
 from fastgmm._rows.protocol import EvaluatingPasses, Sample, SampledPasses
 from fastgmm._rows.reading import read_ahead
 from fastgmm._rows.runner import KernelRunner
@@ -55,6 +56,7 @@ class BatchPasses(SampledPasses, EvaluatingPasses):
         self.dtype = survey.sample.dtype
         self.n_rows, self.n_features = survey.n_rows, survey.sample.shape[1]
         self.total_weight = survey.total_weight / weight_unit
+        self.misses_values = survey.misses_values
         self.structure = structure
         self._batches = batches
         self._survey = survey
@@ -79,7 +81,8 @@ class BatchPasses(SampledPasses, EvaluatingPasses):
         return self._merged(lambda passes: passes.statistics_of_all(centers))
 
     def trial_rows(self) -> np.ndarray:
-        return self._survey.sample
+        rows = self._survey.sample
+        return complete_rows(rows) if self.misses_values else rows
 
     def sample(self) -> Sample:
         return Sample(self._survey.sample, in_unit(self._survey.sample_weight, self._weight_unit), self.n_threads)
@@ -107,10 +110,11 @@ class BatchPasses(SampledPasses, EvaluatingPasses):
         self.progress.begin_pass(self.n_rows)
         for rows, weights in read_ahead(self._batches):
             weights = in_unit(weights, self._weight_unit)
-            passes = ArrayPasses(rows, weights, self.n_components, self.structure, self.n_threads, self._runner)
+            shape, misses_values = (self.n_components, self.structure), self.misses_values
+            passes = passes_over(rows, weights, *shape, self.n_threads, self._runner, may_miss_values=misses_values)
             self._runner = passes.runner
             part = of_passes(passes)
-            check_batch_again(n_rows, rows, log_likelihood(part))
+            check_batch_again(n_rows, rows, log_likelihood(part), misses_values)
             yield part
             n_rows += len(rows)
             self.progress.read(len(rows))

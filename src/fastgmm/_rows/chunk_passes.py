@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from fastgmm._input.chunks import check_chunk, check_chunk_again, in_chunk
-from fastgmm._input.rows import drop_unweighted_rows
+from fastgmm._input.rows import drop_unweighted_rows, weights_without_empty_rows
 from fastgmm._model.components import Components
 from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses, in_unit, total_weight
 from fastgmm._rows.chunks import Chunks, ChunkSurvey
+from fastgmm._rows.incomplete import complete_rows, passes_over
 from fastgmm._rows.protocol import Sample, SampledPasses
 from fastgmm._rows.runner import part_of
 from fastgmm._utils.progress import Reporter
@@ -34,22 +35,27 @@ class TaskSettings:
     n_components: int
     structure: CovarianceStructure
     n_threads: int | None
+    misses_values: bool = False
 
     def read(self, rows, weights) -> tuple[np.ndarray, np.ndarray | None]:
         """The rows of positive weight of a surveyed chunk, as kernels read them, and their weights."""
         rows = np.require(rows, self.dtype, ["C", "ALIGNED"])
         weights = None if weights is None else np.require(weights, np.float64, ["C", "ALIGNED"])
+        if self.misses_values:
+            weights = weights_without_empty_rows(rows, weights, with_warning=False)
         return drop_unweighted_rows(rows, weights)
 
     def passes(self, rows, weights) -> ArrayPasses:
         rows, weights = self.read(rows, weights)
-        return ArrayPasses(rows, in_unit(weights, self.weight_unit), self.n_components, self.structure, self.n_threads)
+        weights, shape = in_unit(weights, self.weight_unit), (self.n_components, self.structure)
+        return passes_over(rows, weights, *shape, self.n_threads, may_miss_values=self.misses_values)
 
 
 def statistics_of_chunk(number, rows, weights, n_rows, *, settings: TaskSettings, statistics_of) -> np.ndarray:
     passes = settings.passes(rows, weights)
     statistics = statistics_of(passes)
-    check_chunk_again(number, passes.X, n_rows, statistics.log_likelihood + statistics.sum_x.sum())
+    log_likelihood = statistics.log_likelihood + statistics.sum_x.sum()
+    check_chunk_again(number, passes.X, n_rows, log_likelihood, settings.misses_values)
     return statistics.to_vector()
 
 
@@ -88,6 +94,7 @@ class DaskPasses(SampledPasses):
         self.n_components, self.n_rows, self.n_features = settings.n_components, survey.n_rows, chunks.n_features
         self.total_weight = survey.total_weight / settings.weight_unit
         self.structure = settings.structure
+        self.misses_values = settings.misses_values
         self.chunks = chunks
         self._survey = survey
         self._chosen = sample
@@ -111,7 +118,8 @@ class DaskPasses(SampledPasses):
         return self._summed(methodcaller("statistics_of_all", centers), centers)
 
     def trial_rows(self) -> np.ndarray:
-        return self._fetched[0]
+        rows = self._fetched[0]
+        return complete_rows(rows) if self.misses_values else rows
 
     def sample(self) -> Sample:
         rows, weights = self._fetched
@@ -152,6 +160,7 @@ class Evaluation:
     columns : list or None
         Names of the columns, for messages.
     n_threads : int
+    may_miss_values : bool
     """
 
     of_passes: Callable[[ArrayPasses, Components], Any]
@@ -160,21 +169,27 @@ class Evaluation:
     dtype: np.dtype
     columns: list | None
     n_threads: int
+    may_miss_values: bool
 
     def check(self, number: int, rows, weights) -> tuple[np.ndarray, np.ndarray | None]:
         try:
-            return check_chunk(rows, weights, self.components.means.shape[1], self.dtype, self.columns)
+            n_features = self.components.means.shape[1]
+            return check_chunk(rows, weights, n_features, self.dtype, self.columns, self.may_miss_values)
         except (ValueError, TypeError) as error:
             raise in_chunk(error, number) from error
 
     def __call__(self, rows: np.ndarray, weights: np.ndarray | None) -> Any:
-        passes = ArrayPasses(rows, weights, len(self.components.means), self.structure, self.n_threads)
+        shape, may_miss_values = (len(self.components.means), self.structure), self.may_miss_values
+        passes = passes_over(rows, weights, *shape, self.n_threads, may_miss_values=may_miss_values)
         return self.of_passes(passes, self.components)
 
 
 def sums_of_chunk(number, rows, weights, _, *, evaluation: Evaluation) -> np.ndarray:
     """Sums over the rows, which the evaluation finds, and the sum of the weights."""
-    rows, weights = drop_unweighted_rows(*evaluation.check(number, rows, weights))
+    rows, weights = evaluation.check(number, rows, weights)
+    if evaluation.may_miss_values:
+        weights = weights_without_empty_rows(rows, weights, with_warning=False)
+    rows, weights = drop_unweighted_rows(rows, weights)
     if len(rows) == 0:  # any row will do, with a weight of 0
         rows, weights = evaluation.components.means[:1].astype(evaluation.dtype), np.zeros(1)
     return np.append(evaluation(rows, weights), total_weight(rows, weights))

@@ -19,7 +19,7 @@ import numpy as np
 from fastgmm._input.chunks import check_chunk, check_collection, check_features, check_weights_of_collection, in_chunk
 from fastgmm._input.containers import column_names
 from fastgmm._input.numbers import Source, check_numbers
-from fastgmm._input.rows import drop_unweighted_rows
+from fastgmm._input.rows import drop_unweighted_rows, weights_without_empty_rows
 from fastgmm._rows.engine import Engine
 from fastgmm._rows.survey import Survey
 from fastgmm._utils.warnings import warn
@@ -139,12 +139,17 @@ def float_dtype(rows: da.Array) -> np.dtype:
 # Surveys --------------------------------------------------------------------------------------------------------------
 
 
-def survey_of_chunk(number, rows, weights, _, *, n_features, dtype, columns) -> tuple[int, Survey | Exception]:
+def survey_of_chunk(
+    number, rows, weights, _, *, n_features, dtype, columns, may_miss_values
+) -> tuple[int, Survey | Exception]:
     """Number of all rows, and a survey of those of positive weight, or an error in the chunk.
 
     The error is returned, so that the first bad chunk is named, not that of the task which ends first."""
     try:
-        return len(rows), Survey.of_rows(*drop_unweighted_rows(*check_chunk(rows, weights, n_features, dtype, columns)))
+        rows, weights = check_chunk(rows, weights, n_features, dtype, columns, may_miss_values)
+        if may_miss_values:
+            weights = weights_without_empty_rows(rows, weights)
+        return len(rows), Survey.of_rows(*drop_unweighted_rows(rows, weights))
     except (ValueError, TypeError) as error:
         return len(rows), error
 
@@ -155,6 +160,7 @@ class ChunkSurvey(Survey):
     Parameters
     ----------
     chunks : Chunks
+    may_miss_values : bool
 
     Attributes
     ----------
@@ -169,9 +175,10 @@ class ChunkSurvey(Survey):
         If a chunk is not valid, with its number.
     """
 
-    def __init__(self, chunks: Chunks):
+    def __init__(self, chunks: Chunks, may_miss_values: bool):
         super().__init__()
-        task = partial(survey_of_chunk, n_features=chunks.n_features, dtype=chunks.dtype, columns=chunks.columns)
+        options = {"dtype": chunks.dtype, "columns": chunks.columns, "may_miss_values": may_miss_values}
+        task = partial(survey_of_chunk, n_features=chunks.n_features, **options)
         self.n_all_rows = 0
         self.counts: dict[int, int] = {}
         for number, (n_all_rows, found) in enumerate(chunks.map(task, dict.fromkeys(range(len(chunks))))):

@@ -73,6 +73,8 @@ class Passes(Protocol):
         Sum of the weights of the rows, in the unit of the statistics. The number of rows if there are no weights.
     progress : Reporter
         Is told of the rows that passes have read.
+    misses_values : bool
+        Whether some values of the rows are missing. Then `statistics_of_all` is of no use.
     """
 
     dtype: np.dtype
@@ -83,6 +85,7 @@ class Passes(Protocol):
     n_threads: int
     total_weight: float
     progress: Reporter
+    misses_values: bool
 
     def em_step(
         self,
@@ -116,7 +119,8 @@ class Passes(Protocol):
     def trial_rows(self) -> np.ndarray:
         """Rows for trials of skipping, shape (m, n_features), in the dtype that kernels read.
 
-        All rows if they are in memory, else a uniform sample. The first call may have to fetch it."""
+        All rows if they are in memory, else a uniform sample. The first call may have to fetch it. Only complete rows;
+        NoScreenError if these are few."""
 
 
 class EvaluatingPasses(Passes, Protocol):

@@ -22,7 +22,9 @@ class Survey:
         Rows without weights have weight 1.
     first_row : ndarray of shape (n_features,), float64
     column_sums : ndarray of shape (n_features,), float64
-        Without weights. They identify the data.
+        Without weights and missing values. They identify the data.
+    misses_values : bool
+        Whether a value is missing.
     """
 
     n_rows: int = 0
@@ -30,13 +32,18 @@ class Survey:
     largest_weight: float = 0.0
     first_row: np.ndarray = field(default_factory=lambda: np.empty(0))
     column_sums: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    misses_values: bool = False
 
     @classmethod
     def of_rows(cls, rows: np.ndarray, weights: np.ndarray | None) -> Survey:
         if len(rows) == 0:
             return cls()
         total, largest = (float(len(rows)), 1.0) if weights is None else (float(weights.sum()), float(weights.max()))
-        return cls(len(rows), total, largest, rows[0].astype(np.float64), rows.sum(axis=0, dtype=np.float64))
+        sums = rows.sum(axis=0, dtype=np.float64)
+        misses_values = bool(np.isnan(sums).any())
+        if misses_values:
+            sums = np.nansum(rows, axis=0, dtype=np.float64)
+        return cls(len(rows), total, largest, rows[0].astype(np.float64), sums, misses_values)
 
     def add(self, other: Survey) -> None:
         """Include the rows of another survey, which come after those of this one."""
@@ -46,6 +53,7 @@ class Survey:
         self.total_weight += other.total_weight
         self.largest_weight = max(self.largest_weight, other.largest_weight)
         self.column_sums = self.column_sums + other.column_sums
+        self.misses_values |= other.misses_values
 
 
 class BatchSurvey(Survey):

@@ -16,10 +16,12 @@ import numpy as np
 from fastgmm._em.iteration import Iteration
 from fastgmm._em.lbfgs import LBFGS
 from fastgmm._em.loop import run_em
+from fastgmm._em.one_gaussian import gaussian_of
 from fastgmm._estimator.fitted import mixture_attributes, rounded
-from fastgmm._model.covariance import DIAGONAL, structure_of_type
+from fastgmm._model.covariance import DIAGONAL, CovarianceStructure, structure_of_type
 from fastgmm._model.gaussian import MaximumLikelihood, MixtureParameters
 from fastgmm._model.moments import estimate_moments
+from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.columns import mean_of_all
 from fastgmm._rows.protocol import EvaluatingPasses
 from fastgmm._search.candidates import Candidate
@@ -47,6 +49,7 @@ class Settings:
     stopping: str
     acceleration: str | None
     n_threads: int | None
+    missing: str
 
 
 class Fits:
@@ -80,6 +83,7 @@ class Fits:
         self.random_state = random_state
         self.settings = settings
         self.progress = progress
+        self._filled: ArrayPasses | None = None
         self._spread_of_rows: dict[str, np.ndarray] = {}  # covariance or variances of all rows, by covariance type
 
     def search(self, candidates: list[Candidate]) -> None:
@@ -128,7 +132,7 @@ class Fits:
     def _fit_from_shared_starts(self, candidates: list[Candidate]) -> None:
         """Fit all covariance types of one number of components from the same starts."""
         settings, n_components = self.settings, candidates[0].n_components
-        random_state, here = deepcopy(self.random_state), passes_for_start(self.rows)
+        random_state, here = deepcopy(self.random_state), self._rows_of_starts(candidates[0].structure)
         for _ in range(settings.n_init):
             self.progress.begin_starts(n_components)
             n_threads, progress = settings.n_threads, self.progress.progress
@@ -137,7 +141,9 @@ class Fits:
             )
             for candidate in candidates:
                 iteration = self.iteration(candidate)
-                statistics = partial(statistics_of_start, start, iteration.passes, settings.reg_covar)
+                of_start = here.for_mixture(n_components, candidate.structure)
+                total_weight = iteration.passes.total_weight
+                statistics = partial(statistics_of_start, start, of_start, total_weight, settings.reg_covar)
                 name = name_of_start(settings.init_params)
                 self._run(candidate, iteration, name, partial(iteration.model.start, statistics))
 
@@ -192,14 +198,28 @@ class Fits:
     def _mean_of_rows(self) -> np.ndarray:
         return mean_of_all(self.rows.for_mixture(1, DIAGONAL, SILENT))
 
+    def _covariance_of_rows(self, structure: CovarianceStructure) -> np.ndarray:
+        """The covariance of all rows in the shape of a structure with one component."""
+        if self.rows.misses_values:
+            of_rows = gaussian_of(self.rows, structure, self.settings.reg_covar).covariances
+            return structure.from_spread(of_rows, np.ones(1))
+        passes = self.rows.for_mixture(1, structure, SILENT)
+        about_mean = passes.statistics_of_all(self._mean_of_rows[np.newaxis])
+        return estimate_moments(about_mean, structure, 0.0, self.rows.dtype).covariances
+
+    def _rows_of_starts(self, structure: CovarianceStructure) -> ArrayPasses:
+        """Passes over the rows on which starts are found; filled ones are kept for all starts."""
+        if self._filled is None or not self.rows.misses_values:
+            self._filled = passes_for_start(self.rows, self.settings.reg_covar, structure)
+        return self._filled
+
     def _collapse(self, candidate: Candidate, iteration: Iteration, parameters: MixtureParameters) -> str:
         """A warning that names the first collapsed component; '' if none has collapsed."""
         structure, reg_covar, n_features = candidate.structure, self.settings.reg_covar, candidate.n_features
         if structure.name not in self._spread_of_rows:
-            passes = self.rows.for_mixture(1, structure, SILENT)
-            about_mean = passes.statistics_of_all(self._mean_of_rows[np.newaxis])
-            moments = estimate_moments(about_mean, structure, 0.0, self.rows.dtype)
-            self._spread_of_rows[structure.name] = structure.spread(moments.covariances, 1, n_features)[0]
+            self._spread_of_rows[structure.name] = structure.spread(self._covariance_of_rows(structure), 1, n_features)[
+                0
+            ]
         n_different = 1 if structure.is_shared else candidate.n_components
         covariances = parameters.covariances
         if structure.name in ("EVI", "EVE", "EVV"):

@@ -11,6 +11,7 @@ from fastgmm._input.batches import CheckedBatches, check_no_weights_beside
 from fastgmm._input.blocks import ArrayBatches
 from fastgmm._input.containers import Reader, is_read_in_blocks
 from fastgmm._input.rows import (
+    allows_missing,
     check_fit_data,
     check_n_rows,
     check_sample_weight,
@@ -19,10 +20,11 @@ from fastgmm._input.rows import (
     drop_unweighted_rows,
     warn_of_collection,
     weight_unit,
+    weights_without_empty_rows,
 )
 from fastgmm._model.covariance import DIAGONAL
-from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.batches import BatchPasses
+from fastgmm._rows.incomplete import passes_over
 from fastgmm._rows.protocol import EvaluatingPasses
 from fastgmm._rows.survey import BatchSurvey
 from fastgmm._search.criteria import check_folds, check_weights_count_rows
@@ -77,7 +79,10 @@ def rows_to_search(search, X, sample_weight, n_components: int, seed: int, progr
             X = ArrayBatches(X, check_weight_of_each_row(sample_weight, X))
         return _in_batches(search, X, n_components, seed, progress)
     X = check_fit_data(search, X)
-    rows, weights = drop_unweighted_rows(X, check_sample_weight(sample_weight, X.shape[0]))
+    sample_weight = check_sample_weight(sample_weight, X.shape[0])
+    if allows_missing(search):
+        sample_weight = weights_without_empty_rows(X, sample_weight)
+    rows, weights = drop_unweighted_rows(X, sample_weight)
     check_n_rows(rows.shape[0], n_components)
     unit = 1.0
     if search.criterion == "cv":
@@ -87,7 +92,8 @@ def rows_to_search(search, X, sample_weight, n_components: int, seed: int, progr
             check_weights_count_rows(float(weights.sum()), search.criterion)
         unit = weight_unit(float(weights.max()))
         weights = weights / unit
-    passes = ArrayPasses(rows, weights, 1, DIAGONAL, search.n_threads, progress=progress)
+    arguments = rows, weights, 1, DIAGONAL, search.n_threads, None, progress
+    passes = passes_over(*arguments, may_miss_values=allows_missing(search))
     return SearchRows(passes, unit, np.random.RandomState(seed))
 
 

@@ -13,11 +13,14 @@ from typing import TypeVar, cast
 
 import numpy as np
 
+from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.protocol import Model, Parameters
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.columns import column_means
+from fastgmm._rows.incomplete import passes_over
 from fastgmm._rows.protocol import Passes, SampledPasses
+from fastgmm._start.filled import passes_over_filled
 from fastgmm._start.given import called, check_all_have_rows, statistics_of_given
 from fastgmm._start.kmeans import kmeans_labels, kmeans_plusplus_indices, statistics_of_clusters
 from fastgmm._start.sample import rows_for_clusters, statistics_of_sample
@@ -50,10 +53,10 @@ def parameter_finder(
     """
 
     def statistics() -> SufficientStatistics:
-        here = passes_for_start(passes)
+        here = passes_for_start(passes, reg_covar)
         weights, n_threads = here.sample_weight, here.n_threads
         start = find_start(here.X, weights, model.n_components, init_params, random_state, n_threads, passes.progress)
-        found = statistics_of_start(start, passes, reg_covar)
+        found = statistics_of_start(start, here, passes.total_weight, reg_covar)
         if not isinstance(init_params, str) and not model.has_priors:
             check_all_have_rows(found.nk)
         return found
@@ -61,21 +64,24 @@ def parameter_finder(
     return lambda: model.start(statistics)
 
 
-def passes_for_start(passes: Passes) -> ArrayPasses:
-    """The passes themselves if their rows are here, else passes over a sample of the rows."""
+def passes_for_start(passes: Passes, reg_covar: float, structure: CovarianceStructure | None = None) -> ArrayPasses:
+    """The passes themselves if their rows are here, else passes over a sample of the rows. Missing values are filled.
+
+    `structure` is that of the mixtures to start, the passes' own if it is None."""
+    structure = passes.structure if structure is None else structure
     if isinstance(passes, ArrayPasses):
-        return passes
+        return passes_over_filled(passes, structure, reg_covar)
     rows, weights, n_threads = cast(SampledPasses, passes).sample()
-    shape = passes.n_components, passes.structure
-    return ArrayPasses(rows, weights, *shape, n_threads, progress=passes.progress)
+    arguments = rows, weights, passes.n_components, passes.structure, n_threads, None, passes.progress
+    return passes_over_filled(passes_over(*arguments, may_miss_values=passes.misses_values), structure, reg_covar)
 
 
-def statistics_of_start(start: Start, passes: Passes, reg_covar: float) -> SufficientStatistics:
+def statistics_of_start(start: Start, here: ArrayPasses, total_weight: float, reg_covar: float) -> SufficientStatistics:
     """Statistics of all rows under a start. If it was found on a sample, they are those of the sample, scaled."""
-    found = start(passes_for_start(passes), reg_covar)
-    if found.total_weight != passes.total_weight:
-        found.scale(passes.total_weight / found.total_weight)
-        found.total_weight = passes.total_weight  # without the rounding of the quotient
+    found = start(here, reg_covar)
+    if found.total_weight != total_weight:
+        found.scale(total_weight / found.total_weight)
+        found.total_weight = total_weight  # without the rounding of the quotient
     return found
 
 

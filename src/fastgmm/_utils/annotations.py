@@ -20,6 +20,7 @@ Stopping = Literal["change", "aitken"]
 Acceleration = Literal["lbfgs"]
 Criterion = Literal["bic", "aic", "icl", "cv"]
 OnInterrupt = Literal["raise", "keep"]
+Missing = Literal["raise", "marginalize"]
 
 Fixed: TypeAlias = Fixable | tuple[Fixable, ...] | Collection[Fixable] | None  # mypy knows "means" in a tuple only so
 RandomState: TypeAlias = int | np.random.RandomState | None
