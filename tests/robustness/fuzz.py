@@ -270,7 +270,7 @@ def hostile_parameters(rng, d):
 def hostile_start(rng, d, K):
     """Initial values of a GaussianMixture, and priors would be the same checks."""
     given = {}
-    if isinstance(K, int) and 0 < K < 50 and rng.random() < 0.2:
+    if type(K) is int and 0 < K < 50 and rng.random() < 0.2:
         if rng.random() < 0.5:
             given["means_init"] = rng.normal(size=(K, d)) if rng.random() < 0.6 else hostile_rows(rng, K, d)
         if rng.random() < 0.3:
@@ -288,7 +288,9 @@ def state_of(estimator):
 
 def bytes_of(value):
     """Of arrays alone; other input has no bytes that could be compared."""
-    return value.tobytes() if isinstance(value, np.ndarray) and value.dtype.kind != "O" else None
+    if not isinstance(value, np.ndarray) or value.dtype.kind == "O":
+        return None
+    return np.asarray(value).tobytes()  # of a masked array without its fill value, which NumPy sets late
 
 
 def check_numbers(name, result):
@@ -399,7 +401,9 @@ def make_cases(first, n_cases, end, place):
                 findings.setdefault(what, []).append(seed)
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         for warning in warned:
-            if issubclass(warning.category, RuntimeWarning) and "fastgmm" in warning.filename:
+            # A sum with weights near the largest number is infinite, and NumPy says so.
+            is_expected = "overflow encountered in matmul" in str(warning.message)
+            if issubclass(warning.category, RuntimeWarning) and "fastgmm" in warning.filename and not is_expected:
                 where = f"{Path(warning.filename).name}:{warning.lineno}"
                 what = f"{warning.category.__name__} {str(warning.message)[:70]!r} {where}"
                 findings.setdefault(what, []).append(seed)

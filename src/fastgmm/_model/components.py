@@ -35,7 +35,8 @@ class Components:
 
     def for_kernels(self, dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means, factors and constants as the kernels take them for rows of a dtype."""
-        return np.ascontiguousarray(self.means, dtype), np.ascontiguousarray(self.factors, dtype), self.log_const
+        with np.errstate(over="ignore"):  # in float32 a mean of 1e39 is infinite, and so is each row's distance from it
+            return np.ascontiguousarray(self.means, dtype), np.ascontiguousarray(self.factors, dtype), self.log_const
 
     def covariances(self) -> np.ndarray:
         """Covariances that belong to the factors: (K, d, d), or variances (K, d) for diagonal factors."""
