@@ -268,8 +268,8 @@ class GaussianMixture(_OnChunks, MaximumLikelihoodMixture):
     Parameters
     ----------
     n_components, covariance_type, tol, reg_covar, max_iter, n_init, init_params, weights_init, means_init, \
-precisions_init, fixed, random_state, warm_start, verbose, verbose_interval, stopping, acceleration, step_decay, \
-half_life, missing
+precisions_init, fixed, random_state, warm_start, verbose, verbose_interval, stopping, acceleration, noise, \
+step_decay, half_life, missing
         As in :class:`fastgmm.GaussianMixture`. With `verbose` a line says whether the data are held in memory.
 
     n_threads : int or None, default=None
@@ -289,8 +289,8 @@ half_life, missing
     persisted_ : bool
         Whether the rows stayed in memory during the fit.
 
-    weights_, means_, covariances_, precisions_, precisions_cholesky_, converged_, n_iter_, lower_bound_, \
-lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
+    weights_, means_, covariances_, precisions_, precisions_cholesky_, noise_weight_, noise_log_density_, noise_box_, \
+converged_, n_iter_, lower_bound_, lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
         As in :class:`fastgmm.GaussianMixture`.
 
     See Also
@@ -347,6 +347,7 @@ lower_bounds_, n_samples_seen_, n_features_in_, feature_names_in_
         n_threads: int | None = None,
         stopping: Stopping = "change",
         acceleration: Acceleration | None = None,
+        noise: bool | float = False,
         step_decay: float = 0.6,
         half_life: float | None = None,
         missing: Missing = "raise",

@@ -73,8 +73,9 @@ class GaussianMixture(LocalFitting, Streaming, Questions, MaximumLikelihoodMixtu
           components [7]_. It seldom ends in a poor optimum. With a small `tol` it takes about as long as three fits,
           and longer beside fits of a few iterations. scikit-learn does not have it;
         - array of shape (n_samples,): a label from 0 to n_components - 1 for each row of X. Each component needs rows.
-          There is only one start, whatever `n_init` is;
-        - array of shape (n_samples, n_components): responsibilities, which sum to 1 in each row;
+          There is only one start, whatever `n_init` is. With `noise`, -1 is the label of the background;
+        - array of shape (n_samples, n_components): responsibilities, which sum to 1 in each row. With `noise` the rest
+          is that of the background;
         - callable: a function that returns such an array, called for each start as ``f(X, n_components, random_state)``
           with the rows of positive weight, or a sample if rows are not in memory, and a RandomState.
 
@@ -125,6 +126,12 @@ class GaussianMixture(LocalFitting, Streaming, Questions, MaximumLikelihoodMixtu
         gradients, and a plain EM step whenever an L-BFGS step would lower the bound. From the same start it may end in
         another local optimum than EM, a better one as often as a worse one.
 
+    noise : bool or float, default=False
+        Whether the mixture has a uniform background, for rows that belong to no component [9]_. Its density is 1/V
+        everywhere. With True, V is the smaller one of the volumes of two boxes around the rows, one along the features
+        and one along the principal axes, as in R's mclust. A float is V itself. `acceleration`, and starts on single
+        rows, do not combine with noise.
+
     step_decay : float, default=0.6
         How fast the steps of `partial_fit` shrink. A batch of weight b moves the model by a step of
         ``(b / W) ** step_decay``, with W the total weight so far. Must be in (0.5, 1]. With 1, all rows count equally;
@@ -150,8 +157,8 @@ class GaussianMixture(LocalFitting, Streaming, Questions, MaximumLikelihoodMixtu
     Attributes
     ----------
     weights_ : ndarray of shape (n_components,)
-        Weight of each component, summing to 1. This and the following arrays have the dtype of the data, float32 or
-        float64.
+        Weight of each component. With `noise_weight_` they sum to 1. This and the following arrays have the dtype of
+        the data, float32 or float64.
 
     means_ : ndarray of shape (n_components, n_features)
         Mean of each component.
@@ -164,6 +171,15 @@ class GaussianMixture(LocalFitting, Streaming, Questions, MaximumLikelihoodMixtu
 
     precisions_cholesky_ : ndarray
         Upper-triangular U with ``precision = U @ U.T``. For 'diag' and 'spherical': square roots of the precisions.
+
+    noise_weight_ : float
+        Weight of the background; 0 without one. It and `weights_` sum to 1.
+
+    noise_log_density_ : float
+        ``-log(V)``; -inf without a background.
+
+    noise_box_ : ndarray of shape (n_features + 1, n_features), or None
+        The box of volume V: a corner, and its edges. None without a background, and if V was given.
 
     converged_ : bool
         Whether the best run reached `tol` within `max_iter` iterations. False after `partial_fit`.
@@ -223,6 +239,7 @@ class GaussianMixture(LocalFitting, Streaming, Questions, MaximumLikelihoodMixtu
     .. [6] Celeux and Govaert, "Gaussian parsimonious clustering models", Pattern Recognition 28, 1995.
     .. [7] Ueda, Nakano, Ghahramani and Hinton, "SMEM algorithm for mixture models", Neural Computation 12, 2000.
     .. [8] Ghahramani and Jordan, "Supervised learning from incomplete data via an EM approach", NIPS 1994.
+    .. [9] Banfield and Raftery, "Model-based Gaussian and non-Gaussian clustering", Biometrics 49, 1993.
 
     Examples
     --------
@@ -267,6 +284,7 @@ class GaussianMixture(LocalFitting, Streaming, Questions, MaximumLikelihoodMixtu
         verbose_interval: int = 10,
         stopping: Stopping = "change",
         acceleration: Acceleration | None = None,
+        noise: bool | float = False,
         step_decay: float = 0.6,
         half_life: float | None = None,
         missing: Missing = "raise",

@@ -68,7 +68,7 @@ def plot_components(
     and shape of dots. Light components fade. Those with less than 1/500 of the heaviest one's weight, as a Bayesian
     mixture leaves behind, are not drawn. Up to 10,000 rows are dots in the color of their component, more are hexagons
     shaded by the logarithm of their number. A single feature is shown as a histogram, with the density of each
-    component and their sum.
+    component and their sum. Rows of the background of a mixture with noise are gray.
 
     Parameters
     ----------
@@ -198,7 +198,8 @@ def plot_density(
 ) -> Axes:
     """Draw the density of a mixture by contours that contain 50, 75, 90, 95 and 99 % of its mass.
 
-    The contours bound regions of highest density: the smallest that contain their share [1]_.
+    The contours bound regions of highest density: the smallest that contain their share [1]_. In a mixture with noise
+    they show the components alone.
 
     Parameters
     ----------

@@ -19,6 +19,7 @@ from fastgmm._estimator.base import while_fitting
 from fastgmm._estimator.findings import Findings
 from fastgmm._estimator.fitted import mixture_attributes, set_fitted
 from fastgmm._estimator.inference import Out
+from fastgmm._estimator.noise import region_of
 from fastgmm._estimator.parameters import NamedParameters, check_parameters, with_advice
 from fastgmm._estimator.reporting import reporting
 from fastgmm._estimator.sklearn_callbacks import CallbackSupportMixin
@@ -82,7 +83,7 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
     cv : int, default=5
         Number of folds for criterion 'cv'. Rows are shuffled.
 
-    tol, reg_covar, max_iter, init_params, stopping, acceleration, missing, n_threads
+    tol, reg_covar, max_iter, init_params, stopping, acceleration, noise, missing, n_threads
         Of each fit, as in :class:`GaussianMixture`. `init_params` may be a function, but no array.
 
     n_init : int, default=1
@@ -187,6 +188,7 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
         random_state: RandomState = None,
         stopping: Stopping = "change",
         acceleration: Acceleration | None = None,
+        noise: bool | float = False,
         missing: Missing = "raise",
         n_threads: int | None = None,
         verbose: int = 0,
@@ -265,12 +267,11 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
-
         passed_on = {name: getattr(self, name) for name in _PASSED_ON}
-        settings = Settings(seed=seed, **passed_on)
         rows = rows_to_search(self, X, sample_weight, max(numbers), seed, progress)
         n_features, n_rows = rows.passes.n_features, rows.total_weight
-        candidates = all_candidates(numbers, covariance_types, n_features)
+        settings = Settings(seed=seed, **passed_on | {"noise": region_of(self.noise, rows.passes)})
+        candidates = all_candidates(numbers, covariance_types, n_features, settings.noise)
         with while_fitting(n_features, self.acceleration):
             n_folds = self.cv if self.criterion == "cv" else 0
             report = SearchReporter(progress, candidates, self.criterion, self.n_init, n_rows, n_folds)
@@ -284,10 +285,9 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
             best = best_of(tried, self.criterion)
             assert best.result is not None
 
-            estimator = GaussianMixture(
-                best.n_components, covariance_type=best.covariance_type, random_state=seed, **passed_on
-            )
-            attributes = mixture_attributes(best.result.parameters, best.structure)
+            chosen: dict[str, Any] = {"covariance_type": best.covariance_type, "random_state": seed, **passed_on}
+            estimator = GaussianMixture(best.n_components, **chosen)
+            attributes = mixture_attributes(best.result.parameters, best.structure, settings.noise)
             set_fitted(estimator, attributes, best.result, rows.passes.dtype, n_rows, self)
             findings = Findings.of_fit(best.result, fits.iteration(best))
         self.__dict__.update(  # at once: Ctrl-C leaves the old ones or the new ones
@@ -296,8 +296,8 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
             n_components_=best.n_components,
             covariance_type_=best.covariance_type,
         )
-        chosen = f"The chosen fit, {best.covariance_type} with n_components={best.n_components}"
-        return findings, chosen, f"{len(tried)} of {len(candidates)}" if interrupted else ""
+        which = f"The chosen fit, {best.covariance_type} with n_components={best.n_components}"
+        return findings, which, f"{len(tried)} of {len(candidates)}" if interrupted else ""
 
     def _is_interrupted(self, fits: Fits, candidates: list[Candidate]) -> bool:
         """Fit the candidates. Returns whether Ctrl-C or a callback has ended that and the fits so far are kept."""

@@ -153,7 +153,7 @@ def test_components_without_rows():
         ),
         (RESP[:, :2], r"got the shape \(150, 2\): pass one label"),
         (SPECIES + 1, r"must be from 0 to 2, got 3 for row 100: the largest label"),
-        (SPECIES - 1, r"must be from 0 to 2, got -1 for row 0: .* noise, equal responsibilities"),
+        (SPECIES - 1, r"must be from 0 to 2, got -1 for row 0: .* equal responsibilities, or pass noise=True"),
         (SPECIES + 0.5, r"must be integers, got the dtype float64: pass np\.unique"),
         (load_iris().target_names[SPECIES], r"must be integers, got the dtype <U10: pass np\.unique"),
         (2 * RESP, r"sum to 1 in each row, got \[.*\] for row 0: divide each row by its sum"),

@@ -154,7 +154,7 @@ def shrunk(
     K, n_features = moments.means.shape
     needed = _ROWS_PER_FACTOR_ENTRY * (n_features + 1 if structure.kernel == "full" else 2)
     weights = moments.nk / moments.nk.sum()
-    rows = n_effective * weights
+    rows = n_effective * moments.shares()
     missing = np.maximum(0.0, needed - rows)
     if not missing.any():
         return moments

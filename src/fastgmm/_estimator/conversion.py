@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastgmm._estimator.base import MixtureEstimator
 from fastgmm._estimator.fitted import check_covariance_type
+from fastgmm._estimator.noise import check_has_no_noise
 from fastgmm._model.covariance import SKLEARN_TYPES
 from fastgmm._utils.words import named_kind
 
@@ -31,6 +32,8 @@ class Conversion(MixtureEstimator):
         ------
         NotFittedError
             If this estimator is not fitted.
+        ValueError
+            If scikit-learn does not have the covariance type, or the mixture has a background (`noise`).
 
         Examples
         --------
@@ -40,6 +43,7 @@ class Conversion(MixtureEstimator):
         >>> type(gmm.to_sklearn())
         <class 'sklearn.mixture._gaussian_mixture.GaussianMixture'>
         """
+        check_has_no_noise(self, "scikit-learn", "there is no mixture to convert to.")
         covariance_type = self._structure.sklearn_name
         if not covariance_type:
             raise ValueError(

@@ -25,6 +25,7 @@ from fastgmm._estimator.findings import Findings
 from fastgmm._estimator.fitted import check_covariance_type, rounded, set_fitted
 from fastgmm._estimator.inference import LABELS, Inference
 from fastgmm._estimator.initial import check_start_needs_no_rows, is_array_of_rows, start_of_rows
+from fastgmm._estimator.noise import check_noise, has_noise
 from fastgmm._estimator.parameters import check_parameters, fixed_names
 from fastgmm._estimator.reporting import reporting
 from fastgmm._input.batches import CheckedBatches, check_no_weights_beside
@@ -129,7 +130,8 @@ class Fitting(Inference):
         Returns
         -------
         labels : ndarray of shape (n_samples,), dtype int64
-            Number of the component of each row, also of rows of weight 0.
+            Number of the component of each row, also of rows of weight 0; -1 for the background of a mixture with
+            noise.
         """
         warn_if_weights(y, X)
         with each_topic_once():
@@ -172,6 +174,7 @@ class Fitting(Inference):
         structure = self._structure
         if self.acceleration is not None:
             require(structure, FisherInformation, f"acceleration={self.acceleration!r}")
+        check_noise(self, continues)
         if continues:
             check_covariance_type(self)
 
@@ -250,8 +253,9 @@ class Fitting(Inference):
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in _MAY_CHANGE}
         if parameters.get("fixed") is not None:
             parameters["fixed"] = sorted(fixed_names(parameters["fixed"]))  # the order does not matter
-        if self.missing == "raise":
-            del parameters["missing"]  # checkpoints of older versions do not have it
+        for name in ("missing", "noise"):  # checkpoints of older versions do not have these
+            if parameters.get(name) in ("raise", False):
+                del parameters[name]
         parameters["init_params"] = name_of_start(self.init_params)  # a function may have no pickle
         data = (survey.n_rows, survey.total_weight, survey.first_row, survey.column_sums, str(dtype))
         return joblib.hash((type(self).__name__, parameters, data))
@@ -415,7 +419,7 @@ class LocalFitting(Fitting):
         check_n_rows(rows.shape[0], self.n_components)
         random_state, start = check_random_state(self.random_state), self.init_params
         if not self._continues:
-            start = start_of_rows(start, self.n_components, len(X), sample_weight)
+            start = start_of_rows(start, self.n_components, len(X), sample_weight, has_noise(self))
         passes = self._passes_to_fit(rows, weights, progress)
         return DataToFit(X, passes, total_weight(rows, weights), random_state, start)
 

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from fastgmm._em.loop import EMResult
+from fastgmm._estimator.noise import noise_attributes
 from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure, structure_of_type
 from fastgmm._model.gaussian import MixtureParameters
+from fastgmm._model.noise import Region
 from fastgmm._utils.errors import OutOfRangeError
 
 FEATURES = ("n_features_in_", "feature_names_in_")
@@ -127,14 +129,20 @@ def _check_triangular(factors: np.ndarray) -> None:
 # Setting them --------------------------------------------------------------------------------------------------------
 
 
-def mixture_attributes(parameters: MixtureParameters, structure: CovarianceStructure) -> dict[str, np.ndarray]:
-    """The fitted attributes that hold the parameters of a mixture without priors, by name."""
+def mixture_attributes(
+    parameters: MixtureParameters, structure: CovarianceStructure, region: Region | None = None
+) -> dict[str, Any]:
+    """The fitted attributes that hold the parameters of a mixture without priors, by name.
+
+    `region` is what is known of a background besides its weight.
+    """
     return {
         "weights_": parameters.weights,
         "means_": parameters.means,
         "covariances_": parameters.covariances,
         "precisions_cholesky_": parameters.precisions_cholesky,
         "precisions_": structure.precisions(parameters.precisions_cholesky),
+        **noise_attributes(parameters.noise, region),
     }
 
 

@@ -90,7 +90,8 @@ class Inference(MixtureEstimator):
         Returns
         -------
         labels : ndarray of shape (n_samples,), dtype int64
-            Number of the component of each row, from 0. If `out` is given, it is returned.
+            Number of the component of each row, from 0; -1 for the background of a mixture with noise. If `out` is
+            given, it is returned.
 
         Raises
         ------
@@ -131,7 +132,8 @@ class Inference(MixtureEstimator):
         Returns
         -------
         resp : ndarray of shape (n_samples, n_components)
-            Probabilities in the dtype of X. Each row sums to 1. If `out` is given, it is returned. A row more than some
+            Probabilities in the dtype of X. Each row sums to 1; in a mixture with noise to less, and the rest is the
+            probability of the background. If `out` is given, it is returned. A row more than some
             1e154 standard deviations away (1e19 in float32) has density 0 under every component, and gets equal
             probabilities.
 
@@ -228,14 +230,14 @@ class Inference(MixtureEstimator):
             The rows, sorted by component. The draws are those of scikit-learn.
 
         y : ndarray of shape (n_samples,), dtype int64
-            The component of each row.
+            The component of each row. Rows of the background of a mixture with noise come last, and have -1.
 
         Raises
         ------
         NotFittedError
             If the mixture is not fitted.
         TypeError, ValueError
-            If `n_samples` is not a positive integer.
+            If `n_samples` is not a positive integer, or `noise` gave the volume of the background, but not its place.
 
         Examples
         --------
@@ -279,6 +281,7 @@ class Inference(MixtureEstimator):
             - `lower_bound` and `n_effective_components`, the number of components that have rows: of a Bayesian
               mixture, in place of `n_parameters` and the criteria;
             - `converged` and `n_iter`. `is_stream` is True after `partial_fit`: then `n_iter` is the number of batches;
+            - `noise_weight`, the weight of a uniform background; 0 without one;
             - `weights` and `rows`, of shape (n_components,), `means` and `standard_deviations`, of shape (n_components,
               n_features). `rows` is the expected number of rows of each component.
 

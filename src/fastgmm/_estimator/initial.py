@@ -16,12 +16,12 @@ from fastgmm._utils.annotations import InitParams
 
 
 def start_of_rows(
-    init_params: InitParams, n_components: int, n_rows: int, sample_weight: np.ndarray | None
+    init_params: InitParams, n_components: int, n_rows: int, sample_weight: np.ndarray | None, with_noise: bool
 ) -> InitParams:
     """`init_params`, as an ndarray for the rows of positive weight if it is an array, which is checked."""
     if not is_array_of_rows(init_params):
         return init_params
-    given = check_start(init_params, "init_params", n_rows, n_components)
+    given = check_start(init_params, "init_params", n_rows, n_components, with_noise)
     return given if sample_weight is None else given[sample_weight > 0.0]
 
 
@@ -52,8 +52,8 @@ def check_fixed(fixed, given: Mapping[str, object]) -> frozenset[str]:
     return names
 
 
-def check_weights_init(weights_init, n_components: int) -> np.ndarray | None:
-    """Initial weights as float64. They must sum to 1."""
+def check_weights_init(weights_init, n_components: int, with_noise: bool = False) -> np.ndarray | None:
+    """Initial weights as float64. They must sum to 1, or with a background to less."""
     if weights_init is None:
         return None
     weights = _check_shape(weights_init, "weights_init", (n_components,), "weights")
@@ -63,6 +63,13 @@ def check_weights_init(weights_init, n_components: int) -> np.ndarray | None:
             f"{weights.min():.5f}, max value {weights.max():.5f}: pass positive weights_init, divided by their sum."
         )
     total = weights.sum(dtype=np.float64)
+    if with_noise:
+        if not total < 1.0:
+            raise ValueError(
+                f"The parameter 'weights' should sum to less than 1 with noise, but got sum(weights) = {total:.9g}: "
+                "the rest is the weight of the background. Make weights_init smaller."
+            )
+        return weights.astype(np.float64)
     if abs(total - 1.0) > (1e-6 if weights.dtype == np.float32 else 1e-8):
         raise ValueError(
             f"The parameter 'weights' should be normalized, but got sum(weights) = {total:.5f}: divide weights_init by "

@@ -12,12 +12,13 @@ from fastgmm._estimator.criteria import criteria_of
 from fastgmm._estimator.fitted import check_fitted_array, fitted_factors, mixture_attributes
 from fastgmm._estimator.inference import Inference
 from fastgmm._estimator.initial import check_fixed, check_means, check_precisions_init, check_weights_init
+from fastgmm._estimator.noise import fitted_noise, fitted_region, region_of
 from fastgmm._estimator.onnx import OnnxConversion
 from fastgmm._estimator.parameters import fixed_names
 from fastgmm._estimator.summary import Evaluation, Summary, of_last_iteration, summary_of
 from fastgmm._input.containers import Reader
 from fastgmm._model.gaussian import InitialValues, MaximumLikelihood, MixtureParameters, n_free_parameters
-from fastgmm._utils.annotations import Fixed, Rows
+from fastgmm._utils.annotations import Fixed, FloatArray, Rows
 
 
 class MaximumLikelihoodMixture(Inference, OnnxConversion, _SklearnGaussianMixture):
@@ -28,6 +29,10 @@ class MaximumLikelihoodMixture(Inference, OnnxConversion, _SklearnGaussianMixtur
     precisions_init: ArrayLike | None
     fixed: Fixed = None  # models that older versions pickled do not have this parameter
 
+    noise_weight_: float
+    noise_log_density_: float
+    noise_box_: FloatArray | None
+
     _sklearn_class = _SklearnGaussianMixture
     _weights_count_rows = False
 
@@ -36,22 +41,27 @@ class MaximumLikelihoodMixture(Inference, OnnxConversion, _SklearnGaussianMixtur
         def to_sklearn(self) -> _SklearnGaussianMixture: ...
 
     def _model(self, passes):
+        return self._model_with(passes, region_of(self.noise, passes))
+
+    def _model_with(self, passes, region):
         structure, n_components, n_features = self._structure, self.n_components, passes.n_features
         given = InitialValues(
-            check_weights_init(self.weights_init, n_components),
+            check_weights_init(self.weights_init, n_components, bool(self.noise)),
             check_means(self.means_init, "means_init", (n_components, n_features)),
             check_precisions_init(self.precisions_init, structure, n_components, n_features),
             check_fixed(self.fixed, vars(self)),
         )
-        return MaximumLikelihood(structure, n_components, n_features, passes.dtype, self.reg_covar, given)
+        return MaximumLikelihood(structure, n_components, n_features, passes.dtype, self.reg_covar, given, region)
 
     def _further_model(self, passes):
+        region = fitted_region(self)
         if self.fixed:
-            return self._model(passes)
-        return MaximumLikelihood(self._structure, self.n_components, passes.n_features, passes.dtype, self.reg_covar)
+            return self._model_with(passes, region)
+        shape = self._structure, self.n_components, passes.n_features
+        return MaximumLikelihood(*shape, passes.dtype, self.reg_covar, region=region)
 
     def _fitted_attributes(self, parameters, model):
-        return mixture_attributes(parameters, model.structure)
+        return mixture_attributes(parameters, model.structure, model.region)
 
     def _fitted_parameters(self, n_features, n_components=None):
         if n_components is None:
@@ -66,6 +76,7 @@ class MaximumLikelihoodMixture(Inference, OnnxConversion, _SklearnGaussianMixtur
             if hasattr(self, "covariances_")
             else structure.covariances_from_cholesky(precisions_cholesky),
             precisions_cholesky,
+            noise=fitted_noise(self),
         )
 
     def aic(self, X: Rows | Reader, sample_weight: ArrayLike | None = None) -> float:
@@ -120,4 +131,5 @@ class MaximumLikelihoodMixture(Inference, OnnxConversion, _SklearnGaussianMixtur
 
     def _n_parameters(self) -> int:
         n_components, n_features = self.means_.shape
-        return n_free_parameters(self._structure, n_components, n_features, fixed_names(self.fixed))
+        fixed, region = fixed_names(self.fixed), fitted_region(self)
+        return n_free_parameters(self._structure, n_components, n_features, fixed, region)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastgmm._estimator.conversion import Conversion
+from fastgmm._estimator.noise import check_has_no_noise
 
 
 class OnnxConversion(Conversion):
@@ -15,6 +16,7 @@ class OnnxConversion(Conversion):
         """For skl2onnx: a function that names the results."""
         from skl2onnx.common.data_types import Int64TensorType
 
+        check_has_no_noise(self, "ONNX", "the converted model would ignore it.")
         return lambda scope, inputs: [("label", Int64TensorType()), ("probabilities", inputs[0].type)]
 
     def onnx_shape_calculator(self) -> Callable[..., Any]:

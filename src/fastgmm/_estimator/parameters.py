@@ -109,6 +109,11 @@ def _parameter_rules(covariance_types):
             f"{options(FIXABLE)}, a sequence of these or None",
             "Pass for example ('means',), with means_init.",
         ),
+        "noise": (
+            lambda value: is_boolean(value) or (isinstance(value, float | np.floating) and is_positive_real(value)),
+            f"{boolean} or a float in the range (0.0, inf)",
+            "Pass True to take the volume of the background from the data, or the volume as a float.",
+        ),
         "random_state": (is_random_state, RANDOM_STATE, "Pass an int for repeatable results."),
         "warm_start": (is_boolean, boolean, "Pass True or False."),
         "verbose": (
@@ -215,7 +220,9 @@ def with_advice(constructor: Callable[P, None]) -> Callable[P, None]:
 class NamedParameters(BaseEstimator):
     """An estimator whose constructor only stores its arguments."""
 
-    missing: Missing = "raise"  # estimators that older versions pickled do not have this parameter
+    # Estimators that older versions pickled do not have these parameters.
+    missing: Missing = "raise"
+    noise: bool | float = False
 
     def _keep(self, arguments: dict[str, object]) -> None:
         """Store the arguments of the constructor, given as its `locals()`, as attributes of the same names."""

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm._estimator.base import MixtureEstimator
 from fastgmm._estimator.conditional import ConditionalRows, imputed
 from fastgmm._estimator.fitted import check_covariance_type, check_fitted_array, mixture_attributes, rounded
+from fastgmm._estimator.noise import check_has_no_noise
 from fastgmm._estimator.parameters import RANDOM_STATE, invalid_parameter_error, is_random_state
 from fastgmm._estimator.sampling import fitted_covariances, fitted_weights
 from fastgmm._input.containers import FLOAT_DTYPES
@@ -358,6 +359,7 @@ class Questions(MixtureEstimator):
     def _asked(self) -> Asked:
         """The fitted mixture, checked. Raises NotFittedError if there is none."""
         check_is_fitted(self)
+        check_has_no_noise(self, "This method", "fit with noise=False to the rows that predict does not label -1.")
         check_covariance_type(self)
         n_components, n_features = np.shape(self.means_)
         means = check_fitted_array(self, "means_", (n_components, n_features))

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from fastgmm._estimator.fitted import check_fitted_array, fitted_factors
+from fastgmm._estimator.noise import fitted_noise
 from fastgmm._estimator.parameters import RANDOM_STATE, invalid_parameter_error, is_random_state
 from fastgmm._model.covariance import structure_of_type
 
@@ -46,13 +47,29 @@ def draw_rows(mixture, n_samples: int, random: np.random.RandomState) -> tuple[n
     means = check_fitted_array(mixture, "means_", (n_components, n_features))
     structure = structure_of_type(mixture.covariance_type)
     spread = structure.spread(fitted_covariances(mixture, n_components, n_features), n_components, n_features)
-    counts = random.multinomial(n_samples, fitted_weights(mixture, n_components))
-    parts = [_of_component(random, means[k], spread[k], counts[k]) for k in np.flatnonzero(counts)]
-    return np.concatenate(parts), np.repeat(np.arange(n_components), counts)
+    labels, weights, noise = np.arange(n_components), fitted_weights(mixture, n_components), fitted_noise(mixture)
+    if noise is not None:
+        box = _box(mixture, n_features)
+        labels, weights = np.append(labels, -1), np.append(weights * (1.0 - noise.weight), noise.weight)
+    counts = random.multinomial(n_samples, weights)
+    parts = [_of_component(random, means[k], spread[k], counts[k]) for k in np.flatnonzero(counts[:n_components])]
+    if noise is not None:
+        parts.append(box[0] + random.uniform(size=(counts[-1], n_features)) @ box[1:])
+    return np.concatenate(parts), np.repeat(labels, counts)
+
+
+def _box(mixture, n_features: int) -> np.ndarray:
+    """The box of the background. Raises ValueError if it is not known."""
+    if mixture.noise_box_ is None:
+        raise ValueError(
+            f"sample() needs the region of the background, but noise={mixture.noise!r} gives its volume only: fit with "
+            "noise=True, which finds a box."
+        )
+    return check_fitted_array(mixture, "noise_box_", (n_features + 1, n_features))
 
 
 def fitted_weights(mixture, n_components: int) -> np.ndarray:
-    """Weights, divided by their sum if that is not 1 because of rounding to float32."""
+    """Weights, divided by their sum if that is not 1, because of rounding to float32 or of a background."""
     weights = check_fitted_array(mixture, "weights_", (n_components,))
     total = weights.sum()
     return weights if abs(total - 1.0) < 1e-12 else weights / total

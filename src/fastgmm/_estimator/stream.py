@@ -18,6 +18,7 @@ from fastgmm._estimator.findings import Findings
 from fastgmm._estimator.fit import Fitting
 from fastgmm._estimator.fitted import set_fitted
 from fastgmm._estimator.initial import start_of_rows
+from fastgmm._estimator.noise import has_noise
 from fastgmm._estimator.reporting import reporting
 from fastgmm._input.rows import (
     allows_missing,
@@ -133,7 +134,8 @@ class Streaming(Fitting):
             require_of_model(model, StreamModel, "partial_fit")
             iteration = Iteration(model, passes)
             if is_first:
-                start = start_of_rows(self.init_params, self.n_components, len(X), sample_weight)
+                shape = self.n_components, len(X)
+                start = start_of_rows(self.init_params, *shape, sample_weight, has_noise(self))
                 parameters, stream, findings = self._learn_first(iteration, start, seen)
             else:
                 try:

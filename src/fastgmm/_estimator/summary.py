@@ -58,6 +58,8 @@ class Summary:
         Number of iterations of the best run; after `partial_fit`, number of batches.
     is_stream : bool
         Whether `partial_fit` made the last change.
+    noise_weight : float
+        Weight of a uniform background; 0 without one.
     weights : ndarray of shape (n_components,)
     means, standard_deviations : ndarray of shape (n_components, n_features)
     """
@@ -84,6 +86,7 @@ class Summary:
     weights: np.ndarray
     means: np.ndarray
     standard_deviations: np.ndarray
+    noise_weight: float = 0.0
 
     @property
     def rows(self) -> np.ndarray | None:
@@ -122,6 +125,7 @@ class Summary:
         """Paragraphs and tables, of which the text and the HTML are made."""
         number = counted(self.n_components, "component")
         mclust = f" (mclust: {self.mclust_name})" if self.mclust_name not in ("", self.covariance_type) else ""
+        number += " and noise" * (self.noise_weight > 0.0)
         title = f"{self.model} with {number}, covariance type {self.covariance_type!r}{mclust}: {self.covariances}."
         return [title, Table(self._facts()), *self._components(), *self._notes()]
 
@@ -129,6 +133,7 @@ class Summary:
         facts = [
             ("Rows", None if self.n_rows is None else f"{self.n_rows:,.10g}"),
             ("Features", f"{self.n_features:,}"),
+            ("Weight of noise", f"{self.noise_weight:.3f}" if self.noise_weight > 0.0 else None),
             ("Free parameters", None if self.n_parameters is None else f"{self.n_parameters:,}"),
             ("Components with rows", _or_none("{}", self.n_effective_components)),
             ("Lower bound", _or_none("{:.3f}", self.lower_bound)),
@@ -306,5 +311,6 @@ def summary_of(mixture, model: str, evaluation: Evaluation, **own) -> Summary:
         weights=np.asarray(mixture.weights_, np.float64),
         means=parameters.means,
         standard_deviations=np.sqrt(as_variances(spread)),
+        noise_weight=getattr(mixture, "noise_weight_", 0.0),
         **(optional | own),
     )

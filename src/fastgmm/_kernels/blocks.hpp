@@ -156,6 +156,22 @@ static double weighted_sum(const Real *RESTRICT x, const double *RESTRICT weight
     return sum;
 }
 
+/* sum_i x_i y_i, or of the squares of these products with `squared`, as weighted_sum. */
+template <class Real>
+static double sum_of_products(const Real *RESTRICT x, const Real *RESTRICT y, int m, bool squared)
+{
+    double sums[8] = {0}, sum = 0;
+    int i = 0;
+    for (; i + 8 <= m; i += 8)
+        for (int l = 0; l < 8; l++) {
+            const Real product = x[i + l] * y[i + l];
+            sums[l] += squared ? product * product : product;
+        }
+    for (; i < m; i++) sums[0] += squared ? (x[i] * y[i]) * (x[i] * y[i]) : x[i] * y[i];
+    for (int l = 0; l < 8; l++) sum += sums[l];
+    return sum;
+}
+
 /* Row-major out (m, K) <- p[k]_i * inverse_i; 1 / K for all k if no component has density there (inverse_i = 0). */
 template <class Real>
 INLINE void write_resp(const Real *RESTRICT p, const Real *RESTRICT inverse, int m, int n_components,

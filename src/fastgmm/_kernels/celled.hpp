@@ -81,10 +81,11 @@ template <class Real> struct CellsEmPass {
         }
         if (w)
             for (int i = 0; i < n; i++) order.weights[i] = w[rows[i]];
-        softmax_for_sums(a.p, count, padded, s.root, a.peak, a.inverse, spread);
+        softmax_for_sums(a.p, s.add_noise(count, padded, s.root, a.p), padded, s.root, a.peak, a.inverse, spread);
         sums[0] += weighted_sum(a.peak, weights, n);
         if (em.with_entropy) sums[1] += weighted_sum(a.entropy, weights, n);
         row_scales(weights, a.inverse, n, padded, s.root, a.scale);
+        if (s.has_noise()) sums[s.noise_at()] += sum_of_products(a.p + count * (ptrdiff_t)STRIDE, a.scale, n, s.root);
         for (int c = 0; c < count; c++)
             accumulate_one(a.xt, padded, s, order.components[c], em.statistics.centers, a.p + c * (ptrdiff_t)STRIDE, a.scale, a.z,
                            sums + 2);
@@ -117,12 +118,13 @@ template <class Real> struct CellsDensityPass {
         const int count = order.needed_components(a.xt, padded, a.peak, a.p);
         for (int c = 0; c < count; c++)
             s.log_density(a.xt, padded, order.components[c], false, a.p + c * (ptrdiff_t)STRIDE);
+        const int n_terms = s.add_noise(count, padded, false, a.p);
         if (dense.labels) {
-            arg_max(a.p, count, n, a.peak, best);
-            for (int i = 0; i < n; i++) dense.labels[first + rows[i]] = order.components[best[i]];
+            arg_max(a.p, n_terms, n, a.peak, best);
+            for (int i = 0; i < n; i++) dense.labels[first + rows[i]] = best[i] < count ? order.components[best[i]] : -1;
         }
         if (dense.log_prob_norm) {
-            softmax_for_output(a.p, count, padded, a.peak, a.inverse);
+            softmax_for_output(a.p, n_terms, padded, a.peak, a.inverse);
             for (int i = 0; i < n; i++) dense.log_prob_norm[first + rows[i]] = a.peak[i];
         }
     }

@@ -9,7 +9,7 @@
  *
  * which is (2) of screen.hpp for all its rows: q_k is a lower bound of the squared whitened distance between the tile's
  * bounding box and the component, and l a lower bound of the rows' log p_i, the least over the rows of the largest
- * log-density under GUESSES components, those with the highest densities at the center of the box.  The remaining
+ * log-density under GUESSES components, those with the highest densities at the center of the box, or the background's.  The remaining
  * components' log-densities are computed, and the EM pass then drops those that (2) excludes row by row.  The rest is
  * the tile's mixture, and is computed by the functions of the dense pass.
  *
@@ -205,7 +205,8 @@ template <class Real> struct CellOrder {
                    partition.slope, mixture.log_const, bounds, densities);
         largest(densities, K, n_guesses, components);
         for (int a = 0; a < n_guesses; a++) mixture.log_density(xt, padded, components[a], false, scratch + a * STRIDE);
-        const double least = least_of_largest(scratch, n_guesses, padded, best);
+        const double largest_least = least_of_largest(scratch, n_guesses, padded, best);
+        const double least = largest_least < mixture.log_noise ? mixture.log_noise : largest_least;
         return not_below(bounds, K, least_bound(least, partition.cut), components);
     }
 

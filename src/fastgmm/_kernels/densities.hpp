@@ -8,7 +8,7 @@ template <class Real> struct DensityPass {
     Rows<Real> rows;
     Mixture<Real> mixture;
     Real *log_prob_norm; /* OUT (n,), log p(x_i); or NULL */
-    int64_t *labels;     /* OUT (n,), the component with the largest responsibility, the first of equals; or NULL */
+    int64_t *labels;     /* OUT (n,), the component with the largest responsibility, the first of equals, or -1 for the background; or NULL */
     Real *resp;          /* OUT (n, K), responsibilities, 1 / K where no component has density; or NULL */
     Real *workspace;     /* (n_threads, work_length) and the packed factors */
     int n_threads;
@@ -47,12 +47,13 @@ template <class Real> struct DensityPass {
                 shared.log_densities(a.xt, padded, s, ahead, ahead_bytes, a.z, a.p);
             else
                 s.log_densities(a.xt, padded, ahead, ahead_bytes, false, a.p);
+            const int n_terms = s.add_noise(K, padded, false, a.p);
             if (labels) {
-                arg_max(a.p, K, m, a.peak, best);
-                for (int i = 0; i < m; i++) labels[first + i] = best[i];
+                arg_max(a.p, n_terms, m, a.peak, best);
+                for (int i = 0; i < m; i++) labels[first + i] = best[i] < K ? best[i] : -1;
             }
             if (log_prob_norm || resp) {
-                softmax_for_output(a.p, K, padded, a.peak, a.inverse);
+                softmax_for_output(a.p, n_terms, padded, a.peak, a.inverse);
                 if (log_prob_norm) memcpy(log_prob_norm + first, a.peak, m * sizeof(Real));
                 if (resp) write_resp(a.p, a.inverse, m, K, resp + first * K);
             }

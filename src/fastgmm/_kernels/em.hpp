@@ -2,8 +2,8 @@
  *
  * With r_ik = w_i resp_ik, w_i the row's weight, and c_k the component's center:
  *     nk = sum_i r_ik,   sum_x = sum_i r_ik (x_i - c_k),   scatter = sum_i r_ik (x_i - c_k)(x_i - c_k)^T,
- * the scatter summed over k if all components share it, or only its diagonals.  A pass adds to its sums, so that chunks of
- * rows can follow each other. */
+ * the scatter summed over k if all components share it, or only its diagonals.  A background has a mass nk, too.  A pass
+ * adds to its sums, so that chunks of rows can follow each other. */
 #ifndef FASTGMM_EM_HPP
 #define FASTGMM_EM_HPP
 
@@ -38,6 +38,7 @@ template <class Real> struct EmPass {
         log_likelihood = total[0];
         entropy = total[1];
         statistics.add(mixture, total);
+        if (mixture.has_noise()) statistics.nk[mixture.n_components] += total[mixture.noise_at()];
     }
 
     Real *work(int t) const { return workspace + t * mixture.work_length(); }
@@ -63,10 +64,11 @@ template <class Real> struct EmPass {
                                             (const char *)ahead, ahead_bytes, a.squares, a.p);
             else
                 s.log_densities(a.xt, padded, ahead, ahead_bytes, root, a.p);
-            softmax_for_sums(a.p, s.n_components, padded, root, a.peak, a.inverse, spread);
+            softmax_for_sums(a.p, s.add_noise(s.n_components, padded, root, a.p), padded, root, a.peak, a.inverse, spread);
             sums[0] += weighted_sum(a.peak, w, m);
             if (with_entropy) sums[1] += weighted_sum(a.entropy, w, m);
             row_scales(w, a.inverse, m, padded, root, a.scale);
+            if (s.has_noise()) sums[s.noise_at()] += sum_of_products(a.p + s.n_components * (ptrdiff_t)STRIDE, a.scale, m, root);
             if (shared.is_used)
                 accumulate_shared(a.xt, padded, s, statistics.centers, a.p, a.scale, a.z, sums + 2);
             else if (keeps_squares)

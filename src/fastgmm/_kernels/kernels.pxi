@@ -6,6 +6,7 @@
 # A pass adds to its sums, so that chunks of rows can follow each other.  Nothing is allocated: functions named .._sizes
 # give the lengths of scratch arrays, which are aligned to 64 bytes.  Shapes are checked in builds with FASTGMM_CHECK=1 alone.
 
+from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t, uint16_t
 
 ctypedef fused real:
@@ -46,6 +47,7 @@ cdef extern from "kernels.hpp" nogil:
         const T* means
         const T* factors
         const double* log_const
+        double log_noise
     cppclass SharedFactor[T]:
         bint is_used
         void prepare(const Mixture[T]&, T* out, double* scratch)
@@ -306,27 +308,29 @@ cdef int take_mixture(Mixture[real]* m, int d, const real[:, ::1] means, const r
                       const double[::1] log_const, int scatter_columns) except -1:
     # means      IN  (K, d) real
     # factors    IN  (K, d, d), (1, d, d) or (K, 1, d) real
-    # log_const  IN  (K,) float64, log w_k + log det U_k - d/2 log(2 pi)
+    # log_const  IN  (K,) float64, log w_k + log det U_k - d/2 log(2 pi); or (K + 1,), the last one is that of a background of
+    #                the same density everywhere
     cdef Py_ssize_t K = means.shape[0]
     m.set_shape(d, K, factors.shape[0], factors.shape[1], scatter_columns)
     m.means, m.factors, m.log_const = &means[0, 0], &factors[0, 0, 0], &log_const[0]
+    m.log_noise = log_const[K] if log_const.shape[0] > K else -INFINITY
     need(means.shape[1] == d, "means")
     need(factors.shape[2] == d and (factors.shape[1] == d or (factors.shape[1] == 1 and factors.shape[0] == K)), "factors")
     need(factors.shape[0] == K or factors.shape[0] == 1, "factors")
-    need(log_const.shape[0] == K, "log_const")
+    need(log_const.shape[0] == K or log_const.shape[0] == K + 1, "log_const")
     return 0
 
 
 cdef int take_statistics(Statistics[real]* s, const Shape* shape, const real[:, ::1] centers, double[::1] nk, double[:, ::1] sum_x,
                          double[:, :, ::1] scatter, double[::1] sums, int n_threads) except -1:
     # centers  IN       (K, d) real, about which the statistics are summed
-    # nk       IN/OUT   (K,) float64
+    # nk       IN/OUT   (K,) float64; of em passes (K + 1,) if there is a background, whose mass is the last one
     # sum_x    IN/OUT   (K, d) float64
     # scatter  IN/OUT   float64, shape of factors; (K, 1, 1) of spherical components: sums over the features
     # sums     scratch  float64, length by workspace_sizes
     s.centers, s.nk, s.sum_x, s.scatter, s.sums = &centers[0, 0], &nk[0], &sum_x[0, 0], &scatter[0, 0, 0], &sums[0]
     need(centers.shape[0] == shape.n_components and centers.shape[1] == shape.d, "centers")
-    need(nk.shape[0] == shape.n_components, "nk")
+    need(nk.shape[0] >= shape.n_components, "nk")
     need(sum_x.shape[0] == shape.n_components and sum_x.shape[1] == shape.d, "sum_x")
     need(scatter.shape[0] == shape.n_factors and scatter.shape[1] == (1 if shape.diag else shape.d), "scatter")
     need(scatter.shape[2] == (1 if shape.sphere else shape.d), "scatter")
@@ -342,6 +346,7 @@ cdef int take_em(EmPass[real]* em, const real[:, ::1] X, const double[::1] sampl
     take_mixture(&em.mixture, X.shape[1], means, factors, log_const, scatter.shape[2])
     take_statistics(&em.statistics, &em.mixture, centers, nk, sum_x, scatter, sums, n_threads)
     em.with_entropy, em.workspace, em.n_threads = with_entropy, &workspace[0], n_threads
+    need(nk.shape[0] == log_const.shape[0], "nk")
     need(workspace.shape[0] >= n_threads * em.mixture.work_length() + em.mixture.packed_length(), "workspace")
     return 0
 

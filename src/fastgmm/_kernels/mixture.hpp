@@ -3,9 +3,12 @@
  * The factors U of the precision matrices U U^T are upper triangular: (K, d, d) full, (1, d, d) shared by all components,
  * (K, 1, d) diagonal.  Layout and edge as in blocks.hpp.
  *
- * Scratch of a thread over a block: xt, z (d, STRIDE), p (K, STRIDE), four arrays (STRIDE,), and with `sphere` squares (K,
- * STRIDE).  Its sums: log-likelihood,
- * entropy, nk (K,), sum_x (K, d), the packed scatter, and the sums of shared.hpp over pairs of components. */
+ * A uniform background of density exp(log_noise), its weight included, is one more term of p(x_i).  It comes after the components in
+ * arrays over components and rows, and has a mass, but no sum_x and no scatter.
+ *
+ * Scratch of a thread over a block: xt, z (d, STRIDE), p (K + 1, STRIDE), four arrays (STRIDE,), and with `sphere` squares (K,
+ * STRIDE).  Its sums: log-likelihood, entropy, nk (K,), sum_x (K, d), the packed scatter, the sums of shared.hpp over pairs of
+ * components, and the mass of the background. */
 #ifndef FASTGMM_MIXTURE_HPP
 #define FASTGMM_MIXTURE_HPP
 
@@ -31,11 +34,12 @@ struct Shape {
 
     ptrdiff_t factor_length() const { return diag ? d : (ptrdiff_t)d * (d + 1) / 2; } /* of a packed factor */
     ptrdiff_t scatter_length() const { return diag ? d : scatter_size(d); }           /* of a packed scatter */
-    ptrdiff_t work_length() const { return (2 * d + (sphere ? 2 : 1) * (ptrdiff_t)n_components + 4) * STRIDE + RED_ZONE; }
-    ptrdiff_t sums_length() const /* in whole cache lines */
+    ptrdiff_t work_length() const { return (2 * d + (sphere ? 2 : 1) * (ptrdiff_t)n_components + 5) * STRIDE + RED_ZONE; }
+    ptrdiff_t noise_at() const /* where in the sums the mass of the background is */
     {
-        return (2 + n_components * (1 + (ptrdiff_t)d) + n_factors * scatter_length() + pairs_length() + RED_ZONE + 15) / 8 * 8;
+        return 2 + n_components * (1 + (ptrdiff_t)d) + n_factors * scatter_length() + pairs_length();
     }
+    ptrdiff_t sums_length() const { return (noise_at() + 1 + RED_ZONE + 15) / 8 * 8; } /* in whole cache lines */
     /* Whether statistics of all components can be summed at once (shared.hpp).  With more components it would not pay. */
     bool can_share() const { return n_factors == 1 && n_components > 1 && root && n_components <= d * d; }
     ptrdiff_t pairs_length() const { return can_share() ? tiles_size(n_components) : 0; } /* of a sum over pairs of components */
@@ -51,7 +55,7 @@ template <class Real> struct Scratch {
     RedZone red_zone;
 
     Scratch(Real *work, const Shape &s)
-        : xt(work), z(xt + s.d * STRIDE), p(z + s.d * STRIDE), peak(p + (ptrdiff_t)s.n_components * STRIDE), inverse(peak + STRIDE),
+        : xt(work), z(xt + s.d * STRIDE), p(z + s.d * STRIDE), peak(p + (s.n_components + (ptrdiff_t)1) * STRIDE), inverse(peak + STRIDE),
           scale(inverse + STRIDE), entropy(scale + STRIDE), squares(entropy + STRIDE),
           red_zone(work + s.work_length())
     {
@@ -62,6 +66,7 @@ template <class Real> struct Mixture : Shape {
     const Real *means;       /* (K, d) */
     const Real *factors;     /* (K, d, d), (1, d, d) or (K, 1, d) */
     const double *log_const; /* (K,), log w_k + log det U_k - d/2 log(2 pi) */
+    double log_noise = -INFINITY; /* log of the weight and density of the background; -infinity if there is none */
     const Real *packed;      /* the factors in the order that the log-densities read */
 
     void pack_factors(Real *out)
@@ -75,6 +80,17 @@ template <class Real> struct Mixture : Shape {
     }
 
     const Real *factor(ptrdiff_t k) const { return packed + (n_factors > 1 ? k * factor_length() : 0); }
+
+    bool has_noise() const { return log_noise > -INFINITY; }
+
+    /* p[count] <- the log-density of the background, or half of it, if there is one; returns how many p there are then. */
+    int add_noise(int count, int padded, bool half, Real *p) const
+    {
+        if (!has_noise()) return count;
+        const Real value = log_noise * (half ? 0.5 : 1.0);
+        for (int i = 0; i < padded; i++) p[count * (ptrdiff_t)STRIDE + i] = value;
+        return count + 1;
+    }
 
     /* p_i <- log w_k N(x_i; mean_k), or half of it. */
     void log_density(const Real *xt, int padded, ptrdiff_t k, bool half, Real *p) const
@@ -100,7 +116,7 @@ template <class Real> struct Mixture : Shape {
     }
 };
 
-/* For the statistics: p <- exp(p - peak), peak <- log p(x_i), inverse <- 1 / sum_k p (of p^2 with `root`).  Unless it is NULL
+/* For the statistics, of K components, the background included: p <- exp(p - peak), peak <- log p(x_i), inverse <- 1 / sum_k p (of p^2 with `root`).  Unless it is NULL
  * entropy <- -sum_k resp_ik log resp_ik. */
 template <class Real>
 static void softmax_for_sums(Real *p, int K, int padded, bool root, Real *peak, Real *inverse, Real *entropy)

@@ -24,7 +24,7 @@
  * few directions, those that remain in all of them.  The constants include bounds of the rounding errors.
  *
  * Lower bound of log p_i: the row's log-density under one component, its guess, which has the largest posterior
- * probability judged by the first directions.
+ * probability judged by the first directions; or that of the background, if it is larger.
  *
  * Remaining pairs are computed by the functions of the dense pass, on tiles gathered from the rows that remain of each
  * component.  A block with too many remaining pairs is done densely. */
@@ -170,11 +170,11 @@ struct Screen {
     double cut;                 /* as in (1) */
     double slope;               /* 1 - 2/s */
 
-    /* Lengths of a thread's parts of the workspaces.  Reals: xt, z, row, taken over a tile; peak, total, scale, entropy and v
-     * over a block. */
+    /* Lengths of a thread's parts of the workspaces.  Reals: xt, z, row, taken over a tile; peak, total, scale, entropy,
+     * noise and v over a block. */
     ptrdiff_t n_reals(int d) const
     {
-        return whole_lines((2 * d + 2) * (ptrdiff_t)STRIDE + 5 * (ptrdiff_t)block + most_pairs(block, n_components) + RED_ZONE);
+        return whole_lines((2 * d + 2) * (ptrdiff_t)STRIDE + 6 * (ptrdiff_t)block + most_pairs(block, n_components) + RED_ZONE);
     }
     ptrdiff_t n_floats() const
     {
@@ -269,7 +269,7 @@ template <class Real> struct ScreenedBlock {
     int m;
     bool half;                                 /* v is half the log-densities */
     Real *xt, *z, *row, *taken;                /* over a tile */
-    Real *peak, *total, *scale, *entropy, *v; /* over the block; v over its pairs, in the order of pairs.rows */
+    Real *peak, *total, *scale, *entropy, *noise, *v; /* over the block; v over its pairs, in the order of pairs.rows */
     RedZone of_reals, of_floats, of_integers;
 
     ScreenedBlock(const Mixture<Real> &mixture, const Screen &screen, bool half, Real *reals, float *floats, int32_t *integers)
@@ -279,7 +279,7 @@ template <class Real> struct ScreenedBlock {
         const ptrdiff_t tile = mixture.d * (ptrdiff_t)STRIDE;
         xt = reals, z = xt + tile, row = z + tile, taken = row + STRIDE;
         peak = taken + STRIDE, total = peak + screen.block, scale = total + screen.block, entropy = scale + screen.block;
-        v = entropy + screen.block;
+        noise = entropy + screen.block, v = noise + screen.block;
     }
 
     void take(const Real *rows, ptrdiff_t readable_, int m_) { X = rows, readable = readable_, m = m_; }
@@ -330,7 +330,8 @@ template <class Real> struct ScreenedBlock {
             prefetch_slice((const char *)(X + m * (ptrdiff_t)mixture.d), ahead_bytes, k, K);
         }
         for (int i = 0; i < m; i++) {
-            pairs.least[pairs.rows[i]] = least_bound(v[i] / (half ? 0.5 : 1.0), screen.cut);
+            const double log_density = v[i] / (half ? 0.5 : 1.0);
+            pairs.least[pairs.rows[i]] = least_bound(log_density < mixture.log_noise ? mixture.log_noise : log_density, screen.cut);
             pairs.bounds[pairs.guess[i] * (ptrdiff_t)screen.block + i] = -INFINITY; /* so that it is not listed twice */
         }
 
@@ -358,22 +359,34 @@ template <class Real> struct ScreenedBlock {
     int prune(Real *values, uint16_t *rows, int n, Real constant, Real *spread) const
     {
         const int count = keep_pairs<Real>(values, rows, n, screen.slope, constant, peak, values, rows);
-        if (half)
-            sum_pairs(values, rows, count, 1, total, spread);
-        else
-            sum_pairs(values, rows, count, 0, total, spread);
+        add(values, rows, count, spread);
         return count;
     }
 
-    /* As softmax_for_sums, over the pairs that count now that each row's peak is known; pairs.kept <- how many. */
+    /* v <- exp(v - peak), which is added to the rows' sums, from v - peak. */
+    void add(Real *values, const uint16_t *rows, int n, Real *spread) const
+    {
+        if (half)
+            sum_pairs(values, rows, n, 1, total, spread);
+        else
+            sum_pairs(values, rows, n, 0, total, spread);
+    }
+
+    /* As softmax_for_sums, over the pairs that count now that each row's peak is known; pairs.kept <- how many.  noise <-
+     * exp(v - peak) of the background, if there is one. */
     void softmax(bool with_entropy) const
     {
         const int K = mixture.n_components;
         Real *spread = with_entropy ? entropy : NULL;
-        for (int i = 0; i < m; i++) peak[i] = -Limits<Real>::max, total[i] = 0;
+        const Real floor = mixture.has_noise() ? (Real)(mixture.log_noise * (half ? 0.5 : 1.0)) : -Limits<Real>::max;
+        for (int i = 0; i < m; i++) peak[i] = floor, total[i] = 0;
         if (spread)
             for (int i = 0; i < m; i++) spread[i] = 0;
         update_peaks(v, pairs.rows, m + pairs.others[K], peak);
+        if (mixture.has_noise()) {
+            for (int i = 0; i < m; i++) noise[i] = floor - peak[i], pairs.chosen[i] = (uint16_t)i;
+            add(noise, pairs.chosen, m, spread);
+        }
         for (ptrdiff_t k = 0; k < K; k++) {
             const int own = pairs.own[k], other = m + pairs.others[k];
             const Real exact = screen.constants[EXACT * K + k] * (half ? 0.5 : 1.0);

@@ -67,6 +67,7 @@ template <class Real> struct ScreenedEmPass {
         sums[0] += weighted_sum(b.peak, w, b.m);
         if (em.with_entropy) sums[1] += weighted_sum(b.entropy, w, b.m);
         row_scales(w, b.total, b.m, b.m, em.mixture.root, b.scale);
+        if (em.mixture.has_noise()) sums[em.mixture.noise_at()] += sum_of_products(b.noise, b.scale, b.m, em.mixture.root);
 
         /* Statistics: the two lists of a component one after the other, tile by tile. */
         for (ptrdiff_t k = 0; k < em.mixture.n_components; k++) {
@@ -127,7 +128,7 @@ template <class Real> struct ScreenedDensityPass {
                 update_labels(b.v + own, b.pairs.rows + own, b.pairs.own[k + 1] - own, k, b.peak, best);
                 update_labels(b.v + other, b.pairs.rows + other, b.pairs.others[k + 1] - b.pairs.others[k], k, b.peak, best);
             }
-            for (int i = 0; i < b.m; i++) dense.labels[first + i] = best[i];
+            for (int i = 0; i < b.m; i++) dense.labels[first + i] = b.peak[i] < dense.mixture.log_noise ? -1 : best[i];
         }
     }
 };

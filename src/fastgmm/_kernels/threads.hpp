@@ -205,7 +205,7 @@ static const double *sum_chunks(const Chunks &chunks, int n_threads, double *sum
 /* What a pass adds up: statistics about centers, and the sums of its threads. */
 template <class Real> struct Statistics {
     const Real *centers; /* (K, d) */
-    double *nk;          /* (K,) */
+    double *nk;          /* (K,); of EM (K + 1,) if there is a background, whose mass is the last one */
     double *sum_x;       /* (K, d) */
     double *scatter;     /* shape of the factors, or (K, 1, 1) */
     double *sums;        /* scratch (SumTree::n_buffers, sums_length) */

@@ -26,17 +26,25 @@ class Components:
     log_const : ndarray of shape (K,), float64
     log_weights : ndarray of shape (K,), float64, or None
         The log-weights, which are part of `log_const`. Skipping needs them; without them every pass is dense.
+    log_noise : float
+        Log-density of a uniform background, with its weight; -inf if there is none.
     """
 
     means: np.ndarray
     factors: np.ndarray
     log_const: np.ndarray
     log_weights: np.ndarray | None = None
+    log_noise: float = -math.inf
+
+    @property
+    def has_noise(self) -> bool:
+        return self.log_noise > -math.inf
 
     def for_kernels(self, dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Means, factors and constants as the kernels take them for rows of a dtype."""
+        """Means, factors and constants as the kernels take them for rows of a dtype. The last may be a background's."""
+        constants = np.append(self.log_const, self.log_noise) if self.has_noise else self.log_const
         with np.errstate(over="ignore"):  # in float32 a mean of 1e39 is infinite, and so is each row's distance from it
-            return np.ascontiguousarray(self.means, dtype), np.ascontiguousarray(self.factors, dtype), self.log_const
+            return np.ascontiguousarray(self.means, dtype), np.ascontiguousarray(self.factors, dtype), constants
 
     def covariances(self) -> np.ndarray:
         """Covariances that belong to the factors: (K, d, d), or variances (K, d) for diagonal factors."""

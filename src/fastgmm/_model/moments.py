@@ -50,6 +50,8 @@ class Moments(NamedTuple):
         Squared distances of the means from the centers of the statistics, in the shape of the structure's `variances`.
     is_empty : ndarray of bool of shape (K,)
         Which components have no rows.
+    noise : float
+        Mass of a uniform background.
     """
 
     nk: np.ndarray
@@ -57,6 +59,11 @@ class Moments(NamedTuple):
     covariances: np.ndarray
     shifts: np.ndarray
     is_empty: np.ndarray
+    noise: float = 0.0
+
+    def shares(self) -> np.ndarray:
+        """Masses of the components as shares of all, the background included."""
+        return self.nk / (self.nk.sum() + self.noise)
 
 
 def estimate_moments(
@@ -100,7 +107,7 @@ def estimate_moments(
     covariances = structure.covariances(statistics, delta, divisors, reg_covar, noise, previous)
     if some_are_empty and previous is not None:
         structure.keep(covariances, previous, is_empty)
-    return Moments(nk + floor, means, covariances, structure.averaged(squares, divisors), is_empty)
+    return Moments(nk + floor, means, covariances, structure.averaged(squares, divisors), is_empty, statistics.noise)
 
 
 def variance_noise(means: np.ndarray, squared_shifts: np.ndarray, dtype) -> np.ndarray:

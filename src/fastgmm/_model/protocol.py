@@ -58,11 +58,14 @@ class Model(ABC, Generic[P]):
         Whether the number of rows matters, not only their shares.
     prior_mass : float
         The least number of rows that the priors are worth, over all kinds of parameters.
+    has_noise : bool
+        Whether the mixture has a uniform background.
     """
 
     with_entropy = False
     has_priors = False
     prior_mass = 0.0
+    has_noise = False
 
     def __init__(self, structure: CovarianceStructure, n_components: int, n_features: int, dtype, reg_covar: float):
         self.structure = structure

@@ -45,6 +45,8 @@ class SufficientStatistics:
         Weighted sum of the entropies of the rows' responsibilities; 0 unless it was asked for.
     total_weight : float
         Sum of the sample weights; the number of rows when there are none.
+    noise : float
+        Mass of a uniform background: the weighted sum of its responsibilities.
     """
 
     centers: np.ndarray
@@ -54,6 +56,12 @@ class SufficientStatistics:
     log_likelihood: float
     entropy: float
     total_weight: float
+    noise: float = 0.0
+
+    def __setstate__(self, state: tuple[None, dict[str, object]]) -> None:
+        self.noise = 0.0  # streams that older versions pickled do not have it
+        for name, value in state[1].items():
+            setattr(self, name, value)
 
     @classmethod
     def zeros(cls, centers: np.ndarray, scatter_shape: tuple[int, ...]) -> SufficientStatistics:
@@ -98,6 +106,7 @@ class SufficientStatistics:
         self.log_likelihood += other.log_likelihood
         self.entropy += other.entropy
         self.total_weight += other.total_weight
+        self.noise += other.noise
 
     def scale(self, factor: float) -> None:
         """Count every row `factor` times."""
@@ -107,11 +116,12 @@ class SufficientStatistics:
         self.log_likelihood *= factor
         self.entropy *= factor
         self.total_weight *= factor
+        self.noise *= factor
 
     def to_vector(self) -> np.ndarray:
         """All sums in one array that can be sent and added up, with the upper triangles only of symmetric scatters."""
         scatter = self.scatter[:, *np.triu_indices(self.scatter.shape[1])] if self.scatter.ndim == 3 else self.scatter
-        sums = [self.log_likelihood, self.entropy, self.total_weight]
+        sums = [self.log_likelihood, self.entropy, self.total_weight, self.noise]
         return np.concatenate([self.nk, self.sum_x.ravel(), scatter.ravel(), sums])
 
     @classmethod
@@ -120,7 +130,7 @@ class SufficientStatistics:
     ) -> SufficientStatistics:
         """Statistics from `to_vector`, or from a sum of such vectors about the same centers."""
         statistics = cls.zeros(centers, scatter_shape)
-        nk, sum_x, scatter, sums = np.split(vector, [len(centers), len(centers) + centers.size, -3])
+        nk, sum_x, scatter, sums = np.split(vector, [len(centers), len(centers) + centers.size, -4])
         statistics.nk[:] = nk
         statistics.sum_x[:] = sum_x.reshape(centers.shape)
         if len(scatter_shape) == 3:
@@ -129,5 +139,5 @@ class SufficientStatistics:
             statistics.scatter[:, rows, columns] = statistics.scatter[:, columns, rows] = triangles
         else:
             statistics.scatter[:] = scatter.reshape(scatter_shape)
-        statistics.log_likelihood, statistics.entropy, statistics.total_weight = sums.tolist()
+        statistics.log_likelihood, statistics.entropy, statistics.total_weight, statistics.noise = sums.tolist()
         return statistics

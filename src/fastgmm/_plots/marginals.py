@@ -19,7 +19,17 @@ _LEAST_WEIGHT = 1 / 500  # weight of the lightest component that is drawn, as a 
 
 
 class Marginal(Mixture):
-    """A mixture that is drawn. Its covariances are matrices."""
+    """A mixture that is drawn. Its covariances are matrices. With a background its weights sum to less than 1."""
+
+    @property
+    def noise(self) -> float:
+        """Weight of the background."""
+        return max(0.0, 1.0 - float(self.weights.sum()))
+
+    @property
+    def shares(self) -> np.ndarray:
+        """Weights that sum to 1."""
+        return self.weights / self.weights.sum()
 
     def of(self, features: list[int]) -> Marginal:
         """The marginal in some of the features."""
@@ -44,19 +54,20 @@ class Marginal(Mixture):
 
     def most_separating(self, n: int) -> list[int]:
         """The numbers of the n features where the means differ most, compared to all variance, in ascending order."""
-        between = self.weights @ (self.means - self.weights @ self.means) ** 2
-        share = between / (between + self.weights @ self.stds**2)
+        weights = self.shares
+        between = weights @ (self.means - weights @ self.means) ** 2
+        share = between / (between + weights @ self.stds**2)
         return sorted(np.argsort(-share, kind="stable")[:n].tolist())
 
     def distances(self) -> np.ndarray:
         """Distances of the means from each other in standard deviations, shape (n_components, n_components)."""
-        factor = np.linalg.cholesky(np.tensordot(self.weights, self.covariances, axes=1))
+        factor = np.linalg.cholesky(np.tensordot(self.shares, self.covariances, axes=1))
         return cdist(*[np.linalg.solve(factor, self.means.T).T] * 2)
 
     def draw(self, n_samples: int) -> np.ndarray:
         """Random points, shape (n_samples, n_features), the same at each call."""
         random = np.random.default_rng(0)
-        labels = random.choice(len(self.weights), size=n_samples, p=self.weights)
+        labels = random.choice(len(self.weights), size=n_samples, p=self.shares)
         normal = random.standard_normal((n_samples, self.means.shape[1], 1))
         return self.means[labels] + (np.linalg.cholesky(self.covariances)[labels] @ normal)[:, :, 0]
 
@@ -85,7 +96,8 @@ def mixture_in_units_of_data(mixture, units: AffineMap | None) -> Marginal:
     means = mixture.means_.astype(np.float64)
     if units is not None:
         means, matrices = units.of_means(means), units.of_covariances(matrices)
-    return Marginal(weights / weights.sum(), means, matrices)
+    total = weights.sum() + getattr(mixture, "noise_weight_", 0.0)
+    return Marginal(weights / total, means, matrices)
 
 
 def _grid_lines(draws: np.ndarray) -> np.ndarray:

@@ -50,12 +50,15 @@ class Subject(NamedTuple):
         return self._replace(marginal=self.marginal.of(features), names=[self.names[j] for j in features], rows=rows)
 
     def labels(self) -> np.ndarray:
-        """The component of each row."""
+        """The component of each row; -1 for a background."""
         return np.asarray(self.predictor.predict(self.X))
 
-    def responsibilities(self) -> np.ndarray:
-        """Responsibilities of all rows given all features, shape (n_samples, n_components)."""
-        return np.asarray(self.predictor.predict_proba(self.X))
+    def labels_and_largest(self) -> tuple[np.ndarray, np.ndarray]:
+        """The component of each row given all features, -1 for a background, and its responsibility."""
+        responsibilities = np.asarray(self.predictor.predict_proba(self.X))
+        labels, largest = responsibilities.argmax(axis=1), responsibilities.max(axis=1)
+        rest = 1.0 - responsibilities.sum(axis=1)
+        return np.where(rest > largest, -1, labels), np.maximum(largest, rest)
 
 
 def subject_of(given, X, features, at_most: int = 2, needs_rows: bool = False) -> Subject:

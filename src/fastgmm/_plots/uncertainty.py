@@ -23,8 +23,7 @@ def draw_uncertainty(ax: Axes, subject: Subject, limits: np.ndarray) -> None:
     """Draw rows in the color of their component, by their uncertainty; in one feature responsibilities."""
     rows = subject.rows
     assert rows is not None
-    responsibilities = subject.responsibilities()
-    labels, largest = responsibilities.argmax(axis=1), responsibilities.max(axis=1)
+    labels, largest = subject.labels_and_largest()
     style = Styles(ax, subject.marginal)
     if len(subject.names) == 1:
         _draw_responsibilities(ax, subject, rows, limits, largest, labels, style)

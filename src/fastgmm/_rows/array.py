@@ -16,6 +16,7 @@ from fastgmm._rows.runner import KernelRunner, part_of, row_flops
 from fastgmm._utils.progress import SILENT, Reporter
 
 SCORE_ROWS = 2**16  # log-densities, or responsibilities, that are held at a time to add them up
+_PROJECTED = 2**17  # coordinates that are held at a time
 _FEW_COLUMNS = 16  # a loop over so many is faster than a maximum along rows
 _LEAST_WEIGHT_RATIO = 2.0**-60  # of the smallest to the largest weight; products in float32 are then far from underflow
 
@@ -91,16 +92,17 @@ class ArrayPasses(EvaluatingPasses):
         means, factors, log_const = components.for_kernels(self.X.dtype)
         centers = self._as_data(components.means if centers is None else centers)
         statistics = self._zeros(centers)
-        scatter = as_3d(statistics.scatter)
+        scatter, masses = as_3d(statistics.scatter), np.zeros(len(log_const))  # the last one may be of a background
         em_pass, further = self.runner.kernel_for(plan, "em_pass")
         for rows in self.runner.reported_slices(self.progress):
             log_likelihood, entropy = em_pass(
-                self.X[rows], part_of(self._weights, rows), means, centers, factors, log_const, statistics.nk,
+                self.X[rows], part_of(self._weights, rows), means, centers, factors, log_const, masses,
                 statistics.sum_x, scatter, with_entropy, self.runner.workspace, self.runner.sums, self.n_threads,
                 *further,
             )  # fmt: skip
             statistics.log_likelihood += log_likelihood
             statistics.entropy += entropy
+        statistics.nk, statistics.noise = masses[: len(means)], float(masses[len(means) :].sum())
         return self._of_all_weights(statistics)
 
     def statistics_from_labels(self, labels: np.ndarray, centers: np.ndarray) -> SufficientStatistics:
@@ -126,6 +128,13 @@ class ArrayPasses(EvaluatingPasses):
         return self._given_statistics(
             ((rows, None, None) for rows in self.runner.reported_slices(self.progress)), centers
         )
+
+    def ranges(self, center, axes) -> np.ndarray:
+        low, high = np.full(axes.shape[1], math.inf), np.full(axes.shape[1], -math.inf)
+        for rows in self.runner.slices(max(1, _PROJECTED // axes.shape[1])):
+            coordinates = (self.X[rows] - center) @ axes
+            low, high = np.minimum(low, coordinates.min(axis=0)), np.maximum(high, coordinates.max(axis=0))
+        return np.stack([low, high])
 
     def log_prob_norm(self, components: Components, plan: SkippingPlan | None = None) -> np.ndarray:
         """log p(x_i), shape (n_samples,)."""
@@ -160,8 +169,11 @@ class ArrayPasses(EvaluatingPasses):
             n_rows = rows.stop - rows.start
             norm, resp = np.empty(n_rows, self.X.dtype), np.empty((n_rows, n_components), self.X.dtype)
             density_pass(self.X[rows], *mixture, norm, None, resp, self.runner.workspace, self.n_threads)
+            log_max = log_largest(resp)
+            if components.has_noise:
+                log_max = np.maximum(log_max, components.log_noise - norm)
             weights = part_of(self.sample_weight, rows)
-            sums += weighted_sum(norm, weights), weighted_sum(log_largest(resp), weights)
+            sums += weighted_sum(norm, weights), weighted_sum(log_max, weights)
         return sums
 
     def predict(self, components: Components, plan: SkippingPlan | None = None) -> np.ndarray:

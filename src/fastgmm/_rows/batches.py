@@ -80,6 +80,10 @@ class BatchPasses(SampledPasses, EvaluatingPasses):
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
         return self._merged(lambda passes: passes.statistics_of_all(centers))
 
+    def ranges(self, center, axes) -> np.ndarray:
+        parts = np.array(list(self._each(lambda passes: passes.ranges(center, axes), np.sum)))
+        return np.stack([parts[:, 0].min(axis=0), parts[:, 1].max(axis=0)])
+
     def trial_rows(self) -> np.ndarray:
         rows = self._survey.sample
         return complete_rows(rows) if self.misses_values else rows

@@ -59,6 +59,13 @@ def statistics_of_chunk(number, rows, weights, n_rows, *, settings: TaskSettings
     return statistics.to_vector()
 
 
+def ranges_of_chunk(number, rows, weights, n_rows, *, settings: TaskSettings, center, axes) -> np.ndarray:
+    passes = settings.passes(rows, weights)
+    found = passes.ranges(center, axes)
+    check_chunk_again(number, passes.X, n_rows, found.sum(), may_miss_values=False)
+    return found
+
+
 def rows_of_chunk(_, rows, weights, chosen, *, settings: TaskSettings) -> tuple[np.ndarray, np.ndarray | None]:
     """The chosen rows of a surveyed chunk; all of positive weight if that is None."""
     rows, weights = settings.read(rows, weights)
@@ -116,6 +123,11 @@ class DaskPasses(SampledPasses):
 
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
         return self._summed(methodcaller("statistics_of_all", centers), centers)
+
+    def ranges(self, center, axes) -> np.ndarray:
+        task = partial(ranges_of_chunk, settings=self._settings, center=center, axes=axes)
+        parts = np.array(self.chunks.map(task, self._survey.counts))
+        return np.stack([parts[:, 0].min(axis=0), parts[:, 1].max(axis=0)])
 
     def trial_rows(self) -> np.ndarray:
         rows = self._fetched[0]

@@ -110,6 +110,19 @@ class Passes(Protocol):
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
         """Statistics about ``centers`` with all responsibilities 1."""
 
+    def ranges(self, center: np.ndarray, axes: np.ndarray) -> np.ndarray:
+        """Least and largest coordinate of the rows minus `center` along axes.
+
+        Parameters
+        ----------
+        center : ndarray of shape (n_features,)
+        axes : ndarray of shape (n_features, m)
+
+        Returns
+        -------
+        ndarray of shape (2, m), float64
+        """
+
     def for_mixture(self, n_components: int, structure: CovarianceStructure, progress: Reporter | None = None) -> Self:
         """Passes over the same rows for mixtures of another shape. `progress` is the same one if it is None."""
 

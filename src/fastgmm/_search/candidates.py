@@ -11,6 +11,7 @@ import numpy as np
 
 from fastgmm._em.loop import EMResult
 from fastgmm._estimator.initial import is_array_of_rows
+from fastgmm._estimator.noise import check_noise_alone
 from fastgmm._estimator.parameters import invalid_parameter_error, meant, options
 from fastgmm._model.covariance import (
     COVARIANCE_TYPES,
@@ -20,6 +21,7 @@ from fastgmm._model.covariance import (
     structure_of_type,
 )
 from fastgmm._model.gaussian import MixtureParameters, n_free_parameters
+from fastgmm._model.noise import Region
 from fastgmm._utils.annotations import CovarianceType
 from fastgmm._utils.values import is_boolean, is_integer_from, is_one_of
 
@@ -35,6 +37,8 @@ class Candidate:
     n_components : int
     covariance_type : str
     n_features : int
+    region : Region or None
+        Of a uniform background.
     result : EMResult or None
         The best run of EM so far.
     start : str
@@ -56,6 +60,7 @@ class Candidate:
     n_components: int
     covariance_type: CovarianceType
     n_features: int
+    region: Region | None = None
     result: EMResult[MixtureParameters] | None = None
     start: str = ""
     seconds: float = 0.0
@@ -87,11 +92,15 @@ class Candidate:
 
     @property
     def n_parameters(self) -> int:
-        return n_free_parameters(self.structure, self.n_components, self.n_features)
+        return n_free_parameters(self.structure, self.n_components, self.n_features, region=self.region)
 
 
 def check_grid(estimator) -> tuple[list[int], list[CovarianceType]]:
-    """The numbers of components, ascending, and the covariance types that a search is to try. Their start is found."""
+    """The numbers of components, ascending, and the covariance types that a search is to try. Their start is found.
+
+    It also refuses what does not combine with `noise`.
+    """
+    check_noise_alone(estimator)
     numbers, types = estimator.n_components, estimator.covariance_type
     if is_array_of_rows(estimator.init_params):
         raise ValueError(
@@ -125,11 +134,11 @@ def check_grid(estimator) -> tuple[list[int], list[CovarianceType]]:
 
 
 def all_candidates(
-    numbers: Iterable[int], covariance_types: Iterable[CovarianceType], n_features: int
+    numbers: Iterable[int], covariance_types: Iterable[CovarianceType], n_features: int, region: Region | None = None
 ) -> list[Candidate]:
     """All candidates, ordered by the number of components, then by the number of parameters of the type, ascending."""
     types = sorted(covariance_types, key=lambda name: structure_of_type(name).n_parameters(2, n_features))
-    return [Candidate(number, covariance_type, n_features) for number in numbers for covariance_type in types]
+    return [Candidate(number, name, n_features, region) for number in numbers for name in types]
 
 
 def table(candidates: list[Candidate], criterion: str) -> dict[str, np.ndarray]:

@@ -21,6 +21,7 @@ from fastgmm._estimator.fitted import mixture_attributes, rounded
 from fastgmm._model.covariance import DIAGONAL, CovarianceStructure, structure_of_type
 from fastgmm._model.gaussian import MaximumLikelihood, MixtureParameters
 from fastgmm._model.moments import estimate_moments
+from fastgmm._model.noise import Region
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.columns import mean_of_all
 from fastgmm._rows.protocol import EvaluatingPasses
@@ -29,7 +30,7 @@ from fastgmm._search.collapse import are_collapsed
 from fastgmm._search.merging import as_type, merged
 from fastgmm._search.report import SearchReporter
 from fastgmm._skipping.policy import log_likelihood_of
-from fastgmm._start.find import find_start, passes_for_start, statistics_of_start
+from fastgmm._start.find import find_start, passes_for_start, rows_for_start, statistics_of_start
 from fastgmm._start.given import name_of_start
 from fastgmm._utils.annotations import InitParams
 from fastgmm._utils.errors import FitError, OutOfRangeError, Stopped
@@ -50,6 +51,7 @@ class Settings:
     acceleration: str | None
     n_threads: int | None
     missing: str
+    noise: Region | None  # what is known of a uniform background
 
 
 class Fits:
@@ -104,7 +106,8 @@ class Fits:
         """Iterations of the candidate's model on the rows, as in a fit of `GaussianMixture`."""
         structure, n_components, n_features = candidate.structure, candidate.n_components, candidate.n_features
         passes = self.rows.for_mixture(n_components, structure)
-        model = MaximumLikelihood(structure, n_components, n_features, passes.dtype, self.settings.reg_covar)
+        reg_covar, region = self.settings.reg_covar, self.settings.noise
+        model = MaximumLikelihood(structure, n_components, n_features, passes.dtype, reg_covar, region=region)
         return Iteration(model, passes)
 
     def finish(self, candidates: list[Candidate]) -> None:
@@ -126,24 +129,35 @@ class Fits:
             candidate.warning = str(error)
             return False
         names = ("weights_", "means_", "covariances_", "precisions_cholesky_")
-        candidate.fitted = MixtureParameters(*(attributes[name].astype(np.float64) for name in names))
+        weights, means, covariances, factors = (attributes[name].astype(np.float64) for name in names)
+        noise = candidate.result.parameters.noise
+        candidate.fitted = MixtureParameters(weights, means, covariances, factors, noise=noise)
         return True
 
     def _fit_from_shared_starts(self, candidates: list[Candidate]) -> None:
         """Fit all covariance types of one number of components from the same starts."""
-        settings, n_components = self.settings, candidates[0].n_components
-        random_state, here = deepcopy(self.random_state), self._rows_of_starts(candidates[0].structure)
+        settings, random_state = self.settings, deepcopy(self.random_state)
+        n_components, has_noise = candidates[0].n_components, settings.noise is not None
+        here = self._rows_of_starts(candidates[0].structure)
+        here, noise = rows_for_start(here, n_components, settings.init_params, random_state, has_noise)
         for _ in range(settings.n_init):
             self.progress.begin_starts(n_components)
             n_threads, progress = settings.n_threads, self.progress.progress
             start = find_start(
-                here.X, here.sample_weight, n_components, settings.init_params, random_state, n_threads, progress
+                here.X,
+                here.sample_weight,
+                n_components,
+                settings.init_params,
+                random_state,
+                n_threads,
+                progress,
+                has_noise,
             )
             for candidate in candidates:
                 iteration = self.iteration(candidate)
                 of_start = here.for_mixture(n_components, candidate.structure)
                 total_weight = iteration.passes.total_weight
-                statistics = partial(statistics_of_start, start, of_start, total_weight, settings.reg_covar)
+                statistics = partial(statistics_of_start, start, of_start, total_weight, settings.reg_covar, noise)
                 name = name_of_start(settings.init_params)
                 self._run(candidate, iteration, name, partial(iteration.model.start, statistics))
 

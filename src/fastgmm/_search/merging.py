@@ -8,12 +8,13 @@ import numpy as np
 
 from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.gaussian import MixtureParameters
+from fastgmm._model.noise import Noise
 from fastgmm._search.candidates import Candidate
 
 
 def as_type(found: Candidate, candidate: Candidate) -> MixtureParameters:
     """A start from the parameters of another covariance type."""
-    return _from_spread(candidate.structure, *_weights_means_spread(found))
+    return _from_spread(candidate.structure, *_weights_means_spread(found), _noise(found))
 
 
 def merged(found: Candidate, candidate: Candidate) -> MixtureParameters:
@@ -39,7 +40,7 @@ def merged(found: Candidate, candidate: Candidate) -> MixtureParameters:
             np.concatenate([union, np.delete(array, [i, j], axis=0)])
             for array, union in zip((weights, means, spread), unions, strict=True)
         )
-    return _from_spread(candidate.structure, weights, means, spread)
+    return _from_spread(candidate.structure, weights, means, spread, _noise(found))
 
 
 def _union(weights, means, spread, i: int, others: slice):
@@ -66,6 +67,11 @@ def _weights_means_spread(candidate: Candidate) -> tuple[np.ndarray, np.ndarray,
     return found.weights, found.means, candidate.structure.spread(found.covariances, *found.means.shape)
 
 
-def _from_spread(structure: CovarianceStructure, weights, means, spread) -> MixtureParameters:
+def _noise(candidate: Candidate) -> Noise | None:
+    assert candidate.result is not None
+    return candidate.result.parameters.noise
+
+
+def _from_spread(structure: CovarianceStructure, weights, means, spread, noise: Noise | None) -> MixtureParameters:
     covariances = structure.from_spread(spread, weights)
-    return MixtureParameters(weights, means, covariances, structure.precisions_cholesky(covariances))
+    return MixtureParameters(weights, means, covariances, structure.precisions_cholesky(covariances), noise=noise)

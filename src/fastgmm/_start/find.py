@@ -23,6 +23,7 @@ from fastgmm._rows.protocol import Passes, SampledPasses
 from fastgmm._start.filled import passes_over_filled
 from fastgmm._start.given import called, check_all_have_rows, statistics_of_given
 from fastgmm._start.kmeans import kmeans_labels, kmeans_plusplus_indices, statistics_of_clusters
+from fastgmm._start.noise import without_noise
 from fastgmm._start.sample import rows_for_clusters, statistics_of_sample
 from fastgmm._start.split_merge import statistics_of_split_merge
 from fastgmm._utils.annotations import InitParams
@@ -54,9 +55,12 @@ def parameter_finder(
 
     def statistics() -> SufficientStatistics:
         here = passes_for_start(passes, reg_covar)
+        here, noise = rows_for_start(here, model.n_components, init_params, random_state, model.has_noise)
         weights, n_threads = here.sample_weight, here.n_threads
-        start = find_start(here.X, weights, model.n_components, init_params, random_state, n_threads, passes.progress)
-        found = statistics_of_start(start, here, passes.total_weight, reg_covar)
+        start = find_start(
+            here.X, weights, model.n_components, init_params, random_state, n_threads, passes.progress, model.has_noise
+        )
+        found = statistics_of_start(start, here, passes.total_weight, reg_covar, noise)
         if not isinstance(init_params, str) and not model.has_priors:
             check_all_have_rows(found.nk)
         return found
@@ -76,12 +80,45 @@ def passes_for_start(passes: Passes, reg_covar: float, structure: CovarianceStru
     return passes_over_filled(passes_over(*arguments, may_miss_values=passes.misses_values), structure, reg_covar)
 
 
-def statistics_of_start(start: Start, here: ArrayPasses, total_weight: float, reg_covar: float) -> SufficientStatistics:
-    """Statistics of all rows under a start. If it was found on a sample, they are those of the sample, scaled."""
+def rows_for_start(
+    here: ArrayPasses, n_components: int, init_params: InitParams, random_state: np.random.RandomState, has_noise: bool
+) -> tuple[ArrayPasses, float | None]:
+    """Passes over the rows that clusters are found in, and the share of the others, which start as noise.
+
+    The share is None if there is no background.
+    """
+    if not has_noise:
+        return here, None
+    return without_noise(here, n_components, random_state) if isinstance(init_params, str) else (here, 0.0)
+
+
+def statistics_of_start(
+    start: Start, here: ArrayPasses, total_weight: float, reg_covar: float, noise: float | None
+) -> SufficientStatistics:
+    """Statistics of all rows under a start. If it was found on some of them, they are those of these rows, scaled.
+
+    Parameters
+    ----------
+    start : callable
+    here : ArrayPasses
+        Over the rows on which the start was found.
+    total_weight : float
+        Of all rows.
+    reg_covar : float
+    noise : float or None
+        Share of the rows that start as noise, and which `here` does not have. Rows of `here` also do if the start
+        gives them to no component. None if there is no background.
+    """
     found = start(here, reg_covar)
-    if found.total_weight != total_weight:
-        found.scale(total_weight / found.total_weight)
-        found.total_weight = total_weight  # without the rounding of the quotient
+    clustered = total_weight
+    if noise is not None:
+        found.noise = max(0.0, found.total_weight - float(found.nk.sum()))
+        clustered *= 1.0 - noise
+    if found.total_weight != clustered:
+        found.scale(clustered / found.total_weight)
+    found.total_weight = total_weight  # without the rounding of the quotient
+    if noise is not None:
+        found.noise += noise * total_weight
     return found
 
 
@@ -93,6 +130,7 @@ def find_start(
     random_state: np.random.RandomState,
     n_threads: int | None,
     progress: Reporter = SILENT,
+    has_noise: bool = False,
 ) -> Start:
     """Find responsibilities that EM can start from.
 
@@ -107,6 +145,8 @@ def find_start(
     n_threads : int or None
     progress : Reporter, default=SILENT
         Reports 'k-means++' and 'k-means'.
+    has_noise : bool, default=False
+        Whether a function may give rows to no component.
 
     Returns
     -------
@@ -116,7 +156,10 @@ def find_start(
     """
     if isinstance(init_params, str):
         return _STARTS[init_params](X, sample_weight, n_components, random_state, n_threads, progress)
-    given = called(init_params, X, n_components, random_state) if callable(init_params) else np.asarray(init_params)
+    if callable(init_params):
+        given = called(init_params, X, n_components, random_state, has_noise)
+    else:
+        given = np.asarray(init_params)
     return partial(statistics_of_given, given)
 
 

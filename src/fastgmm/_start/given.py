@@ -21,9 +21,10 @@ def name_of_start(init_params) -> str:
     return getattr(init_params, "__name__", type(init_params).__name__)
 
 
-def check_start(values, name: str, n_rows: int, n_components: int) -> np.ndarray:
+def check_start(values, name: str, n_rows: int, n_components: int, with_noise: bool = False) -> np.ndarray:
     """Labels of shape (n_rows,), int32, or responsibilities of shape (n_rows, n_components), as they are.
 
+    With noise, labels may be -1, and responsibilities may sum to less than 1: the rest is that of the background.
     Raises ValueError if the values are neither. `name` says in messages where they come from.
     """
     try:
@@ -36,41 +37,48 @@ def check_start(values, name: str, n_rows: int, n_components: int) -> np.ndarray
             f"{name} must be {shapes}, got the shape {array.shape}: pass one label for each row, or one "
             "responsibility for each row and component."
         )
-    return _labels(array, name, n_components) if array.ndim == 1 else _responsibilities(array, name)
+    if array.ndim == 1:
+        return _labels(array, name, n_components, -1 if with_noise else 0)
+    return _responsibilities(array, name, with_noise)
 
 
-def _labels(array: np.ndarray, name: str, n_components: int) -> np.ndarray:
+def _labels(array: np.ndarray, name: str, n_components: int, least: int) -> np.ndarray:
     if array.dtype.kind not in "iub":
         raise ValueError(
             f"Labels in {name} must be integers, got the dtype {array.dtype}: pass "
             "np.unique(labels, return_inverse=True)[1]."
         )
-    is_wrong = (array < 0) | (array >= n_components)
+    is_wrong = (array < least) | (array >= n_components)
     if is_wrong.any():
         row = int(is_wrong.argmax())
         raise ValueError(
-            f"Labels in {name} must be from 0 to {n_components - 1}, got {array[row]} for row {row}: the largest label "
-            "is n_components - 1. Give rows without a cluster, such as noise, equal responsibilities."
+            f"Labels in {name} must be from {least} to {n_components - 1}, got {array[row]} for row {row}: the "
+            "largest label is n_components - 1. Give rows without a cluster equal responsibilities, or pass noise=True "
+            "and give them the label -1."
         )
     return array.astype(np.int32)
 
 
-def _responsibilities(array: np.ndarray, name: str) -> np.ndarray:
+def _responsibilities(array: np.ndarray, name: str, with_noise: bool) -> np.ndarray:
     if array.dtype.kind not in "iubf":
         raise ValueError(f"Responsibilities in {name} must be numbers, got the dtype {array.dtype}: pass floats.")
-    is_wrong = ~((array >= 0).all(axis=1) & (np.abs(array.sum(axis=1, dtype=np.float64) - 1.0) <= _SUM_TOL))
+    excess = array.sum(axis=1, dtype=np.float64) - 1.0
+    is_wrong = ~((array >= 0).all(axis=1) & ((excess if with_noise else np.abs(excess)) <= _SUM_TOL))
     if is_wrong.any():
         row = int(is_wrong.argmax())
         raise ValueError(
-            f"Responsibilities in {name} must be at least 0 and sum to 1 in each row, got {array[row]} for row {row}: "
-            "divide each row by its sum."
+            f"Responsibilities in {name} must be at least 0 and sum to {'at most 1' if with_noise else '1'} in each "
+            f"row, got {array[row]} for row {row}: divide each row by its sum."
         )
     return array
 
 
-def called(function: Callable, X: np.ndarray, n_components: int, random_state: np.random.RandomState) -> np.ndarray:
+def called(
+    function: Callable, X: np.ndarray, n_components: int, random_state: np.random.RandomState, with_noise: bool
+) -> np.ndarray:
     """What the user's function returns for the rows, checked."""
-    return check_start(function(X, n_components, random_state), "the result of init_params", len(X), n_components)
+    given = function(X, n_components, random_state)
+    return check_start(given, "the result of init_params", len(X), n_components, with_noise)
 
 
 def check_all_have_rows(nk: np.ndarray) -> None:

@@ -248,8 +248,9 @@ def _statistics_from_labels(passes: ArrayPasses, labels: np.ndarray, centers: np
     statistics.total_weight = passes.total_weight
     of_one = passes.for_mixture(1, structure, SILENT)
     # NumPy sorts 16 bits by counting.
-    order = np.argsort(labels.astype(np.uint16) if n_components <= 2**16 else labels, kind="stable")
-    clusters = np.split(order, np.cumsum(np.bincount(labels, minlength=n_components))[:-1])
+    unsigned = labels.astype(np.uint16 if n_components < 2**16 else np.uint32)  # noise, -1, comes last
+    order = np.argsort(unsigned, kind="stable")
+    clusters = np.split(order, np.cumsum(np.bincount(labels[labels >= 0], minlength=n_components)))[:-1]
     for k, rows in enumerate(clusters):
         for first in range(0, len(rows), _GATHERED_ROWS):
             found = of_one.part(rows[first : first + _GATHERED_ROWS]).statistics_of_all(centers[k : k + 1])
