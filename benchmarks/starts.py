@@ -3,15 +3,19 @@
     python benchmarks/starts.py
     python benchmarks/starts.py --threads 1 --only shares
     python benchmarks/starts.py --only optima --seeds 10 --rows 30000
+    python benchmarks/starts.py --only optima --seeds 2 --threads 1 --mclust
 
 How to read the output: benchmarks/README.md.
 """
 
 import argparse
+import subprocess
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 from unittest import mock
 
@@ -69,6 +73,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="fits of each problem from each start (default 5)")
     parser.add_argument("--rows", type=int, default=3_000, help="of each data set of a family (default 3000)")
     parser.add_argument("--part", default="", help="only problems whose label contains this")
+    parser.add_argument("--mclust", action="store_true", help="also from mclust's hierarchical clusters (needs R)")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     with limited_threads(options.threads) as n_threads:
@@ -76,7 +81,7 @@ def main() -> None:
         if options.only != "optima":
             print_shares(options.part)
         if options.only != "shares":
-            print_optima(options.part, options.seeds, options.rows)
+            print_optima(options.part, options.seeds, options.rows, options.mclust)
 
 
 def print_shares(part: str) -> None:
@@ -97,14 +102,15 @@ def print_shares(part: str) -> None:
         print(f"{problem.label:<34}{cells}{ours.model.n_iter_:>9}", flush=True)
 
 
-def print_optima(part: str, n_seeds: int, n_rows: int) -> None:
+def print_optima(part: str, n_seeds: int, n_rows: int, with_mclust: bool) -> None:
     """How often fits of type 'full' come near the best known optimum, and at what time."""
     print(f"\nFits of type 'full' with tol=1e-5, seeds 0 to {n_seeds - 1}, families of {n_rows} rows: percent within")
     print(f"{NEAR} nats a row of the best known optimum; mean shortfall of the others, at most {LARGEST_SHORTFALL:g};")
     print("CPU time as a multiple of k-means', of all fits together and as the geometric mean over problems.\n")
     problems = [problem for problem in optimum_problems(n_rows) if part in f"{problem.family} {problem.label}"]
-    bounds = np.empty((len(problems), len(CONTESTANTS), n_seeds))
-    seconds = np.empty((len(problems), len(CONTESTANTS)))
+    names = [*CONTESTANTS, "mclust's hc"] if with_mclust else list(CONTESTANTS)
+    bounds = np.empty((len(problems), len(names), n_seeds))
+    seconds = np.empty((len(problems), len(names)))
     shortfalls = np.empty_like(bounds)
     for i, problem in enumerate(problems):
         X, labels, n_components = problem[2:]
@@ -112,6 +118,11 @@ def print_optima(part: str, n_seeds: int, n_rows: int) -> None:
             begin = time.process_time()
             bounds[i, j] = [bound_of_fit(X, n_components, random_state=seed, **options) for seed in range(n_seeds)]
             seconds[i, j] = time.process_time() - begin
+        if with_mclust:  # the same start for all seeds
+            hierarchical, of_hierarchy = hierarchical_labels(X, n_components)
+            begin = time.process_time()
+            bounds[i, -1] = bound_of_fit(X, n_components, init_params=hierarchical)
+            seconds[i, -1] = n_seeds * (of_hierarchy + time.process_time() - begin)
         known = -np.inf if labels is None else bound_of_fit(X, n_components, init_params=labels)
         shortfalls[i] = max(known, bounds[i].max()) - bounds[i]
         print(f"{problem.family:>14}, {problem.label:<22}", end="")
@@ -120,7 +131,7 @@ def print_optima(part: str, n_seeds: int, n_rows: int) -> None:
     print(
         f"\n{'start':<18}" + "".join(f"{family[:11]:>12}" for family in families) + "     all    lost  time x  (mean)"
     )
-    for j, name in enumerate(CONTESTANTS):
+    for j, name in enumerate(names):
         near = shortfalls[:, j] <= NEAR
         cells = [near[[problem.family == family for problem in problems]].mean() for family in families]
         lost = np.minimum(shortfalls[:, j], LARGEST_SHORTFALL)[~near]
@@ -128,6 +139,22 @@ def print_optima(part: str, n_seeds: int, n_rows: int) -> None:
         print(f"{name:<18}" + "".join(f"{100 * cell:>12.0f}" for cell in cells), end="")
         print(f"{100 * near.mean():>8.0f}{lost.mean() if len(lost) else 0.0:>8.3f}", end="")
         print(f"{seconds[:, j].sum() / seconds[:, 0].sum():>8.2f}{np.exp(np.log(ratios).mean()):>8.2f}")
+
+
+def hierarchical_labels(X: np.ndarray, n_components: int) -> tuple[np.ndarray, float]:
+    """Labels from which R's mclust starts EM, those of model-based agglomeration (type VVV), and its CPU time."""
+    program = f"""
+        suppressMessages(library(mclust))
+        X <- as.matrix(read.csv("X.csv", header = FALSE))
+        seconds <- system.time(tree <- hc(X, modelName = "VVV", use = mclust.options("hcUse")))
+        labels <- as.integer(factor(hclass(tree, {n_components}))) - 1L
+        write(c(sum(seconds[c("user.self", "sys.self")]), labels), "labels.txt", ncolumns = 1)
+    """
+    with TemporaryDirectory() as folder:
+        np.savetxt(Path(folder, "X.csv"), X, delimiter=",", fmt="%.17g")
+        subprocess.run(["Rscript", "-e", program], cwd=folder, check=True, capture_output=True)
+        seconds, *labels = np.loadtxt(Path(folder, "labels.txt"))
+    return np.array(labels, int), float(seconds)
 
 
 def bound_of_fit(X: np.ndarray, n_components: int, **options) -> float:

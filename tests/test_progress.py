@@ -191,6 +191,19 @@ def test_the_start_from_a_sample_is_told(monkeypatch):
         model.fit(np.tile(X, (2, 1)), callback=Stop(lambda p: p.stage == "sample" and p.iteration == 2))
 
 
+def test_splits_and_merges_are_told():
+    seen = []
+    model = GaussianMixture(3, init_params="split_merge", random_state=0).fit(X, callback=seen.append)
+    stages = [stage for stage, _ in groupby(seen, lambda p: p.stage)]
+    assert stages == ["start", *["k-means++", "k-means"] * 3, "sample", "EM"]
+    of_sample = [p for p in seen if p.stage == "sample"]
+    assert [p.event for p in of_sample] == ["begin", *["iteration"] * (len(of_sample) - 2), "end"]
+    assert of_sample[-2].iteration == len(of_sample) - 2 > 15  # EM from three starts
+    assert of_sample[-2].lower_bound == pytest.approx(model.lower_bound_, abs=0.1)
+    with pytest.raises(RuntimeError, match="stopped the call at stage 'sample', before there was a model"):
+        model.fit(X, callback=Stop(lambda p: p.stage == "sample" and p.iteration == 2))
+
+
 # Stopping -------------------------------------------------------------------------------------------------------------
 
 
@@ -293,7 +306,7 @@ def test_candidates_of_a_search(criterion, n_searches):
     search = search_of(criterion=criterion, cv=2, n_init=2).fit(X, callback=seen.append)
     done = [p for p in seen if p.event == "candidate"]
     assert [p.run for p in done] == list(range(1, done[0].n_runs + 1))
-    assert done[0].n_runs == n_searches * (3 * (2 * 2 + 1) + 2 * 2)
+    assert done[0].n_runs == n_searches * (3 * 2 * 2 + 2 * 3)  # n_init=2; whitened, from the other type, merged
     assert [p.fold for p in done[:: done[0].n_runs // n_searches]] == [None, 1, 2][:n_searches]
     table = search.criterion_
     for i in range(6):
@@ -415,7 +428,7 @@ def test_bars_have_the_totals(screen):
     assert rows[:2] == ["rows", "900/900"]
     search_of().fit(X, callback=bar)  # the same bar again
     candidates, em = last_lines(screen, 2)
-    assert candidates[:3] == ["6", "candidates", "13/13"]
+    assert candidates[:3] == ["6", "candidates", "12/12"]
     n_done, n_all = em[1].split("/")
     assert n_done == n_all
 
@@ -518,8 +531,8 @@ def test_a_callback_of_scikit_learn_stops_a_fit():
 def test_tasks_of_a_search_and_of_a_fit_that_fails():
     recorder = Recorder()
     search_of().set_callbacks(recorder).fit(X)
-    assert recorder.events[1] == ("begin", "fit", 13)
-    assert sum(event[0] == "begin" for event in recorder.events) == 14
+    assert recorder.events[1] == ("begin", "fit", 12)
+    assert sum(event[0] == "begin" for event in recorder.events) == 13
     recorder = Recorder()
     with pytest.raises(RuntimeError):
         clone(MIXTURE).set_callbacks(recorder).fit(X, callback=Stop(after("k-means", 1)))

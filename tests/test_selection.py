@@ -15,6 +15,7 @@ from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -202,6 +203,21 @@ def test_shared_starts_find_more_than_single_fits():
     starts = set(search.criterion_["start"])
     assert "merged" in starts
     assert starts & set(TYPES)
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_it_finds_clusters_that_are_stretched_side_by_side(seed):
+    """k-means cuts them across, and EM stays there: then one component seems to be best (scikit-learn #34845)."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat([0, 1], 250)
+    X = rng.normal(size=(500, 2)) * [30.0, 0.2] + np.column_stack([np.zeros(500), 2.0 * labels])
+    X = X @ np.array([[0.8, 0.6], [-0.6, 0.8]])
+    single = GaussianMixture(2, covariance_type="tied", random_state=0).fit(X)
+    assert adjusted_rand_score(labels, single.predict(X)) < 0.1
+    search = search_in(X, range(1, 7))
+    assert search.n_components_ == 2
+    assert adjusted_rand_score(labels, search.predict(X)) == 1.0
+    assert "whitened" in search.criterion_["start"]
 
 
 # The criteria ---------------------------------------------------------------------------------------------------------
@@ -424,14 +440,14 @@ def test_verbose_prints_a_line_for_each_run(capsys):
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("candidate")]
     for number, ((k, name), candidate) in enumerate(candidates_of(search).items(), 1):
         of_candidate = [line for line in lines if line.startswith(f"candidate {number} of 4, {name} {k}, start ")]
-        starts = ["kmeans", "kmeans"] + ["spherical"] * int(name == "diag") + ["merged"] * int(k == 1)
+        starts = ["kmeans", "kmeans"] + ["spherical"] * int((k, name) == (3, "diag"))  # one component has one optimum
         assert [line.split("start ")[1].split(",")[0] for line in of_candidate] == starts
         assert any(
             f"start {candidate['start']}" in line and f"{candidate['n_iter']} iterations" in line
             for line in of_candidate
         )
         assert f"BIC {candidate['bic']:.8g}, " in of_candidate[-1]
-    assert len(lines) == 12
+    assert len(lines) == 9
 
 
 # Candidates that degenerate ------------------------------------------------------------------------------------------
@@ -637,9 +653,9 @@ def test_an_interrupt_leaves_an_earlier_search(monkeypatch):
 
 
 def test_keep_ends_the_search_with_the_candidates_that_are_done(monkeypatch):
-    """One type, and so one fit a candidate until components are merged."""
-    whole = candidates_of(search_in(blobs(), 3, covariance_type="full"))
-    interrupt_after(monkeypatch, 3)
+    """One type, and so at most two fits of a candidate until components are merged."""
+    whole = candidates_of(search_in(blobs(), NUMBERS, covariance_type="full"))
+    interrupt_after(monkeypatch, 5)
     search = GaussianMixtureIC(NUMBERS, covariance_type="full", random_state=0, on_interrupt="keep")
     with pytest.warns(UserWarning, match="The search was interrupted after 3 of 5 candidates") as record:
         search.fit(blobs())
@@ -843,7 +859,7 @@ def test_criteria_of_all_candidates_take_one_reading(monkeypatch):
     read, readings = reader.batches_with_places, []
     monkeypatch.setattr(reader, "batches_with_places", lambda: readings.append(1) or read())
     search_in(reader, (1, 2, 3), covariance_type=["diag", "full"], max_iter=0)
-    n_runs = 6 + 3 + 4  # from init_params, from the other type, merged
+    n_runs = 6 + 2 + 2 + 2  # from init_params; with more than one component: whitened, from the other type, merged
     # The survey; mean, variances and covariance of all rows; the log-likelihood of each run; the criteria.
     assert len(readings) == 1 + 3 + n_runs + 1
 

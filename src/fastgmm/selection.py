@@ -88,7 +88,7 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
 
     n_init : int, default=1
         Number of starts for each number of components; all covariance types share them. Each type also starts from the
-        parameters that the type before it found.
+        parameters that the type before it found, and two of them from k-means of whitened rows.
 
     random_state : int, RandomState instance or None, default=None
         Random numbers for the starts and the folds. An int makes them repeatable. Each candidate then reaches at least
@@ -123,7 +123,7 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
         - 'log_likelihood': weighted sum over all rows, in nats;
         - 'n_parameters': number of free parameters;
         - 'n_iter', 'converged': of the best run;
-        - 'start': the start that led there, `init_params` or another covariance type;
+        - 'start': the start that led there: `init_params`, 'whitened', 'merged' or another covariance type;
         - 'seconds': time spent on the candidate, without shared starts and without folds;
         - 'warning': why the candidate degenerated, or ''.
 
@@ -274,7 +274,7 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
         candidates = all_candidates(numbers, covariance_types, n_features, settings.noise)
         with while_fitting(n_features, self.acceleration):
             n_folds = self.cv if self.criterion == "cv" else 0
-            report = SearchReporter(progress, candidates, self.criterion, self.n_init, n_rows, n_folds)
+            report = SearchReporter(progress, candidates, self.criterion, self.n_init, n_rows, n_folds, settings.noise)
             fits = Fits(*rows, settings, report)
             interrupted = self._is_interrupted(fits, candidates)
             fits.finish(candidates)

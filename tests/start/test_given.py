@@ -131,7 +131,7 @@ def test_the_search_takes_a_function():
 
     search = GaussianMixtureIC([2, 3], covariance_type=["full", "diag"], init_params=by_species).fit(X)
     assert numbers == [2, 3]
-    assert set(search.criterion_["start"]) <= {"by_species", "merged", "full", "diag"}
+    assert set(search.criterion_["start"]) <= {"by_species", "whitened", "merged", "full", "diag"}
     assert search.best_estimator_.init_params is by_species
     with pytest.raises(ValueError, match=r"init_params is an array.*several: pass a function"):
         GaussianMixtureIC([3], init_params=SPECIES).fit(X)

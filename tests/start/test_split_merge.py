@@ -86,7 +86,7 @@ def test_other_estimators_take_it():
     given = BayesianGaussianMixture(n_components=4, init_params=labels, max_iter=500).fit(X)
     assert bayes.lower_bound_ > given.lower_bound_ - 0.01 * abs(given.lower_bound_)
     search = GaussianMixtureIC([1, 2], covariance_type=["diag", "full"], init_params="split_merge", random_state=0)
-    assert set(search.fit(IRIS).criterion_["start"]) <= {"split_merge", "merged", "diag", "full"}
+    assert set(search.fit(IRIS).criterion_["start"]) <= {"split_merge", "whitened", "merged", "diag", "full"}
 
 
 def test_a_start_asked_twice_leaves_the_generator_alone():

@@ -18,23 +18,34 @@ from fastgmm._em.lbfgs import LBFGS
 from fastgmm._em.loop import run_em
 from fastgmm._em.one_gaussian import gaussian_of
 from fastgmm._estimator.fitted import mixture_attributes, rounded
-from fastgmm._model.covariance import DIAGONAL, CovarianceStructure, structure_of_type
+from fastgmm._model.covariance import DIAGONAL, CovarianceStructure, unrestricted
 from fastgmm._model.gaussian import MaximumLikelihood, MixtureParameters
 from fastgmm._model.moments import estimate_moments
 from fastgmm._model.noise import Region
+from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.columns import mean_of_all
 from fastgmm._rows.protocol import EvaluatingPasses
 from fastgmm._search.candidates import Candidate
-from fastgmm._search.collapse import are_collapsed
+from fastgmm._search.collapse import CollapseCheck
 from fastgmm._search.merging import as_type, merged
-from fastgmm._search.report import SearchReporter
+from fastgmm._search.report import SearchReporter, to_start_from_whitened
 from fastgmm._skipping.policy import log_likelihood_of
-from fastgmm._start.find import find_start, passes_for_start, rows_for_start, statistics_of_start
+from fastgmm._start.find import (
+    STARTS_OF_ONE_TYPE,
+    Start,
+    find_start,
+    passes_for_start,
+    rows_for_start,
+    statistics_of_start,
+)
 from fastgmm._start.given import name_of_start
+from fastgmm._start.whitening import start_from_whitened
 from fastgmm._utils.annotations import InitParams
-from fastgmm._utils.errors import FitError, OutOfRangeError, Stopped
+from fastgmm._utils.errors import FitError, OutOfRangeError, PoorSampleError, Stopped
 from fastgmm._utils.progress import SILENT
+
+_ROUNDING = 1e-12  # relative gain of log-likelihood up to which two runs have found the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +97,13 @@ class Fits:
         self.settings = settings
         self.progress = progress
         self._filled: ArrayPasses | None = None
-        self._spread_of_rows: dict[str, np.ndarray] = {}  # covariance or variances of all rows, by covariance type
+        self._checks: dict[str, CollapseCheck] = {}  # by the name of the structure of scikit-learn
 
     def search(self, candidates: list[Candidate]) -> None:
-        """Run EM for all candidates. `report.planned` names them in the order of the runs."""
+        """Run EM for all candidates. `report.planned` names them in the order of the runs.
+
+        One component without a background has a single optimum, which the first start finds.
+        """
         by_number, by_type = defaultdict(list), defaultdict(list)
         for candidate in candidates:
             by_number[candidate.n_components].append(candidate)
@@ -97,10 +111,14 @@ class Fits:
         for of_one_number in by_number.values():
             self._fit_from_shared_starts(of_one_number)
             for before, candidate in pairwise(of_one_number):
-                self._fit_from_other(before, candidate, before.covariance_type, as_type)
+                if candidate.n_components > 1 or self.settings.noise:
+                    self._fit_from_other(before, candidate, before.covariance_type, as_type)
+            if some := to_start_from_whitened(of_one_number, len(candidates)):
+                self._fit_from_whitened(some)
         for of_one_type in by_type.values():
             for more, fewer in pairwise(of_one_type[::-1]):
-                self._fit_from_other(more, fewer, "merged", merged)
+                if fewer.n_components > 1 or self.settings.noise:
+                    self._fit_from_other(more, fewer, "merged", merged)
 
     def iteration(self, candidate: Candidate) -> Iteration[MixtureParameters, EvaluatingPasses]:
         """Iterations of the candidate's model on the rows, as in a fit of `GaussianMixture`."""
@@ -153,13 +171,45 @@ class Fits:
                 progress,
                 has_noise,
             )
+            found: dict[tuple, SufficientStatistics] = {}  # by the shape of their scatter
             for candidate in candidates:
                 iteration = self.iteration(candidate)
                 of_start = here.for_mixture(n_components, candidate.structure)
                 total_weight = iteration.passes.total_weight
-                statistics = partial(statistics_of_start, start, of_start, total_weight, settings.reg_covar, noise)
+                statistics = partial(self._statistics, start, of_start, total_weight, noise, found)
                 name = name_of_start(settings.init_params)
                 self._run(candidate, iteration, name, partial(iteration.model.start, statistics))
+
+    def _fit_from_whitened(self, candidates: list[Candidate]) -> None:
+        """Fit candidates with one number of components from clusters of whitened rows."""
+        random_state, n_components = deepcopy(self.random_state), candidates[0].n_components
+        self.progress.begin_starts(n_components)
+        try:
+            here = self._rows_of_starts(candidates[0].structure)
+            here, noise = rows_for_start(here, n_components, "kmeans", random_state, self.settings.noise is not None)
+            start = start_from_whitened(here, n_components, random_state)
+        except (FitError, PoorSampleError):
+            for _ in candidates:
+                self.progress.skip_run()
+            return
+        for candidate in candidates:
+            iteration = self.iteration(candidate)
+            of_start = here.for_mixture(n_components, candidate.structure)
+            total_weight, reg_covar = iteration.passes.total_weight, self.settings.reg_covar
+            statistics = partial(statistics_of_start, start, of_start, total_weight, reg_covar, noise)
+            self._run(candidate, iteration, "whitened", partial(iteration.model.start, statistics))
+
+    def _statistics(
+        self, start: Start, here: ArrayPasses, total_weight: float, noise: float | None, found: dict
+    ) -> SufficientStatistics:
+        """Statistics of all rows under a start. `found` has those that other covariance types can use."""
+        structure, init_params, reg_covar = here.structure, self.settings.init_params, self.settings.reg_covar
+        if isinstance(init_params, str) and init_params in STARTS_OF_ONE_TYPE:
+            return statistics_of_start(start, here, total_weight, reg_covar, noise)
+        key = (structure.is_shared, *structure.scatter_shape(here.n_components, here.n_features))
+        if key not in found:
+            found[key] = statistics_of_start(start, here, total_weight, reg_covar, noise)
+        return found[key]
 
     def _fit_from_other(
         self,
@@ -201,7 +251,8 @@ class Fits:
                 raise Stopped("EM")
             failure = collapse = self._collapse(candidate, iteration, result.parameters)
             log_likelihood = log_likelihood_of(iteration.passes, iteration.model.components(result.parameters))
-            is_better = (not collapse, log_likelihood) > (not candidate.warning, candidate.log_likelihood)
+            least = candidate.log_likelihood + _ROUNDING * abs(candidate.log_likelihood)
+            is_better = (not collapse, log_likelihood) > (not candidate.warning, least)
             if candidate.result is None or is_better:
                 candidate.result, candidate.start = result, name
                 candidate.warning, candidate.log_likelihood = collapse, log_likelihood
@@ -230,20 +281,18 @@ class Fits:
     def _collapse(self, candidate: Candidate, iteration: Iteration, parameters: MixtureParameters) -> str:
         """A warning that names the first collapsed component; '' if none has collapsed."""
         structure, reg_covar, n_features = candidate.structure, self.settings.reg_covar, candidate.n_features
-        if structure.name not in self._spread_of_rows:
-            self._spread_of_rows[structure.name] = structure.spread(self._covariance_of_rows(structure), 1, n_features)[
-                0
-            ]
+        general = unrestricted(structure)
         n_different = 1 if structure.is_shared else candidate.n_components
         covariances = parameters.covariances
         if structure.name in ("EVI", "EVE", "EVV"):
             # Rows without a volume hide in a volume that all share: look at their own covariances.
             statistics, _ = iteration.accurate_e_step(parameters)
-            unrestricted = structure_of_type(structure.sklearn_name)
-            of_rows = estimate_moments(statistics, unrestricted, reg_covar, self.rows.dtype, previous=covariances)
+            of_rows = estimate_moments(statistics, general, reg_covar, self.rows.dtype, previous=covariances)
             covariances = of_rows.covariances
-        spread = structure.spread(covariances, n_different, n_features)
-        collapsed = are_collapsed(spread, self._spread_of_rows[structure.name], reg_covar)
+        if general.name not in self._checks:
+            of_all = general.spread(self._covariance_of_rows(general), 1, n_features)[0]
+            self._checks[general.name] = CollapseCheck(of_all, reg_covar)
+        collapsed = self._checks[general.name].are_collapsed(structure.spread(covariances, n_different, n_features))
         if not collapsed.any():
             return ""
         cause = f"reg_covar={reg_covar:g}" if reg_covar > 0.0 else "rounding"

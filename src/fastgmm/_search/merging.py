@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._model.noise import Noise
 from fastgmm._search.candidates import Candidate
+
+_ENTRIES_AT_A_TIME = 2**18  # of the covariances of unions
 
 
 def as_type(found: Candidate, candidate: Candidate) -> MixtureParameters:
@@ -25,36 +25,34 @@ def merged(found: Candidate, candidate: Candidate) -> MixtureParameters:
     """
     weights, means, spread = _weights_means_spread(found)
     while len(weights) > candidate.n_components:
-        log_det = _log_det(spread)
-        least, pair = math.inf, (0, 1)
-        for i in range(len(weights) - 1):
-            others = slice(i + 1, None)
-            union_weights, _, union_spread = _union(weights, means, spread, i, others)
-            cost = union_weights * _log_det(union_spread) - weights[i] * log_det[i] - weights[others] * log_det[others]
-            j = int(np.argmin(cost))
-            if cost[j] < least:
-                least, pair = cost[j], (i, i + 1 + j)
-        i, j = pair
-        unions = _union(weights, means, spread, i, slice(j, j + 1))
+        log_det = weights * _log_det(spread)
+        pairs = np.stack(np.triu_indices(len(weights), 1))
+        costs = [
+            union[0] * _log_det(union[2]) - log_det[part[0]] - log_det[part[1]]
+            for part in np.array_split(pairs, -(-pairs.shape[1] * spread[0].size // _ENTRIES_AT_A_TIME), axis=1)
+            for union in [_unions(weights, means, spread, *part)]
+        ]
+        pair = pairs[:, np.argmin(np.concatenate(costs))]
+        unions = _unions(weights, means, spread, *pair[:, np.newaxis])
         weights, means, spread = (
-            np.concatenate([union, np.delete(array, [i, j], axis=0)])
+            np.concatenate([union, np.delete(array, pair, axis=0)])
             for array, union in zip((weights, means, spread), unions, strict=True)
         )
     return _from_spread(candidate.structure, weights, means, spread, _noise(found))
 
 
-def _union(weights, means, spread, i: int, others: slice):
-    """Weights, means and spreads of the unions of component i with each of the others."""
-    total = weights[i] + weights[others]
-    share = (weights[i] / total)[:, np.newaxis]
-    mean = share * means[i] + (1 - share) * means[others]
-    difference = means[i] - means[others]
+def _unions(weights, means, spread, some: np.ndarray, others: np.ndarray):
+    """Weights, means and spreads of the unions of some components with others, pair by pair."""
+    total = weights[some] + weights[others]
+    share = (weights[some] / total)[:, np.newaxis]
+    difference = means[some] - means[others]
+    mean = share * means[some] + (1 - share) * means[others]
     if spread.ndim == 2:
         between = difference * difference
     else:
         between = difference[:, :, np.newaxis] * difference[:, np.newaxis]
         share = share[:, :, np.newaxis]
-    return total, mean, share * spread[i] + (1 - share) * spread[others] + share * (1 - share) * between
+    return total, mean, share * spread[some] + (1 - share) * spread[others] + share * (1 - share) * between
 
 
 def _log_det(spread: np.ndarray) -> np.ndarray:

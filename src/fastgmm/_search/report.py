@@ -7,21 +7,35 @@ from itertools import groupby
 from time import perf_counter
 
 from fastgmm._estimator.criteria import criteria_of
+from fastgmm._model.noise import Region
 from fastgmm._rows.runner import row_flops
 from fastgmm._search.candidates import Candidate
 from fastgmm._utils.progress import Reporter
 
 
-def planned(candidates: list[Candidate], n_init: int) -> list[Candidate]:
+def planned(candidates: list[Candidate], n_init: int, noise: Region | None) -> list[Candidate]:
     """The candidate of each run of `Fits.search`, in order."""
     runs: list[Candidate] = []
     for _, group in groupby(candidates, lambda candidate: candidate.n_components):
         of_one_number = list(group)
-        runs += of_one_number * n_init + of_one_number[1:]
+        runs += of_one_number * n_init + (of_one_number[1:] if noise or of_one_number[0].n_components > 1 else [])
+        runs += to_start_from_whitened(of_one_number, len(candidates))
     for name in dict.fromkeys(candidate.covariance_type for candidate in candidates):
         of_one_type = [candidate for candidate in candidates if candidate.covariance_type == name]
-        runs += of_one_type[-2::-1]
+        runs += [candidate for candidate in of_one_type[-2::-1] if noise or candidate.n_components > 1]
     return runs
+
+
+def to_start_from_whitened(of_one_number: list[Candidate], n_candidates: int) -> list[Candidate]:
+    """Which candidates with one number of components also start from clusters of whitened rows.
+
+    The first and the last type whose components may lie in any direction. A search of one candidate is a fit of
+    `GaussianMixture`.
+    """
+    if n_candidates == 1 or of_one_number[0].n_components == 1 or of_one_number[0].n_features == 1:
+        return []
+    in_any_direction = [candidate for candidate in of_one_number if candidate.structure.kernel == "full"]
+    return in_any_direction[:1] + in_any_direction[1:][-1:]
 
 
 class SearchReporter:
@@ -37,6 +51,8 @@ class SearchReporter:
         Number of rows, or the sum of their weights.
     n_folds : int, default=0
         Number of further searches on parts of the rows.
+    noise : Region, default=None
+        What is known of a background.
     """
 
     def __init__(
@@ -47,13 +63,15 @@ class SearchReporter:
         n_init: int,
         n_rows: float,
         n_folds: int = 0,
+        noise: Region | None = None,
     ):
         self.progress = progress
         self._criterion = criterion
         self._n_rows = n_rows
         self._began = perf_counter()
         self._numbers = {(each.n_components, each.covariance_type): i for i, each in enumerate(candidates, 1)}
-        costs = [row_flops(each.structure, each.n_components, each.n_features) for each in planned(candidates, n_init)]
+        runs = planned(candidates, n_init, noise)
+        costs = [row_flops(each.structure, each.n_components, each.n_features) for each in runs]
         self._costs = costs * (1 + n_folds)
         self._n_done = 0
         self._fields: dict[str, object] = {

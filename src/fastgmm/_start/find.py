@@ -37,6 +37,9 @@ P = TypeVar("P", bound=Parameters)
 # (passes, reg_covar) -> statistics of a start, for the covariance structure of the passes.
 Start = Callable[[ArrayPasses, float], SufficientStatistics]
 
+# EM finds these, for the structure of the passes. Others are the same for all structures.
+STARTS_OF_ONE_TYPE = ("sample", "split_merge")
+
 
 def parameter_finder(
     model: Model[P], passes: Passes, init_params: InitParams, reg_covar: float, random_state: np.random.RandomState

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.random import RandomState
 from sklearn.exceptions import ConvergenceWarning
 
+from fastgmm._model.covariance import unrestricted
 from fastgmm._model.moments import estimate_moments, is_accurate
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses, in_kernel_unit
@@ -226,9 +227,9 @@ def accurate_statistics(
     reg_covar: float,
 ) -> SufficientStatistics:
     """Statistics about these centers, or about the means if that makes the sums more accurate."""
-    statistics = statistics_about(centers)
-    moments = estimate_moments(statistics, passes.structure, reg_covar, passes.dtype)
-    if is_accurate(moments, moments.covariances, passes.structure, passes.dtype):
+    statistics, structure = statistics_about(centers), unrestricted(passes.structure)
+    moments = estimate_moments(statistics, structure, reg_covar, passes.dtype)
+    if is_accurate(moments, moments.covariances, structure, passes.dtype):
         return statistics
     return statistics_about(moments.means)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -13,6 +14,7 @@ from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._start.kmeans import kmeans_labels, refined_labels, statistics_of_clusters
 from fastgmm._utils.errors import PoorSampleError
+from fastgmm._utils.progress import Reporter
 
 # Chosen with benchmarks/starts.py.
 _LEAST_ROWS = 5_000  # in the sample for k-means
@@ -111,13 +113,7 @@ def _fitted(sample: ArrayPasses, starts: list[np.ndarray], reg_covar: float) -> 
     """The best mixture that EM finds in a sample, from the clusters around each of several sets of centers."""
     iteration = _iteration(sample, len(starts[0]), reg_covar)
     clusters = (refined_labels(sample.X, centers, 0, sample.n_threads, sample.sample_weight) for centers in starts)
-
-    def iterate(parameters: MixtureParameters) -> tuple[MixtureParameters, float]:
-        found, bound = iteration.iterate(parameters)
-        sample.progress.iterate(lower_bound=bound)
-        return found, bound
-
-    run = partial(run_em, iterate=iterate, max_iter=_MAX_ITER)
+    run = partial(run_em, iterate=reported(iteration, sample.progress), max_iter=_MAX_ITER)
     sample.progress.begin("sample", iteration=0)
     best = run(
         lambda: iteration.model.start(lambda: statistics_of_clusters(sample, *next(clusters), reg_covar)),
@@ -127,6 +123,19 @@ def _fitted(sample: ArrayPasses, starts: list[np.ndarray], reg_covar: float) -> 
     result = run(lambda: best.parameters, n_init=1, tol=_TOL)
     sample.progress.end()
     return result
+
+
+def reported(
+    iteration: Iteration[MixtureParameters, ArrayPasses], progress: Reporter
+) -> Callable[[MixtureParameters], tuple[MixtureParameters, float]]:
+    """Iterations on a sample that are reported."""
+
+    def iterate(parameters: MixtureParameters) -> tuple[MixtureParameters, float]:
+        found, bound = iteration.iterate(parameters)
+        progress.iterate(lower_bound=bound)
+        return found, bound
+
+    return iterate
 
 
 def _iteration(passes: ArrayPasses, n_components: int, reg_covar: float) -> Iteration[MixtureParameters, ArrayPasses]:

@@ -21,7 +21,8 @@ from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._start.given import statistics_of_given
 from fastgmm._start.kmeans import kmeans_labels
-from fastgmm._start.sample import check_shortfall, drawn
+from fastgmm._start.sample import check_shortfall, drawn, reported
+from fastgmm._start.whitening import PrincipalAxes
 from fastgmm._utils.errors import FitError
 from fastgmm._utils.progress import SILENT
 
@@ -40,7 +41,6 @@ _MERGES = 5  # pairs to merge
 _SPLITS = 4  # components to split
 _LEAST_SHARE = 1e-2  # responsibility of a row that counts for a split
 _FAR = 0.6  # share of a component's rows within the ellipsoid that a split by distance cuts out
-_NEGLIGIBLE = 1e-10  # variance along an axis, beside the largest
 
 
 @dataclass(slots=True)
@@ -102,6 +102,7 @@ def statistics_of_split_merge(
     sample = drawn(passes, n_components, n_rows, random_state) if is_sample else passes
     moves = _Moves(sample, n_components, reg_covar)
     found = moves.improved(moves.first(random_state))
+    passes.progress.end()
     if is_sample:
         everything = _Moves(passes, n_components, reg_covar).iteration
         statistics, _ = everything.accurate_e_step(found.parameters)
@@ -127,18 +128,18 @@ class _Moves:
         )
         self.n_components = n_components
         self.reg_covar = reg_covar
+        self.progress = sample.progress
         self.iteration = _iteration(self.passes, reg_covar)
         self.X = self.passes.X.astype(np.float64, copy=False)
         self.weights = np.ones(len(self.X)) if sample.sample_weight is None else sample.sample_weight
         self.total = float(self.weights.sum())
-        mean = self.weights @ self.X / self.total
-        centered = self.X - mean
-        self._axes = np.linalg.eigh((centered * self.weights[:, np.newaxis]).T @ centered / self.total)
-        self._mean = mean
+        self._axes = PrincipalAxes(self.X, sample.sample_weight)
 
     def first(self, random_state: np.random.RandomState) -> _Fit:
         """The best of short runs of EM from k-means of the rows and of the whitened rows, continued."""
-        starts = [self._clusters(rows, random_state) for rows in (self._whitened(), self.passes.X, self.passes.X)]
+        whitened = self._axes.whitened(self.X)
+        starts = [self._clusters(rows, random_state) for rows in (whitened, self.passes.X, self.passes.X)]
+        self.progress.begin("sample", iteration=0)
         fits = [fit for labels in starts if (fit := self._em_from(labels, _SHORT)) is not None]
         if not fits:
             raise FitError("EM failed on the sample from all starts.")
@@ -155,13 +156,9 @@ class _Moves:
             fit = better
         return fit
 
-    def _whitened(self) -> np.ndarray:
-        variances, axes = self._axes
-        kept = variances > _NEGLIGIBLE * variances[-1]
-        return np.ascontiguousarray((self.X - self._mean) @ (axes[:, kept] / np.sqrt(variances[kept])))
-
     def _clusters(self, rows: np.ndarray, random_state) -> np.ndarray:
-        return kmeans_labels(rows, self.n_components, random_state, self.passes.n_threads, self.passes.sample_weight)[0]
+        n_threads, weights = self.passes.n_threads, self.passes.sample_weight
+        return kmeans_labels(rows, self.n_components, random_state, n_threads, weights, self.progress)[0]
 
     def _em_from(self, given: np.ndarray, options: dict) -> _Fit | None:
         """EM from labels or responsibilities; None if it fails."""
@@ -171,7 +168,7 @@ class _Moves:
 
     def _em(self, start: Callable[[], MixtureParameters], options: dict) -> _Fit | None:
         try:
-            result = run_em(start, self.iteration.iterate, n_init=1, **options)
+            result = run_em(start, reported(self.iteration, self.progress), n_init=1, **options)
         except FitError:
             return None
         return _Fit(result.parameters, result.lower_bound, self._is_sound(result.parameters))
@@ -181,7 +178,7 @@ class _Moves:
             return False
         spread = self._spread(parameters)
         least = np.linalg.eigvalsh(spread)[:, 0]
-        of_all = self._axes[0][0]
+        of_all = self._axes.variances[0]
         return not (least < 2.0 * self.reg_covar + 1e-6 * of_all).any() or of_all < 20.0 * self.reg_covar
 
     def _least_mass(self) -> float:

@@ -24,7 +24,7 @@ class Progress:
     stage : {'reading', 'start', 'k-means++', 'k-means', 'sample', 'EM'}
         'reading': the first pass over batches or chunks, which counts the rows and draws a sample for the start.
         'start': a run begins. 'k-means++' and 'k-means' find the start. 'sample': EM on a sample, for
-        ``init_params='sample'``. 'EM': the fit itself.
+        ``init_params='sample'`` or 'split_merge'. 'EM': the fit itself.
 
     event : {'begin', 'rows', 'iteration', 'end', 'candidate'}
         What has just happened: the stage began; some rows were read; an iteration of the stage is done; the stage

@@ -30,6 +30,7 @@ __all__ = [
     "name_of_type",
     "require",
     "structure_of_type",
+    "unrestricted",
 ]
 
 FULL = Full()
@@ -71,6 +72,14 @@ def name_of_type(covariance_type: str) -> str:
 def structure_of_type(covariance_type: str) -> CovarianceStructure:
     """The structure for a value of `covariance_type`."""
     return COVARIANCE_TYPES[name_of_type(covariance_type)]
+
+
+def unrestricted(structure: CovarianceStructure) -> CovarianceStructure:
+    """The type of scikit-learn that contains the structure and has arrays of the same shapes; itself if there is none.
+
+    Its M step has no restriction in common for the components, so it needs no iterations.
+    """
+    return COVARIANCE_TYPES.get(structure.sklearn_name, structure)
 
 
 def require(structure: CovarianceStructure, capability: type[C], client: str) -> C:

@@ -6,6 +6,7 @@ each component. EVE and VVE: one set of axes.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 
 import numpy as np
@@ -33,7 +34,7 @@ class ParsimoniousMatrices(Parsimonious, MatrixStructure):
         of_rows = statistics.scatter_about(delta)
         of_rows /= nk[:, np.newaxis, np.newaxis]
         of_rows = with_previous(regularize(of_rows, reg_covar, noise), statistics, nk, previous)
-        if not np.isfinite(of_rows).all():
+        if not math.isfinite(np.add.reduce(of_rows, axis=None)):
             return of_rows  # an error later
         return self.allowed(of_rows, nk, previous)
 
@@ -64,22 +65,24 @@ class EqualUpToVolume(ParsimoniousMatrices):
     holds_for_parts = True
 
     def allowed(self, of_rows, nk, previous):
-        shares, d = nk / nk.sum(), of_rows.shape[1]
-        matrix = np.tensordot(shares, of_rows, 1) if previous is None else previous[0]
+        shares, (n, d) = nk / nk.sum(), of_rows.shape[:2]
+        entries = of_rows.reshape(n, d * d)
+        matrix = (shares @ entries).reshape(d, d) if previous is None else previous[0]
         before = np.inf
         for _ in range(max_iterations(previous)):
-            sign, log_det = np.linalg.slogdet(matrix)
-            if not sign > 0.0:
+            factors, failure = self.factors_of_inverses(matrix[np.newaxis])
+            if failure >= 0:
                 return of_rows
-            matrix = matrix / np.exp(log_det / d)
-            volumes = np.tensordot(of_rows, np.linalg.inv(matrix), 2) / d
+            scale = math.exp(2.0 / d * self.log_det(factors, d)[0])  # the inverse of the volume
+            matrix = scale * matrix
+            volumes = entries @ self.precisions(factors).ravel() / (scale * d)
             if not are_positive(volumes):
                 return of_rows
             log_volume = shares @ np.log(volumes)
             if before - log_volume < 2.0 * TOLERANCE / d:
                 break
             before = log_volume
-            matrix = np.tensordot(shares / volumes, of_rows, 1)
+            matrix = ((shares / volumes) @ entries).reshape(d, d)
         return volumes[:, np.newaxis, np.newaxis] * matrix
 
 
@@ -89,7 +92,8 @@ class EqualOrientations(ParsimoniousMatrices):
     def allowed(self, of_rows, nk, previous):
         # The axes are those of any sum of the previous matrices. Odd factors keep its variances apart.
         factors = 1.0 + np.sqrt(np.arange(2.0, len(nk) + 2.0))
-        start = np.tensordot(nk, of_rows, 1) if previous is None else np.tensordot(factors, previous, 1)
+        summands, factors = (of_rows, nk) if previous is None else (previous, factors)
+        start = (factors @ summands.reshape(len(nk), -1)).reshape(of_rows.shape[1:])
         axes, variances = common_axes(
             of_rows, nk, np.linalg.eigh(start)[1], self.name == "EVE", max_iterations(previous)
         )
