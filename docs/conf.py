@@ -49,6 +49,8 @@ autosummary_context = {
         "plot_convergence": "pictures_convergence",
         "plot_criterion": "pictures_criterion",
         "plot_density": "pictures_density",
+        "plot_distances": "not_gaussian_distances",
+        "plot_merging": "not_gaussian_merging",
         "plot_pairs": "pictures_pairs",
         "plot_uncertainty": "pictures_uncertainty",
     }

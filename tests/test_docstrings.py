@@ -21,6 +21,8 @@ def test_examples_run(source):
     if source == "batches.py":
         pytest.importorskip("pandas")
         pytest.importorskip("pyarrow")
+    if source.startswith("_plots"):
+        pytest.importorskip("matplotlib").use("Agg")
     module = "fastgmm." + source.removesuffix(".py").replace("/", ".")
     results = doctest.testmod(import_module(module))
     assert results.attempted

@@ -24,6 +24,8 @@ from fastgmm.plotting import (
     plot_convergence,
     plot_criterion,
     plot_density,
+    plot_distances,
+    plot_merging,
     plot_pairs,
     plot_uncertainty,
 )
@@ -811,3 +813,35 @@ except ImportError as error:
 
 def test_examples_run():
     assert doctest.testmod(plotting).failed == 0
+
+
+# How well it fits -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", ["fastgmm", "sklearn"])
+def test_distances_of_gaussian_rows_follow_the_diagonal(library):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(3000, 2)), 9 + rng.standard_t(4, size=(3000, 2))])
+    pipeline = make_pipeline(StandardScaler(), new_mixture(library, "full").set_params(n_components=2)).fit(X)
+    ax = plot_distances(pipeline, X)
+    center = StandardScaler().fit(X).transform([[0.0, 0.0]])
+    gaussian = int(pipeline[-1].predict(center)[0])
+    curves = [line.get_xydata() for line in ax.lines if len(line.get_xydata()) > 20]
+    assert len(curves) == 2
+    expected, observed = curves[gaussian].T
+    np.testing.assert_allclose(observed[expected < 2.5], expected[expected < 2.5], atol=0.1)
+    expected, observed = curves[1 - gaussian].T
+    assert observed[-1] > 1.5 * expected[-1]
+
+
+def test_merging_shows_all_components_and_the_proposal():
+    X = load_iris().data
+    merged = GaussianMixture(5, random_state=0).fit(X).merge_components(X)
+    tree, entropy = plot_merging(merged)
+    assert sorted(label.get_text() for label in tree.get_xticklabels()) == list("01234")
+    np.testing.assert_array_equal(entropy.lines[0].get_ydata(), merged.entropies)
+    assert entropy.lines[-1].get_xdata()[0] == merged.n_clusters
+    with pytest.raises(TypeError, match=r"pass gmm.merge_components\(X\)"):
+        plot_merging(X)
+    with pytest.raises(ValueError, match="only one component"):
+        plot_merging(GaussianMixture(1).fit(X).merge_components(X))

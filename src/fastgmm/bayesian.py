@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from fastgmm._estimator.fit import LocalFitting
+from fastgmm._estimator.model_checks import ModelChecks
 from fastgmm._estimator.parameters import with_advice
-from fastgmm._estimator.questions import Questions
 from fastgmm._estimator.stream import Streaming
 from fastgmm._estimator.variational import VariationalMixture
 from fastgmm._utils.annotations import (
@@ -24,7 +24,7 @@ from fastgmm._utils.annotations import (
 from fastgmm.mixture import GaussianMixture
 
 
-class BayesianGaussianMixture(LocalFitting, Streaming, Questions, VariationalMixture):
+class BayesianGaussianMixture(LocalFitting, Streaming, ModelChecks, VariationalMixture):
     r"""Gaussian mixture with priors, fitted by variational inference.
 
     A drop-in replacement for :class:`sklearn.mixture.BayesianGaussianMixture`, with the same parameters, attributes and

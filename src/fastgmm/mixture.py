@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 
 from fastgmm._estimator.fit import LocalFitting
 from fastgmm._estimator.maximum_likelihood import MaximumLikelihoodMixture
+from fastgmm._estimator.model_checks import ModelChecks
 from fastgmm._estimator.parameters import with_advice
-from fastgmm._estimator.questions import Questions
 from fastgmm._estimator.stream import Streaming
 from fastgmm._utils.annotations import (
     Acceleration,
@@ -23,7 +23,7 @@ from fastgmm._utils.annotations import (
 )
 
 
-class GaussianMixture(LocalFitting, Streaming, Questions, MaximumLikelihoodMixture):
+class GaussianMixture(LocalFitting, Streaming, ModelChecks, MaximumLikelihoodMixture):
     r"""Gaussian mixture, fitted by expectation-maximization (EM).
 
     A drop-in replacement for :class:`sklearn.mixture.GaussianMixture`, with the same parameters, attributes and

@@ -10,8 +10,6 @@ mixture is shown by its marginal. Legends stand beside the axes if the layout of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +21,9 @@ from fastgmm._plots.checks import (
     check_lower_bounds,
     check_n_std,
     check_plotted_search,
+    needs_matplotlib,
 )
+from fastgmm._plots.of_fit import plot_distances, plot_merging
 from fastgmm._plots.subject import subject_of, unwrapped
 from fastgmm._plots.view import limits_of
 from fastgmm._utils.annotations import Features, Rows
@@ -36,22 +36,14 @@ __all__ = [
     "plot_convergence",
     "plot_criterion",
     "plot_density",
+    "plot_distances",
+    "plot_merging",
     "plot_pairs",
     "plot_uncertainty",
 ]
 
 _MAX_PAIRED_FEATURES = 8  # in a plot of pairs
 _STD_IN_VIEW = 3.0  # standard deviations of each component that a density shows
-
-
-@contextmanager
-def _needs_matplotlib() -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("matplotlib"):
-            raise
-        raise ImportError("Plots need matplotlib: python -m pip install matplotlib") from error
 
 
 def plot_components(
@@ -127,7 +119,7 @@ def plot_components(
     subject = subject_of(mixture, X, features)
     one = len(subject.names) == 1
     check_linear_axes(ax, y_may_be_log=one)
-    with _needs_matplotlib():
+    with needs_matplotlib():
         from fastgmm._plots import components, drawing
     ax = drawing.axes_or_new(ax)
     drawing.name_axes(ax, subject.names[0], "density" if one else subject.names[1])
@@ -177,7 +169,7 @@ def plot_pairs(mixture: Any, X: Rows, *, features: Features | None = None, n_std
     check_n_std(n_std)
     subject = subject_of(mixture, X, features, _MAX_PAIRED_FEATURES, needs_rows=True)
     names = subject.names
-    with _needs_matplotlib():
+    with needs_matplotlib():
         from fastgmm._plots import components, drawing
     axes = drawing.pair_axes(len(names))
     for j, name in enumerate(names):
@@ -243,7 +235,7 @@ def plot_density(
     subject = subject_of(mixture, X, features)
     one = len(subject.names) == 1
     check_linear_axes(ax, y_may_be_log=one)
-    with _needs_matplotlib():
+    with needs_matplotlib():
         from fastgmm._plots import drawing
         from fastgmm._plots.density import draw_density
     ax = drawing.axes_or_new(ax)
@@ -296,7 +288,7 @@ def plot_uncertainty(mixture: Any, X: Rows, *, features: Features | None = None,
     check_axes(ax)
     subject = subject_of(mixture, X, features, needs_rows=True)
     check_linear_axes(ax, y_may_be_log=False)
-    with _needs_matplotlib():
+    with needs_matplotlib():
         from fastgmm._plots import drawing
         from fastgmm._plots.uncertainty import draw_uncertainty
     ax = drawing.axes_or_new(ax)
@@ -343,7 +335,7 @@ def plot_criterion(search: Any, *, ax: Axes | None = None) -> Axes:
     """
     check_axes(ax)
     search = check_plotted_search(search)
-    with _needs_matplotlib():
+    with needs_matplotlib():
         from fastgmm._plots import drawing
         from fastgmm._plots.criterion import draw_criterion
     ax = drawing.axes_or_new(ax)
@@ -389,6 +381,6 @@ def plot_convergence(mixture: Any) -> NDArray[np.object_]:
     """
     _, mixture, _ = unwrapped(mixture)
     check_lower_bounds(mixture)
-    with _needs_matplotlib():
+    with needs_matplotlib():
         from fastgmm._plots.convergence import draw_convergence
     return draw_convergence(mixture)

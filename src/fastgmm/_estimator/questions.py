@@ -210,7 +210,7 @@ class Questions(MixtureEstimator):
                 raise ValueError(f"{name} must be True or False, got {value!r}.")
         if return_std and return_cov:
             raise ValueError("Pass return_std=True or return_cov=True, not both: the covariances hold the variances.")
-        rows = check_predict_data(self.marginal(known), X)
+        rows = check_predict_data(self.marginal(known).set_params(missing="raise"), X)
         conditional_rows = ConditionalRows(asked.mixture, known, self.n_threads)
         if return_std:
             return conditional_rows.means_and_deviations(rows)
@@ -356,10 +356,11 @@ class Questions(MixtureEstimator):
         weights, means, covariances = asked.mixture
         return weights, means[:, 0], np.sqrt(as_variances(covariances)[:, 0])
 
-    def _asked(self) -> Asked:
-        """The fitted mixture, checked. Raises NotFittedError if there is none."""
+    def _asked(self, may_have_noise: bool = False) -> Asked:
+        """The components of the fitted mixture, checked. Raises NotFittedError if there are none."""
         check_is_fitted(self)
-        check_has_no_noise(self, "This method", "fit with noise=False to the rows that predict does not label -1.")
+        if not may_have_noise:
+            check_has_no_noise(self, "This method", "fit with noise=False to the rows that predict does not label -1.")
         check_covariance_type(self)
         n_components, n_features = np.shape(self.means_)
         means = check_fitted_array(self, "means_", (n_components, n_features))
@@ -386,6 +387,7 @@ class Questions(MixtureEstimator):
             covariance_type=self.covariance_type if structure is self._structure else structure.name,
             reg_covar=self.reg_covar,
             random_state=self.random_state,
+            missing=self.missing,
             n_threads=self.n_threads,
         )
         attributes = rounded(mixture_attributes(mixture.with_structure(structure), structure), self.means_.dtype)

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm._utils.values import is_boolean, is_positive_real
 from fastgmm._utils.words import named_kind
+
+
+@contextmanager
+def needs_matplotlib() -> Iterator[None]:
+    """Say how to install matplotlib if an import within the context fails without it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("matplotlib"):
+            raise
+        raise ImportError("Plots need matplotlib: python -m pip install matplotlib") from error
 
 
 def check_axes(ax) -> None:
