@@ -215,11 +215,11 @@ def test_statistics_as_one_array(shape):
     rng = np.random.default_rng(0)
     centers, scatter = rng.normal(size=(4, 3)), rng.normal(size=shape)
     scatter = scatter + scatter.swapaxes(1, 2) if len(shape) == 3 else scatter
-    statistics = SufficientStatistics(centers, rng.normal(size=4), rng.normal(size=(4, 3)), scatter, 1.5, 2.5, 3.5)
+    statistics = SufficientStatistics(centers, rng.normal(size=4), rng.normal(size=(4, 3)), scatter, 1.5, 2.5, 3.5, 4.5)
     vector = statistics.to_vector()
-    assert vector.shape == (4 + 12 + (6 * shape[0] if len(shape) == 3 else 12) + 3,)
+    assert vector.shape == (4 + 12 + (6 * shape[0] if len(shape) == 3 else 12) + 4,)
     again = SufficientStatistics.from_vector(vector, centers, shape)
-    for name in ("centers", "nk", "sum_x", "scatter", "log_likelihood", "entropy", "total_weight"):
+    for name in ("centers", "nk", "sum_x", "scatter", "log_likelihood", "entropy", "total_weight", "noise"):
         np.testing.assert_array_equal(getattr(again, name), getattr(statistics, name))
 
 

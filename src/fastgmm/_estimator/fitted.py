@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastgmm._em.loop import EMResult
-from fastgmm._estimator.noise import noise_attributes
+from fastgmm._estimator.noise import NO_NOISE, noise_attributes
 from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure, structure_of_type
 from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._model.noise import Region
@@ -174,7 +174,8 @@ def set_fitted(
     OutOfRangeError
         If the dtype cannot hold a value.
     """
-    fitted = rounded(attributes, dtype)
+    fitted = {name: value for name, value in NO_NOISE.items() if name in vars(estimator)}
+    fitted |= rounded(attributes, dtype)
     fitted |= {
         "converged_": result.converged,
         "n_iter_": len(result.lower_bounds),

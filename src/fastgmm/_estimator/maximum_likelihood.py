@@ -29,9 +29,10 @@ class MaximumLikelihoodMixture(Inference, OnnxConversion, _SklearnGaussianMixtur
     precisions_init: ArrayLike | None
     fixed: Fixed = None  # models that older versions pickled do not have this parameter
 
-    noise_weight_: float
-    noise_log_density_: float
-    noise_box_: FloatArray | None
+    # Fits without a background do not set these.
+    noise_weight_: float = 0.0
+    noise_log_density_: float = -math.inf
+    noise_box_: FloatArray | None = None
 
     _sklearn_class = _SklearnGaussianMixture
     _weights_count_rows = False

@@ -13,6 +13,10 @@ from fastgmm._rows.protocol import Passes
 _STARTS_OF_ROWS = ("k-means++", "random_from_data")
 
 
+# The fitted attributes of a mixture without a background.
+NO_NOISE: dict[str, object] = {"noise_weight_": 0.0, "noise_log_density_": -math.inf, "noise_box_": None}
+
+
 def has_noise(estimator) -> bool:
     """Whether a fit gives the mixture a background."""
     return bool(estimator.noise)
@@ -62,12 +66,11 @@ def region_of(noise: bool | float, passes: Passes) -> Region | None:
 
 
 def noise_attributes(noise: Noise | None, region: Region | None) -> dict[str, object]:
-    """The fitted attributes of the background, by name."""
-    return {
-        "noise_weight_": 0.0 if noise is None else noise.weight,
-        "noise_log_density_": -math.inf if noise is None else noise.log_density,
-        "noise_box_": None if region is None else region.box,
-    }
+    """The fitted attributes of the background, by name; none without a background, which the class stands for."""
+    if noise is None:
+        return {}
+    box = None if region is None else region.box
+    return {"noise_weight_": noise.weight, "noise_log_density_": noise.log_density, "noise_box_": box}
 
 
 def fitted_noise(estimator) -> Noise | None:
