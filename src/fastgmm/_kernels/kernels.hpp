@@ -1,4 +1,5 @@
-/* All passes, templates over the element type of the rows, float64 or float32; and factors of covariances, float64. */
+/* All passes, templates over the element type of the rows, float64 or float32; and factors and common axes of covariances,
+ * float64. */
 #ifndef FASTGMM_KERNELS_HPP
 #define FASTGMM_KERNELS_HPP
 
@@ -10,5 +11,6 @@
 #include "lloyd.hpp"
 #include "seeding.hpp"
 #include "factors.hpp"
+#include "axes.hpp"
 
 #endif

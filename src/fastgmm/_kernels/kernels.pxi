@@ -260,6 +260,16 @@ cdef extern from "kernels.hpp" nogil:
         Py_ssize_t first_failure
         Py_ssize_t scratch_length()
         void run()
+    cppclass AxesRound:
+        int d
+        Py_ssize_t n_matrices
+        double* along
+        double* axes
+        const double* shares
+        double* volumes
+        bint equal_volume
+        double limit, value
+        void run()
     Py_ssize_t kmeans_floats_length "kmeans_floats"(int K, int d, int n_threads)
     void note_moves_of "note_moves"[T](const T*, int K, int d, double scale, double* previous, double* moved)
     void exp_array[T](T*, Py_ssize_t)
@@ -886,6 +896,26 @@ def factors_of_inverses(const double[:, :, ::1] matrices, double[:, :, ::1] fact
     with nogil:
         p.run()
     return p.first_failure
+
+
+def rotate_axes(double[:, :, ::1] along, double[:, ::1] axes, const double[::1] shares, double[::1] volumes,
+                bint equal_volume, double limit):
+    """A round of rotations of common axes, if the value before it is less than ``limit``.  Returns that value.
+
+    The value is sum_k shares_k log(volume_k) or, for equal volumes, log(sum_k shares_k volume_k): NaN if a variance is not
+    positive."""
+    # along    IN/OUT   (K, d, d) float64, D^T S_k D
+    # axes     IN/OUT   (d, d) float64, D
+    # shares   IN       (K,) float64, of sum 1
+    # volumes  scratch  (K,) float64
+    cdef AxesRound p
+    p.d, p.n_matrices, p.along, p.axes = along.shape[1], along.shape[0], &along[0, 0, 0], &axes[0, 0]
+    p.shares, p.volumes, p.equal_volume, p.limit = &shares[0], &volumes[0], equal_volume, limit
+    need(along.shape[2] == p.d and axes.shape[0] == p.d and axes.shape[1] == p.d, "axes")
+    need(shares.shape[0] == p.n_matrices and volumes.shape[0] == p.n_matrices, "shares")
+    with nogil:
+        p.run()
+    return p.value
 
 
 # For tests and benchmarks -----------------------------------------------------------------------------------------------

@@ -16,16 +16,17 @@ lies above them and touches them at the present axes. What lowers the tangent al
 in Browne & McNicholas, Advances in Data Analysis and Classification 8, 2014. They bound the tangent once more, by a
 function whose minimum is a singular value decomposition. That took 10 to 500 iterations for 3 and 8 features. Here,
 axes are rotated in pairs, each by the angle that minimizes the tangent itself (Flury & Gautschi, SIAM J. Sci. Stat.
-Comput. 7, 1986). That took 2 to 8 rounds of all pairs. Pairs without a common axis are rotated at once.
+Comput. 7, 1986), in a kernel. That took 2 to 8 rounds of all pairs.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+import math
 
 import numpy as np
 
-from fastgmm._model.covariance.volume_shape import TOLERANCE, are_positive, geometric_means
+from fastgmm import _kernels
+from fastgmm._model.covariance.volume_shape import TOLERANCE
 
 
 def common_axes(
@@ -44,43 +45,11 @@ def common_axes(
     max_rounds : int, default=200
         Largest number of rounds of all pairs.
     """
-    d, shares, identity = len(axes), masses / masses.sum(), np.eye(len(axes))
-    along = axes.T @ matrices @ axes
-    before = np.inf
+    along, axes = np.ascontiguousarray(axes.T @ matrices @ axes), np.array(axes, order="C")
+    shares, volumes, limit = masses / masses.sum(), np.empty(len(masses)), math.inf
     for _ in range(max_rounds):
-        variances = along.diagonal(axis1=1, axis2=2)
-        if not are_positive(variances):
+        value = _kernels.active.rotate_axes(along, axes, shares, volumes, equal_volume, limit)
+        if not value < limit:
             break
-        volumes = geometric_means(variances)
-        value = np.log(shares @ volumes) if equal_volume else shares @ np.log(volumes)
-        if before - value < 2.0 * TOLERANCE / d:
-            break
-        before = value
-        for i, j in _rounds(d):
-            variances = along.diagonal(axis1=1, axis2=2)
-            c = (shares * geometric_means(variances) if equal_volume else shares)[:, np.newaxis] / variances
-            c = c[:, i] - c[:, j]
-            # In the plane of axes i and j: the direction at an angle t has the value a + b cos 2t + e sin 2t.
-            b = 0.5 * np.add.reduce(c * (variances[:, i] - variances[:, j]))
-            e = np.add.reduce(c * along[:, i, j])
-            t = 0.5 * np.arctan2(-e, -b)
-            rotation = identity.copy()
-            rotation[i, i] = rotation[j, j] = np.cos(t)
-            rotation[j, i] = np.sin(t)
-            rotation[i, j] = -rotation[j, i]
-            along = rotation.T @ along @ rotation
-            axes = axes @ rotation
+        limit = value - 2.0 * TOLERANCE / len(axes)
     return axes, along.diagonal(axis1=1, axis2=2).copy()
-
-
-@lru_cache(maxsize=32)
-def _rounds(d: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """All pairs of d axes, in rounds of pairs without a common axis: how everyone plays everyone in a tournament."""
-    players = list(range(d + d % 2))
-    rounds = []
-    for _ in range(len(players) - 1):
-        half = len(players) // 2
-        pairs = [pair for pair in zip(players[:half], reversed(players[half:]), strict=True) if max(pair) < d]
-        rounds.append((np.array([i for i, _ in pairs], np.intp), np.array([j for _, j in pairs], np.intp)))
-        players = [players[0], players[-1], *players[1:-1]]
-    return rounds if d > 1 else []
