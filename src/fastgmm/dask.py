@@ -46,6 +46,7 @@ from fastgmm._utils.annotations import (
     Fixed,
     InitParams,
     Missing,
+    Prior,
     RandomState,
     Stopping,
     WeightPriorType,
@@ -269,7 +270,7 @@ class GaussianMixture(_OnChunks, MaximumLikelihoodMixture):
     ----------
     n_components, covariance_type, tol, reg_covar, max_iter, n_init, init_params, weights_init, means_init, \
 precisions_init, fixed, random_state, warm_start, verbose, verbose_interval, stopping, acceleration, noise, \
-step_decay, half_life, missing
+step_decay, half_life, missing, prior
         As in :class:`fastgmm.GaussianMixture`. With `verbose` a line says whether the data are held in memory.
 
     n_threads : int or None, default=None
@@ -351,6 +352,7 @@ converged_, n_iter_, lower_bound_, lower_bounds_, n_samples_seen_, n_features_in
         step_decay: float = 0.6,
         half_life: float | None = None,
         missing: Missing = "raise",
+        prior: Prior | None = None,
         client: Client | None = None,
         persist: bool | Literal["auto"] = "auto",
     ) -> None:

@@ -18,6 +18,7 @@ from fastgmm._utils.annotations import (
     Fixed,
     InitParams,
     Missing,
+    Prior,
     RandomState,
     Stopping,
 )
@@ -150,6 +151,12 @@ class GaussianMixture(LocalFitting, Streaming, ModelChecks, MaximumLikelihoodMix
           others of its row, but not on itself. Starts are found on rows filled by the regression on the values that are
           there, under a single Gaussian. A row without any value counts for nothing.
 
+    prior : {'weak'} or None, default=None
+        'weak' keeps components from collapsing onto few or equal rows, where the likelihood has no maximum. It is the
+        conjugate prior of R's mclust [10]_, ``priorControl()``: each covariance is drawn a little towards that of all
+        rows, divided by ``n_components ** (2 / n_features)``, and each mean towards theirs. The fit maximizes the
+        posterior. `reg_covar` may then be 0, so units do not matter. Sample weights count rows. Not with `partial_fit`.
+
     n_threads : int or None, default=None
         Number of threads. None uses all that the machine grants; CPU affinity, cgroup quota, ``OMP_NUM_THREADS`` and
         the limits of threadpoolctl are respected. For a given number, results repeat bit by bit.
@@ -191,7 +198,8 @@ class GaussianMixture(LocalFitting, Streaming, ModelChecks, MaximumLikelihoodMix
     lower_bound_ : float
         Weighted mean log-likelihood of a row, in nats, in the last iteration of the best run. As in scikit-learn, it
         belongs to the parameters *before* the last M step, so ``score(X)`` is usually a little higher. After
-        `partial_fit` it is the mean for the last batch, before the model learned from it.
+        `partial_fit` it is the mean for the last batch, before the model learned from it. With a `prior` its
+        logarithm, per row and up to a constant, is part of the bound.
 
     lower_bounds_ : list of float
         The same for each iteration of the best run. For a rejected step of `acceleration` it is the highest bound so
@@ -240,6 +248,8 @@ class GaussianMixture(LocalFitting, Streaming, ModelChecks, MaximumLikelihoodMix
     .. [7] Ueda, Nakano, Ghahramani and Hinton, "SMEM algorithm for mixture models", Neural Computation 12, 2000.
     .. [8] Ghahramani and Jordan, "Supervised learning from incomplete data via an EM approach", NIPS 1994.
     .. [9] Banfield and Raftery, "Model-based Gaussian and non-Gaussian clustering", Biometrics 49, 1993.
+    .. [10] Fraley and Raftery, "Bayesian regularization for normal mixture estimation and model-based clustering",
+       J. Classification 24, 2007.
 
     Examples
     --------
@@ -288,6 +298,7 @@ class GaussianMixture(LocalFitting, Streaming, ModelChecks, MaximumLikelihoodMix
         step_decay: float = 0.6,
         half_life: float | None = None,
         missing: Missing = "raise",
+        prior: Prior | None = None,
         n_threads: int | None = None,
     ) -> None:
         self._keep(locals())

@@ -26,7 +26,7 @@ from fastgmm._estimator.sklearn_callbacks import CallbackSupportMixin
 from fastgmm._estimator.summary import Evaluation
 from fastgmm._input.containers import Reader
 from fastgmm._input.rows import warn_if_weights
-from fastgmm._model.covariance import FisherInformation, require, structure_of_type
+from fastgmm._model.covariance import SKLEARN_TYPES, FisherInformation, require, structure_of_type
 from fastgmm._search.candidates import Candidate, all_candidates, check_grid, table
 from fastgmm._search.criteria import best_of, cross_validate, set_criteria
 from fastgmm._search.fits import Fits, Settings
@@ -42,6 +42,7 @@ from fastgmm._utils.annotations import (
     IntArray,
     Missing,
     OnInterrupt,
+    Prior,
     RandomState,
     Rows,
     Stopping,
@@ -83,7 +84,7 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
     cv : int, default=5
         Number of folds for criterion 'cv'. Rows are shuffled.
 
-    tol, reg_covar, max_iter, init_params, stopping, acceleration, noise, missing, n_threads
+    tol, reg_covar, max_iter, init_params, stopping, acceleration, noise, missing, prior, n_threads
         Of each fit, as in :class:`GaussianMixture`. `init_params` may be a function, but no array.
 
     n_init : int, default=1
@@ -173,10 +174,7 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
         n_components: int | Collection[int] = (1, 2, 3, 4, 5, 6, 7, 8, 9),
         *,
         covariance_type: CovarianceType | Literal["all"] | tuple[CovarianceType, ...] | Collection[CovarianceType] = (
-            "full",
-            "tied",
-            "diag",
-            "spherical",
+            SKLEARN_TYPES
         ),
         criterion: Criterion = "bic",
         cv: int = 5,
@@ -190,6 +188,7 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
         acceleration: Acceleration | None = None,
         noise: bool | float = False,
         missing: Missing = "raise",
+        prior: Prior | None = None,
         n_threads: int | None = None,
         verbose: int = 0,
         on_interrupt: OnInterrupt = "raise",

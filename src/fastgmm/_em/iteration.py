@@ -50,7 +50,8 @@ class Iteration(Generic[P, S]):
         """E step, M step and bound."""
         statistics, moments = self.accurate_e_step(parameters)
         found = self.model.m_step(moments, parameters, self.passes.n_threads)
-        return found, self.model.lower_bound(statistics, found)
+        bound = self.model.lower_bound(statistics, found)
+        return found, bound + self.model.log_prior(parameters) / statistics.total_weight
 
     def accurate_e_step(self, parameters: P) -> tuple[SufficientStatistics, Moments]:
         """One pass over the rows, or two if its sums are not accurate.

@@ -253,9 +253,9 @@ class Fitting(Inference):
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in _MAY_CHANGE}
         if parameters.get("fixed") is not None:
             parameters["fixed"] = sorted(fixed_names(parameters["fixed"]))  # the order does not matter
-        for name in ("missing", "noise"):  # checkpoints of older versions do not have these
-            if parameters.get(name) in ("raise", False):
-                del parameters[name]
+        for name in ("missing", "noise", "prior"):  # checkpoints of older versions do not have these
+            if parameters.get(name) in ("raise", False, None):
+                parameters.pop(name, None)
         parameters["init_params"] = name_of_start(self.init_params)  # a function may have no pickle
         data = (survey.n_rows, survey.total_weight, survey.first_row, survey.column_sums, str(dtype))
         return joblib.hash((type(self).__name__, parameters, data))

@@ -15,10 +15,12 @@ from fastgmm._estimator.initial import check_fixed, check_means, check_precision
 from fastgmm._estimator.noise import fitted_noise, fitted_region, region_of
 from fastgmm._estimator.onnx import OnnxConversion
 from fastgmm._estimator.parameters import fixed_names
-from fastgmm._estimator.summary import Evaluation, Summary, of_last_iteration, summary_of
+from fastgmm._estimator.summary import Evaluation, Summary, of_last_iteration, rows_behind, summary_of
 from fastgmm._input.containers import Reader
 from fastgmm._model.gaussian import InitialValues, MaximumLikelihood, MixtureParameters, n_free_parameters
-from fastgmm._utils.annotations import Fixed, FloatArray, Rows
+from fastgmm._model.weak_prior import MaximumPosterior
+from fastgmm._rows.columns import weak_prior_of_rows
+from fastgmm._utils.annotations import Fixed, FloatArray, Prior, Rows
 
 
 class MaximumLikelihoodMixture(Inference, OnnxConversion, _SklearnGaussianMixture):
@@ -27,7 +29,8 @@ class MaximumLikelihoodMixture(Inference, OnnxConversion, _SklearnGaussianMixtur
     weights_init: ArrayLike | None
     means_init: ArrayLike | None
     precisions_init: ArrayLike | None
-    fixed: Fixed = None  # models that older versions pickled do not have this parameter
+    fixed: Fixed = None  # mixtures of scikit-learn do not have this parameter and the next
+    prior: Prior | None = None
 
     # Fits without a background do not set these.
     noise_weight_: float = 0.0
@@ -35,7 +38,10 @@ class MaximumLikelihoodMixture(Inference, OnnxConversion, _SklearnGaussianMixtur
     noise_box_: FloatArray | None = None
 
     _sklearn_class = _SklearnGaussianMixture
-    _weights_count_rows = False
+
+    @property
+    def _weights_count_rows(self) -> bool:  # type: ignore[override]
+        return self.prior is not None
 
     if TYPE_CHECKING:
 
@@ -52,7 +58,10 @@ class MaximumLikelihoodMixture(Inference, OnnxConversion, _SklearnGaussianMixtur
             check_precisions_init(self.precisions_init, structure, n_components, n_features),
             check_fixed(self.fixed, vars(self)),
         )
-        return MaximumLikelihood(structure, n_components, n_features, passes.dtype, self.reg_covar, given, region)
+        own = structure, n_components, n_features, passes.dtype, self.reg_covar, given, region
+        if self.prior is None:
+            return MaximumLikelihood(*own)
+        return MaximumPosterior(*own, weak_prior_of_rows(passes, structure, n_components))
 
     def _further_model(self, passes):
         region = fitted_region(self)
@@ -120,7 +129,8 @@ class MaximumLikelihoodMixture(Inference, OnnxConversion, _SklearnGaussianMixtur
         return -2.0 * log_likelihood + self._n_parameters() * math.log(n)
 
     def _summary(self, evaluation: Evaluation | None) -> Summary:
-        evaluation = evaluation or of_last_iteration(self)
+        if evaluation is None:  # with a prior the bound is not the log-likelihood
+            evaluation = of_last_iteration(self) if self.prior is None else Evaluation(None, None, rows_behind(self))
         log_likelihood, log_max_resp, n_rows, _ = evaluation
         criteria, n_parameters = None, self._n_parameters()
         if log_likelihood is not None and n_rows is not None:

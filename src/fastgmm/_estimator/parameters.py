@@ -24,6 +24,7 @@ from fastgmm._utils.annotations import (
     Fixable,
     Missing,
     OnInterrupt,
+    Prior,
     StartName,
     Stopping,
     WeightPriorType,
@@ -43,6 +44,7 @@ _CHOICES = {  # parameters that are one of a few names; `fixed` may be several o
     "acceleration": get_args(Acceleration),
     "missing": get_args(Missing),
     "fixed": FIXABLE,
+    "prior": get_args(Prior),
 }
 RANDOM_STATE = "an int in the range [0, 4294967295], an instance of 'numpy.random.mtrand.RandomState' or None"
 
@@ -113,6 +115,11 @@ def _parameter_rules(covariance_types):
             lambda value: is_boolean(value) or (isinstance(value, float | np.floating) and is_positive_real(value)),
             f"{boolean} or a float in the range (0.0, inf)",
             "Pass True to take the volume of the background from the data, or the volume as a float.",
+        ),
+        "prior": (
+            _or_none(is_one_of(_CHOICES["prior"])),
+            f"{options(_CHOICES['prior'])} or None",
+            "Pass None for maximum likelihood.",
         ),
         "random_state": (is_random_state, RANDOM_STATE, "Pass an int for repeatable results."),
         "warm_start": (is_boolean, boolean, "Pass True or False."),
@@ -244,6 +251,9 @@ class NamedParameters(BaseEstimator):
                     original_sklearn_version=version,
                 )
             )
+        ours = next(kind for kind in type(self).__mro__ if kind.__module__.startswith("fastgmm."))
+        for name, parameter in signature(ours).parameters.items():  # an older version may not have had all of them
+            state.setdefault(name, parameter.default)
         super().__setstate__(state)
 
     def __sklearn_tags__(self):
@@ -300,6 +310,11 @@ def check_parameters(estimator, skip: tuple[str, ...] = ()) -> None:
                 f"The {name!r} parameter of {type(estimator).__name__} must be {expected}. "
                 f"Got {value!r} instead. {meant(value, names) or remedy}"
             )
+    if getattr(estimator, "prior", None) is not None and allows_missing(estimator):
+        raise ValueError(
+            f"prior={estimator.prior!r} does not work with missing={estimator.missing!r}: it is made from the "
+            "covariance of complete rows. Fill the missing values, or pass prior=None."
+        )
 
 
 @lru_cache

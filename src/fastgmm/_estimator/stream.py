@@ -115,6 +115,11 @@ class Streaming(Fitting):
         """Learn from a batch. None if it has no rows, or a callback stops the pass over them: then nothing changes."""
         is_first = not hasattr(self, "means_")
         self._check_before_fit(continues=not is_first)
+        if getattr(self, "prior", None) is not None:
+            raise ValueError(
+                f"partial_fit does not work with prior={self.prior!r}, which needs the covariance of all rows: use fit "
+                "or fit_batches, or pass prior=None."
+            )
         require(self._structure, InverseMStep, "partial_fit")
         reader = clone(self) if is_first else self  # gets the names of the features, as in fit_batches
         X = check_fit_data(reader, X) if is_first else check_predict_data(self, X, self.means_.dtype)

@@ -91,7 +91,7 @@ def estimate_moments(
         means. None: such components get the variance `reg_covar`.
     """
     nk, centers = statistics.nk, statistics.centers
-    floor = 10.0 * _EPS[np.dtype(dtype)]
+    floor = mass_floor(dtype)
     is_empty = nk <= floor
     some_are_empty = any_of(is_empty)
     divisors = np.maximum(nk, floor) if some_are_empty else nk
@@ -108,6 +108,11 @@ def estimate_moments(
     if some_are_empty and previous is not None:
         structure.keep(covariances, previous, is_empty)
     return Moments(nk + floor, means, covariances, structure.averaged(squares, divisors), is_empty, statistics.noise)
+
+
+def mass_floor(dtype) -> float:
+    """Ten units of rounding of the data: a component with no more rows has none."""
+    return 10.0 * _EPS[np.dtype(dtype)]
 
 
 def variance_noise(means: np.ndarray, squared_shifts: np.ndarray, dtype) -> np.ndarray:

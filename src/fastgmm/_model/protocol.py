@@ -94,6 +94,10 @@ class Model(ABC, Generic[P]):
     def lower_bound(self, statistics: SufficientStatistics, parameters: P) -> float:
         """The bound that an iteration reports, from its statistics and the parameters of its M step."""
 
+    def log_prior(self, parameters: P) -> float:
+        """What priors add to the bound of all rows under parameters, if `lower_bound` does not contain it."""
+        return 0.0
+
     def components(self, parameters: P) -> Components:
         """The components that a pass evaluates."""
         return parameters.components(self.structure)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgmm._model.covariance import DIAGONAL, CovarianceStructure
+from fastgmm._model.covariance import DIAGONAL, FULL, CovarianceStructure
 from fastgmm._model.moments import variance_noise
+from fastgmm._model.weak_prior import WeakPrior
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.protocol import Passes
 
@@ -27,6 +28,25 @@ def covariance_of_all(passes: Passes, mean: np.ndarray, structure: CovarianceStr
     delta = statistics.sum_x / statistics.nk[0]
     noise = variance_noise(statistics.centers + delta, delta * delta, passes.dtype)
     return structure.covariances(statistics, delta, statistics.nk - 1.0, 0.0, noise)
+
+
+def moments_for_prior(passes: Passes, kernel: str) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of the rows, and their unbiased covariance, or for kernel 'diag' their variances.
+
+    Raises ValueError if the weights sum to no more than 1, since they count rows.
+    """
+    if not passes.total_weight > 1.0:
+        raise ValueError(
+            f"The sum of sample_weight is {passes.total_weight:g}, but the covariance of X, from which prior='weak' "
+            "is made, needs more than 1: weights count rows. Scale them up, or pass prior=None."
+        )
+    mean = mean_of_all(passes)
+    return mean, covariance_of_all(passes, mean, DIAGONAL if kernel == "diag" else FULL)[0]
+
+
+def weak_prior_of_rows(passes: Passes, structure: CovarianceStructure, n_components: int) -> WeakPrior:
+    """The weak prior for a mixture of the rows."""
+    return WeakPrior.of_rows(structure, n_components, *moments_for_prior(passes, structure.kernel))
 
 
 def column_means(X: np.ndarray, n_threads: int | None, sample_weight: np.ndarray | None = None) -> np.ndarray:

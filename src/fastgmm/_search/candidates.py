@@ -49,6 +49,8 @@ class Candidate:
         Why the fit has degenerated, or ''.
     log_likelihood : float
         Weighted sum over the rows that it was fitted to.
+    objective : float
+        `log_likelihood` of that run, plus the logarithm of the prior.
     log_max_resp : float
         Weighted sum over the same rows of the logarithm of the largest responsibility.
     fitted : MixtureParameters or None
@@ -66,6 +68,7 @@ class Candidate:
     seconds: float = 0.0
     warning: str = ""
     log_likelihood: float = -math.inf
+    objective: float = -math.inf
     log_max_resp: float = math.nan
     fitted: MixtureParameters | None = None
     bic: float = math.nan

@@ -19,12 +19,13 @@ from fastgmm._em.loop import run_em
 from fastgmm._em.one_gaussian import gaussian_of
 from fastgmm._estimator.fitted import mixture_attributes, rounded
 from fastgmm._model.covariance import DIAGONAL, CovarianceStructure, unrestricted
-from fastgmm._model.gaussian import MaximumLikelihood, MixtureParameters
+from fastgmm._model.gaussian import InitialValues, MaximumLikelihood, MixtureParameters
 from fastgmm._model.moments import estimate_moments
 from fastgmm._model.noise import Region
 from fastgmm._model.statistics import SufficientStatistics
+from fastgmm._model.weak_prior import MaximumPosterior, WeakPrior
 from fastgmm._rows.array import ArrayPasses
-from fastgmm._rows.columns import mean_of_all
+from fastgmm._rows.columns import mean_of_all, moments_for_prior
 from fastgmm._rows.protocol import EvaluatingPasses
 from fastgmm._search.candidates import Candidate
 from fastgmm._search.collapse import CollapseCheck
@@ -63,6 +64,7 @@ class Settings:
     n_threads: int | None
     missing: str
     noise: Region | None  # what is known of a uniform background
+    prior: str | None
 
 
 class Fits:
@@ -98,6 +100,7 @@ class Fits:
         self.progress = progress
         self._filled: ArrayPasses | None = None
         self._checks: dict[str, CollapseCheck] = {}  # by the name of the structure of scikit-learn
+        self._moments_for_prior: dict[str, tuple[np.ndarray, np.ndarray]] = {}  # by the kernel of the structures
 
     def search(self, candidates: list[Candidate]) -> None:
         """Run EM for all candidates. `report.planned` names them in the order of the runs.
@@ -125,8 +128,16 @@ class Fits:
         structure, n_components, n_features = candidate.structure, candidate.n_components, candidate.n_features
         passes = self.rows.for_mixture(n_components, structure)
         reg_covar, region = self.settings.reg_covar, self.settings.noise
-        model = MaximumLikelihood(structure, n_components, n_features, passes.dtype, reg_covar, region=region)
-        return Iteration(model, passes)
+        own = structure, n_components, n_features, passes.dtype, reg_covar, InitialValues(), region
+        if self.settings.prior is None:
+            return Iteration(MaximumLikelihood(*own), passes)
+        return Iteration(MaximumPosterior(*own, self._prior(structure, n_components)), passes)
+
+    def _prior(self, structure: CovarianceStructure, n_components: int) -> WeakPrior:
+        if structure.kernel not in self._moments_for_prior:
+            rows = self.rows.for_mixture(1, DIAGONAL, SILENT)
+            self._moments_for_prior[structure.kernel] = moments_for_prior(rows, structure.kernel)
+        return WeakPrior.of_rows(structure, n_components, *self._moments_for_prior[structure.kernel])
 
     def finish(self, candidates: list[Candidate]) -> None:
         """Set the parameters of the fitted models and the sums of criteria, or warnings if they are out of range."""
@@ -251,10 +262,11 @@ class Fits:
                 raise Stopped("EM")
             failure = collapse = self._collapse(candidate, iteration, result.parameters)
             log_likelihood = log_likelihood_of(iteration.passes, iteration.model.components(result.parameters))
-            least = candidate.log_likelihood + _ROUNDING * abs(candidate.log_likelihood)
-            is_better = (not collapse, log_likelihood) > (not candidate.warning, least)
+            objective = log_likelihood + iteration.model.log_prior(result.parameters)
+            least = candidate.objective + _ROUNDING * abs(candidate.objective)
+            is_better = (not collapse, objective) > (not candidate.warning, least)
             if candidate.result is None or is_better:
-                candidate.result, candidate.start = result, name
+                candidate.result, candidate.start, candidate.objective = result, name, objective
                 candidate.warning, candidate.log_likelihood = collapse, log_likelihood
         candidate.seconds += perf_counter() - began
         self.progress.end_run(candidate, name, failure, self.weight_unit)
@@ -284,7 +296,7 @@ class Fits:
         general = unrestricted(structure)
         n_different = 1 if structure.is_shared else candidate.n_components
         covariances = parameters.covariances
-        if structure.name in ("EVI", "EVE", "EVV"):
+        if structure.name in ("EVI", "EVE", "EVV") and not iteration.model.has_priors:
             # Rows without a volume hide in a volume that all share: look at their own covariances.
             statistics, _ = iteration.accurate_e_step(parameters)
             of_rows = estimate_moments(statistics, general, reg_covar, self.rows.dtype, previous=covariances)

@@ -90,7 +90,7 @@ def rows_to_search(search, X, sample_weight, n_components: int, seed: int, progr
     if weights is not None:
         if search.criterion != "cv":
             check_weights_count_rows(float(weights.sum()), search.criterion)
-        unit = weight_unit(float(weights.max()))
+        unit = 1.0 if search.prior is not None else weight_unit(float(weights.max()))
         weights = weights / unit
     arguments = rows, weights, 1, DIAGONAL, search.n_threads, None, progress
     passes = passes_over(*arguments, may_miss_values=allows_missing(search))
@@ -104,6 +104,6 @@ def _in_batches(search, batches: Reader, n_components: int, seed: int, progress:
     check_some_weight(survey.total_weight)
     if survey.sample_weight is not None:
         check_weights_count_rows(survey.total_weight, search.criterion)
-    unit = weight_unit(survey.largest_weight)
+    unit = 1.0 if search.prior is not None else weight_unit(survey.largest_weight)
     passes = BatchPasses(checked, survey, unit, 1, DIAGONAL, search.n_threads, progress)
     return SearchRows(passes, unit, random_state)

@@ -16,6 +16,7 @@ CovarianceType = Literal[
 StartName = Literal["kmeans", "k-means++", "random", "random_from_data", "sample", "split_merge"]
 WeightPriorType = Literal["dirichlet_process", "dirichlet_distribution"]
 Fixable = Literal["weights", "means", "covariances"]
+Prior = Literal["weak"]
 Stopping = Literal["change", "aitken"]
 Acceleration = Literal["lbfgs"]
 Criterion = Literal["bic", "aic", "icl", "cv"]
