@@ -42,7 +42,10 @@ OURS = {
     "missing": "raise",
     "n_threads": None,
 }
-OUR_PARAMETERS = {GaussianMixture: {"fixed": None, "noise": False, "prior": None, **OURS}, BayesianGaussianMixture: OURS}
+OUR_PARAMETERS = {
+    GaussianMixture: {"fixed": None, "noise": False, "prior": None, **OURS},
+    BayesianGaussianMixture: OURS,
+}
 
 
 def blobs(n_rows=200, n_features=3, dtype=np.float64):

@@ -156,6 +156,13 @@ def test_the_search_finds_the_fits_of_single_mixtures():
     assert search.criterion_["log_likelihood"][i] >= 178 * single.score(X) - 1e-6
 
 
+def test_a_background_keeps_its_place():
+    X = DATA["old_faithful"]()
+    gmm = GaussianMixture(2, noise=True, random_state=0, **TIGHT).fit(X)
+    assert np.diff(gmm.lower_bounds_).min() > -1e-12
+    assert gmm.weights_.sum() + gmm.noise_weight_ == pytest.approx(1.0)
+
+
 def test_what_does_not_combine_is_refused():
     X = load_iris().data
     with pytest.raises(ValueError, match="partial_fit does not work with prior='weak'"):

@@ -1,0 +1,1 @@
+"""The bootstrap: fits to resampled rows, and what they tell."""
