@@ -102,6 +102,14 @@ def test_threads_and_plans_change_nothing(covariance_type):
     assert_close(two.score_sum(components, densities), two.score_sum(components), 1e-12)
 
 
+def test_sums_over_all_rows_are_refused():
+    passes = passes_over(
+        with_holes(rows_of_clusters(), 0.2), None, 1, COVARIANCE_TYPES["diag"], 1, may_miss_values=True
+    )
+    with pytest.raises(ValueError, match="missing='marginalize' does not combine"):
+        passes.statistics_of_all(np.zeros((1, 4)))
+
+
 def test_expectations_fill_rows():
     structure = COVARIANCE_TYPES["full"]
     X = with_holes(rows_of_clusters(200), 0.4)

@@ -88,7 +88,8 @@ class Iteration(Generic[P, S]):
         """Features whose variance over all rows is positive but below `reg_covar` / 2, and their variances.
 
         Such a feature cannot separate components: all means lie within a standard deviation of each other. There is a
-        pass over the rows only if `reg_covar` is at least half of some component's variance.
+        pass over the rows only if `reg_covar` is at least half of some component's variance. None are found if values
+        are missing.
         """
         model = self.model
         if not model.structure.variances(parameters.covariances).min() < 2.0 * model.reg_covar:

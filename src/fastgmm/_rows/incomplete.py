@@ -2,7 +2,8 @@
 
 Rows with the same missing features make a group. The kernels compute the group's statistics from the values that are
 there, under the marginal mixture, and add what the missing values are expected to contribute (Ghahramani and Jordan,
-"Supervised learning from incomplete data via an EM approach", NIPS 1994). Rows are not copied.
+"Supervised learning from incomplete data via an EM approach", NIPS 1994). Rows are not copied, except the complete ones
+where passes skip.
 """
 
 from __future__ import annotations
@@ -185,6 +186,12 @@ class IncompletePasses(ArrayPasses):
             statistics.merge(self.complete.em_step(components, centers, with_entropy, plan))
             statistics.total_weight = self.total_weight
         return statistics
+
+    def statistics_of_all(self, centers) -> SufficientStatistics:
+        raise ValueError(
+            "missing='marginalize' does not combine with what needs sums over all rows, such as a prior made of them: "
+            "leave it out, or fill in the missing values first."
+        )
 
     def over_filled(self, components: Components) -> ArrayPasses:
         """Passes over a copy of the rows, whose missing values are their expectations under the components."""

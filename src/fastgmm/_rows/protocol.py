@@ -74,7 +74,7 @@ class Passes(Protocol):
     progress : Reporter
         Is told of the rows that passes have read.
     misses_values : bool
-        Whether some values of the rows are missing. Then `statistics_of_all` is of no use.
+        Whether some values of the rows are missing. Then `statistics_of_all` raises ValueError.
     """
 
     dtype: np.dtype
