@@ -6,11 +6,13 @@ from fastgmm._utils.version import __version__
 from fastgmm.bayesian import BayesianGaussianMixture
 from fastgmm.mixture import GaussianMixture
 from fastgmm.selection import GaussianMixtureIC
+from fastgmm.student import StudentTMixture
 
 __all__ = [
     "BayesianGaussianMixture",
     "GaussianMixture",
     "GaussianMixtureIC",
+    "StudentTMixture",
     "__version__",
     "patch_sklearn",
     "show_versions",

@@ -131,7 +131,7 @@ def check_overrides(estimator, names: Iterable[str] | None = None) -> None:
     """
     methods = _private_methods(estimator._sklearn_class)
     kind, attributes = type(estimator), vars(estimator)
-    for name in methods if names is None else names:
+    for name in methods if names is None else [name for name in names if name in methods]:
         if name not in attributes and getattr(kind, name) is methods[name]:
             continue
         sklearn_name = estimator._sklearn_class.__name__

@@ -253,6 +253,10 @@ class Inference(MixtureEstimator):
         check_random_state_of_sample(self, random_state)
         check_covariance_type(self)
         random = check_random_state(self.random_state if random_state is None else random_state)
+        return self._draw(n_samples, random)
+
+    def _draw(self, n_samples: int, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        """Random rows, sorted by component, and the component of each."""
         return draw_rows(self, n_samples, random)
 
     def summary(self, X: Rows | Reader | None = None, sample_weight: ArrayLike | None = None) -> Summary:

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 from sklearn.mixture import GaussianMixture as _SklearnGaussianMixture
 
-from fastgmm._estimator.criteria import criteria_of
 from fastgmm._estimator.fitted import check_fitted_array, fitted_factors, mixture_attributes
-from fastgmm._estimator.inference import Inference
+from fastgmm._estimator.information import InformationCriteria
 from fastgmm._estimator.initial import check_fixed, check_means, check_precisions_init, check_weights_init
 from fastgmm._estimator.noise import fitted_noise, fitted_region, region_of
 from fastgmm._estimator.onnx import OnnxConversion
 from fastgmm._estimator.parameters import fixed_names
-from fastgmm._estimator.summary import Evaluation, Summary, of_last_iteration, rows_behind, summary_of
-from fastgmm._input.containers import Reader
+from fastgmm._estimator.summary import Evaluation, Summary, rows_behind
 from fastgmm._model.gaussian import InitialValues, MaximumLikelihood, MixtureParameters, n_free_parameters
 from fastgmm._model.weak_prior import MaximumPosterior
 from fastgmm._rows.columns import weak_prior_of_rows
-from fastgmm._utils.annotations import Fixed, FloatArray, Prior, Rows
+from fastgmm._utils.annotations import Fixed, FloatArray, Prior
 
 
-class MaximumLikelihoodMixture(Inference, OnnxConversion, _SklearnGaussianMixture):
+class MaximumLikelihoodMixture(InformationCriteria, OnnxConversion, _SklearnGaussianMixture):
     """The mixture without priors, fitted by maximum likelihood."""
 
     weights_init: ArrayLike | None
@@ -38,6 +35,7 @@ class MaximumLikelihoodMixture(Inference, OnnxConversion, _SklearnGaussianMixtur
     noise_box_: FloatArray | None = None
 
     _sklearn_class = _SklearnGaussianMixture
+    _in_words = "Gaussian mixture"
 
     @property
     def _weights_count_rows(self) -> bool:  # type: ignore[override]
@@ -89,56 +87,10 @@ class MaximumLikelihoodMixture(Inference, OnnxConversion, _SklearnGaussianMixtur
             noise=fitted_noise(self),
         )
 
-    def aic(self, X: Rows | Reader, sample_weight: ArrayLike | None = None) -> float:
-        """Akaike's information criterion of the fitted model on X. Lower is better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or reader
-            The data.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts. A reader brings the weights itself.
-
-        Returns
-        -------
-        aic : float
-            ``-2 * log_likelihood + 2 * n_parameters``.
-        """
-        log_likelihood, _ = self._log_likelihood_by_score(X, sample_weight)
-        return -2.0 * log_likelihood + 2.0 * self._n_parameters()
-
-    def bic(self, X: Rows | Reader, sample_weight: ArrayLike | None = None) -> float:
-        """Bayesian information criterion of the fitted model on X. Lower is better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or reader
-            The data.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            How often each row counts. A reader brings the weights itself. The number of rows n is then the sum of the
-            weights, so a weight of 3 has the same effect as three copies of the row.
-
-        Returns
-        -------
-        bic : float
-            ``-2 * log_likelihood + n_parameters * log(n)``, with n the number of rows.
-        """
-        log_likelihood, n = self._log_likelihood_by_score(X, sample_weight)
-        return -2.0 * log_likelihood + self._n_parameters() * math.log(n)
-
     def _summary(self, evaluation: Evaluation | None) -> Summary:
-        if evaluation is None:  # with a prior the bound is not the log-likelihood
-            evaluation = of_last_iteration(self) if self.prior is None else Evaluation(None, None, rows_behind(self))
-        log_likelihood, log_max_resp, n_rows, _ = evaluation
-        criteria, n_parameters = None, self._n_parameters()
-        if log_likelihood is not None and n_rows is not None:
-            criteria = criteria_of(log_likelihood, log_max_resp or 0.0, n_parameters, n_rows)
-        own: dict[str, float | None] = {} if criteria is None else criteria._asdict()
-        if log_max_resp is None:
-            own["icl"] = None
-        return summary_of(self, "Gaussian mixture", evaluation, n_parameters=n_parameters, **own)
+        if evaluation is None and self.prior is not None:  # the bound is not the log-likelihood
+            evaluation = Evaluation(None, None, rows_behind(self))
+        return super()._summary(evaluation)
 
     def _n_parameters(self) -> int:
         n_components, n_features = self.means_.shape

@@ -18,6 +18,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 from fastgmm._input.rows import allows_missing
 from fastgmm._model.covariance import accepted_names
+from fastgmm._model.student import LEAST_DEGREES_OF_FREEDOM, MOST_DEGREES_OF_FREEDOM
 from fastgmm._utils.annotations import (
     Acceleration,
     Criterion,
@@ -25,6 +26,7 @@ from fastgmm._utils.annotations import (
     Missing,
     OnInterrupt,
     Prior,
+    SharedDegreesOfFreedom,
     StartName,
     Stopping,
     WeightPriorType,
@@ -144,6 +146,15 @@ def _parameter_rules(covariance_types):
             "Pass 1 to let every row count equally.",
         ),
         "half_life": (*positive_or_none, "Pass the number of rows after which a row counts half, or None."),
+        "degrees_of_freedom": (
+            lambda value: (
+                is_one_of(get_args(SharedDegreesOfFreedom))(value)
+                or (is_positive_real(value) and LEAST_DEGREES_OF_FREEDOM <= value <= MOST_DEGREES_OF_FREEDOM)
+            ),
+            f"{options(get_args(SharedDegreesOfFreedom))} or a float in the range [{LEAST_DEGREES_OF_FREEDOM:g}, "
+            f"{MOST_DEGREES_OF_FREEDOM:g}]",
+            "For still lighter tails, use GaussianMixture.",
+        ),
         "cv": (is_integer_from(2), "an int in the range [2, inf)", "Pass the number of folds."),
         "acceleration": (
             _or_none(is_one_of(_CHOICES["acceleration"])),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fastgmm._model.covariance.structure import CovarianceStructure, as_variances
+from fastgmm._model.student import StudentParameters, deviations_per_scale
 from fastgmm._utils import layout
 from fastgmm._utils.layout import Table
 from fastgmm._utils.values import is_positive_real
@@ -31,7 +32,7 @@ class Summary:
     Attributes
     ----------
     model : str
-        'Gaussian mixture' or 'Bayesian Gaussian mixture'.
+        'Gaussian mixture', 'Bayesian Gaussian mixture' or 'Mixture of t distributions'.
     covariance_type : str
     covariances : str
         The covariance type in words.
@@ -62,6 +63,9 @@ class Summary:
         Weight of a uniform background; 0 without one.
     weights : ndarray of shape (n_components,)
     means, standard_deviations : ndarray of shape (n_components, n_features)
+        A t distribution with up to two degrees of freedom has infinite ones.
+    degrees_of_freedom : ndarray of shape (n_components,), or None
+        Of t distributions.
     """
 
     model: str
@@ -86,6 +90,7 @@ class Summary:
     weights: np.ndarray
     means: np.ndarray
     standard_deviations: np.ndarray
+    degrees_of_freedom: np.ndarray | None
     noise_weight: float = 0.0
 
     @property
@@ -167,6 +172,8 @@ class Summary:
             rows = self.rows[chosen]
             form = ",.0f" if (rows == rows.round()).all() or rows.max() >= 1e4 else ",.1f"
             columns.append(("rows", [format(value, form) for value in rows]))
+        if self.degrees_of_freedom is not None:
+            columns.append(("d.o.f.", [f"{value:.3g}" for value in self.degrees_of_freedom[chosen]]))
         tables: list[Table] = []
         n_shown = 0
         while n_shown < self.n_features and len(tables) < _MOST_TABLES:
@@ -199,7 +206,8 @@ class Summary:
     def _notes(self) -> list[str]:
         notes = ["The columns of features have means ± standard deviations."]
         first, *further = self._components()
-        n_shown = len(first.header) - (2 if self.rows is None else 3) + sum(len(table.header) - 1 for table in further)
+        n_others = 2 + (self.rows is not None) + (self.degrees_of_freedom is not None)
+        n_shown = len(first.header) - n_others + sum(len(table.header) - 1 for table in further)
         numbers = [(self.n_features - n_shown, "feature"), (self.n_components - _MOST_COMPONENTS, "lighter component")]
         if left_out := [(number, what) for number, what in numbers if number > 0]:
             words = " and ".join(counted(number, what) for number, what in left_out)
@@ -294,6 +302,10 @@ def summary_of(mixture, model: str, evaluation: Evaluation, **own) -> Summary:
     names = getattr(mixture, "feature_names_in_", [f"feature {j}" for j in range(n_features)])
     spread = structure.spread(parameters.covariances, n_components, n_features)
     optional = dict.fromkeys(("n_parameters", "bic", "aic", "icl", "lower_bound", "n_effective_components"))
+    deviations, nu = np.sqrt(as_variances(spread)), None
+    if isinstance(parameters, StudentParameters):
+        nu = parameters.degrees_of_freedom
+        deviations = deviations * deviations_per_scale(nu)[:, np.newaxis]
     return Summary(
         model=model,
         covariance_type=structure.name,
@@ -310,7 +322,8 @@ def summary_of(mixture, model: str, evaluation: Evaluation, **own) -> Summary:
         is_stream=is_stream(mixture),
         weights=np.asarray(mixture.weights_, np.float64),
         means=parameters.means,
-        standard_deviations=np.sqrt(as_variances(spread)),
+        standard_deviations=deviations,
+        degrees_of_freedom=nu,
         noise_weight=getattr(mixture, "noise_weight_", 0.0),
         **(optional | own),
     )

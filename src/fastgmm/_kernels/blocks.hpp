@@ -211,5 +211,10 @@ static void log_array(Real *x, ptrdiff_t n)
 {
     for (ptrdiff_t i = 0; i < n; i++) x[i] = fast_log(x[i]);
 }
+template <class Real>
+static void log1p_array(Real *x, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < n; i++) x[i] = fast_log1p(x[i]);
+}
 
 #endif

@@ -33,6 +33,12 @@ template <class Real> struct DensityPass {
     /* Write the outputs that are not NULL for rows start .. stop - 1. */
     void write_rows(ptrdiff_t start, ptrdiff_t stop, Real *work) const
     {
+        write_rows_with(start, stop, work, [](int, Real *) {});
+    }
+
+    /* The same with a function of the log-densities of a block, which may change them. */
+    template <class Function> void write_rows_with(ptrdiff_t start, ptrdiff_t stop, Real *work, Function change) const
+    {
         const Mixture<Real> &s = mixture;
         const int K = s.n_components;
         const Scratch<Real> a(work, s);
@@ -47,6 +53,7 @@ template <class Real> struct DensityPass {
                 shared.log_densities(a.xt, padded, s, ahead, ahead_bytes, a.z, a.p);
             else
                 s.log_densities(a.xt, padded, ahead, ahead_bytes, false, a.p);
+            change(padded, a.p);
             const int n_terms = s.add_noise(K, padded, false, a.p);
             if (labels) {
                 arg_max(a.p, n_terms, m, a.peak, best);

@@ -26,8 +26,8 @@ template <class Real> struct EmPass {
         run_with(Chunks(rows.n), [&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) { sum_rows(start, stop, work(t), sums); });
     }
 
-    /* The pass with a function that sums the rows of a chunk, as sum_rows does. */
-    template <class Function> void run_with(const Chunks &chunks, Function function)
+    /* The pass with a function that sums the rows of a chunk, as sum_rows does.  Returns the sums of all chunks. */
+    template <class Function> const double *run_with(const Chunks &chunks, Function function)
     {
         Real *packed = workspace + n_threads * mixture.work_length();
         mixture.pack_factors(packed);
@@ -39,6 +39,7 @@ template <class Real> struct EmPass {
         entropy = total[1];
         statistics.add(mixture, total);
         if (mixture.has_noise()) statistics.nk[mixture.n_components] += total[mixture.noise_at()];
+        return total;
     }
 
     Real *work(int t) const { return workspace + t * mixture.work_length(); }
@@ -55,28 +56,42 @@ template <class Real> struct EmPass {
             const Real *X = rows.X + first * s.d;
             const double *w = rows.weights_from(first);
             const int padded = pack(X, m, s.d, a.xt);
-            const Real *ahead = X + m * s.d;
-            const ptrdiff_t ahead_bytes = smaller(BLOCK, stop - first - m) * s.d * sizeof(Real);
-            if (shared.is_used)
-                shared.log_densities(a.xt, padded, s, ahead, ahead_bytes, a.z, a.p);
-            else if (keeps_squares)
-                log_density_spherical<Real>(a.xt, padded, s.d, s.n_components, s.means, s.packed, s.log_const, 0.5,
-                                            (const char *)ahead, ahead_bytes, a.squares, a.p);
-            else
-                s.log_densities(a.xt, padded, ahead, ahead_bytes, root, a.p);
+            evaluate(a, padded, first + m, stop, root);
             softmax_for_sums(a.p, s.add_noise(s.n_components, padded, root, a.p), padded, root, a.peak, a.inverse, spread);
             sums[0] += weighted_sum(a.peak, w, m);
             if (with_entropy) sums[1] += weighted_sum(a.entropy, w, m);
             row_scales(w, a.inverse, m, padded, root, a.scale);
             if (s.has_noise()) sums[s.noise_at()] += sum_of_products(a.p + s.n_components * (ptrdiff_t)STRIDE, a.scale, m, root);
-            if (shared.is_used)
-                accumulate_shared(a.xt, padded, s, statistics.centers, a.p, a.scale, a.z, sums + 2);
-            else if (keeps_squares)
-                accumulate_spherical(a.xt, padded, s.d, s.n_components, s.means, a.p, a.scale, a.squares, sums + 2,
-                                     sums + 2 + s.n_components, sums + 2 + s.n_components * (1 + (ptrdiff_t)s.d));
-            else
-                accumulate(a.xt, padded, s, statistics.centers, a.p, a.scale, a.z, sums + 2);
+            add_statistics(a, padded, sums);
         }
+    }
+
+    /* a.p <- log-densities of the rows in a.xt, or half of them; meanwhile the rows from `next` on are prefetched. */
+    void evaluate(const Scratch<Real> &a, int padded, ptrdiff_t next, ptrdiff_t stop, bool half) const
+    {
+        const Mixture<Real> &s = mixture;
+        const Real *ahead = rows.X + next * s.d;
+        const ptrdiff_t ahead_bytes = smaller(BLOCK, stop - next) * s.d * sizeof(Real);
+        if (shared.is_used)
+            shared.log_densities(a.xt, padded, s, ahead, ahead_bytes, a.z, a.p);
+        else if (keeps_squares)
+            log_density_spherical<Real>(a.xt, padded, s.d, s.n_components, s.means, s.packed, s.log_const, 0.5, (const char *)ahead,
+                                        ahead_bytes, a.squares, a.p);
+        else
+            s.log_densities(a.xt, padded, ahead, ahead_bytes, half, a.p);
+    }
+
+    /* sums += the statistics of the rows in a.xt with weights a.p a.scale, or the squares of these. */
+    void add_statistics(const Scratch<Real> &a, int padded, double *sums) const
+    {
+        const Mixture<Real> &s = mixture;
+        if (shared.is_used)
+            accumulate_shared(a.xt, padded, s, statistics.centers, a.p, a.scale, a.z, sums + 2);
+        else if (keeps_squares)
+            accumulate_spherical(a.xt, padded, s.d, s.n_components, s.means, a.p, a.scale, a.squares, sums + 2,
+                                 sums + 2 + s.n_components, sums + 2 + s.n_components * (1 + (ptrdiff_t)s.d));
+        else
+            accumulate(a.xt, padded, s, statistics.centers, a.p, a.scale, a.z, sums + 2);
     }
 };
 

@@ -8,6 +8,7 @@
 #include "screened.hpp"
 #include "celled.hpp"
 #include "incomplete.hpp"
+#include "student.hpp"
 #include "lloyd.hpp"
 #include "seeding.hpp"
 #include "factors.hpp"

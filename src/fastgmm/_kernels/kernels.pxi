@@ -28,6 +28,7 @@ cdef extern from "kernels.hpp" nogil:
         int d, n_components, n_factors
         bint diag, sphere
         void set_shape(int d, int K, int n_factors, int factor_rows, int scatter_columns)
+        void set_shape(int d, int K, int n_factors, int factor_rows, int scatter_columns, bint student)
         Py_ssize_t work_length()
         Py_ssize_t sums_length()
         Py_ssize_t packed_length()
@@ -84,6 +85,19 @@ cdef extern from "kernels.hpp" nogil:
         T* resp
         T* workspace
         int n_threads
+        void run()
+
+    cppclass Student[T]:
+        const double* log_const
+        const double* degrees_of_freedom
+    cppclass StudentEmPass[T]:
+        EmPass[T] em
+        Student[T] student
+        double* masses
+        void run()
+    cppclass StudentDensityPass[T]:
+        DensityPass[T] dense
+        Student[T] student
         void run()
 
     cppclass Screen:
@@ -274,6 +288,7 @@ cdef extern from "kernels.hpp" nogil:
     void note_moves_of "note_moves"[T](const T*, int K, int d, double scale, double* previous, double* moved)
     void exp_array[T](T*, Py_ssize_t)
     void log_array[T](T*, Py_ssize_t)
+    void log1p_array[T](T*, Py_ssize_t)
 
 prepare_survivors()
 
@@ -315,13 +330,13 @@ cdef int take_weighted_rows(Rows[real]* rows, const real[:, ::1] X, const double
 
 
 cdef int take_mixture(Mixture[real]* m, int d, const real[:, ::1] means, const real[:, :, ::1] factors,
-                      const double[::1] log_const, int scatter_columns) except -1:
+                      const double[::1] log_const, int scatter_columns, bint student=False) except -1:
     # means      IN  (K, d) real
     # factors    IN  (K, d, d), (1, d, d) or (K, 1, d) real
     # log_const  IN  (K,) float64, log w_k + log det U_k - d/2 log(2 pi); or (K + 1,), the last one is that of a background of
     #                the same density everywhere
     cdef Py_ssize_t K = means.shape[0]
-    m.set_shape(d, K, factors.shape[0], factors.shape[1], scatter_columns)
+    m.set_shape(d, K, factors.shape[0], factors.shape[1], scatter_columns, student)
     m.means, m.factors, m.log_const = &means[0, 0], &factors[0, 0, 0], &log_const[0]
     m.log_noise = log_const[K] if log_const.shape[0] > K else -INFINITY
     need(means.shape[1] == d, "means")
@@ -351,9 +366,9 @@ cdef int take_statistics(Statistics[real]* s, const Shape* shape, const real[:, 
 cdef int take_em(EmPass[real]* em, const real[:, ::1] X, const double[::1] sample_weight, const real[:, ::1] means,
                  const real[:, ::1] centers, const real[:, :, ::1] factors, const double[::1] log_const, double[::1] nk,
                  double[:, ::1] sum_x, double[:, :, ::1] scatter, bint with_entropy, real[::1] workspace, double[::1] sums,
-                 int n_threads) except -1:
+                 int n_threads, bint student=False) except -1:
     take_weighted_rows(&em.rows, X, sample_weight)
-    take_mixture(&em.mixture, X.shape[1], means, factors, log_const, scatter.shape[2])
+    take_mixture(&em.mixture, X.shape[1], means, factors, log_const, scatter.shape[2], student)
     take_statistics(&em.statistics, &em.mixture, centers, nk, sum_x, scatter, sums, n_threads)
     em.with_entropy, em.workspace, em.n_threads = with_entropy, &workspace[0], n_threads
     need(nk.shape[0] == log_const.shape[0], "nk")
@@ -363,13 +378,13 @@ cdef int take_em(EmPass[real]* em, const real[:, ::1] X, const double[::1] sampl
 
 cdef int take_dense(DensityPass[real]* dense, const real[:, ::1] X, const real[:, ::1] means, const real[:, :, ::1] factors,
                     const double[::1] log_const, real[::1] log_prob_norm, int64_t[::1] labels, real[:, ::1] resp,
-                    real[::1] workspace, int n_threads) except -1:
+                    real[::1] workspace, int n_threads, bint student=False) except -1:
     # log_prob_norm  OUT  (n,) real, log p(x_i)
     # labels         OUT  (n,) int64, the component with the largest responsibility, the first of equals
     # resp           OUT  (n, K) real, responsibilities; 1 / K where no component has density
     cdef Py_ssize_t n = X.shape[0]
     take_rows(&dense.rows, X)
-    take_mixture(&dense.mixture, X.shape[1], means, factors, log_const, X.shape[1])
+    take_mixture(&dense.mixture, X.shape[1], means, factors, log_const, X.shape[1], student)
     dense.log_prob_norm = NULL
     dense.labels = NULL
     dense.resp = NULL
@@ -387,12 +402,13 @@ cdef int take_dense(DensityPass[real]* dense, const real[:, ::1] X, const real[:
     return 0
 
 
-def workspace_sizes(int n_components, int n_features, int n_factors, int factor_rows, int scatter_columns, int n_threads):
+def workspace_sizes(int n_components, int n_features, int n_factors, int factor_rows, int scatter_columns, int n_threads,
+                    bint student=False):
     """Lengths of a pass's scratch arrays ``workspace`` (X's dtype) and ``sums`` (float64), aligned to 64 bytes.
 
     The factors have shape (n_factors, factor_rows, d), the scatter (n_factors, factor_rows, scatter_columns)."""
     cdef Shape s
-    s.set_shape(n_features, n_components, n_factors, factor_rows, scatter_columns)
+    s.set_shape(n_features, n_components, n_factors, factor_rows, scatter_columns, student)
     return n_threads * s.work_length() + s.packed_length(), SumTree.n_buffers(n_threads) * s.sums_length()
 
 
@@ -468,6 +484,50 @@ def density_pass(const real[:, ::1] X, const real[:, ::1] means, const real[:, :
     """Fill those of log_prob_norm, labels and resp that are not None."""
     cdef DensityPass[real] p
     take_dense(&p, X, means, factors, log_const, log_prob_norm, labels, resp, workspace, n_threads)
+    with nogil:
+        p.run()
+
+
+# Passes for components with Student's t distribution --------------------------------------------------------------------
+
+
+cdef int take_student(Student[real]* s, const Shape* shape, const double[::1] log_const,
+                      const double[::1] degrees_of_freedom) except -1:
+    # constants           IN  (K,) float64, zeros: what the pass adds to minus half the squared distances
+    # log_const           IN  (K,) float64, constants of the log-densities with their weights
+    # degrees_of_freedom  IN  (K,) float64
+    s.log_const, s.degrees_of_freedom = &log_const[0], &degrees_of_freedom[0]
+    need(log_const.shape[0] == shape.n_components and degrees_of_freedom.shape[0] == shape.n_components, "degrees_of_freedom")
+    return 0
+
+
+def student_em_pass(const real[:, ::1] X, const double[::1] sample_weight, const real[:, ::1] means,
+                    const real[:, ::1] centers, const real[:, :, ::1] factors, const double[::1] constants, double[::1] nk,
+                    double[:, ::1] sum_x, double[:, :, ::1] scatter, bint with_entropy, real[::1] workspace,
+                    double[::1] sums, int n_threads, const double[::1] log_const, const double[::1] degrees_of_freedom,
+                    double[:, ::1] masses):
+    """As em_pass, with the weights of student.hpp in the statistics, and without entropy."""
+    # masses  IN/OUT  (2, K) float64, sum_i r_ik and sum_i r_ik log a_ik
+    cdef StudentEmPass[real] p
+    take_em(&p.em, X, sample_weight, means, centers, factors, constants, nk, sum_x, scatter, False, workspace, sums,
+            n_threads, True)
+    take_student(&p.student, &p.em.mixture, log_const, degrees_of_freedom)
+    p.masses = &masses[0, 0]
+    need(not with_entropy, "with_entropy")
+    need(masses.shape[0] == 2 and masses.shape[1] == means.shape[0], "masses")
+    with nogil:
+        p.run()
+    return p.em.log_likelihood, 0.0
+
+
+def student_density_pass(const real[:, ::1] X, const real[:, ::1] means, const real[:, :, ::1] factors,
+                         const double[::1] constants, real[::1] log_prob_norm, int64_t[::1] labels, real[:, ::1] resp,
+                         real[::1] workspace, int n_threads, const double[::1] log_const,
+                         const double[::1] degrees_of_freedom):
+    """As density_pass."""
+    cdef StudentDensityPass[real] p
+    take_dense(&p.dense, X, means, factors, constants, log_prob_norm, labels, resp, workspace, n_threads, True)
+    take_student(&p.student, &p.dense.mixture, log_const, degrees_of_freedom)
     with nogil:
         p.run()
 
@@ -931,3 +991,9 @@ def log_inplace(real[::1] x):
     """log of numbers >= 1, in place."""
     with nogil:
         log_array(&x[0], x.shape[0])
+
+
+def log1p_inplace(real[::1] x):
+    """log(1 + x) of numbers >= 0, in place."""
+    with nogil:
+        log1p_array(&x[0], x.shape[0])

@@ -6,9 +6,9 @@
  * A uniform background of density exp(log_noise), its weight included, is one more term of p(x_i).  It comes after the components in
  * arrays over components and rows, and has a mass, but no sum_x and no scatter.
  *
- * Scratch of a thread over a block: xt, z (d, STRIDE), p (K + 1, STRIDE), four arrays (STRIDE,), and with `sphere` squares (K,
- * STRIDE).  Its sums: log-likelihood, entropy, nk (K,), sum_x (K, d), the packed scatter, the sums of shared.hpp over pairs of
- * components, and the mass of the background. */
+ * Scratch of a thread over a block: xt, z (d, STRIDE), p (K + 1, STRIDE), four arrays (STRIDE,), with `sphere` squares (K, STRIDE),
+ * and with `student` b and log_a (K, STRIDE).  Its sums: log-likelihood, entropy, nk (K,), sum_x (K, d), the packed scatter, the sums
+ * of shared.hpp over pairs of components, the mass of the background, and with `student` masses (2, K). */
 #ifndef FASTGMM_MIXTURE_HPP
 #define FASTGMM_MIXTURE_HPP
 
@@ -22,10 +22,12 @@ struct Shape {
     bool diag;     /* diagonal factors and d > 1; d = 1 is treated as full */
     bool sphere;   /* of diagonal scatters only the sums over the features are wanted */
     bool root;     /* p becomes sqrt(resp): the scatter is summed from z = sqrt(resp) (x - center) */
+    bool student;  /* of t distributions (student.hpp) */
 
     /* For factors of shape (n_factors, factor_rows, d) and a scatter of shape (n_factors, factor_rows, scatter_columns). */
-    void set_shape(int d_, int K, int n_factors_, int factor_rows, int scatter_columns)
+    void set_shape(int d_, int K, int n_factors_, int factor_rows, int scatter_columns, bool student_ = false)
     {
+        student = student_;
         d = d_, n_components = K, n_factors = n_factors_;
         diag = factor_rows == 1 && d > 1;
         sphere = diag && scatter_columns == 1;
@@ -34,12 +36,20 @@ struct Shape {
 
     ptrdiff_t factor_length() const { return diag ? d : (ptrdiff_t)d * (d + 1) / 2; } /* of a packed factor */
     ptrdiff_t scatter_length() const { return diag ? d : scatter_size(d); }           /* of a packed scatter */
-    ptrdiff_t work_length() const { return (2 * d + (sphere ? 2 : 1) * (ptrdiff_t)n_components + 5) * STRIDE + RED_ZONE; }
+    ptrdiff_t work_length() const
+    {
+        const ptrdiff_t per_component = 1 + (sphere ? 1 : 0) + (student ? 2 : 0);
+        return (2 * d + per_component * n_components + 5) * STRIDE + RED_ZONE;
+    }
     ptrdiff_t noise_at() const /* where in the sums the mass of the background is */
     {
         return 2 + n_components * (1 + (ptrdiff_t)d) + n_factors * scatter_length() + pairs_length();
     }
-    ptrdiff_t sums_length() const { return (noise_at() + 1 + RED_ZONE + 15) / 8 * 8; } /* in whole cache lines */
+    ptrdiff_t masses_at() const { return noise_at() + 1; } /* where what student.hpp adds is */
+    ptrdiff_t sums_length() const /* in whole cache lines */
+    {
+        return (masses_at() + (student ? 2 * n_components : 0) + RED_ZONE + 15) / 8 * 8;
+    }
     /* Whether statistics of all components can be summed at once (shared.hpp).  With more components it would not pay. */
     bool can_share() const { return n_factors == 1 && n_components > 1 && root && n_components <= d * d; }
     ptrdiff_t pairs_length() const { return can_share() ? tiles_size(n_components) : 0; } /* of a sum over pairs of components */
@@ -51,12 +61,13 @@ struct Shape {
 
 /* A thread's arrays over a block. */
 template <class Real> struct Scratch {
-    Real *xt, *z, *p, *peak, *inverse, *scale, *entropy, *squares;
+    Real *xt, *z, *p, *peak, *inverse, *scale, *entropy, *squares, *b, *log_a;
     RedZone red_zone;
 
     Scratch(Real *work, const Shape &s)
         : xt(work), z(xt + s.d * STRIDE), p(z + s.d * STRIDE), peak(p + (s.n_components + (ptrdiff_t)1) * STRIDE), inverse(peak + STRIDE),
           scale(inverse + STRIDE), entropy(scale + STRIDE), squares(entropy + STRIDE),
+          b(squares + (s.sphere ? (ptrdiff_t)s.n_components * STRIDE : 0)), log_a(b + (ptrdiff_t)s.n_components * STRIDE),
           red_zone(work + s.work_length())
     {
     }

@@ -5,7 +5,10 @@
  * `cut` the result is 0: there it, or its square where that is summed, would be subnormal.
  *
  * log: x = 2^e (1 + f), s = f / (2 + f), log(1 + f) = f - (f^2/2 - s (f^2/2 + s^2 Q(s^2))); x must be
- * normal and >= sqrt(1/2); here it is a sum of exponentials, the largest of which is 1. */
+ * normal and >= sqrt(1/2); here it is a sum of exponentials, the largest of which is 1.
+ *
+ * log1p: the same of 1 + x with x >= 0 in place of f where e is 0, so that no digit of a small x is lost.  Where e > 0 the
+ * rounding of 1 + x adds less than two units in the last place. */
 #ifndef FASTGMM_VECMATH_HPP
 #define FASTGMM_VECMATH_HPP
 
@@ -55,12 +58,9 @@ INLINE float fast_exp(float x, float cut)
     return x < cut ? 0.0f : y;
 }
 
-INLINE double fast_log(double x)
+/* log(2^e (1 + f)) */
+INLINE double log_of_parts(double e, double f)
 {
-    uint64_t above = bits(x) - 0x3fe6a09e667f3bcdull; /* bits of sqrt(1/2): puts the mantissa into [sqrt(1/2), sqrt(2)) */
-    uint64_t exponent = above >> 52;
-    double e = real_of((uint64_t)(exponent | 0x4330000000000000ull)) - 0x1p52; /* 2^52 + exponent, exactly */
-    double f = real_of(bits(x) - (exponent << 52)) - 1.0;
     double s = f / (2.0 + f);
     double z = s * s;
     double w = z * z;
@@ -73,12 +73,26 @@ INLINE double fast_log(double x)
     return e * 0x1.62e42fee00000p-1 + (f - (h - (s * (h + z * q) + e * 0x1.a39ef35793c76p-33)));
 }
 
-INLINE float fast_log(float x)
+INLINE double fast_log(double x)
 {
-    uint32_t above = bits(x) - 0x3f3504f3u;
-    uint32_t exponent = above >> 23;
-    float e = (float)(int32_t)exponent;
-    float f = real_of(bits(x) - (exponent << 23)) - 1.0f;
+    uint64_t above = bits(x) - 0x3fe6a09e667f3bcdull; /* bits of sqrt(1/2): puts the mantissa into [sqrt(1/2), sqrt(2)) */
+    uint64_t exponent = above >> 52;
+    double e = real_of((uint64_t)(exponent | 0x4330000000000000ull)) - 0x1p52; /* 2^52 + exponent, exactly */
+    return log_of_parts(e, real_of(bits(x) - (exponent << 52)) - 1.0);
+}
+
+INLINE double fast_log1p(double x)
+{
+    double sum = 1.0 + x;
+    uint64_t above = bits(sum) - 0x3fe6a09e667f3bcdull;
+    uint64_t exponent = above >> 52;
+    double e = real_of((uint64_t)(exponent | 0x4330000000000000ull)) - 0x1p52;
+    double f = real_of(bits(sum) - (exponent << 52)) - 1.0;
+    return log_of_parts(e, e == 0.0 ? x : f);
+}
+
+INLINE float log_of_parts(float e, float f)
+{
     float s = f / (2.0f + f);
     float z = s * s;
     float q = 0.2987186342089841f;
@@ -86,6 +100,24 @@ INLINE float fast_log(float x)
     q = q * z + 0.6666677641555527f;
     float h = 0.5f * f * f;
     return e * 0.693115234375f + (f - (h - (s * (h + z * q) + e * 3.1946184945309415e-05f)));
+}
+
+INLINE float fast_log(float x)
+{
+    uint32_t above = bits(x) - 0x3f3504f3u;
+    uint32_t exponent = above >> 23;
+    float e = (float)(int32_t)exponent;
+    return log_of_parts(e, real_of(bits(x) - (exponent << 23)) - 1.0f);
+}
+
+INLINE float fast_log1p(float x)
+{
+    float sum = 1.0f + x;
+    uint32_t above = bits(sum) - 0x3f3504f3u;
+    uint32_t exponent = above >> 23;
+    float e = (float)(int32_t)exponent;
+    float f = real_of(bits(sum) - (exponent << 23)) - 1.0f;
+    return log_of_parts(e, e == 0.0f ? x : f);
 }
 
 #endif

@@ -15,7 +15,9 @@ from fastgmm._model.covariance.matrices import covariances_of_factors
 class Components:
     """Components under which a pass evaluates the rows; their number may differ from the model's. It can be pickled.
 
-    The log-density of a row x under component k, with its weight, is ``log_const[k] - |(x - means[k]) U_k|^2 / 2``.
+    The log-density of a row x under component k, with its weight, is ``log_const[k] - q / 2`` with
+    ``q = |(x - means[k]) U_k|^2``. Of a t distribution with nu degrees of freedom it is
+    ``log_const[k] - (nu + d) / 2 * log(1 + q / nu)``.
 
     Attributes
     ----------
@@ -28,6 +30,8 @@ class Components:
         The log-weights, which are part of `log_const`. Skipping needs them; without them every pass is dense.
     log_noise : float
         Log-density of a uniform background, with its weight; -inf if there is none.
+    degrees_of_freedom : ndarray of shape (K,), float64, or None
+        Of t distributions; None for Gaussians.
     """
 
     means: np.ndarray
@@ -35,6 +39,7 @@ class Components:
     log_const: np.ndarray
     log_weights: np.ndarray | None = None
     log_noise: float = -math.inf
+    degrees_of_freedom: np.ndarray | None = None
 
     @property
     def has_noise(self) -> bool:
@@ -43,6 +48,8 @@ class Components:
     def for_kernels(self, dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means, factors and constants as the kernels take them for rows of a dtype. The last may be a background's."""
         constants = np.append(self.log_const, self.log_noise) if self.has_noise else self.log_const
+        if self.degrees_of_freedom is not None:
+            constants = np.zeros(len(self.means))
         with np.errstate(over="ignore"):  # in float32 a mean of 1e39 is infinite, and so is each row's distance from it
             return np.ascontiguousarray(self.means, dtype), np.ascontiguousarray(self.factors, dtype), constants
 

@@ -52,6 +52,8 @@ class Moments(NamedTuple):
         Which components have no rows.
     noise : float
         Mass of a uniform background.
+    degrees_of_freedom : ndarray of shape (K,), or None
+        Of t distributions.
     """
 
     nk: np.ndarray
@@ -60,6 +62,7 @@ class Moments(NamedTuple):
     shifts: np.ndarray
     is_empty: np.ndarray
     noise: float = 0.0
+    degrees_of_freedom: np.ndarray | None = None
 
     def shares(self) -> np.ndarray:
         """Masses of the components as shares of all, the background included."""

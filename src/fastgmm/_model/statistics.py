@@ -7,7 +7,9 @@ With responsibilities :math:`r_{ik}`, sample weights :math:`w_i` and a center :m
     s_k = \sum_i w_i r_{ik} (x_i - c_k), \qquad
     S_k = \sum_i w_i r_{ik} (x_i - c_k)(x_i - c_k)^T .
 
-The variational bound also needs the entropy :math:`-\sum_i w_i \sum_k r_{ik} \log r_{ik}`.
+The variational bound also needs the entropy :math:`-\sum_i w_i \sum_k r_{ik} \log r_{ik}`. In a mixture of t
+distributions the weight of a row is :math:`r_{ik} u_{ik}` in place of :math:`r_{ik}`, and the M step also needs
+:math:`\sum_i w_i r_{ik}` and :math:`\sum_i w_i r_{ik} \log u_{ik}` (see `student.py`).
 
 The statistics of parts of the rows add up if all parts use the same centers. A center is a point near the component (in
 EM its old mean), because :math:`E[x^2] - \mu^2` loses all digits when the data lie far from the origin (Schubert &
@@ -47,6 +49,8 @@ class SufficientStatistics:
         Sum of the sample weights; the number of rows when there are none.
     noise : float
         Mass of a uniform background: the weighted sum of its responsibilities.
+    tails : ndarray of shape (2, n_components), or None
+        Of t distributions: the weighted sums of the responsibilities, and of these times log u. None for others.
     """
 
     centers: np.ndarray
@@ -57,16 +61,21 @@ class SufficientStatistics:
     entropy: float
     total_weight: float
     noise: float = 0.0
+    tails: np.ndarray | None = None
 
     def __setstate__(self, state: tuple[None, dict[str, object]]) -> None:
-        self.noise = 0.0  # streams that older versions pickled do not have it
+        self.noise, self.tails = 0.0, None  # streams that older versions pickled do not have these
         for name, value in state[1].items():
             setattr(self, name, value)
 
     @classmethod
-    def zeros(cls, centers: np.ndarray, scatter_shape: tuple[int, ...]) -> SufficientStatistics:
+    def zeros(
+        cls, centers: np.ndarray, scatter_shape: tuple[int, ...], with_tails: bool = False
+    ) -> SufficientStatistics:
         """Statistics of no rows at all, about the given centers."""
-        return cls(centers, np.zeros(centers.shape[0]), np.zeros(centers.shape), np.zeros(scatter_shape), 0.0, 0.0, 0.0)
+        nk, sum_x, scatter = np.zeros(len(centers)), np.zeros(centers.shape), np.zeros(scatter_shape)
+        tails = np.zeros((2, len(centers))) if with_tails else None
+        return cls(centers, nk, sum_x, scatter, 0.0, 0.0, 0.0, tails=tails)
 
     def scatter_about(self, delta: np.ndarray) -> np.ndarray:
         """The scatter about ``centers + delta``: S - s delta^T - delta s^T + n delta delta^T, exactly symmetric."""
@@ -107,6 +116,8 @@ class SufficientStatistics:
         self.entropy += other.entropy
         self.total_weight += other.total_weight
         self.noise += other.noise
+        if self.tails is not None:
+            self.tails += other.tails
 
     def scale(self, factor: float) -> None:
         """Count every row `factor` times."""
@@ -117,19 +128,25 @@ class SufficientStatistics:
         self.entropy *= factor
         self.total_weight *= factor
         self.noise *= factor
+        if self.tails is not None:
+            self.tails *= factor
 
     def to_vector(self) -> np.ndarray:
         """All sums in one array that can be sent and added up, with the upper triangles only of symmetric scatters."""
         scatter = self.scatter[:, *np.triu_indices(self.scatter.shape[1])] if self.scatter.ndim == 3 else self.scatter
         sums = [self.log_likelihood, self.entropy, self.total_weight, self.noise]
-        return np.concatenate([self.nk, self.sum_x.ravel(), scatter.ravel(), sums])
+        tails = () if self.tails is None else self.tails.ravel()
+        return np.concatenate([tails, self.nk, self.sum_x.ravel(), scatter.ravel(), sums])
 
     @classmethod
     def from_vector(
-        cls, vector: np.ndarray, centers: np.ndarray, scatter_shape: tuple[int, ...]
+        cls, vector: np.ndarray, centers: np.ndarray, scatter_shape: tuple[int, ...], with_tails: bool = False
     ) -> SufficientStatistics:
         """Statistics from `to_vector`, or from a sum of such vectors about the same centers."""
-        statistics = cls.zeros(centers, scatter_shape)
+        statistics = cls.zeros(centers, scatter_shape, with_tails)
+        if statistics.tails is not None:
+            statistics.tails[:] = vector[: 2 * len(centers)].reshape(2, -1)
+            vector = vector[2 * len(centers) :]
         nk, sum_x, scatter, sums = np.split(vector, [len(centers), len(centers) + centers.size, -4])
         statistics.nk[:] = nk
         statistics.sum_x[:] = sum_x.reshape(centers.shape)

@@ -8,7 +8,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.transforms import Affine2D
-from scipy.stats import norm
 
 from fastgmm._plots import drawing, styles
 from fastgmm._plots.marginals import Marginal
@@ -75,7 +74,7 @@ def _draw_curves(ax: Axes, marginal: Marginal, style: Styles, limits: np.ndarray
     x = np.unique(means[shown] + stds[shown] * np.linspace(-3.5, 3.5, 121)[:, np.newaxis])
     feet = np.concatenate([means[shown] - 6.0 * stds[shown], means[shown] + 6.0 * stds[shown]])
     x = np.union1d(x, feet[(feet > x[0]) & (feet < x[-1])])  # tall components are not near zero before
-    densities = marginal.weights * norm.pdf(x[:, np.newaxis], means, stds)
+    densities = marginal.weights * marginal.densities_of_components(x)
     for k in shown:
         within = np.abs(x - means[k]) <= n_std * stds[k]
         ax.fill_between(x, densities[:, k], where=within, color=style.colors[k], alpha=0.2, linewidth=0)
@@ -89,7 +88,7 @@ def _is_within(means: np.ndarray, limits: np.ndarray) -> np.ndarray:
 
 def peaks_of(marginal: Marginal) -> np.ndarray:
     """The largest density of each component, given one feature."""
-    return marginal.weights * norm.pdf(0.0, scale=marginal.stds[:, 0])
+    return marginal.weights * marginal.densities_of_components(marginal.means[:, 0]).diagonal()
 
 
 def limit_heights(ax: Axes, marginal: Marginal, limits: np.ndarray) -> None:

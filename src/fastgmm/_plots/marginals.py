@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import stats
 from scipy.spatial.distance import cdist
 
 from fastgmm._estimator.fitted import fitted_factors
+from fastgmm._estimator.student import StudentMixture
 from fastgmm._model.conditional import Mixture
 from fastgmm._model.covariance import FULL, structure_of_type
 from fastgmm._model.covariance.structure import as_matrices
 from fastgmm._model.gaussian import MixtureParameters
+from fastgmm._model.student import StudentParameters
 from fastgmm._plots.affine import AffineMap
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._skipping.policy import log_densities_of
@@ -19,7 +22,15 @@ _LEAST_WEIGHT = 1 / 500  # weight of the lightest component that is drawn, as a 
 
 
 class Marginal(Mixture):
-    """A mixture that is drawn. Its covariances are matrices. With a background its weights sum to less than 1."""
+    """A mixture that is drawn. Its covariances are matrices. With a background its weights sum to less than 1.
+
+    Attributes
+    ----------
+    degrees_of_freedom : ndarray of shape (n_components,), or None
+        Of t distributions, which are those of their marginals, too. The covariances are then scale matrices.
+    """
+
+    degrees_of_freedom: np.ndarray | None = None
 
     @property
     def noise(self) -> float:
@@ -33,18 +44,33 @@ class Marginal(Mixture):
 
     def of(self, features: list[int]) -> Marginal:
         """The marginal in some of the features."""
-        return Marginal(*self.marginal(features))
+        marginal = Marginal(*self.marginal(features))
+        marginal.degrees_of_freedom = self.degrees_of_freedom
+        return marginal
 
     def log_density(self, points: np.ndarray) -> np.ndarray:
         """Log-density, shape (...), at points of shape (..., n_features)."""
         factors = FULL.precisions_cholesky(self.covariances)
         passes = ArrayPasses(points.reshape(-1, points.shape[-1]), None, len(self.weights), FULL, None)
-        components = MixtureParameters(*self, factors).components(FULL)
-        return log_densities_of(passes, components).reshape(points.shape[:-1])
+        arrays = self.weights, self.means, self.covariances, factors
+        nu = self.degrees_of_freedom
+        parameters = MixtureParameters(*arrays) if nu is None else StudentParameters(*arrays, nu)
+        return log_densities_of(passes, parameters.components(FULL)).reshape(points.shape[:-1])
+
+    def densities_of_components(self, x: np.ndarray) -> np.ndarray:
+        """Densities, shape (len(x), n_components), without the weights, at values of the only feature."""
+        return np.exp(self.log_densities_of_components(x))
+
+    def log_densities_of_components(self, x: np.ndarray) -> np.ndarray:
+        """Logarithms of `densities_of_components`."""
+        x, place_and_scale = x[:, np.newaxis], (self.means[:, 0], self.stds[:, 0])
+        if self.degrees_of_freedom is None:
+            return stats.norm.logpdf(x, *place_and_scale)
+        return stats.t.logpdf(x, self.degrees_of_freedom, *place_and_scale)
 
     @property
     def stds(self) -> np.ndarray:
-        """Standard deviations of the components, shape (n_components, n_features)."""
+        """Standard deviations, or scales of t distributions, shape (n_components, n_features)."""
         return np.sqrt(self.covariances.diagonal(axis1=1, axis2=2))
 
     @property
@@ -69,7 +95,11 @@ class Marginal(Mixture):
         random = np.random.default_rng(0)
         labels = random.choice(len(self.weights), size=n_samples, p=self.shares)
         normal = random.standard_normal((n_samples, self.means.shape[1], 1))
-        return self.means[labels] + (np.linalg.cholesky(self.covariances)[labels] @ normal)[:, :, 0]
+        differences = (np.linalg.cholesky(self.covariances)[labels] @ normal)[:, :, 0]
+        if self.degrees_of_freedom is not None:
+            nu = self.degrees_of_freedom[labels]
+            differences *= np.sqrt(nu / random.chisquare(nu))[:, np.newaxis]
+        return self.means[labels] + differences
 
     def highest_density_regions(self, shares: np.ndarray, limits: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         """Log-densities that bound these shares of the mass, shape (n_shares,), and grid lines for their contours.
@@ -97,7 +127,10 @@ def mixture_in_units_of_data(mixture, units: AffineMap | None) -> Marginal:
     if units is not None:
         means, matrices = units.of_means(means), units.of_covariances(matrices)
     total = weights.sum() + getattr(mixture, "noise_weight_", 0.0)
-    return Marginal(weights / total, means, matrices)
+    marginal = Marginal(weights / total, means, matrices)
+    if isinstance(mixture, StudentMixture):
+        marginal.degrees_of_freedom = mixture.degrees_of_freedom_.astype(np.float64)
+    return marginal
 
 
 def _grid_lines(draws: np.ndarray) -> np.ndarray:

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from scipy.special import softmax
-from scipy.stats import norm
 
 from fastgmm._plots import drawing
 from fastgmm._plots.components import Styles, draw_dots, legend_of_components, write_numbers
@@ -79,5 +78,4 @@ def _draw_responsibilities(ax: Axes, subject: Subject, rows, limits, largest, la
 def _responsibilities(marginal: Marginal, x: np.ndarray) -> np.ndarray:
     """Responsibilities given one feature, shape (len(x), n_components)."""
     log_weights = np.log(np.maximum(marginal.weights, np.finfo(np.float64).tiny))
-    log_densities = norm.logpdf(x[:, np.newaxis], marginal.means[:, 0], marginal.stds[:, 0])
-    return softmax(log_weights + log_densities, axis=1)
+    return softmax(log_weights + marginal.log_densities_of_components(x), axis=1)

@@ -11,6 +11,7 @@ import numpy as np
 from fastgmm._model.components import Components
 from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.statistics import SufficientStatistics
+from fastgmm._model.student import finish_statistics
 from fastgmm._rows.protocol import EvaluatingPasses, SkippingPlan
 from fastgmm._rows.runner import KernelRunner, part_of, row_flops
 from fastgmm._utils.progress import SILENT, Reporter
@@ -91,18 +92,25 @@ class ArrayPasses(EvaluatingPasses):
     def em_step(self, components, centers=None, with_entropy=False, plan=None) -> SufficientStatistics:
         means, factors, log_const = components.for_kernels(self.X.dtype)
         centers = self._as_data(components.means if centers is None else centers)
-        statistics = self._zeros(centers)
+        nu = components.degrees_of_freedom
+        statistics = self._zeros(centers, with_tails=nu is not None)
         scatter, masses = as_3d(statistics.scatter), np.zeros(len(log_const))  # the last one may be of a background
-        em_pass, further = self.runner.kernel_for(plan, "em_pass")
+        if nu is None:
+            em_pass, further = self.runner.kernel_for(plan, "em_pass")
+            workspaces: tuple[np.ndarray, ...] = (self.runner.workspace, self.runner.sums)
+        else:
+            em_pass, workspaces = self.runner.student_kernel("em_pass")
+            further = components.log_const, nu, statistics.tails
         for rows in self.runner.reported_slices(self.progress):
             log_likelihood, entropy = em_pass(
                 self.X[rows], part_of(self._weights, rows), means, centers, factors, log_const, masses,
-                statistics.sum_x, scatter, with_entropy, self.runner.workspace, self.runner.sums, self.n_threads,
-                *further,
+                statistics.sum_x, scatter, with_entropy, *workspaces, self.n_threads, *further,
             )  # fmt: skip
             statistics.log_likelihood += log_likelihood
             statistics.entropy += entropy
         statistics.nk, statistics.noise = masses[: len(means)], float(masses[len(means) :].sum())
+        if nu is not None:
+            finish_statistics(statistics, nu)
         return self._of_all_weights(statistics)
 
     def statistics_from_labels(self, labels: np.ndarray, centers: np.ndarray) -> SufficientStatistics:
@@ -162,13 +170,13 @@ class ArrayPasses(EvaluatingPasses):
 
     def criterion_sums(self, components: Components) -> np.ndarray:
         """sum_i w_i log p(x_i) and sum_i w_i log max_k resp_ik, in one pass without an array of n_samples."""
-        mixture, n_components = components.for_kernels(self.X.dtype), len(components.means)
+        n_components = len(components.means)
         sums = np.zeros(2)
-        density_pass = self.runner.kernel("density_pass")
+        fill = self._densities(components)
         for rows in self.runner.slices(max(1, SCORE_ROWS // n_components)):
             n_rows = rows.stop - rows.start
             norm, resp = np.empty(n_rows, self.X.dtype), np.empty((n_rows, n_components), self.X.dtype)
-            density_pass(self.X[rows], *mixture, norm, None, resp, self.runner.workspace, self.n_threads)
+            fill(rows, norm, None, resp)
             log_max = log_largest(resp)
             if components.has_noise:
                 log_max = np.maximum(log_max, components.log_noise - norm)
@@ -186,20 +194,29 @@ class ArrayPasses(EvaluatingPasses):
 
     def resp(self, components: Components) -> np.ndarray:
         """Responsibilities, shape (n_samples, n_components)."""
-        mixture = components.for_kernels(self.X.dtype)
         out = np.empty((len(self.X), len(components.means)), self.X.dtype)
-        density_pass = self.runner.kernel("density_pass")
+        fill = self._densities(components)
         for rows in self.runner.slices():
-            density_pass(self.X[rows], *mixture, None, None, out[rows], self.runner.workspace, self.n_threads)
+            fill(rows, None, None, out[rows])
         return out
 
-    def _densities(self, components: Components, plan: SkippingPlan | None) -> Callable[..., None]:
-        """A function that writes the log-densities or the labels of a slice of rows. A plan must be for the same."""
+    def _densities(self, components: Components, plan: SkippingPlan | None = None) -> Callable[..., None]:
+        """A function that writes the log-densities, labels or responsibilities of a slice of rows, where not None.
+
+        A plan must be for the same, and not for responsibilities."""
         mixture = components.for_kernels(self.X.dtype)
-        density_pass, further = self.runner.kernel_for(plan, "density_pass")
-        no_resp = () if further else (None,)
-        return lambda rows, norm, labels: density_pass(
-            self.X[rows], *mixture, norm, labels, *no_resp, self.runner.workspace, self.n_threads, *further
+        if components.degrees_of_freedom is not None:
+            density_pass, (workspace, _) = self.runner.student_kernel("density_pass")
+            further = components.log_const, components.degrees_of_freedom
+        else:
+            density_pass, further = self.runner.kernel_for(plan, "density_pass")
+            workspace = self.runner.workspace
+            if further:
+                return lambda rows, norm, labels: density_pass(
+                    self.X[rows], *mixture, norm, labels, workspace, self.n_threads, *further
+                )
+        return lambda rows, norm, labels, resp=None: density_pass(
+            self.X[rows], *mixture, norm, labels, resp, workspace, self.n_threads, *further
         )
 
     def _given_statistics(self, blocks, centers) -> SufficientStatistics:
@@ -214,8 +231,9 @@ class ArrayPasses(EvaluatingPasses):
             )  # fmt: skip
         return self._of_all_weights(statistics)
 
-    def _zeros(self, centers) -> SufficientStatistics:
-        return SufficientStatistics.zeros(centers.astype(np.float64), self.structure.scatter_shape(*centers.shape))
+    def _zeros(self, centers, with_tails: bool = False) -> SufficientStatistics:
+        shape = self.structure.scatter_shape(*centers.shape)
+        return SufficientStatistics.zeros(centers.astype(np.float64), shape, with_tails)
 
     def _of_all_weights(self, statistics: SufficientStatistics) -> SufficientStatistics:
         """Statistics from the kernels in the unit of the given weights."""

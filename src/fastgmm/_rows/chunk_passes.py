@@ -119,7 +119,8 @@ class DaskPasses(SampledPasses):
 
     def em_step(self, components, centers=None, with_entropy=False, plan=None) -> SufficientStatistics:
         em_step = methodcaller("em_step", components, centers, with_entropy, plan)
-        return self._summed(em_step, components.means if centers is None else centers)
+        with_tails = components.degrees_of_freedom is not None
+        return self._summed(em_step, components.means if centers is None else centers, with_tails)
 
     def statistics_of_all(self, centers: np.ndarray) -> SufficientStatistics:
         return self._summed(methodcaller("statistics_of_all", centers), centers)
@@ -144,14 +145,14 @@ class DaskPasses(SampledPasses):
         rows = np.concatenate([rows for rows, _ in parts])
         return rows, None if parts[0][1] is None else np.concatenate([weights for _, weights in parts])
 
-    def _summed(self, statistics_of: Callable, centers: np.ndarray) -> SufficientStatistics:
+    def _summed(self, statistics_of: Callable, centers: np.ndarray, with_tails: bool = False) -> SufficientStatistics:
         task = partial(statistics_of_chunk, settings=self._settings, statistics_of=statistics_of)
         self.progress.begin_pass(self.n_rows)
         vector = self.chunks.sum(task, self._survey.counts)
         self.progress.read(self.n_rows)
         centers = centers.astype(self.dtype).astype(np.float64)  # rounded as in the passes
         shape = self.structure.scatter_shape(*centers.shape)
-        return SufficientStatistics.from_vector(vector, centers, shape)
+        return SufficientStatistics.from_vector(vector, centers, shape, with_tails)
 
 
 # The fitted model on chunks ------------------------------------------------------------------------------------------

@@ -63,19 +63,29 @@ class KernelRunner:
         self.slice_rows = -(-n_samples // (n_slices * BLOCK_ROWS)) * BLOCK_ROWS
         self.n_samples, self._dtype = n_samples, X.dtype
         self._is_long = BLOCK_ROWS * row_flops > _SLICE_FLOPS
+        self._shape = n_components, n_features, *scatter, self.n_threads
         self._of_plans: dict[
             tuple, tuple[np.ndarray, ...]
-        ] = {}  # workspaces of the last plan, by its kernels and shape
+        ] = {}  # workspaces of the last plan or of t distributions, by kernels and shape
         if before is not None and (before.n_threads, before._dtype) == (self.n_threads, X.dtype):
             self.workspace, self.sums, self._of_plans = before.workspace, before.sums, before._of_plans
         else:
-            work, sums = _kernels.active.workspace_sizes(n_components, n_features, *scatter, self.n_threads)
-            self.workspace, self.sums = aligned_empty(work, X.dtype), aligned_empty(sums, np.float64)
+            self.workspace, self.sums = self._workspaces(student=False)
 
     def kernel(self, name: str) -> Callable:
         """The kernel of that name, to be called on slices of rows. Ctrl-C interrupts it if even a block takes long."""
         kernel = getattr(_kernels.active, name)
         return partial(run_interruptibly, kernel) if self._is_long else kernel
+
+    def _workspaces(self, student: bool) -> tuple[np.ndarray, np.ndarray]:
+        work, sums = _kernels.active.workspace_sizes(*self._shape, student)
+        return aligned_empty(work, self._dtype), aligned_empty(sums, np.float64)
+
+    def student_kernel(self, name: str) -> tuple[Callable, tuple[np.ndarray, ...]]:
+        """The kernel of that name for t distributions, and its workspaces in place of `workspace` and `sums`."""
+        if ("student",) not in self._of_plans:
+            self._of_plans["student",] = self._workspaces(student=True)
+        return self.kernel(f"student_{name}"), self._of_plans["student",]
 
     def kernel_for(self, plan: SkippingPlan | None, name: str) -> tuple[Callable, tuple]:
         """The kernel for a plan, and its arguments beyond those of the dense kernel.

@@ -20,10 +20,12 @@ Prior = Literal["weak"]
 Stopping = Literal["change", "aitken"]
 Acceleration = Literal["lbfgs"]
 Criterion = Literal["bic", "aic", "icl", "cv"]
+SharedDegreesOfFreedom = Literal["varying", "common"]
 OnInterrupt = Literal["raise", "keep"]
 Missing = Literal["raise", "marginalize"]
 
 Fixed: TypeAlias = Fixable | tuple[Fixable, ...] | Collection[Fixable] | None  # mypy knows "means" in a tuple only so
+DegreesOfFreedom: TypeAlias = float | SharedDegreesOfFreedom
 RandomState: TypeAlias = int | np.random.RandomState | None
 FloatArray: TypeAlias = NDArray[np.floating]
 IntArray: TypeAlias = NDArray[np.int64]
