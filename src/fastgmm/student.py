@@ -136,7 +136,8 @@ class StudentTMixture(LocalFitting, StudentMixture):
     An iteration is one pass over the rows. With 8 features or more it takes up to 1.4 times as long as one of
     `GaussianMixture` with full matrices. No pairs of a row and a component are skipped, so many components cost more.
 
-    Gross outliers may take a component of their own at the start. Compare several starts (`n_init`).
+    Gross outliers can take clusters of k-means, and the fit may keep them. Then several starts from random rows are
+    better: ``init_params="random_from_data", n_init=10``.
 
     References
     ----------
