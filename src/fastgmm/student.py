@@ -149,10 +149,11 @@ class StudentTMixture(LocalFitting, StudentMixture):
     >>> import numpy as np
     >>> from fastgmm import StudentTMixture
     >>> rng = np.random.default_rng(0)
-    >>> X = np.concatenate([rng.standard_t(3, (500, 2)), rng.normal(9, 1, (500, 2))])
+    >>> parts = rng.standard_t(3, (500, 2)), rng.normal(9, 1, (500, 2))
+    >>> X = np.concatenate(parts)
     >>> tmm = StudentTMixture(n_components=2, random_state=0).fit(X)
     >>> tmm.predict([[0, 0], [9, 9]])
-    array([0, 1])
+    array([1, 0])
     """
 
     @with_advice
