@@ -168,7 +168,7 @@ def test_sampled_rows_have_the_distribution():
     np.testing.assert_array_equal(model.sample(5, random_state=1)[0], model.sample(5, random_state=1)[0])
 
 
-def test_batches_and_dask_and_checkpoints(tmp_path):
+def test_batches_and_checkpoints(tmp_path):
     X, weights = t_rows(), np.arange(1200) % 2 + 0.5
     parameters = {"n_components": 3, "covariance_type": "tied", "random_state": 0, "max_iter": 6, "tol": 0.0}
     whole = StudentTMixture(**parameters).fit(X, sample_weight=weights)
