@@ -22,7 +22,7 @@ LAYERS = (
     ("_command_line",),
     ("dask", "plotting", "bootstrap", "selection", "batches", "datasets", "progress", "_patch"),
     ("bayesian",),
-    ("mixture", "student"),
+    ("mixture", "student", "_on_chunks"),
     ("_search", "_plots", "_bootstrap"),
     ("_estimator",),
     ("_start",),

@@ -168,6 +168,20 @@ def test_sampled_rows_have_the_distribution():
     np.testing.assert_array_equal(model.sample(5, random_state=1)[0], model.sample(5, random_state=1)[0])
 
 
+def test_dask():
+    da = pytest.importorskip("dask.array")
+    fastgmm_dask = pytest.importorskip("fastgmm.dask")
+    X = t_rows()
+    parameters = {"n_components": 3, "random_state": 0, "max_iter": 5, "tol": 0.0}
+    whole = StudentTMixture(**parameters).fit(X)
+    chunked = da.from_array(X, chunks=(170, 3))
+    on_chunks = fastgmm_dask.StudentTMixture(**parameters).fit(chunked)
+    np.testing.assert_allclose(on_chunks.scales_, whole.scales_, rtol=1e-10)
+    np.testing.assert_allclose(on_chunks.degrees_of_freedom_, whole.degrees_of_freedom_, rtol=1e-10)
+    np.testing.assert_array_equal(on_chunks.predict(chunked).compute(), whole.predict(X))
+    np.testing.assert_allclose(on_chunks.to_local().score_samples(X), whole.score_samples(X), rtol=1e-10)
+
+
 def test_batches_and_checkpoints(tmp_path):
     X, weights = t_rows(), np.arange(1200) % 2 + 0.5
     parameters = {"n_components": 3, "covariance_type": "tied", "random_state": 0, "max_iter": 6, "tol": 0.0}
