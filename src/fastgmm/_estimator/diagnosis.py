@@ -33,7 +33,7 @@ _MISFIT_BY_CHANCE = 0.7  # of one row: the mean in 600 components of Gaussian ro
 _LEAST_OVERLAP = 0.2  # of two Gaussians of equal size, two standard deviations apart: they have one peak
 
 _ADVICE = {
-    "heavy tails": "Try more components, or noise=True if far rows belong to no cluster.",
+    "heavy tails": "Try StudentTMixture, or noise=True if far rows belong to no cluster.",
     "light tails": "Try more components: one may cover two clusters.",
     "skew": "Take logarithms of skewed features, or try more components and merge_components.",
     "covariance": "Try another covariance_type, or a smaller tol. If the rows are new, they differ from those fitted.",
