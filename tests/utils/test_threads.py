@@ -19,7 +19,7 @@ from _shared.kernels import WatchedKernels
 from _shared.skipping import InCells, Screens, predictions, separated, statistics
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from fastgmm import GaussianMixture, _kernels
+from fastgmm import GaussianMixture, StudentTMixture, _kernels
 from fastgmm._kernels import _cpu
 from fastgmm._rows.kmeans import KMeansPasses, SeedingPasses
 from fastgmm._utils.threads import effective_n_threads, explain_n_threads
@@ -122,6 +122,7 @@ def test_passes_release_the_gil(n_threads, monkeypatch):
     """With a switch interval of an hour nobody takes the GIL away: the counter moves only if a pass gives it up."""
     X, (thin, mixture) = clusters(100_000, 16), separated(100_000, 3, 16, "full", np.float64)
     labels, counter, finished = np.zeros(len(X), np.int32), [0], threading.Event()
+    holes = np.where(np.arange(16) == np.arange(len(X))[:, np.newaxis] % 3, np.nan, X)
     advanced = set()  # names of the passes during which the other thread moved
 
     def count():
@@ -142,6 +143,8 @@ def test_passes_release_the_gil(n_threads, monkeypatch):
         for way in (Screens(2, 3), InCells()):
             statistics(thin, None, mixture, "full", way, n_threads)
             predictions(thin, mixture, "full", way, n_threads)
+        fit(holes, n_threads, max_iter=1, init_params="random", missing="marginalize").predict(holes)
+        fit(X, n_threads, estimator=StudentTMixture, max_iter=1, init_params="random").predict(X)
 
     every_pass = {name for name in dir(_kernels.active) if name.endswith("_pass")}
     monkeypatch.setattr(_kernels, "active", WatchedKernels(note))

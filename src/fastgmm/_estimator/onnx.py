@@ -14,9 +14,9 @@ class OnnxConversion(Conversion):
 
     def onnx_parser(self) -> Callable[..., Any]:
         """For skl2onnx: a function that names the results."""
+        check_has_no_noise(self, "ONNX", "the converted model would ignore it.")
         from skl2onnx.common.data_types import Int64TensorType
 
-        check_has_no_noise(self, "ONNX", "the converted model would ignore it.")
         return lambda scope, inputs: [("label", Int64TensorType()), ("probabilities", inputs[0].type)]
 
     def onnx_shape_calculator(self) -> Callable[..., Any]:
