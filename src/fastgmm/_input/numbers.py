@@ -30,7 +30,7 @@ _READERS = {".parquet": "from_parquet", ".pq": "from_parquet", ".csv": "from_csv
 _TIMES = (np.datetime64, np.timedelta64)
 _NO_NUMBERS = (*_TIMES, str, bytes, complex, np.complexfloating, np.ndarray)  # NumPy's have a method __float__, too
 _MISSING = "Drop such rows, or fill in what is missing."
-_MISSING_IN_ROWS = 'Drop such rows, or fill in what is missing, or set missing="marginalize".'
+_MISSING_IN_ROWS = 'Drop such rows, or fill in what is missing, or set missing="marginalize" if the estimator has it.'
 _RESCALE = "Drop such rows, or rescale the columns."
 
 
