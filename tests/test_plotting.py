@@ -1,6 +1,7 @@
 """Pictures: that what is drawn is where the mixture is, whatever the mixture, the data and the style."""
 
 import doctest
+from copy import copy
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC, plotting
+from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC, StudentTMixture, plotting
 from fastgmm._model.covariance import SKLEARN_TYPES
 from fastgmm.datasets import load_old_faithful
 from fastgmm.plotting import (
@@ -834,9 +835,31 @@ def test_distances_of_gaussian_rows_follow_the_diagonal(library):
     assert observed[-1] > 1.5 * expected[-1]
 
 
+def test_distances_leave_the_background_its_rows():
+    """Also in a pipeline: its units change the density of the background, and nothing that is drawn."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(2000, 2)), rng.uniform(-30, 30, size=(400, 2))]) * [1.0, 50.0]
+    pipeline = make_pipeline(StandardScaler(), GaussianMixture(noise=True, random_state=0)).fit(X)
+    ax, alone = plot_distances(pipeline, X), plot_distances(pipeline[-1], pipeline[:-1].transform(X))
+    (expected, observed), of_alone = ax.lines[0].get_data(), alone.lines[0].get_data()
+    np.testing.assert_allclose(observed, of_alone[1], rtol=1e-6)
+    np.testing.assert_allclose(observed, expected, rtol=0.1, atol=0.1)
+    ignoring = copy(pipeline[-1])
+    ignoring.noise_weight_, ignoring.noise_log_density_ = 0.0, -np.inf
+    expected, observed = plot_distances(ignoring, pipeline[:-1].transform(X)).lines[0].get_data()
+    assert observed[-1] > 3 * expected[-1]
+
+
+def test_distances_of_t_distributions_are_refused():
+    X = load_iris().data
+    with pytest.raises(TypeError, match="plot_distances compares rows with Gaussians, got StudentTMixture"):
+        plot_distances(StudentTMixture(random_state=0).fit(X), X)
+
+
 def test_merging_shows_all_components_and_the_proposal():
     X = load_iris().data
     merged = GaussianMixture(5, random_state=0).fit(X).merge_components(X)
+    assert repr(merged) == f"MergedComponents of 5 components: {merged.n_clusters} clusters proposed"
     tree, entropy = plot_merging(merged)
     assert sorted(label.get_text() for label in tree.get_xticklabels()) == list("01234")
     np.testing.assert_array_equal(entropy.lines[0].get_ydata(), merged.entropies)

@@ -19,6 +19,7 @@ from scipy.special import xlogy
 
 from fastgmm._utils.annotations import FloatArray, IntArray, Rows
 from fastgmm._utils.values import is_boolean, is_integer_from
+from fastgmm._utils.words import counted
 
 
 class MergedComponents:
@@ -43,6 +44,10 @@ class MergedComponents:
         self.tree = tree
         self.entropies = entropies
         self.n_clusters = kink(entropies)
+
+    def __repr__(self) -> str:
+        components, clusters = counted(len(self.entropies), "component"), counted(self.n_clusters, "cluster")
+        return f"MergedComponents of {components}: {clusters} proposed"
 
     def clusters(self, n_clusters: int | None = None) -> IntArray:
         """The cluster of each component.

@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 
 from fastgmm._estimator.diagnosis import expected_distances
 from fastgmm._estimator.goodness import Goodness
+from fastgmm._model.conditional import Mixture
+from fastgmm._model.noise import Noise
 from fastgmm._plots import drawing
 from fastgmm._plots.components import Styles, legend_of_components
 from fastgmm._plots.subject import Subject
@@ -15,12 +17,13 @@ _N_QUANTILES = 200
 _LEAST_ROWS = 5  # of a component that is drawn
 
 
-def draw_distances(ax: Axes, subject: Subject, own_covariances: bool) -> None:
+def draw_distances(ax: Axes, subject: Subject, noise: Noise | None, own_covariances: bool) -> None:
     """Draw a curve for each component, and the diagonal."""
     assert subject.rows is not None
     marginal, d = subject.marginal, subject.n_features
     goodness = Goodness.zeros(*marginal.means.shape)
-    goodness.add(np.ascontiguousarray(subject.rows), None, marginal, None)
+    mixture = Mixture(marginal.shares, marginal.means, marginal.covariances)
+    goodness.add(np.ascontiguousarray(subject.rows), None, mixture, None, noise)
     style = Styles(ax, marginal)
     highest = 0.0
     for k in style.shown.tolist():

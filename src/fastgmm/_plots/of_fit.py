@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from fastgmm._estimator.merging import MergedComponents
 from fastgmm._estimator.model_checks import has_own_covariances
+from fastgmm._estimator.noise import fitted_noise
+from fastgmm._estimator.student import StudentMixture
 from fastgmm._model.covariance import structure_of_type
+from fastgmm._plots.affine import back_to_data
 from fastgmm._plots.checks import check_axes, needs_matplotlib
 from fastgmm._plots.subject import subject_of, unwrapped
 from fastgmm._utils.annotations import Rows
@@ -24,7 +27,7 @@ def plot_distances(mixture: Any, X: Rows, *, ax: Axes | None = None) -> Axes:
 
     Distances are Mahalanobis distances: in standard deviations in every direction. If a component is Gaussian, its
     curve follows the diagonal. A curve that leaves it upwards at the right end has heavy tails; one that is below it
-    there has light tails. Rows count for each component by their responsibility.
+    there has light tails. Rows count for each component by their responsibility; a background takes its share of them.
 
     Parameters
     ----------
@@ -44,7 +47,7 @@ def plot_distances(mixture: Any, X: Rows, *, ax: Axes | None = None) -> Axes:
     Raises
     ------
     NotFittedError, TypeError, ValueError
-        As in `plot_components`.
+        As in `plot_components`. Also a TypeError for a mixture of t distributions.
 
     Examples
     --------
@@ -56,14 +59,23 @@ def plot_distances(mixture: Any, X: Rows, *, ax: Axes | None = None) -> Axes:
     >>> ax = plot_distances(gmm, X)
     """
     check_axes(ax)
-    _, fitted, _ = unwrapped(mixture)
+    _, fitted, steps = unwrapped(mixture)
+    if isinstance(fitted, StudentMixture):
+        raise TypeError(
+            f"plot_distances compares rows with Gaussians, got {named_kind(fitted)}: pass a Gaussian mixture of the "
+            "same rows."
+        )
     n_features = np.shape(getattr(fitted, "means_", np.empty((1, 1))))[-1]
     subject = subject_of(mixture, X, range(n_features), n_features, needs_rows=True)
     with needs_matplotlib():
         from fastgmm._plots import drawing
         from fastgmm._plots.distances import draw_distances
+    noise = fitted_noise(fitted)
+    if noise is not None and steps:
+        _, log_det = np.linalg.slogdet(back_to_data(steps, n_features).matrix)
+        noise = noise._replace(log_density=noise.log_density - float(log_det))
     ax = drawing.axes_or_new(ax)
-    draw_distances(ax, subject, has_own_covariances(structure_of_type(fitted.covariance_type)))
+    draw_distances(ax, subject, noise, has_own_covariances(structure_of_type(fitted.covariance_type)))
     return ax
 
 
