@@ -221,6 +221,12 @@ def test_a_constant_feature_has_no_volume():
         GaussianMixture(3, noise=True).fit(X * [1.0, 0.0, 1.0])
 
 
+def test_rows_of_the_background_alone_have_finite_criteria():
+    """No component has any responsibility for them; warnings are errors in this suite."""
+    far = np.concatenate([X, np.full((2, X.shape[1]), 1e6)])
+    assert np.isfinite(FITTED.summary(far).icl)
+
+
 def test_what_does_not_know_the_background_says_so():
     for call in (FITTED.to_sklearn, FITTED.onnx_parser, lambda: FITTED.marginal([0])):
         with pytest.raises(ValueError, match="does not know the uniform background that noise=True adds"):

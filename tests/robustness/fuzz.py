@@ -268,8 +268,11 @@ def hostile_parameters(rng, d):
 
 
 def hostile_start(rng, d, K):
-    """Initial values of a GaussianMixture, and priors would be the same checks."""
+    """Parameters of a GaussianMixture alone. Priors of the Bayesian one have the same checks."""
     given = {}
+    for name, value in (("missing", "marginalize"), ("noise", True), ("noise", 50.0), ("prior", "weak")):
+        if rng.random() < 0.1:
+            given[name] = value
     if type(K) is int and 0 < K < 50 and rng.random() < 0.2:
         if rng.random() < 0.5:
             given["means_init"] = rng.normal(size=(K, d)) if rng.random() < 0.6 else hostile_rows(rng, K, d)
@@ -307,10 +310,9 @@ def check_fitted(mixture):
         value = getattr(mixture, name)
         if not all(np.isfinite(part).all() for part in (value if isinstance(value, tuple) else (value,))):
             raise AssertionError(f"{name} is not finite")
-    if (
-        mixture.max_iter and abs(mixture.weights_.sum(dtype=np.float64) - 1.0) > 1e-5
-    ):  # those of a start are scikit-learn's
-        raise AssertionError(f"the weights add up to {mixture.weights_.sum()}")
+    total = mixture.weights_.sum(dtype=np.float64) + getattr(mixture, "noise_weight_", 0.0)
+    if mixture.max_iter and abs(total - 1.0) > 1e-5:  # those of a start are scikit-learn's
+        raise AssertionError(f"the weights add up to {total}")
 
 
 def one_case(seed):
@@ -369,7 +371,9 @@ def one_case(seed):
                 check_fitted(mixture.best_estimator_ if cls is GaussianMixtureIC else mixture)
             if name not in ("fit", "partial_fit", "fit_batches", "summary"):
                 check_numbers(name, result)
-            if name == "predict_proba" and np.size(result) and np.abs(np.sum(result, axis=1) - 1.0).max() > 1e-5:
+            rest = 0.0 if getattr(mixture, "noise", False) else 1.0  # the background takes what is missing to 1
+            sums = np.sum(result, axis=1) if name == "predict_proba" else np.ones(1)
+            if np.size(sums) and not rest - 1e-5 < sums.min() <= sums.max() < 1 + 1e-5:
                 raise AssertionError("probabilities do not add up to 1")
         if [bytes_of(X), bytes_of(weights)] != inputs:
             raise AssertionError(f"{name} wrote to its input")
