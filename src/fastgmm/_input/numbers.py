@@ -171,7 +171,8 @@ def _check_objects(values: np.ndarray, source: Source) -> None:
         mask = np.array([_is_na(type(value)) for value in values.flat]).reshape(values.shape)
         raise ValueError(f"Input {source.name} contains NaN. {source.first_of(mask, 'NaN')}. {_remedy(source)}")
     try:
-        values.astype(np.float64)
+        with np.errstate(over="ignore"):  # a long double beyond float64 becomes infinite, which is refused later
+            values.astype(np.float64)
     except OverflowError:
         mask = np.array([_is_too_large(value) for value in values.flat]).reshape(values.shape)
         raise ValueError(
