@@ -503,10 +503,37 @@ def test_the_client_is_cloned_but_not_pickled(client, fitted):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).means_, fitted.means_)
 
 
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_questions(name):
+    X, _ = rows_and_weights()
+    model = in_both(name)[0].fit(in_frame(X))
+    for asked in (model, model.to_local()):
+        marginal, conditional = asked.marginal(["c", "a"]), asked.condition(["a", "b"], [1.0, 2.0])
+        assert type(marginal) is type(conditional) is fastgmm.GaussianMixture
+        assert list(marginal.feature_names_in_) == ["c", "a"]
+        np.testing.assert_array_equal(marginal.means_, model.means_[:, [2, 0]])
+        np.testing.assert_allclose(conditional.cdf(conditional.quantile([0.1, 0.9])), [0.1, 0.9])
+    rows = pd.DataFrame({"a": [0.0, 4.0], "b": [np.nan, 4.0], "c": [5.0, np.nan]})
+    np.testing.assert_array_equal(model.impute(rows), asked.impute(rows))
+
+
+def test_questions_about_rows_compute_them(fitted):
+    X, _ = rows_and_weights()
+    with pytest.warns(UserWarning, match="X is a dask Array, which is computed into memory"):
+        actual = fitted.predict_conditional([0, 2], in_chunks(X)[:, [0, 2]])
+    np.testing.assert_array_equal(actual, fitted.to_local().predict_conditional([0, 2], X[:, [0, 2]]))
+
+
 @pytest.mark.parametrize(
-    ("method", "message"), [("fit_batches", "batches are the chunks"), ("partial_fit", r"which to_local\(\) gives")]
+    ("method", "message"),
+    [
+        ("fit_batches", "batches are the chunks"),
+        ("partial_fit", r"which to_local\(\) gives"),
+        ("diagnose", r"which to_local\(\) gives"),
+        ("no_method", "has no attribute 'no_method'$"),
+    ],
 )
-def test_other_fits_are_refused(fitted, method, message):
+def test_other_methods_are_refused(fitted, method, message):
     assert not hasattr(fitted, method)
     with pytest.raises(AttributeError, match=message):
         getattr(fitted, method)
@@ -534,7 +561,7 @@ def test_constructors_say_what_to_use_instead(name):
 
 # The estimators in memory --------------------------------------------------------------------------------------------
 
-IN_BLOCKS = "block by block in this process, anew for each pass over the rows: use the estimators of"
+IN_BLOCKS = "block by block in this process, anew for each pass over the rows"
 
 
 @pytest.mark.parametrize("method", ["fit", "fit_predict", "partial_fit", "predict", "score", "score_samples", "bic"])
@@ -573,7 +600,7 @@ def test_frames_in_memory_keep_their_names():
 
 def test_batches_of_collections_are_warned_of_once():
     X = rows_and_weights()[0]
-    with pytest.warns(UserWarning, match=r"computed into memory: use the estimators of fastgmm\.dask") as warned:
+    with pytest.warns(UserWarning, match=r"computed into memory\. fit, .* in fastgmm\.dask") as warned:
         fastgmm.GaussianMixture().fit_batches([in_chunks(X), of_unknown_sizes(in_chunks(X))])
     assert [each.filename for each in warned] == [__file__]
 
@@ -585,7 +612,7 @@ def test_what_is_delayed_must_be_computed():
 
 
 def test_searches_of_collections_are_warned_of():
-    with pytest.warns(UserWarning, match=r"computed block by block .*: use the estimators of fastgmm\.dask") as warned:
+    with pytest.warns(UserWarning, match=r"computed block by block .* in fastgmm\.dask") as warned:
         fastgmm.GaussianMixtureIC([1]).fit_predict(in_chunks(rows_and_weights()[0]))
     assert len(warned) == 1
 

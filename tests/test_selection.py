@@ -26,6 +26,7 @@ from fastgmm._em.lbfgs import LBFGS
 from fastgmm._input import blocks
 from fastgmm._search import fits
 from fastgmm._search import rows as search_rows
+from fastgmm._search.chosen import ChosenMixture
 from fastgmm._search.summary import SearchSummary
 from fastgmm.batches import from_array, from_parquet
 from fastgmm.datasets import load_old_faithful
@@ -893,14 +894,40 @@ def test_bad_batches():
         search_in(from_array(blobs(), np.full(180, 1 / 180)))
 
 
-@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "bic", "aic", "sample"])
+# What the methods of a mixture get; rows, if it is not here.
+ARGUMENTS = {
+    "sample": (7,),
+    "marginal": (1,),
+    "condition": (0, 2.0),
+    "predict_conditional": (0, blobs()[::2, :1]),
+    "impute": ([[1.0, np.nan]],),
+    "cdf": ([1.0, 2.0],),
+    "quantile": (0.3,),
+    "diagnose": (blobs()[::2], np.arange(90.0)),
+    "merge_components": (blobs()[::2], np.arange(90.0)),
+}
+PASSED_ON = sorted(name for name in vars(ChosenMixture) if not name.startswith("_"))
+
+
+@pytest.mark.parametrize("method", PASSED_ON)
 def test_methods_are_those_of_the_chosen_mixture(method):
+    arguments = ARGUMENTS.get(method, [blobs()[::2]])
     with pytest.raises(NotFittedError):
-        getattr(GaussianMixtureIC(), method)(*([] if method == "sample" else [blobs()]))
-    search = search_in(blobs())
-    arguments = [7] if method == "sample" else [blobs()[::2]]
-    actual = getattr(search, method)(*arguments)
-    np.testing.assert_equal(actual, getattr(search.best_estimator_, method)(*arguments))
+        getattr(GaussianMixtureIC(), method)(*arguments)
+    search = search_in(blobs()[:, :1] if method in ("cdf", "quantile") else blobs())
+    actual, expected = (getattr(each, method)(*arguments) for each in (search, search.best_estimator_))
+    if hasattr(expected, "__dict__"):  # a mixture, a diagnosis, or merged components
+        actual, expected = vars(actual) | {"_mixture": 0}, vars(expected) | {"_mixture": 0}
+    np.testing.assert_equal(actual, expected)
+
+
+def test_no_method_of_a_mixture_is_forgotten():
+    methods = {name for name in dir(GaussianMixture) if callable(getattr(GaussianMixture, name)) and name[0] != "_"}
+    lacks = methods - set(dir(GaussianMixtureIC))
+    assert {name for name in lacks if not name.startswith("onnx")} == {
+        *("fit_batches", "partial_fit", "set_partial_fit_request"),
+        *("from_sklearn", "to_sklearn"),
+    }
 
 
 def test_a_first_fit_that_fails_leaves_an_unfitted_search():

@@ -169,12 +169,12 @@ class OnChunks(Fitting):
         return self._persisted
 
     def __getattr__(self, name):
-        """Raise AttributeError. It names the methods to call in place of `fit_batches` and `partial_fit`."""
+        """Raise AttributeError. It says what to call in place of a method that the estimator in memory has."""
         message = f"{type(self).__name__!r} object has no attribute {name!r}"
         if name == "fit_batches":
             message += ": its batches are the chunks of X. Call fit, or fit_batches of the same estimator in fastgmm."
-        elif name == "partial_fit":
-            message += ": call that of the estimator which to_local() gives."
+        elif not name.startswith("_") and hasattr(self._local_class, name):
+            message += ": call that of the estimator which to_local() gives, with rows in memory."
         raise AttributeError(message, name=name, obj=self)
 
     def to_local(self) -> Any:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from fastgmm import bayesian, mixture, student
 from fastgmm._estimator.maximum_likelihood import MaximumLikelihoodMixture
 from fastgmm._estimator.parameters import with_advice
+from fastgmm._estimator.questions import Questions
 from fastgmm._estimator.student import StudentMixture
 from fastgmm._estimator.variational import VariationalMixture
 from fastgmm._on_chunks import OnChunks
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["BayesianGaussianMixture", "GaussianMixture", "StudentTMixture"]
 
 
-class GaussianMixture(OnChunks, MaximumLikelihoodMixture):
+class GaussianMixture(OnChunks, Questions, MaximumLikelihoodMixture):
     """Gaussian mixture, fitted by expectation-maximization to a dask array or DataFrame.
 
     From the same start the result is that of :class:`fastgmm.GaussianMixture` on the same rows, up to rounding, for any
@@ -135,8 +136,11 @@ converged_, n_iter_, lower_bound_, lower_bounds_, n_samples_seen_, n_features_in
     ) -> None:
         self._keep(locals())
 
+    def _new_mixture(self, **parameters):
+        return mixture.GaussianMixture(**parameters)
 
-class BayesianGaussianMixture(OnChunks, VariationalMixture):
+
+class BayesianGaussianMixture(OnChunks, Questions, VariationalMixture):
     """Gaussian mixture with priors, fitted by variational inference to a dask array or DataFrame.
 
     From the same start the result is that of :class:`fastgmm.BayesianGaussianMixture` on the same rows, up to rounding,
@@ -218,6 +222,9 @@ random_state, warm_start, verbose, verbose_interval, stopping, acceleration, ste
         persist: bool | Literal["auto"] = "auto",
     ) -> None:
         self._keep(locals())
+
+    def _new_mixture(self, **parameters):
+        return mixture.GaussianMixture(**parameters)
 
 
 class StudentTMixture(OnChunks, StudentMixture):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +18,6 @@ from sklearn.utils.validation import check_is_fitted
 from fastgmm._estimator.base import while_fitting
 from fastgmm._estimator.findings import Findings
 from fastgmm._estimator.fitted import mixture_attributes, set_fitted
-from fastgmm._estimator.inference import Out
 from fastgmm._estimator.noise import region_of
 from fastgmm._estimator.parameters import NamedParameters, check_parameters, with_advice
 from fastgmm._estimator.reporting import reporting
@@ -28,6 +27,7 @@ from fastgmm._input.containers import Reader
 from fastgmm._input.rows import warn_if_weights
 from fastgmm._model.covariance import SKLEARN_TYPES, FisherInformation, require, structure_of_type
 from fastgmm._search.candidates import Candidate, all_candidates, check_grid, table
+from fastgmm._search.chosen import ChosenMixture
 from fastgmm._search.criteria import best_of, cross_validate, set_criteria
 from fastgmm._search.fits import Fits, Settings
 from fastgmm._search.report import SearchReporter
@@ -37,7 +37,6 @@ from fastgmm._utils.annotations import (
     Acceleration,
     CovarianceType,
     Criterion,
-    FloatArray,
     InitParams,
     IntArray,
     Missing,
@@ -58,7 +57,7 @@ if TYPE_CHECKING:
 _PASSED_ON = [field.name for field in fields(Settings) if field.name != "seed"]
 
 
-class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
+class GaussianMixtureIC(CallbackSupportMixin, ChosenMixture, DensityMixin, NamedParameters):
     """Choose the number of components and the covariance type of a Gaussian mixture by an information criterion.
 
     The search fits a mixture for each number of components with each covariance type. These are its candidates. It
@@ -310,6 +309,19 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
             return True
         return False
 
+    def fit_predict(
+        self,
+        X: Rows | Reader,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        callback: Callback | None = None,
+    ) -> IntArray:
+        """Search, and return the most probable component of each row under the chosen mixture."""
+        warn_if_weights(y, X)
+        with each_topic_once():
+            return self.fit(X, sample_weight=sample_weight, callback=callback).predict(X)
+
     def table(self) -> DataFrame:
         """All candidates as a pandas DataFrame, the best first.
 
@@ -381,69 +393,3 @@ class GaussianMixtureIC(CallbackSupportMixin, DensityMixin, NamedParameters):
 
     def __str__(self) -> str:
         return f"{self!r}\n{self.summary().choice()}" if hasattr(self, "criterion_") else repr(self)
-
-    # The chosen model ------------------------------------------------------------------------------------------------
-
-    @property
-    def _best(self) -> GaussianMixture:
-        check_is_fitted(self, "best_estimator_")
-        return self.best_estimator_
-
-    @overload
-    def predict(self, X: Rows | Reader, *, out: None = None) -> IntArray: ...
-
-    @overload
-    def predict(self, X: Rows | Reader, *, out: Out) -> Out: ...
-
-    def predict(self, X, *, out=None):
-        """Most probable component of each row under the chosen mixture: `GaussianMixture.predict`."""
-        return self._best.predict(X, out=out)
-
-    def fit_predict(
-        self,
-        X: Rows | Reader,
-        y: object = None,
-        sample_weight: ArrayLike | None = None,
-        *,
-        callback: Callback | None = None,
-    ) -> IntArray:
-        """Search, and return the most probable component of each row under the chosen mixture."""
-        warn_if_weights(y, X)
-        with each_topic_once():
-            return self.fit(X, sample_weight=sample_weight, callback=callback).predict(X)
-
-    @overload
-    def predict_proba(self, X: Rows | Reader, *, out: None = None) -> FloatArray: ...
-
-    @overload
-    def predict_proba(self, X: Rows | Reader, *, out: Out) -> Out: ...
-
-    def predict_proba(self, X, *, out=None):
-        """Responsibilities under the chosen mixture: `GaussianMixture.predict_proba`."""
-        return self._best.predict_proba(X, out=out)
-
-    @overload
-    def score_samples(self, X: Rows | Reader, *, out: None = None) -> FloatArray: ...
-
-    @overload
-    def score_samples(self, X: Rows | Reader, *, out: Out) -> Out: ...
-
-    def score_samples(self, X, *, out=None):
-        """Log-density of each row under the chosen mixture: `GaussianMixture.score_samples`."""
-        return self._best.score_samples(X, out=out)
-
-    def score(self, X: Rows | Reader, y: object = None, sample_weight: ArrayLike | None = None) -> float:
-        """Mean log-density of a row under the chosen mixture: `GaussianMixture.score`."""
-        return self._best.score(X, y, sample_weight=sample_weight)
-
-    def bic(self, X: Rows | Reader, sample_weight: ArrayLike | None = None) -> float:
-        """Bayesian information criterion of the chosen mixture: `GaussianMixture.bic`."""
-        return self._best.bic(X, sample_weight=sample_weight)
-
-    def aic(self, X: Rows | Reader, sample_weight: ArrayLike | None = None) -> float:
-        """Akaike's information criterion of the chosen mixture: `GaussianMixture.aic`."""
-        return self._best.aic(X, sample_weight=sample_weight)
-
-    def sample(self, n_samples: int = 1, *, random_state: RandomState = None) -> tuple[NDArray[np.float64], IntArray]:
-        """Random rows and their components from the chosen mixture: `GaussianMixture.sample`."""
-        return self._best.sample(n_samples, random_state=random_state)

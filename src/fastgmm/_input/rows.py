@@ -104,8 +104,8 @@ def warn_of_collection(X, in_blocks: bool) -> None:
         return
     how = "block by block in this process, anew for each pass over the rows" if in_blocks else "into memory"
     warn(
-        f"X is a dask {type(X).__name__}, which is computed {how}: use the estimators of fastgmm.dask, which leave the "
-        "rows where they are, or pass X.compute().",
+        f"X is a dask {type(X).__name__}, which is computed {how}. fit, predict and score of the estimators in "
+        "fastgmm.dask leave the rows where they are. Pass X.compute() if this is meant.",
         topic="dask",
     )
 
