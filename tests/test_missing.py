@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from _shared.incomplete import em_step, expected_statistics, with_holes
+from _shared import incomplete, oracle
+from _shared.incomplete import expected_statistics, with_holes
 from _shared.skipping import Screens, separated
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
@@ -146,18 +147,15 @@ def test_groups_hold_each_row_once(n_features):
 
 def test_iterations_are_those_of_the_oracle():
     X = with_holes(rows_of_clusters(250), 0.2)
-    rng = np.random.default_rng(3)
-    mixture = np.full(K, 1 / K), rng.normal(size=(K, 4)), np.tile(4.0 * np.eye(4), (K, 1, 1))
-    initial = {"weights_init": mixture[0], "means_init": mixture[1], "precisions_init": np.linalg.inv(mixture[2])}
-    bounds = []
-    for _ in range(8):
-        mixture, bound = em_step(X, mixture, 1e-6)
-        bounds.append(bound)
+    means = np.random.default_rng(3).normal(size=(K, 4))
+    start = oracle.Parameters(np.full(K, 1 / K), means, None, np.tile(0.5 * np.eye(4), (K, 1, 1)))
+    expected, bounds = incomplete.em(X, start, "full", 1e-6, 8)
+    initial = {"weights_init": start.weights, "means_init": means, "precisions_init": start.precisions_cholesky**2}
     gmm = GaussianMixture(K, **initial, tol=0, max_iter=8, missing="marginalize").fit(X)
-    np.testing.assert_allclose(gmm.lower_bounds_, bounds, rtol=1e-11)
-    np.testing.assert_allclose(gmm.weights_, mixture[0], rtol=1e-9)
-    np.testing.assert_allclose(gmm.means_, mixture[1], rtol=1e-8)
-    np.testing.assert_allclose(gmm.covariances_, mixture[2], rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(gmm.lower_bounds_, np.array(bounds, float), rtol=1e-13)
+    np.testing.assert_allclose(gmm.weights_, expected.weights.astype(float), rtol=1e-12)
+    np.testing.assert_allclose(gmm.means_, expected.means.astype(float), rtol=0, atol=1e-13)
+    assert oracle.covariance_error(gmm.covariances_, expected.covariances, "full") < 1e-13
 
 
 def test_optimum_is_that_of_generic_optimization():

@@ -13,6 +13,7 @@ import pytest
 from _shared import oracle
 from _shared.cases import TYPES
 from _shared.hard_data import HARD_CASES
+from _shared.hard_models import MODELS, cases_of, errors
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 from fastgmm import GaussianMixture
@@ -83,6 +84,16 @@ def test_parameters(name, covariance_type, n_iter, simd):
     assert oracle.relative_error(gmm.weights_, expected.weights) < bound
     assert oracle.relative_error(gmm.lower_bounds_, lower_bounds) < bound
     assert gmm.n_iter_ == len(lower_bounds) == n_iter
+
+
+@pytest.mark.parametrize(("kind", "covariance_type"), MODELS)
+def test_missing_values_t_distributions_and_parsimonious_types(kind, covariance_type, simd):
+    """As good after ten iterations as complete rows of plain mixtures."""
+    for name in cases_of(kind, covariance_type):
+        found = errors(kind, covariance_type, name)
+        enlarged = 10 if name == "outliers at 1e8" and kind == "missing values" else ENLARGED.get((name, 10), 1)
+        assert found.covariances < MULTIPLE[10] * enlarged * found.resolution, name
+        assert found.means < MULTIPLE[10] * enlarged * found.resolution, name
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
