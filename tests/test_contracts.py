@@ -11,7 +11,7 @@ import pytest
 from _shared.cases import TYPES, both_estimators
 from sklearn.preprocessing import StandardScaler
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC, _kernels
+from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC, StudentTMixture, _kernels
 from fastgmm.batches import from_array
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -577,12 +577,18 @@ def test_probabilities_of_an_unreachable_row(estimator, covariance_type, dtype):
 @pytest.mark.parametrize(
     ("estimator", "method"),
     [
-        *((GaussianMixture, method) for method in ("fit", "score", "aic", "bic")),
-        *((BayesianGaussianMixture, method) for method in ("fit", "score")),
+        *(
+            (GaussianMixture, method)
+            for method in ("fit", "partial_fit", "score", "bic", "diagnose", "merge_components")
+        ),
+        (BayesianGaussianMixture, "fit"),
+        (StudentTMixture, "fit"),
     ],
 )
-def test_weights_whose_sum_overflows_are_refused(estimator, method):
+@pytest.mark.parametrize("weight", [1e288, 1e308])
+@pytest.mark.filterwarnings("error")
+def test_weights_whose_sum_is_too_large_are_refused(estimator, method, weight):
     X = clusters()
     gmm = estimator(n_components=2, random_state=0).fit(X)
-    with pytest.raises(ValueError, match="sum of sample_weight overflows"):
-        getattr(gmm, method)(X, sample_weight=np.full(len(X), 1e308))
+    with pytest.raises(ValueError, match=r"sum of sample_weight is too large, .*: divide all weights by their maximum"):
+        getattr(gmm, method)(X, sample_weight=np.full(len(X), weight))

@@ -125,9 +125,12 @@ def test_batches_weights_and_bayesian_mixtures():
     mixture = fitted(X)
     whole = mixture.diagnose(X)
     np.testing.assert_allclose(mixture.diagnose(from_array(X, batch_rows=777)).misfits, whole.misfits, rtol=1e-10)
-    doubled = mixture.diagnose(X, sample_weight=np.full(len(X), 2.0))
-    np.testing.assert_allclose(doubled.excess_kurtosis, whole.excess_kurtosis, atol=1e-9)
-    np.testing.assert_allclose(doubled.rows, 2.0 * whole.rows)
+    for factor in (2.0, 1e200, 1e-200):
+        times = mixture.diagnose(from_array(X, np.full(len(X), factor), batch_rows=777))
+        np.testing.assert_allclose(times.excess_kurtosis, whole.excess_kurtosis, atol=1e-9)
+        np.testing.assert_allclose(times.rows, factor * whole.rows)
+        assert times.misfit == pytest.approx(whole.misfit)
+        assert times.misfit_by_chance == pytest.approx(whole.misfit_by_chance)
     # Weights and batches of the merging as well.
     entropies = mixture.merge_components(X).entropies
     np.testing.assert_allclose(mixture.merge_components(from_array(X, batch_rows=777)).entropies, entropies)
@@ -147,6 +150,8 @@ def test_with_noise_and_missing_values():
     assert fitted(X).diagnose(X).findings
     mixture = GaussianMixture(2, noise=True, random_state=0).fit(X)
     assert not mixture.diagnose(X).findings
+    with pytest.raises(ValueError, match="All rows of X belong to the background"):
+        mixture.diagnose([[1e6, 1e6]])
     for ask in (mixture.merge_components, mixture.impute):
         with pytest.raises(ValueError, match="does not know the uniform background"):
             ask(X)

@@ -519,7 +519,7 @@ def test_bad_parameters(estimator, name, value):
         estimator(**{name: value}).partial_fit(clusters())
 
 
-@pytest.mark.parametrize("weight", [1e20, 1e300])
+@pytest.mark.parametrize("weight", [1e20, 1e288])
 @both_estimators
 def test_a_batch_may_outweigh_all_before(estimator, weight):
     """The rows before are lost by rounding beside it; that was a division by zero."""

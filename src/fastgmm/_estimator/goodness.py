@@ -96,7 +96,7 @@ class Goodness:
                 weighted = resp * sample_weight[start : start + _BLOCK_ROWS, np.newaxis]
             self.shared[...] += weighted.T @ resp
             for k, (mean, factor) in enumerate(zip(means, factors, strict=True)):
-                own = np.flatnonzero(weighted[:, k] > _LEAST_RESPONSIBILITY)
+                own = np.flatnonzero(resp[:, k] > _LEAST_RESPONSIBILITY)
                 z = rows[own] - mean
                 self._add_whitened(k, z @ factor if factor.ndim == 2 else z * factor, weighted[own, k])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -13,7 +15,7 @@ from fastgmm._estimator.noise import fitted_noise
 from fastgmm._estimator.questions import Questions
 from fastgmm._input.containers import Reader
 from fastgmm._input.fitted import weighted_blocks
-from fastgmm._input.rows import allows_missing, check_some_weight
+from fastgmm._input.rows import allows_missing, check_some_weight, weight_unit
 from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._rows.array import total_weight
 from fastgmm._rows.reading import read_ahead
@@ -89,17 +91,24 @@ class ModelChecks(Questions):
         """
         asked, noise = self._asked(may_have_noise=True), fitted_noise(self)
         goodness = Goodness.zeros(*asked.mixture.means.shape)
-        total = 0.0
+        total, unit = 0.0, 1.0
         for block in read_ahead(weighted_blocks(self, X, sample_weight)):
             if allows_missing(self) and np.isnan(block.rows).any():
                 raise ValueError(
                     "X contains NaN, and diagnose takes complete rows only: leave the others out, or pass "
                     "mixture.impute(X, draw=True)."
                 )
-            goodness.add(block.rows, block.weights, asked.mixture, self.n_threads, noise)
+            weights = block.weights
+            if weights is not None:
+                unit = unit if total else weight_unit(float(weights.max()))
+                weights = weights / unit  # their squares neither overflow nor vanish
+            goodness.add(block.rows, weights, asked.mixture, self.n_threads, noise)
             total += total_weight(block.rows, block.weights)
         check_some_weight(total)
-        return diagnosis_of(goodness, asked.mixture, has_own_covariances(self._structure), asked.names)
+        if not goodness.mass.any():
+            raise ValueError("All rows of X belong to the background, so there is no component to diagnose.")
+        diagnosis = diagnosis_of(goodness, asked.mixture, has_own_covariances(self._structure), asked.names)
+        return replace(diagnosis, rows=unit * diagnosis.rows)
 
     def merge_components(self, X: Rows | Reader, sample_weight: ArrayLike | None = None) -> MergedComponents:
         """Merge components to clusters that are not Gaussian, by the entropy of the responsibilities [1]_.

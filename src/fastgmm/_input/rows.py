@@ -25,6 +25,8 @@ from fastgmm._input.numbers import Source, check_holds_rows, check_numbers, is_n
 from fastgmm._utils.warnings import warn
 from fastgmm._utils.words import counted
 
+_MOST_WEIGHT = 1e290  # of all rows: more, times the logarithm of a density, may overflow
+
 
 def allows_missing(estimator) -> bool:
     """Whether NaN stands for a missing value."""
@@ -189,7 +191,8 @@ def check_sample_weight(
 ) -> np.ndarray | None:
     """Weights as a float64 array of shape (n_samples,), or None.
 
-    Raises ValueError or TypeError unless they are finite numbers >= 0 with a finite sum > 0 (with `all_zero`: >= 0).
+    Raises ValueError or TypeError unless they are finite numbers >= 0 with a sum > 0 (with `all_zero`: >= 0) that is
+    not too large.
     """
     if sample_weight is None:
         return None
@@ -215,19 +218,23 @@ def check_sample_weight(
         )
     with np.errstate(over="ignore"):
         total = weights.sum()
-    if not math.isfinite(total):
-        raise ValueError(
-            f"The sum of sample_weight overflows (the largest is {weights.max()}): divide all weights by their maximum."
-        )
+    _check_not_too_large(total)
     if not all_zero:
         check_some_weight(total)
     return aligned(weights)
 
 
+def _check_not_too_large(total_weight: float) -> None:
+    if not total_weight <= _MOST_WEIGHT:
+        raise ValueError(
+            f"The sum of sample_weight is too large, {total_weight:.3g}: divide all weights by their maximum, so that "
+            "sums over the rows do not overflow."
+        )
+
+
 def check_some_weight(total: float) -> None:
-    """Raise ValueError if the sum of the weights is zero or not finite."""
-    if not math.isfinite(total):
-        raise ValueError("The sum of sample_weight overflows: divide all weights by their maximum.")
+    """Raise ValueError if the sum of the weights is zero or too large."""
+    _check_not_too_large(total)
     if total == 0.0:
         raise ValueError(
             "All entries of sample_weight are zero, or X is empty, so no row is left: give some row a positive weight."
