@@ -835,6 +835,23 @@ def test_distances_of_gaussian_rows_follow_the_diagonal(library):
     assert observed[-1] > 1.5 * expected[-1]
 
 
+def test_the_density_of_a_mixture_with_noise_is_that_of_its_components():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(300, 2)), rng.uniform(-30, 30, size=(100, 2))])
+    mixture = GaussianMixture(noise=True, random_state=0).fit(X)
+    without = GaussianMixture()
+    vars(without).update(
+        {name: value for name, value in vars(mixture).items() if name.endswith("_") and "noise" not in name}
+    )
+    without.weights_ = np.ones(1)
+    actual, expected = (plot_density(each).collections[1] for each in (mixture, without))
+    for path, of_components in zip(actual.get_paths(), expected.get_paths(), strict=True):
+        np.testing.assert_allclose(path.vertices, of_components.vertices, rtol=1e-6, atol=1e-6)
+    legend = plot_density(mixture, X, features=0).get_legend()
+    assert legend.get_title().get_text() == "mass of\ncomponents"
+    assert legend.get_texts()[-1].get_text() == f"noise: {mixture.noise_weight_:.0%}"
+
+
 def test_distances_leave_the_background_its_rows():
     """Also in a pipeline: its units change the density of the background, and nothing that is drawn."""
     rng = np.random.default_rng(0)
@@ -859,7 +876,6 @@ def test_distances_of_t_distributions_are_refused():
 def test_merging_shows_all_components_and_the_proposal():
     X = load_iris().data
     merged = GaussianMixture(5, random_state=0).fit(X).merge_components(X)
-    assert repr(merged) == f"MergedComponents of 5 components: {merged.n_clusters} clusters proposed"
     tree, entropy = plot_merging(merged)
     assert sorted(label.get_text() for label in tree.get_xticklabels()) == list("01234")
     np.testing.assert_array_equal(entropy.lines[0].get_ydata(), merged.entropies)

@@ -191,7 +191,7 @@ def plot_density(
     """Draw the density of a mixture by contours that contain 50, 75, 90, 95 and 99 % of its mass.
 
     The contours bound regions of highest density: the smallest that contain their share [1]_. In a mixture with noise
-    they show the components alone.
+    the shares are those of the components without the background, whose weight stands in the legend.
 
     Parameters
     ----------

@@ -211,3 +211,11 @@ def test_entropies_are_those_of_clust_combi():
     merged = GaussianMixture(5, random_state=0).fit(X).merge_components(X)
     np.testing.assert_allclose(merged.entropies, [0.0, 0.0, 2.97813946315, 7.81244639781, 22.1452977469], atol=1e-6)
     assert merged.n_clusters == 4
+    printed = str(merged).splitlines()
+    assert printed[0] == "5 components merged by entropy: 4 clusters proposed."
+    assert [line.split() for line in printed[3:8]] == [
+        [str(n), f"{merged.entropies[n - 1]:.2f}", *(["proposed"] if n == 4 else [])] for n in range(1, 6)
+    ]
+    first, second = merged.tree[0, :2].astype(int)
+    assert f"cluster {merged.clusters()[first]}  components {first} and {second}" in printed
+    assert "<td" in merged._repr_html_()

@@ -17,13 +17,18 @@ from typing import Any
 import numpy as np
 from scipy.special import xlogy
 
+from fastgmm._utils import layout
 from fastgmm._utils.annotations import FloatArray, IntArray, Rows
+from fastgmm._utils.layout import Table
 from fastgmm._utils.values import is_boolean, is_integer_from
-from fastgmm._utils.words import counted
+from fastgmm._utils.words import counted, listed
+
+_MOST_ROWS = 20  # lines of the printed table
+_MOST_LISTED = 12  # components of a cluster in it
 
 
 class MergedComponents:
-    """Clusters made of the components of a mixture, for every number of clusters.
+    """Clusters made of the components of a mixture, for every number of clusters. Printed, it is a table.
 
     `merge_components` of a fitted mixture makes it.
 
@@ -45,9 +50,26 @@ class MergedComponents:
         self.entropies = entropies
         self.n_clusters = kink(entropies)
 
-    def __repr__(self) -> str:
-        components, clusters = counted(len(self.entropies), "component"), counted(self.n_clusters, "cluster")
-        return f"MergedComponents of {components}: {clusters} proposed"
+    def __str__(self) -> str:
+        return layout.as_text(self._parts())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return layout.as_html(self._parts())
+
+    def _parts(self) -> list[str | Table]:
+        K, found = len(self.entropies), self.clusters()
+        lines = [
+            (str(n), f"{self.entropies[n - 1]:.2f}", "proposed" if n == self.n_clusters else "")
+            for n in range(1, K + 1)
+            if n <= _MOST_ROWS or n == self.n_clusters
+        ]
+        return [
+            f"{counted(K, 'component')} merged by entropy: {counted(self.n_clusters, 'cluster')} proposed.",
+            Table(lines, ("clusters", "entropy", "")),
+            Table([(f"cluster {n}", _components(np.flatnonzero(found == n))) for n in range(self.n_clusters)]),
+        ]
 
     def clusters(self, n_clusters: int | None = None) -> IntArray:
         """The cluster of each component.
@@ -114,6 +136,11 @@ class MergedComponents:
         labels : ndarray of shape (n_samples,), dtype int64
         """
         return self.predict_proba(X, n_clusters).argmax(axis=1).astype(np.int64)
+
+
+def _components(numbers: np.ndarray) -> str:
+    """Such as "components 0 and 3"."""
+    return f"{'component' if len(numbers) == 1 else 'components'} {listed(numbers, _MOST_LISTED)}"
 
 
 def uncertain_rows(resp: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

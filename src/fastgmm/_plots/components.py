@@ -19,7 +19,6 @@ _TALLEST = 20.0  # height of the axes, compared to the lowest peak of a heavy co
 _HEAVY = 0.25  # least weight of a heavy component, as a share of the heaviest one's
 _MOST_LARGE_NUMBERS = 12  # more components have smaller ones
 _IN_COLUMN_OF_PANEL = 10  # entries of a legend beside one of several panels
-_LEAST_NOISE = 1e-6  # weight of a background that is in the legend; less may be rounding
 
 
 class Styles:
@@ -179,10 +178,10 @@ def legend_of_components(ax: Axes, marginal: Marginal, style: Styles, further=()
     weights = marginal.weights
     handles = style.handles(as_curves=marginal.means.shape[1] == 1)
     labels = [f"{k}: {weights[k]:.{0 if weights[k] >= 0.01 else 1}%}" for k in style.shown]
-    if marginal.noise > _LEAST_NOISE:
+    if marginal.noise > 0.0:
         line = {} if marginal.means.shape[1] == 1 else {"marker": style.markers[-1]}
         handles.append(Line2D([], [], color=style.colors[-1], linestyle="none", **line))
-        labels.append(f"noise: {marginal.noise:.0%}")
+        labels.append(marginal.noise_in_words)
     title = "component" if len(style.shown) == len(weights) else f"{len(style.shown)} of {len(weights)}\ncomponents"
     options |= {"title": title, "handletextpad": 0.5, "handlelength": 1.0, "columnspacing": 1.0}
     drawing.draw_legend(ax, [*handles, *further], [*labels, *further_labels], **options)

@@ -26,7 +26,12 @@ def draw_density(ax: Axes, subject: Subject, limits: np.ndarray) -> None:
     drawing.mark_beyond(ax, subject, limits)
     if len(grid) == 1:
         limit_heights(ax, subject.marginal, limits)
-    drawing.draw_legend(ax, handles, [f"{share:.0%}" for share in _SHARES], title="mass")
+    labels = [f"{share:.0%}" for share in _SHARES]
+    if subject.marginal.noise > 0.0:
+        handles.append(Line2D([], [], linestyle="none"))
+        labels.append(subject.marginal.noise_in_words)
+    title = "mass of\ncomponents" if subject.marginal.noise > 0.0 else "mass"
+    drawing.draw_legend(ax, handles, labels, title=title)
 
 
 def _draw_curve(ax: Axes, subject: Subject, grid, log_density: np.ndarray, levels: np.ndarray) -> list[Line2D]:

@@ -18,6 +18,7 @@ from fastgmm._rows.array import ArrayPasses
 from fastgmm._skipping.policy import log_densities_of
 
 _N_DRAWS = 20_000  # the error of the mass within a contour is 0.1 (at 99 %) to 0.4 (at 50 %) percentage points
+_LEAST_NOISE = 1e-6  # weight of a background; less may be rounding
 _LEAST_WEIGHT = 1 / 500  # weight of the lightest component that is drawn, as a share of the heaviest one's
 
 
@@ -34,8 +35,14 @@ class Marginal(Mixture):
 
     @property
     def noise(self) -> float:
-        """Weight of the background."""
-        return max(0.0, 1.0 - float(self.weights.sum()))
+        """Weight of the background; 0 without one."""
+        rest = 1.0 - float(self.weights.sum())
+        return rest if rest > _LEAST_NOISE else 0.0
+
+    @property
+    def noise_in_words(self) -> str:
+        """What a legend says of the background."""
+        return f"noise: {self.noise:.0%}"
 
     @property
     def shares(self) -> np.ndarray:
