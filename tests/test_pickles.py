@@ -27,6 +27,7 @@ def test_estimators_predict_as_they_did(path):
         estimator = pickle.loads(path.read_bytes())
     np.testing.assert_array_equal(estimator.predict(X), labels)
     np.testing.assert_allclose(estimator.score_samples(X), densities, rtol=1e-9)
+    assert estimator.summary()
     estimator.set_params(**estimator.get_params())
     if path.stem == "stream":
         assert estimator.partial_fit(X).n_samples_seen_ == 2 * len(X)  # the stream goes on

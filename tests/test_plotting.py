@@ -525,11 +525,12 @@ def test_uncertainty_of_many_rows_is_averaged(faithful):
 def fitted_search(**attributes):
     results = {
         "covariance_type": np.array(["full"] * 3 + ["diag"] * 3),
+        "distribution": np.repeat("gaussian", 6),
         "n_components": np.array([3, 1, 2, 1, 2, 3]),
         "criterion": np.array([np.nan, 9.0, 7.0, 8.0, 6.0, 6.5]),
     }
     found = {"criterion": "bic", "criterion_": results, "n_components_": 2, "covariance_type_": "diag"}
-    return SimpleNamespace(**{**found, **attributes})
+    return SimpleNamespace(**{**found, "distribution_": "gaussian", **attributes})
 
 
 def test_criterion_by_number_of_components():
@@ -553,7 +554,8 @@ def test_criterion_by_number_of_components():
 @pytest.mark.parametrize("counts", [[3], [1, 2], range(1, 10), range(1, 31)])
 def test_ticks_of_the_criterion_are_integers_and_have_room(counts):
     n = len(counts)
-    results = {"covariance_type": np.repeat("full", n), "n_components": np.array(counts), "criterion": np.arange(n)}
+    results = {"covariance_type": np.repeat("full", n), "distribution": np.repeat("gaussian", n)}
+    results |= {"n_components": np.array(counts), "criterion": np.arange(n)}
     search = fitted_search(criterion_=results, n_components_=counts[0], covariance_type_="full")
     ax = plt.figure(figsize=(2.5, 2), layout="constrained").add_subplot()
     plot_criterion(search, ax=ax)

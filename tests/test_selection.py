@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from fastgmm import GaussianMixture, GaussianMixtureIC
+from fastgmm import GaussianMixture, GaussianMixtureIC, StudentTMixture
 from fastgmm._em.lbfgs import LBFGS
 from fastgmm._input import blocks
 from fastgmm._search import fits
@@ -34,6 +34,7 @@ from fastgmm.datasets import load_old_faithful
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 NUMBERS = (1, 2, 3, 4, 5)
+TYPES_BY_SIZE = ("spherical", "tied", "diag", "full")
 DATA = {"old_faithful": load_old_faithful(), "iris": load_iris().data}
 
 
@@ -320,11 +321,144 @@ def test_the_true_number_is_chosen(criterion):
     assert set(np.bincount(search.predict(blobs()))) == {60}
 
 
+# t distributions ------------------------------------------------------------------------------------------------------
+
+
+def heavy_tails():
+    """Two clusters of t distributions with three degrees of freedom."""
+    rng = np.random.default_rng(0)
+    return np.concatenate([rng.standard_t(3, (300, 2)), rng.standard_t(3, (200, 2)) * [0.5, 2.0] + [9, 3]])
+
+
+@cache
+def search_of_both(name="heavy", **parameters):
+    X = heavy_tails() if name == "heavy" else blobs(150)
+    return X, search_in(X, (3, 1, 2), distribution=("t", "gaussian"), **parameters)
+
+
+def by_shape(search):
+    columns = zip(*(search.criterion_[name].tolist() for name in search.criterion_), strict=True)
+    rows = [dict(zip(search.criterion_, values, strict=True)) for values in columns]
+    return {(row["n_components"], row["distribution"], row["covariance_type"]): row for row in rows}
+
+
+def test_t_distributions_are_chosen_where_tails_are_heavy_and_only_there():
+    X, search = search_of_both()
+    assert (search.distribution_, search.n_components_) == ("t", 2)
+    assert isinstance(search.best_estimator_, StudentTMixture)
+    assert abs(search.best_estimator_.degrees_of_freedom_ - 3.5).max() < 1.5
+    assert search.best_estimator_.bic(X) == pytest.approx(np.nanmin(search.criterion_["bic"]), rel=1e-13)
+    assert search.bic(X) == search.best_estimator_.bic(X)
+    X, search = search_of_both("blobs")
+    assert (search.distribution_, search.n_components_) == ("gaussian", 3)
+    assert type(search.best_estimator_) is GaussianMixture
+
+
+def test_candidates_of_both_distributions_are_those_of_a_loop():
+    """Gaussians do not change when t is searched, too; each t is at least as likely as the single fit, and equal to it
+    if its start won."""
+    X, search = search_of_both()
+    found, gaussian, n_equal = by_shape(search), candidates_of(search_in(X, (1, 2, 3))), 0
+    assert list(found) == [(K, kind, name) for K in (1, 2, 3) for kind in ("gaussian", "t") for name in TYPES_BY_SIZE]
+    for (n_components, distribution, name), row in found.items():
+        if distribution == "gaussian":
+            of_gaussian = gaussian[n_components, name]
+            assert all(row[column] == of_gaussian[column] for column in row if column != "seconds")
+            continue
+        single = StudentTMixture(n_components, covariance_type=name, random_state=0).fit(X)
+        assert row["n_parameters"] == GaussianMixture(n_components, covariance_type=name).fit(X)._n_parameters() + (
+            n_components
+        )
+        assert row["log_likelihood"] >= len(X) * single.score(X) - 1e-9
+        if row["start"] == "kmeans":
+            n_equal += 1
+            assert row["bic"] == pytest.approx(single.bic(X), rel=1e-13)
+            assert row["icl"] == pytest.approx(single.summary(X).icl, rel=1e-12)
+    assert n_equal >= 4
+    assert {"merged", "whitened", "diag"} <= {row["start"] for row in found.values() if row["distribution"] == "t"}
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "split_merge"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_grid_of_one_t_candidate_is_a_single_fit(init_params, dtype):
+    X, weights = heavy_tails().astype(dtype), np.arange(500) % 3 + 0.5
+    common = {"covariance_type": "EVE", "init_params": init_params, "n_init": 2, "tol": 1e-4, "random_state": 5}
+    best = search_in(X, 2, weights, distribution="t", stopping="aitken", **common).best_estimator_
+    single = StudentTMixture(2, stopping="aitken", **common).fit(X, sample_weight=weights)
+    assert best.get_params() == single.get_params()
+    assert vars(best).keys() == vars(single).keys()
+    for name in ("weights_", "means_", "scales_", "precisions_cholesky_", "degrees_of_freedom_", "lower_bounds_"):
+        np.testing.assert_array_equal(getattr(best, name), getattr(single, name), err_msg=name)
+
+
+def test_what_a_search_of_both_shows():
+    _, search = search_of_both(verbose=1, covariance_type=("EEI", "full"))
+    text = str(search.summary())
+    assert f"2 t distributions, covariance type {search.covariance_type_!r}, BIC" in text.replace("\n", " ")
+    assert "distribution" in text.split("difference")[0]
+    assert "d.o.f." in text
+    assert {each[4] for each in search.summary().best} == {"gaussian", "t"}
+    copied = pickle.loads(pickle.dumps(search))
+    assert str(copied.summary()) == text
+    plt = pytest.importorskip("matplotlib.pyplot")
+    from fastgmm.plotting import plot_components, plot_criterion
+
+    lines = {line.get_label(): line for line in plot_criterion(search).get_lines()}
+    assert {"EEI", "full", "t EEI", "t full"} <= lines.keys()
+    row = by_shape(search)[2, "t", "full"]
+    assert lines["t full"].get_ydata()[1] == row["bic"]
+    (x,), (y,) = next(line.get_data() for line in plt.gca().get_lines() if line.get_markersize() == 13)
+    assert (x, y) == (2, np.nanmin(search.criterion_["bic"]))
+    plot_components(search, heavy_tails())
+    plt.close("all")
+
+
+def test_runs_of_both_distributions_are_as_many_as_announced():
+    told = []
+    search = GaussianMixtureIC((1, 2), covariance_type=("diag", "full"), distribution=("gaussian", "t"), n_init=2, cv=2)
+    search.set_params(criterion="cv", random_state=0).fit(heavy_tails(), callback=told.append)
+    runs = [progress for progress in told if progress.event == "candidate"]
+    assert [progress.run for progress in runs] == list(range(1, runs[0].n_runs + 1))
+    names = {(progress.candidate, progress.distribution, progress.covariance_type) for progress in runs}
+    assert len(names) == 8
+    assert "candidate 8 of 8, t full 2, start merged" not in str(runs[-1])
+    assert any("candidate 4 of 8, t full 1, start kmeans" in str(progress) for progress in runs)
+    X, held_out = heavy_tails(), 0.0
+    for train, test in KFold(2, shuffle=True, random_state=0).split(X):
+        search = search_in(X[train], 1, covariance_type="full", distribution="t")
+        held_out += log_likelihood(search, X[test])
+    (row,) = by_shape(search_in(X, 1, covariance_type="full", distribution="t", criterion="cv", cv=2)).values()
+    assert row["cv"] == pytest.approx(-2 * held_out, rel=1e-12)
+
+
+def test_a_search_of_both_over_batches_is_that_over_the_array():
+    X, search = search_of_both()
+    same_search(search_in(from_array(X, batch_rows=130), (3, 1, 2), distribution=("t", "gaussian")), search)
+
+
+def test_t_distributions_that_collapse_are_never_chosen():
+    search = search_in(with_copies(9), (2, 3), distribution="t", covariance_type=("EVE", "full"))
+    assert any(search.criterion_["warning"])
+    assert not by_shape(search)[search.n_components_, "t", search.covariance_type_]["warning"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("noise", True), ("noise", 2.0), ("prior", "weak"), ("missing", "marginalize"), ("acceleration", "lbfgs")],
+)
+def test_what_t_distributions_do_not_have_is_refused(name, value, monkeypatch):
+    interrupt_after(monkeypatch, 0)
+    search = GaussianMixtureIC(2, distribution=["gaussian", "t"], **{name: value})
+    with pytest.raises(ValueError, match=rf"{name}={value!r} does not combine with distribution=.*distribution='gauss"):
+        search.fit(blobs())
+
+
 # The table ------------------------------------------------------------------------------------------------------------
 
 COLUMNS = {
     "n_components": "i",
     "covariance_type": "U",
+    "distribution": "U",
     "criterion": "f",
     "bic": "f",
     "aic": "f",
@@ -374,10 +508,10 @@ def test_the_summary(criterion):
     table, summary = candidates_of(search), search.set_params(criterion="bic").summary()  # the search is what it was
     assert summary.criterion == criterion
     degenerate = {key: candidate["warning"] for key, candidate in table.items() if candidate["warning"]}
-    assert {(number, name): reason for number, name, reason in summary.left_out} == degenerate
+    assert {(number, name): reason for number, name, reason, _ in summary.left_out} == degenerate
     assert len(summary.best) + len(degenerate) == len(table)
     lowest = np.nanmin(search.criterion_["criterion"])
-    for number, name, value, difference in summary.best:
+    for number, name, value, difference, _ in summary.best:
         assert value == table[number, name]["criterion"]
         assert difference == value - lowest
     assert summary.best == sorted(summary.best, key=lambda candidate: candidate[2])
@@ -737,6 +871,7 @@ BAD_PARAMETERS = [
         ("n_components", value)
         for value in (True, iter([1, 2]), 0, -1, None, 2.0, [], "x", "3", [1, 2.5], [1, "2"], [0, 1], [[1], [2]])
     ),
+    *(("distribution", value) for value in ("student", "", None, 3, [], ["t", "normal"], [3])),
     *(("covariance_type", value) for value in ("diagonal", "", None, 3, [], ["full", "round"], ["all"], [3])),
     *(("criterion", value) for value in ("BIC", "", None, 1)),
     *(("cv", value) for value in (1, 0, 2.0, "5", None)),
@@ -796,7 +931,7 @@ def test_bad_weights(sample_weight, message):
 
 def same_search(found, expected):
     """Whether two searches have the same candidates, chosen alike, with equal criteria up to rounding."""
-    for name in ("n_components", "covariance_type"):
+    for name in ("n_components", "covariance_type", "distribution"):
         np.testing.assert_array_equal(found.criterion_[name], expected.criterion_[name])
     np.testing.assert_array_equal(found.criterion_["warning"] == "", expected.criterion_["warning"] == "")
     for name in ("bic", "aic", "icl", "log_likelihood"):

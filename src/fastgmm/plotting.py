@@ -302,7 +302,7 @@ def plot_criterion(search: Any, *, ax: Axes | None = None) -> Axes:
 
     The vertical axis shows the best fits, where the choice is made. Lines of much worse ones leave it at the top, which
     triangles mark. A search with one number of components is drawn as a dot for each covariance type. A ring marks
-    the best. Fits that degenerated leave a gap and a cross at the bottom.
+    the best. Fits that degenerated leave a gap and a cross at the bottom. Lines of t distributions are dashed.
 
     Parameters
     ----------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import fields
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -37,6 +38,7 @@ from fastgmm._utils.annotations import (
     Acceleration,
     CovarianceType,
     Criterion,
+    Distribution,
     InitParams,
     IntArray,
     Missing,
@@ -49,16 +51,19 @@ from fastgmm._utils.annotations import (
 from fastgmm._utils.errors import Stopped
 from fastgmm._utils.progress import Callback, Reporter
 from fastgmm._utils.warnings import each_topic_once, warn
+from fastgmm._utils.words import named_shape
 from fastgmm.mixture import GaussianMixture
+from fastgmm.student import StudentTMixture
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+_ESTIMATORS: dict[Distribution, Any] = {"gaussian": GaussianMixture, "t": StudentTMixture}
 _PASSED_ON = [field.name for field in fields(Settings) if field.name != "seed"]
 
 
 class GaussianMixtureIC(CallbackSupportMixin, ChosenMixture, DensityMixin, NamedParameters):
-    """Choose the number of components and the covariance type of a Gaussian mixture by an information criterion.
+    """Choose the number of components and the covariance type of a mixture by an information criterion.
 
     The search fits a mixture for each number of components with each covariance type. These are its candidates. It
     keeps the candidate with the lowest criterion, as R's mclust does, and a table of all.
@@ -71,6 +76,11 @@ class GaussianMixtureIC(CallbackSupportMixin, ChosenMixture, DensityMixin, Named
     covariance_type : str or sequence of str, default=('full', 'tied', 'diag', 'spherical')
         Covariance types to try, as in :class:`GaussianMixture`. 'all' stands for the fourteen of R's mclust, which
         include the default ones.
+
+    distribution : {'gaussian', 't'} or sequence of these, default='gaussian'
+        Distributions of the components to try. 't' fits :class:`StudentTMixture`, with degrees of freedom of each
+        component: ``["gaussian", "t"]`` asks whether heavy tails pay. 't' does not combine with `acceleration`,
+        `noise`, `missing` and `prior`.
 
     criterion : {'bic', 'aic', 'icl', 'cv'}, default='bic'
         What to minimize. L is the log-likelihood of the data, and p the number of free parameters:
@@ -105,7 +115,7 @@ class GaussianMixtureIC(CallbackSupportMixin, ChosenMixture, DensityMixin, Named
 
     Attributes
     ----------
-    best_estimator_ : GaussianMixture
+    best_estimator_ : GaussianMixture or StudentTMixture
         The chosen mixture, fitted to all rows.
 
     n_components_ : int
@@ -114,10 +124,13 @@ class GaussianMixtureIC(CallbackSupportMixin, ChosenMixture, DensityMixin, Named
     covariance_type_ : str
         Its covariance type.
 
+    distribution_ : str
+        Its distribution, 'gaussian' or 't'.
+
     criterion_ : dict of str to ndarray
         Table of the candidates, as columns. The method `table` returns it as a DataFrame:
 
-        - 'n_components', 'covariance_type': the candidate;
+        - 'n_components', 'covariance_type', 'distribution': the candidate;
         - 'criterion': what was minimized, a copy of one of the next columns;
         - 'bic', 'aic', 'icl': the criteria on all rows, and 'cv' if it was chosen. NaN if the fit degenerated;
         - 'log_likelihood': weighted sum over all rows, in nats;
@@ -160,9 +173,9 @@ class GaussianMixtureIC(CallbackSupportMixin, ChosenMixture, DensityMixin, Named
     (3, 'tied')
     """
 
-    best_estimator_: GaussianMixture
     n_components_: int
     covariance_type_: CovarianceType
+    distribution_: Distribution
     criterion_: dict[str, NDArray[Any]]
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
@@ -175,6 +188,7 @@ class GaussianMixtureIC(CallbackSupportMixin, ChosenMixture, DensityMixin, Named
         covariance_type: CovarianceType | Literal["all"] | tuple[CovarianceType, ...] | Collection[CovarianceType] = (
             SKLEARN_TYPES
         ),
+        distribution: Distribution | Collection[Distribution] = "gaussian",
         criterion: Criterion = "bic",
         cv: int = 5,
         tol: float = 1e-3,
@@ -193,6 +207,13 @@ class GaussianMixtureIC(CallbackSupportMixin, ChosenMixture, DensityMixin, Named
         on_interrupt: OnInterrupt = "raise",
     ) -> None:
         self._keep(locals())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        found = state.get("criterion_", {"distribution": None})
+        if "distribution" not in found:  # an older version, which had Gaussians only
+            all_gaussian = np.full(len(found["criterion"]), "gaussian")
+            self.__dict__.update(distribution_="gaussian", criterion_={**found, "distribution": all_gaussian})
 
     def fit(
         self,
@@ -252,24 +273,37 @@ class GaussianMixtureIC(CallbackSupportMixin, ChosenMixture, DensityMixin, Named
         findings.warn(self, not_converged=f"{chosen}, has reached max_iter={self.max_iter}.")
         return self
 
+    def fit_predict(
+        self,
+        X: Rows | Reader,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        callback: Callback | None = None,
+    ) -> IntArray:
+        """Search, and return the most probable component of each row under the chosen mixture."""
+        warn_if_weights(y, X)
+        with each_topic_once():
+            return self.fit(X, sample_weight=sample_weight, callback=callback).predict(X)
+
     def _search(self, X, sample_weight, progress: Reporter) -> tuple[Findings, str, str]:
         """Search, and set the fitted attributes.
 
         Returns the findings of the chosen fit, its name, and '3 of 12' if the search was interrupted after so many.
         """
-        check_parameters(self, skip=("n_components", "covariance_type"))
-        numbers, covariance_types = check_grid(self)
+        check_parameters(self, skip=("n_components", "covariance_type", "distribution"))
+        grid = check_grid(self)
         if self.acceleration is not None:
-            for name in covariance_types:
+            for name in grid.covariance_types:
                 require(structure_of_type(name), FisherInformation, f"acceleration={self.acceleration!r}")
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
         passed_on = {name: getattr(self, name) for name in _PASSED_ON}
-        rows = rows_to_search(self, X, sample_weight, max(numbers), seed, progress)
+        rows = rows_to_search(self, X, sample_weight, max(grid.numbers), seed, progress)
         n_features, n_rows = rows.passes.n_features, rows.total_weight
         settings = Settings(seed=seed, **passed_on | {"noise": region_of(self.noise, rows.passes)})
-        candidates = all_candidates(numbers, covariance_types, n_features, settings.noise)
+        candidates = all_candidates(grid, n_features, settings.noise)
         with while_fitting(n_features, self.acceleration):
             n_folds = self.cv if self.criterion == "cv" else 0
             report = SearchReporter(progress, candidates, self.criterion, self.n_init, n_rows, n_folds, settings.noise)
@@ -284,7 +318,9 @@ class GaussianMixtureIC(CallbackSupportMixin, ChosenMixture, DensityMixin, Named
             assert best.result is not None
 
             chosen: dict[str, Any] = {"covariance_type": best.covariance_type, "random_state": seed, **passed_on}
-            estimator = GaussianMixture(best.n_components, **chosen)
+            kind = _ESTIMATORS[best.distribution]
+            own = {name: value for name, value in chosen.items() if name in signature(kind).parameters}
+            estimator = kind(best.n_components, **own)
             attributes = mixture_attributes(best.result.parameters, best.structure, settings.noise)
             set_fitted(estimator, attributes, best.result, rows.passes.dtype, n_rows, self)
             findings = Findings.of_fit(best.result, fits.iteration(best))
@@ -293,8 +329,10 @@ class GaussianMixtureIC(CallbackSupportMixin, ChosenMixture, DensityMixin, Named
             best_estimator_=estimator,
             n_components_=best.n_components,
             covariance_type_=best.covariance_type,
+            distribution_=best.distribution,
         )
-        which = f"The chosen fit, {best.covariance_type} with n_components={best.n_components}"
+        shape = named_shape(best.covariance_type, best.distribution)
+        which = f"The chosen fit, {shape} with n_components={best.n_components}"
         return findings, which, f"{len(tried)} of {len(candidates)}" if interrupted else ""
 
     def _is_interrupted(self, fits: Fits, candidates: list[Candidate]) -> bool:
@@ -308,19 +346,6 @@ class GaussianMixtureIC(CallbackSupportMixin, ChosenMixture, DensityMixin, Named
                 raise
             return True
         return False
-
-    def fit_predict(
-        self,
-        X: Rows | Reader,
-        y: object = None,
-        sample_weight: ArrayLike | None = None,
-        *,
-        callback: Callback | None = None,
-    ) -> IntArray:
-        """Search, and return the most probable component of each row under the chosen mixture."""
-        warn_if_weights(y, X)
-        with each_topic_once():
-            return self.fit(X, sample_weight=sample_weight, callback=callback).predict(X)
 
     def table(self) -> DataFrame:
         """All candidates as a pandas DataFrame, the best first.

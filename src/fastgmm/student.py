@@ -124,7 +124,8 @@ class StudentTMixture(LocalFitting, StudentMixture):
 
     See Also
     --------
-    GaussianMixture : The mixture of Gaussians. `bic` compares the two.
+    GaussianMixture : The mixture of Gaussians.
+    GaussianMixtureIC : Compares the two, with ``distribution=["gaussian", "t"]``.
 
     Notes
     -----

@@ -71,9 +71,11 @@ def test_fit_and_predict(folder, file_format, loaded_bytes, monkeypatch, capsys)
 def test_select(folder, loaded_bytes, monkeypatch, capsys):
     monkeypatch.setattr(files, "LOADED_BYTES", loaded_bytes)
     command = "select rows.csv -k 1-2,4 --covariance tied,full --columns height,width --criterion aic -o best.joblib"
+    command += " --distribution gaussian,t"
     assert cli.main(command.split()) == 0
     X = pd.read_csv("rows.csv")[["height", "width"]]
-    search = GaussianMixtureIC([1, 2, 4], covariance_type=["tied", "full"], criterion="aic", random_state=0).fit(X)
+    grid = {"covariance_type": ["tied", "full"], "distribution": ["gaussian", "t"]}
+    search = GaussianMixtureIC([1, 2, 4], criterion="aic", random_state=0, **grid).fit(X)
     assert capsys.readouterr().out == f"{search.summary()}\n"
     np.testing.assert_array_equal(joblib.load("best.joblib").means_, search.best_estimator_.means_)
 

@@ -61,6 +61,13 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         "--covariance", type=_names, metavar="TYPES", help=f"types to try, or all (default: {','.join(SKLEARN_TYPES)})"
     )
     select.add_argument(
+        "--distribution",
+        type=_names,
+        default="gaussian",
+        metavar="NAMES",
+        help="gaussian, t or both, such as gaussian,t (default: gaussian)",
+    )
+    select.add_argument(
         "--criterion", choices=get_args(Criterion), default="bic", help="what to minimize (default: bic)"
     )
     _add_options_of_fits(select)
@@ -132,6 +139,7 @@ def _select(options: argparse.Namespace) -> None:
     search = GaussianMixtureIC(
         options.components,
         covariance_type=options.covariance or SKLEARN_TYPES,
+        distribution=options.distribution,
         criterion=options.criterion,
         **_parameters(options),
     )

@@ -14,6 +14,7 @@ from fastgmm._estimator.noise import NO_NOISE, noise_attributes
 from fastgmm._model.covariance import COVARIANCE_TYPES, CovarianceStructure, structure_of_type
 from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._model.noise import Region
+from fastgmm._model.student import StudentParameters
 from fastgmm._utils.errors import OutOfRangeError
 
 FEATURES = ("n_features_in_", "feature_names_in_")
@@ -130,12 +131,20 @@ def _check_triangular(factors: np.ndarray) -> None:
 
 
 def mixture_attributes(
-    parameters: MixtureParameters, structure: CovarianceStructure, region: Region | None = None
+    parameters: MixtureParameters | StudentParameters, structure: CovarianceStructure, region: Region | None = None
 ) -> dict[str, Any]:
     """The fitted attributes that hold the parameters of a mixture without priors, by name.
 
     `region` is what is known of a background besides its weight.
     """
+    if isinstance(parameters, StudentParameters):
+        return {
+            "weights_": parameters.weights,
+            "means_": parameters.means,
+            "scales_": parameters.covariances,
+            "precisions_cholesky_": parameters.precisions_cholesky,
+            "degrees_of_freedom_": parameters.degrees_of_freedom,
+        }
     return {
         "weights_": parameters.weights,
         "means_": parameters.means,

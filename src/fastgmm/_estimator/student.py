@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import DensityMixin
 
-from fastgmm._estimator.fitted import check_fitted_array, fitted_factors
+from fastgmm._estimator.fitted import check_fitted_array, fitted_factors, mixture_attributes
 from fastgmm._estimator.inference import Inference
 from fastgmm._estimator.information import InformationCriteria
 from fastgmm._estimator.initial import check_means, check_precisions_init, check_weights_init
@@ -48,13 +48,7 @@ class StudentMixture(DensityMixin, InformationCriteria):
     _further_model = _model
 
     def _fitted_attributes(self, parameters, model):
-        return {
-            "weights_": parameters.weights,
-            "means_": parameters.means,
-            "scales_": parameters.covariances,
-            "precisions_cholesky_": parameters.precisions_cholesky,
-            "degrees_of_freedom_": parameters.degrees_of_freedom,
-        }
+        return mixture_attributes(parameters, model.structure)
 
     def _fitted_parameters(self, n_features, n_components=None):
         if n_components is None:

@@ -11,6 +11,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from fastgmm._model.covariance import COVARIANCE_TYPES, name_of_type
 from fastgmm._plots import drawing
+from fastgmm._utils.words import named_shape
 
 _LEAST_SPAN = 10.0  # of the axis. By a common rule a larger difference in BIC is very strong evidence.
 _MARKERS = "osDPXvp<>*h8d"  # of covariance types. Triangles that point up mark what is above the axis.
@@ -18,22 +19,30 @@ _EDGE = 0.04  # height of marks at the edges, in heights of the axes
 
 
 def draw_criterion(ax: Axes, search) -> None:
-    """Draw a line for each covariance type, or a dot for each if there is one number of components."""
-    columns = ("covariance_type", "n_components", "criterion")
-    types, counts, values = (np.asarray(search.criterion_[name]) for name in columns)
-    best = (types == search.covariance_type_) & (counts == search.n_components_)
-    found = sorted(set(types.tolist()), key=lambda name: list(COVARIANCE_TYPES).index(name_of_type(name)))
+    """Draw a line for each covariance type, or a dot for each if there is one number of components.
+
+    Those of t distributions are dashed, with hollow marks.
+    """
+    columns = ("covariance_type", "distribution", "n_components", "criterion")
+    types, distributions, counts, values = (np.asarray(search.criterion_[name]) for name in columns)
+    best = types == search.covariance_type_
+    best &= (counts == search.n_components_) & (distributions == search.distribution_)
+    numbers = np.array([list(COVARIANCE_TYPES).index(name_of_type(name)) for name in types])
+    shapes = sorted(set(zip(distributions.tolist(), numbers.tolist(), types.tolist(), strict=True)))
+    found = [named_shape(name, distribution) for distribution, _, name in shapes]
+    of_rows = [named_shape(*pair) for pair in zip(types.tolist(), distributions.tolist(), strict=True)]
     one_number = len(np.unique(counts)) == 1 and len(found) > 1
-    places = np.array([found.index(name) for name in types]) if one_number else counts
+    places = np.array([found.index(name) for name in of_rows]) if one_number else counts
     low, high = _limits(counts, values, shows_all=one_number)
     ax.set_ylim(low, high)
     palette = drawing.palette(ax)
-    for name in found:
-        i = list(COVARIANCE_TYPES).index(name_of_type(name))  # the same colors whatever was searched
-        rows = np.flatnonzero(types == name)
+    for name, (distribution, i, _) in zip(found, shapes, strict=True):  # the same colors whatever was searched
+        rows = np.flatnonzero([each == name for each in of_rows])
         rows = rows[np.argsort(counts[rows])]
         color = palette[i % len(palette)]
-        ax.plot(places[rows], values[rows], color=color, marker=_MARKERS[i % len(_MARKERS)], markersize=5, label=name)
+        style: dict[str, Any] = {"linestyle": "--", "markerfacecolor": "none"} if distribution == "t" else {}
+        style |= {"color": color, "marker": _MARKERS[i % len(_MARKERS)], "markersize": 5}
+        ax.plot(places[rows], values[rows], label=name, **style)
         marks = {"color": color, **_at_edge(ax, found.index(name), len(found), len(np.unique(places)))}
         _mark_above(ax, places[rows], values[rows], **marks)
         failed = rows[np.isnan(values[rows])]

@@ -1,11 +1,13 @@
-"""The candidates of a search. Each is a number of components with a covariance type."""
+"""The candidates of a search. Each is a number of components with a covariance type and a distribution."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from numbers import Integral
+from typing import NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
@@ -22,15 +24,20 @@ from fastgmm._model.covariance import (
 )
 from fastgmm._model.gaussian import MixtureParameters, n_free_parameters
 from fastgmm._model.noise import Region
-from fastgmm._utils.annotations import CovarianceType
+from fastgmm._model.student import StudentParameters, n_free_parameters_of_t
+from fastgmm._utils.annotations import CovarianceType, Distribution
 from fastgmm._utils.values import is_boolean, is_integer_from, is_one_of
 
+# Parameters of Gaussian mixtures that those of t distributions do not have, and the values without effect.
+_NOT_WITH_T = {"noise": False, "missing": "raise", "prior": None, "acceleration": None}
 _COLUMNS = ("log_likelihood", "n_parameters", "n_iter", "converged", "start", "seconds", "warning")
+
+FoundParameters: TypeAlias = MixtureParameters | StudentParameters
 
 
 @dataclass(slots=True, eq=False)
 class Candidate:
-    """A number of components with a covariance type, and the best fit of it so far.
+    """A number of components with a covariance type and a distribution, and the best fit of it so far.
 
     Attributes
     ----------
@@ -39,6 +46,8 @@ class Candidate:
     n_features : int
     region : Region or None
         Of a uniform background.
+    distribution : {'gaussian', 't'}
+        Of the components.
     result : EMResult or None
         The best run of EM so far.
     start : str
@@ -53,7 +62,7 @@ class Candidate:
         `log_likelihood` of that run, plus the logarithm of the prior.
     log_max_resp : float
         Weighted sum over the same rows of the logarithm of the largest responsibility.
-    fitted : MixtureParameters or None
+    fitted : MixtureParameters, StudentParameters or None
         The parameters, rounded to the dtype of the data as those of a fitted model are.
     bic, aic, icl, cv : float
         The criteria. NaN if the candidate degenerated, or if the search does not find that one.
@@ -63,14 +72,15 @@ class Candidate:
     covariance_type: CovarianceType
     n_features: int
     region: Region | None = None
-    result: EMResult[MixtureParameters] | None = None
+    distribution: Distribution = "gaussian"
+    result: EMResult[FoundParameters] | None = None
     start: str = ""
     seconds: float = 0.0
     warning: str = ""
     log_likelihood: float = -math.inf
     objective: float = -math.inf
     log_max_resp: float = math.nan
-    fitted: MixtureParameters | None = None
+    fitted: FoundParameters | None = None
     bic: float = math.nan
     aic: float = math.nan
     icl: float = math.nan
@@ -95,13 +105,23 @@ class Candidate:
 
     @property
     def n_parameters(self) -> int:
+        if self.distribution == "t":
+            return n_free_parameters_of_t(self.structure, self.n_components, self.n_features, "varying")
         return n_free_parameters(self.structure, self.n_components, self.n_features, region=self.region)
 
 
-def check_grid(estimator) -> tuple[list[int], list[CovarianceType]]:
-    """The numbers of components, ascending, and the covariance types that a search is to try. Their start is found.
+class Grid(NamedTuple):
+    """What a search is to try: numbers of components, ascending, covariance types and distributions."""
 
-    It also refuses what does not combine with `noise`.
+    numbers: list[int]
+    covariance_types: list[CovarianceType]
+    distributions: list[Distribution]
+
+
+def check_grid(estimator) -> Grid:
+    """What a search is to try. Their start is found.
+
+    It also refuses what does not combine with `noise` and with t distributions.
     """
     check_noise_alone(estimator)
     numbers, types = estimator.n_components, estimator.covariance_type
@@ -131,22 +151,49 @@ def check_grid(estimator) -> tuple[list[int], list[CovarianceType]]:
             f"{options(accepted_names())} or a list of these. Got {estimator.covariance_type!r} instead. "
             f"{next(filter(None, hints), 'Pass some of these names.')}"
         )
-    return [int(number) for number in numbers], list({name_of_type(name): name for name in reversed(types)}.values())[
-        ::-1
-    ]
+    types = list({name_of_type(name): name for name in reversed(types)}.values())[::-1]
+    return Grid([int(number) for number in numbers], types, _distributions(estimator))
 
 
-def all_candidates(
-    numbers: Iterable[int], covariance_types: Iterable[CovarianceType], n_features: int, region: Region | None = None
-) -> list[Candidate]:
-    """All candidates, ordered by the number of components, then by the number of parameters of the type, ascending."""
-    types = sorted(covariance_types, key=lambda name: structure_of_type(name).n_parameters(2, n_features))
-    return [Candidate(number, name, n_features, region) for number in numbers for name in types]
+def _distributions(estimator) -> list[Distribution]:
+    """The distributions to try, Gaussians first. Raises ValueError if a parameter does not combine with t."""
+    given, accepted = estimator.distribution, get_args(Distribution)
+    names = [given] if isinstance(given, str) else list(given) if np.iterable(given) else []
+    if not names or not all(is_one_of(accepted)(name) for name in names):
+        hints = (meant(name, accepted) for name in names)
+        raise invalid_parameter_error()(
+            f"The 'distribution' parameter of {type(estimator).__name__} must be {options(accepted)} or a list of "
+            f"these. Got {given!r} instead. {next(filter(None, hints), 'Pass some of these names.')}"
+        )
+    if "t" in names:
+        for name, without in _NOT_WITH_T.items():
+            value = getattr(estimator, name)
+            if value is not without and value != without:
+                raise ValueError(
+                    f"{name}={value!r} does not combine with distribution={given!r}: StudentTMixture does not have it. "
+                    f"Pass {name}={without!r}, or distribution='gaussian'."
+                )
+    return [name for name in accepted if name in names]
+
+
+def all_candidates(grid: Grid, n_features: int, region: Region | None = None) -> list[Candidate]:
+    """All candidates, by the number of components, the distribution, and the number of parameters of the type."""
+    types = sorted(grid.covariance_types, key=lambda name: structure_of_type(name).n_parameters(2, n_features))
+    shapes = product(grid.numbers, grid.distributions, types)
+    return [Candidate(number, name, n_features, region, distribution) for number, distribution, name in shapes]
+
+
+def by_distribution(candidates: Iterable[Candidate]) -> list[list[Candidate]]:
+    """Lists of those with one distribution each."""
+    lists: dict[Distribution, list[Candidate]] = {}
+    for candidate in candidates:
+        lists.setdefault(candidate.distribution, []).append(candidate)
+    return list(lists.values())
 
 
 def table(candidates: list[Candidate], criterion: str) -> dict[str, np.ndarray]:
     """Columns by name, each an array with an element for each candidate. 'criterion' is what the search minimizes."""
-    names = ["n_components", "covariance_type", "criterion", "bic", "aic", "icl", *_COLUMNS]
+    names = ["n_components", "covariance_type", "distribution", "criterion", "bic", "aic", "icl", *_COLUMNS]
     if criterion == "cv":
         names.insert(names.index("icl") + 1, "cv")
     attributes = [criterion if name == "criterion" else name for name in names]

@@ -56,7 +56,8 @@ def cross_validate(candidates: list[Candidate], n_folds: int, fits: Fits) -> Non
     for number, (train, test) in enumerate(folds, 1):
         fits.progress.begin_fold(number, n_folds)
         of_fold = [
-            Candidate(each.n_components, each.covariance_type, each.n_features, each.region) for each in candidates
+            Candidate(each.n_components, each.covariance_type, each.n_features, each.region, each.distribution)
+            for each in candidates
         ]
         held_out = rows.part(test)
         fits_of_fold = Fits(rows.part(train), fits.weight_unit, fits.random_state, settings, fits.progress)

@@ -6,10 +6,11 @@ import math
 from collections import defaultdict
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
 from itertools import pairwise
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -19,15 +20,16 @@ from fastgmm._em.loop import run_em
 from fastgmm._em.one_gaussian import gaussian_of
 from fastgmm._estimator.fitted import mixture_attributes, rounded
 from fastgmm._model.covariance import DIAGONAL, CovarianceStructure, unrestricted
-from fastgmm._model.gaussian import InitialValues, MaximumLikelihood, MixtureParameters
+from fastgmm._model.gaussian import InitialValues, MaximumLikelihood
 from fastgmm._model.moments import estimate_moments
 from fastgmm._model.noise import Region
 from fastgmm._model.statistics import SufficientStatistics
+from fastgmm._model.student import StudentT
 from fastgmm._model.weak_prior import MaximumPosterior, WeakPrior
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._rows.columns import mean_of_all, moments_for_prior
 from fastgmm._rows.protocol import EvaluatingPasses
-from fastgmm._search.candidates import Candidate
+from fastgmm._search.candidates import Candidate, FoundParameters, by_distribution
 from fastgmm._search.collapse import CollapseCheck
 from fastgmm._search.merging import as_type, merged
 from fastgmm._search.report import SearchReporter, to_start_from_whitened
@@ -107,31 +109,34 @@ class Fits:
 
         One component without a background has a single optimum, which the first start finds.
         """
-        by_number, by_type = defaultdict(list), defaultdict(list)
+        by_number, by_shape = defaultdict(list), defaultdict(list)
         for candidate in candidates:
             by_number[candidate.n_components].append(candidate)
-            by_type[candidate.covariance_type].append(candidate)
+            by_shape[candidate.distribution, candidate.covariance_type].append(candidate)
         for of_one_number in by_number.values():
             self._fit_from_shared_starts(of_one_number)
-            for before, candidate in pairwise(of_one_number):
-                if candidate.n_components > 1 or self.settings.noise:
-                    self._fit_from_other(before, candidate, before.covariance_type, as_type)
+            for of_one_distribution in by_distribution(of_one_number):
+                for before, candidate in pairwise(of_one_distribution):
+                    if candidate.n_components > 1 or self.settings.noise:
+                        self._fit_from_other(before, candidate, before.covariance_type, as_type)
             if some := to_start_from_whitened(of_one_number, len(candidates)):
                 self._fit_from_whitened(some)
-        for of_one_type in by_type.values():
-            for more, fewer in pairwise(of_one_type[::-1]):
+        for of_one_shape in by_shape.values():
+            for more, fewer in pairwise(of_one_shape[::-1]):
                 if fewer.n_components > 1 or self.settings.noise:
                     self._fit_from_other(more, fewer, "merged", merged)
 
-    def iteration(self, candidate: Candidate) -> Iteration[MixtureParameters, EvaluatingPasses]:
-        """Iterations of the candidate's model on the rows, as in a fit of `GaussianMixture`."""
+    def iteration(self, candidate: Candidate) -> Iteration[Any, EvaluatingPasses]:
+        """Iterations of the candidate's model on the rows, as in a fit of its estimator."""
         structure, n_components, n_features = candidate.structure, candidate.n_components, candidate.n_features
         passes = self.rows.for_mixture(n_components, structure)
         reg_covar, region = self.settings.reg_covar, self.settings.noise
-        own = structure, n_components, n_features, passes.dtype, reg_covar, InitialValues(), region
+        own = structure, n_components, n_features, passes.dtype, reg_covar, InitialValues()
+        if candidate.distribution == "t":
+            return Iteration(StudentT(*own, "varying"), passes)
         if self.settings.prior is None:
-            return Iteration(MaximumLikelihood(*own), passes)
-        return Iteration(MaximumPosterior(*own, self._prior(structure, n_components)), passes)
+            return Iteration(MaximumLikelihood(*own, region), passes)
+        return Iteration(MaximumPosterior(*own, region, self._prior(structure, n_components)), passes)
 
     def _prior(self, structure: CovarianceStructure, n_components: int) -> WeakPrior:
         if structure.kernel not in self._moments_for_prior:
@@ -152,19 +157,19 @@ class Fits:
         candidate.log_likelihood = math.nan
         if candidate.result is None:
             return False
+        parameters = candidate.result.parameters
         try:
-            attributes = rounded(mixture_attributes(candidate.result.parameters, candidate.structure), self.rows.dtype)
+            attributes = rounded(mixture_attributes(parameters, candidate.structure), self.rows.dtype)
         except OutOfRangeError as error:
             candidate.warning = str(error)
             return False
-        names = ("weights_", "means_", "covariances_", "precisions_cholesky_")
-        weights, means, covariances, factors = (attributes[name].astype(np.float64) for name in names)
-        noise = candidate.result.parameters.noise
-        candidate.fitted = MixtureParameters(weights, means, covariances, factors, noise=noise)
+        attributes.setdefault("covariances_", attributes.get("scales_"))
+        names = [field.name for field in fields(parameters) if f"{field.name}_" in attributes]
+        candidate.fitted = replace(parameters, **{name: attributes[f"{name}_"].astype(np.float64) for name in names})
         return True
 
     def _fit_from_shared_starts(self, candidates: list[Candidate]) -> None:
-        """Fit all covariance types of one number of components from the same starts."""
+        """Fit all covariance types and distributions of one number of components from the same starts."""
         settings, random_state = self.settings, deepcopy(self.random_state)
         n_components, has_noise = candidates[0].n_components, settings.noise is not None
         here = self._rows_of_starts(candidates[0].structure)
@@ -227,7 +232,7 @@ class Fits:
         other: Candidate,
         candidate: Candidate,
         name: str,
-        start: Callable[[Candidate, Candidate], MixtureParameters],
+        start: Callable[[Candidate, Candidate], FoundParameters],
     ) -> None:
         """Fit a candidate from the parameters that were found for another one, if any were."""
         if other.result is None:
@@ -235,9 +240,7 @@ class Fits:
         else:
             self._run(candidate, self.iteration(candidate), name, partial(start, other, candidate))
 
-    def _run(
-        self, candidate: Candidate, iteration: Iteration, name: str, start: Callable[[], MixtureParameters]
-    ) -> None:
+    def _run(self, candidate: Candidate, iteration: Iteration, name: str, start: Callable[[], FoundParameters]) -> None:
         """Run EM from one more start. Keep the result if it is better than those before."""
         began, settings, failure = perf_counter(), self.settings, ""
         self.progress.begin_run(candidate, name)
@@ -290,7 +293,7 @@ class Fits:
             self._filled = passes_for_start(self.rows, self.settings.reg_covar, structure)
         return self._filled
 
-    def _collapse(self, candidate: Candidate, iteration: Iteration, parameters: MixtureParameters) -> str:
+    def _collapse(self, candidate: Candidate, iteration: Iteration, parameters: FoundParameters) -> str:
         """A warning that names the first collapsed component; '' if none has collapsed."""
         structure, reg_covar, n_features = candidate.structure, self.settings.reg_covar, candidate.n_features
         general = unrestricted(structure)

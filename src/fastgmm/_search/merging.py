@@ -2,74 +2,104 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.gaussian import MixtureParameters
-from fastgmm._model.noise import Noise
-from fastgmm._search.candidates import Candidate
+from fastgmm._model.student import StudentParameters
+from fastgmm._search.candidates import Candidate, FoundParameters
 
 _ENTRIES_AT_A_TIME = 2**18  # of the covariances of unions
 
 
-def as_type(found: Candidate, candidate: Candidate) -> MixtureParameters:
+class _Parts(NamedTuple):
+    """Parameters of the components, whatever their covariance type.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (K,)
+    means : ndarray of shape (K, d)
+    spread : ndarray of shape (K, d, d) or (K, d)
+        Covariances or variances; of t distributions, scale matrices.
+    tails : ndarray of shape (K, 1)
+        One over the degrees of freedom; 0 for Gaussians.
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    spread: np.ndarray
+    tails: np.ndarray
+
+
+def as_type(found: Candidate, candidate: Candidate) -> FoundParameters:
     """A start from the parameters of another covariance type."""
-    return _from_spread(candidate.structure, *_weights_means_spread(found), _noise(found))
+    return _start(found, candidate, _parts(found))
 
 
-def merged(found: Candidate, candidate: Candidate) -> MixtureParameters:
+def merged(found: Candidate, candidate: Candidate) -> FoundParameters:
     """A start from the parameters of more components. Merges two components at a time until as many are left as wanted.
 
-    A union has the moments of both components. Each step takes the pair whose union raises a bound on the
-    Kullback-Leibler divergence least (Runnalls, IEEE Trans. Aerosp. Electron. Syst. 43, 2007).
+    A union has the moments of both components; scale matrices of t distributions count as covariances. Each step takes
+    the pair whose union raises a bound on the Kullback-Leibler divergence least (Runnalls, IEEE Trans. Aerosp.
+    Electron. Syst. 43, 2007).
     """
-    weights, means, spread = _weights_means_spread(found)
-    while len(weights) > candidate.n_components:
-        log_det = weights * _log_det(spread)
-        pairs = np.stack(np.triu_indices(len(weights), 1))
+    parts = _parts(found)
+    while len(parts.weights) > candidate.n_components:
+        log_det = parts.weights * _log_det(parts.spread)
+        pairs = np.stack(np.triu_indices(len(parts.weights), 1))
         costs = [
-            union[0] * _log_det(union[2]) - log_det[part[0]] - log_det[part[1]]
-            for part in np.array_split(pairs, -(-pairs.shape[1] * spread[0].size // _ENTRIES_AT_A_TIME), axis=1)
-            for union in [_unions(weights, means, spread, *part)]
+            union.weights * _log_det(union.spread) - log_det[part[0]] - log_det[part[1]]
+            for part in np.array_split(pairs, -(-pairs.shape[1] * parts.spread[0].size // _ENTRIES_AT_A_TIME), axis=1)
+            for union in [_unions(parts, *part)]
         ]
         pair = pairs[:, np.argmin(np.concatenate(costs))]
-        unions = _unions(weights, means, spread, *pair[:, np.newaxis])
-        weights, means, spread = (
-            np.concatenate([union, np.delete(array, pair, axis=0)])
-            for array, union in zip((weights, means, spread), unions, strict=True)
-        )
-    return _from_spread(candidate.structure, weights, means, spread, _noise(found))
+        unions = _unions(parts, *pair[:, np.newaxis])
+        pairs_of_arrays = zip(parts, unions, strict=True)
+        parts = _Parts(*(np.concatenate([union, np.delete(array, pair, axis=0)]) for array, union in pairs_of_arrays))
+    return _start(found, candidate, parts)
 
 
-def _unions(weights, means, spread, some: np.ndarray, others: np.ndarray):
-    """Weights, means and spreads of the unions of some components with others, pair by pair."""
+def _unions(parts: _Parts, some: np.ndarray, others: np.ndarray) -> _Parts:
+    """The unions of some components with others, pair by pair."""
+    weights, means, spread, tails = parts
     total = weights[some] + weights[others]
     share = (weights[some] / total)[:, np.newaxis]
     difference = means[some] - means[others]
     mean = share * means[some] + (1 - share) * means[others]
+    tail = share * tails[some] + (1 - share) * tails[others]
     if spread.ndim == 2:
         between = difference * difference
     else:
         between = difference[:, :, np.newaxis] * difference[:, np.newaxis]
         share = share[:, :, np.newaxis]
-    return total, mean, share * spread[some] + (1 - share) * spread[others] + share * (1 - share) * between
+    within = share * spread[some] + (1 - share) * spread[others]
+    return _Parts(total, mean, within + share * (1 - share) * between, tail)
 
 
 def _log_det(spread: np.ndarray) -> np.ndarray:
     return np.log(spread).sum(axis=1) if spread.ndim == 2 else np.linalg.slogdet(spread)[1]
 
 
-def _weights_means_spread(candidate: Candidate) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _parts(candidate: Candidate) -> _Parts:
     assert candidate.result is not None
     found = candidate.result.parameters
-    return found.weights, found.means, candidate.structure.spread(found.covariances, *found.means.shape)
+    n_components, n_features = found.means.shape
+    tails = np.zeros((n_components, 1))
+    if isinstance(found, StudentParameters):
+        tails = 1.0 / found.degrees_of_freedom[:, np.newaxis]
+    return _Parts(
+        found.weights, found.means, candidate.structure.spread(found.covariances, n_components, n_features), tails
+    )
 
 
-def _noise(candidate: Candidate) -> Noise | None:
-    assert candidate.result is not None
-    return candidate.result.parameters.noise
-
-
-def _from_spread(structure: CovarianceStructure, weights, means, spread, noise: Noise | None) -> MixtureParameters:
-    covariances = structure.from_spread(spread, weights)
-    return MixtureParameters(weights, means, covariances, structure.precisions_cholesky(covariances), noise=noise)
+def _start(found: Candidate, candidate: Candidate, parts: _Parts) -> FoundParameters:
+    """Parameters of the covariance type of the candidate, which has the same distribution as the one found."""
+    assert found.result is not None
+    weights, means, spread, tails = parts
+    covariances = candidate.structure.from_spread(spread, weights)
+    factors = candidate.structure.precisions_cholesky(covariances)
+    before = found.result.parameters
+    if isinstance(before, StudentParameters):
+        return StudentParameters(weights, means, covariances, factors, 1.0 / tails[:, 0])
+    return MixtureParameters(weights, means, covariances, factors, noise=before.noise)

@@ -9,7 +9,7 @@ from time import perf_counter
 from fastgmm._estimator.criteria import criteria_of
 from fastgmm._model.noise import Region
 from fastgmm._rows.runner import row_flops
-from fastgmm._search.candidates import Candidate
+from fastgmm._search.candidates import Candidate, by_distribution
 from fastgmm._utils.progress import Reporter
 
 
@@ -18,24 +18,33 @@ def planned(candidates: list[Candidate], n_init: int, noise: Region | None) -> l
     runs: list[Candidate] = []
     for _, group in groupby(candidates, lambda candidate: candidate.n_components):
         of_one_number = list(group)
-        runs += of_one_number * n_init + (of_one_number[1:] if noise or of_one_number[0].n_components > 1 else [])
+        runs += of_one_number * n_init
+        if noise or of_one_number[0].n_components > 1:
+            runs += [candidate for each in by_distribution(of_one_number) for candidate in each[1:]]
         runs += to_start_from_whitened(of_one_number, len(candidates))
-    for name in dict.fromkeys(candidate.covariance_type for candidate in candidates):
-        of_one_type = [candidate for candidate in candidates if candidate.covariance_type == name]
-        runs += [candidate for candidate in of_one_type[-2::-1] if noise or candidate.n_components > 1]
+    for shape in dict.fromkeys((candidate.distribution, candidate.covariance_type) for candidate in candidates):
+        of_one_shape = [each for each in candidates if (each.distribution, each.covariance_type) == shape]
+        runs += [candidate for candidate in of_one_shape[-2::-1] if noise or candidate.n_components > 1]
     return runs
 
 
 def to_start_from_whitened(of_one_number: list[Candidate], n_candidates: int) -> list[Candidate]:
     """Which candidates with one number of components also start from clusters of whitened rows.
 
-    The first and the last type whose components may lie in any direction. A search of one candidate is a fit of
-    `GaussianMixture`.
+    The first and the last type of each distribution whose components may lie in any direction. A search of one
+    candidate is a fit of its estimator.
     """
     if n_candidates == 1 or of_one_number[0].n_components == 1 or of_one_number[0].n_features == 1:
         return []
-    in_any_direction = [candidate for candidate in of_one_number if candidate.structure.kernel == "full"]
-    return in_any_direction[:1] + in_any_direction[1:][-1:]
+    chosen: list[Candidate] = []
+    for of_one_distribution in by_distribution(of_one_number):
+        in_any_direction = [candidate for candidate in of_one_distribution if candidate.structure.kernel == "full"]
+        chosen += in_any_direction[:1] + in_any_direction[1:][-1:]
+    return chosen
+
+
+def _key(candidate: Candidate) -> tuple[int, str, str]:
+    return candidate.n_components, candidate.covariance_type, candidate.distribution
 
 
 class SearchReporter:
@@ -69,7 +78,7 @@ class SearchReporter:
         self._criterion = criterion
         self._n_rows = n_rows
         self._began = perf_counter()
-        self._numbers = {(each.n_components, each.covariance_type): i for i, each in enumerate(candidates, 1)}
+        self._numbers = {_key(each): i for i, each in enumerate(candidates, 1)}
         runs = planned(candidates, n_init, noise)
         costs = [row_flops(each.structure, each.n_components, each.n_features) for each in runs]
         self._costs = costs * (1 + n_folds)
@@ -109,8 +118,9 @@ class SearchReporter:
         self._n_done += 1
 
     def _named(self, candidate: Candidate) -> dict[str, object]:
-        key = candidate.n_components, candidate.covariance_type
-        return {"candidate": self._numbers[key], "n_components": key[0], "covariance_type": key[1]}
+        key = _key(candidate)
+        names = ("n_components", "covariance_type", "distribution")
+        return {"candidate": self._numbers[key], **dict(zip(names, key, strict=True))}
 
     def _surround(self, **fields) -> None:
         done = sum(self._costs[: self._n_done])

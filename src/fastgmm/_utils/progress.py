@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from fastgmm._utils.errors import Stopped
-from fastgmm._utils.words import counted, duration
+from fastgmm._utils.words import counted, duration, named_shape
 
 Callback = Callable[["Progress"], object]
 
@@ -73,6 +73,9 @@ class Progress:
     covariance_type : str or None
         Of the candidate.
 
+    distribution : str or None
+        Of the candidate: 'gaussian' or 't'.
+
     criterion : float or None
         Criterion of the candidate's best run so far, at event 'candidate'. 'icl' and 'cv' are found at the end only.
 
@@ -104,6 +107,7 @@ class Progress:
     n_candidates: int | None = None
     n_components: int | None = None
     covariance_type: str | None = None
+    distribution: str | None = None
     criterion: float | None = None
     criterion_name: str | None = None
     fold: int | None = None
@@ -137,7 +141,7 @@ class Progress:
             places.append(f"fold {self.fold} of {self.n_folds}")
         if self.candidate is not None:
             places.append(f"candidate {self.candidate} of {self.n_candidates}")
-            places.append(f"{self.covariance_type} {self.n_components}")
+            places.append(f"{named_shape(str(self.covariance_type), self.distribution)} {self.n_components}")
         elif self.n_components is not None:
             places.append(counted(self.n_components, "component"))
         elif self.n_runs is not None and self.n_runs > 1:

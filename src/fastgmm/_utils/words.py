@@ -29,6 +29,11 @@ def named_kind(value) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
+def named_shape(covariance_type: str, distribution: str | None) -> str:
+    """The covariance type of a candidate of a search, such as "full", or "t full" for t distributions."""
+    return f"t {covariance_type}" if distribution == "t" else covariance_type
+
+
 def duration(seconds: float) -> str:
     """Such as "0.31 s", "12 s", "3 min 20 s" or "2 h 5 min"."""
     if seconds < 9.95:
