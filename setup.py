@@ -8,21 +8,26 @@ import tempfile
 from pathlib import Path
 
 from Cython.Build import cythonize
+from Cython.Compiler import Options
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError
+from setuptools.modified import newer_group
 
 KERNELS = "src/fastgmm/_kernels"
 VARIANTS = ("baseline", "v3", "v4") if platform.machine() in ("x86_64", "AMD64") else ("baseline",)
 
 # Neither flag reorders arithmetic; both are needed for exp and comparisons to become vector code.  Never -ffast-math.
 # The kernels are C++ without its library: templates, but no exceptions, no run-time types and nothing to link but libc.
-GNU_FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function"]
+GNU_FLAGS = ["-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function"]
 COMMON_FLAGS = {
-    "unix": [*GNU_FLAGS, "-std=gnu++17", "-fno-exceptions", "-fno-rtti"],
+    "unix": [*GNU_FLAGS, "-std=gnu++17", "-fno-exceptions", "-fno-rtti", "-fvisibility=hidden"],
     "clang-cl": ["/std:c++17", *(f"/clang:{flag}" for flag in GNU_FLAGS)],
-    "msvc": ["/O2", "/std:c++17"],
+    "msvc": ["/std:c++17"],
 }
+# Kernels are compiled for speed.  Python's glue around them is as much source, and for size it takes half the space.
+FOR_SPEED = {"unix": ["-O3"], "clang-cl": ["/clang:-O3"], "msvc": ["/O2"]}
+FOR_SIZE = {"unix": ["-Os"], "clang-cl": ["/clang:-Os"], "msvc": ["/O1"]}
 SIMD_FLAGS = {"v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"]}
 OPENMP_FLAGS = {  # compiler, linker
     "unix": (["-fopenmp"], ["-fopenmp"]),
@@ -71,7 +76,9 @@ class BuildKernels(build_ext):
             if kind == "clang-cl":
                 simd = [f"/clang:{flag}" for flag in simd]
             checks = ["-DFASTGMM_CHECK=1"] if is_set("FASTGMM_CHECK") else []
-            extension.extra_compile_args = COMMON_FLAGS[kind] + self.debug_flags(kind) + checks + openmp + simd
+            flags = COMMON_FLAGS[kind] + self.debug_flags(kind) + checks + openmp + simd
+            extension.extra_compile_args = flags + FOR_SIZE[kind]
+            extension.kernel_flags = flags + FOR_SPEED[kind]
             extension.extra_link_args = openmp_link
             extension.language = "c"  # links with the C compiler, so that the library of C++ is not a dependency
         super().build_extensions()
@@ -79,6 +86,15 @@ class BuildKernels(build_ext):
         if runtime and openmp and runtime.exists():  # Windows looks for it beside an extension, but not on PATH
             for folder in {Path(self.get_ext_fullpath(extension.name)).parent for extension in self.extensions}:
                 shutil.copy(runtime, folder)
+
+    def build_extension(self, extension):
+        """Compile the kernels of a variant, each with its own flags, before the glue that is linked with them."""
+        made = self.get_ext_fullpath(extension.name)
+        if extension.include_dirs and (self.force or newer_group([*extension.sources, *extension.depends], made)):
+            folder = str(Path(self.build_temp, extension.name))
+            flags = {"include_dirs": [KERNELS], "extra_postargs": extension.kernel_flags}
+            extension.extra_objects = self.compiler.compile([f"{KERNELS}/kernels.cpp"], output_dir=folder, **flags)
+        super().build_extension(extension)
 
     def choose_compiler(self):
         """The kind of the compiler, a key of COMMON_FLAGS.  setuptools' class for Windows ignores CC."""
@@ -118,7 +134,7 @@ class BuildKernels(build_ext):
 abi3 = is_set("FASTGMM_ABI3") and not sysconfig.get_config_var("Py_GIL_DISABLED")
 interface = {"define_macros": [("Py_LIMITED_API", "0x030B0000")], "py_limited_api": True} if abi3 else {}
 
-headers = [str(path) for pattern in ("*.hpp", "*.pxi") for path in Path(KERNELS).glob(pattern)]
+headers = [str(path) for pattern in ("*.hpp", "*.pxi", "kernels.cpp") for path in Path(KERNELS).glob(pattern)]
 extensions = [Extension("fastgmm._kernels._cpu", [f"{KERNELS}/_cpu.pyx"], language="c++", **interface)]
 extensions += [
     Extension(
@@ -131,6 +147,7 @@ extensions += [
     )
     for name in VARIANTS
 ]
+Options.buffer_max_dims = 4  # the glue copies memory views: 3 dimensions are the most, and the default of 8 is slower
 directives = dict.fromkeys(("cdivision", "freethreading_compatible"), True)
 directives |= dict.fromkeys(("boundscheck", "wraparound", "initializedcheck"), False)
 setup(

@@ -51,7 +51,7 @@ cdef extern from "kernels.hpp" nogil:
         double log_noise
     cppclass SharedFactor[T]:
         bint is_used
-        void prepare(const Mixture[T]&, T* out, double* scratch)
+    void prepare_shared[T](SharedFactor[T]&, const Mixture[T]&, T* out, double* scratch)
     cppclass Statistics[T]:
         const T* centers
         double* nk
@@ -67,7 +67,6 @@ cdef extern from "kernels.hpp" nogil:
         T* workspace
         int n_threads
         double log_likelihood, entropy
-        void run()
     cppclass StatisticsPass[T]:
         Rows[T] rows
         Shape shape
@@ -76,7 +75,6 @@ cdef extern from "kernels.hpp" nogil:
         const T* resp
         T* workspace
         int n_threads
-        void run()
     cppclass DensityPass[T]:
         Rows[T] rows
         Mixture[T] mixture
@@ -85,7 +83,6 @@ cdef extern from "kernels.hpp" nogil:
         T* resp
         T* workspace
         int n_threads
-        void run()
 
     cppclass Student[T]:
         const double* log_const
@@ -94,11 +91,9 @@ cdef extern from "kernels.hpp" nogil:
         EmPass[T] em
         Student[T] student
         double* masses
-        void run()
     cppclass StudentDensityPass[T]:
         DensityPass[T] dense
         Student[T] student
-        void run()
 
     cppclass Screen:
         int block, n_components, n_first, n_all, width
@@ -123,12 +118,10 @@ cdef extern from "kernels.hpp" nogil:
         EmPass[T] em
         Screen screen
         ScreenWorkspace[T] scratch
-        void run()
     cppclass ScreenedDensityPass[T]:
         DensityPass[T] dense
         Screen screen
         ScreenWorkspace[T] scratch
-        void run()
     cppclass PairCount[T]:
         Rows[T] rows
         Mixture[T] mixture
@@ -136,8 +129,7 @@ cdef extern from "kernels.hpp" nogil:
         ScreenWorkspace[T] scratch
         T* packed_factors
         int count
-        void run()
-    void prepare_survivors()
+    void run_pass[Pass](Pass&)
 
     cppclass Partition[T]:
         int block, depth
@@ -155,12 +147,10 @@ cdef extern from "kernels.hpp" nogil:
         EmPass[T] em
         Partition[T] partition
         CellWorkspace scratch
-        void run()
     cppclass CellsDensityPass[T]:
         DensityPass[T] dense
         Partition[T] partition
         CellWorkspace scratch
-        void run()
     cppclass ComponentCount[T]:
         Rows[T] rows
         Mixture[T] mixture
@@ -169,7 +159,6 @@ cdef extern from "kernels.hpp" nogil:
         T* workspace
         int64_t n_pairs
         int n_tiles
-        void run()
 
     cppclass Groups[T]:
         const T* X
@@ -206,7 +195,6 @@ cdef extern from "kernels.hpp" nogil:
         int n_threads
         double log_likelihood, entropy
         Py_ssize_t sums_length()
-        void run()
     cppclass IncompleteDensityPass[T]:
         Groups[T] groups
         WholeMixture mixture
@@ -218,7 +206,6 @@ cdef extern from "kernels.hpp" nogil:
         T* reals
         double* doubles
         int n_threads
-        void run()
 
     cppclass Clusters[T]:
         Rows[T] rows
@@ -239,7 +226,6 @@ cdef extern from "kernels.hpp" nogil:
         double* counts
         double* sum_x
         int64_t n_changed
-        void run()
     cppclass ClosestPass[T]:
         Clusters[T] clusters
         int n_taken
@@ -248,7 +234,6 @@ cdef extern from "kernels.hpp" nogil:
         double* block_sums
         Py_ssize_t stride
         double* potentials
-        void run()
     cppclass RowSearch[T]:
         Rows[T] rows
         int d
@@ -262,7 +247,6 @@ cdef extern from "kernels.hpp" nogil:
         int n_thresholds
         Py_ssize_t* found
         T* workspace
-        void run()
     cppclass FactorsPass:
         int d
         Py_ssize_t n_matrices
@@ -273,7 +257,6 @@ cdef extern from "kernels.hpp" nogil:
         int n_threads
         Py_ssize_t first_failure
         Py_ssize_t scratch_length()
-        void run()
     cppclass AxesRound:
         int d
         Py_ssize_t n_matrices
@@ -283,14 +266,11 @@ cdef extern from "kernels.hpp" nogil:
         double* volumes
         bint equal_volume
         double limit, value
-        void run()
     Py_ssize_t kmeans_floats_length "kmeans_floats"(int K, int d, int n_threads)
-    void note_moves_of "note_moves"[T](const T*, int K, int d, double scale, double* previous, double* moved)
-    void exp_array[T](T*, Py_ssize_t)
-    void log_array[T](T*, Py_ssize_t)
-    void log1p_array[T](T*, Py_ssize_t)
-
-prepare_survivors()
+    void add_moves[T](const T* centers, int K, int d, double scale, double* previous, double* moved)
+    void exp_of[T](T*, Py_ssize_t)
+    void log_of[T](T*, Py_ssize_t)
+    void log1p_of[T](T*, Py_ssize_t)
 
 OPENMP = bool(HAS_OPENMP)
 BLOCK = BLOCK_ROWS
@@ -433,7 +413,7 @@ def whitens_once(const real[:, ::1] means, const real[:, :, ::1] factors, real[:
     m.set_shape(means.shape[1], means.shape[0], factors.shape[0], factors.shape[1], means.shape[1])
     m.means, m.factors = &means[0, 0], &factors[0, 0, 0]
     need(workspace.shape[0] >= (means.shape[0] + 1) * means.shape[1] and sums.shape[0] >= 5 * means.shape[1], "workspace")
-    shared.prepare(m, &workspace[0], &sums[0])
+    prepare_shared(shared, m, &workspace[0], &sums[0])
     return bool(shared.is_used)
 
 
@@ -450,7 +430,7 @@ def em_pass(const real[:, ::1] X, const double[::1] sample_weight, const real[:,
     take_em(&em, X, sample_weight, means, centers, factors, log_const, nk, sum_x, scatter, with_entropy, workspace, sums,
             n_threads)
     with nogil:
-        em.run()
+        run_pass(em)
     return em.log_likelihood, em.entropy
 
 
@@ -475,7 +455,7 @@ def statistics_pass(const real[:, ::1] X, const double[::1] sample_weight, const
     p.workspace, p.n_threads = &workspace[0], n_threads
     need(workspace.shape[0] >= n_threads * p.shape.work_length(), "workspace")
     with nogil:
-        p.run()
+        run_pass(p)
 
 
 def density_pass(const real[:, ::1] X, const real[:, ::1] means, const real[:, :, ::1] factors,
@@ -485,7 +465,7 @@ def density_pass(const real[:, ::1] X, const real[:, ::1] means, const real[:, :
     cdef DensityPass[real] p
     take_dense(&p, X, means, factors, log_const, log_prob_norm, labels, resp, workspace, n_threads)
     with nogil:
-        p.run()
+        run_pass(p)
 
 
 # Passes for components with Student's t distribution --------------------------------------------------------------------
@@ -516,7 +496,7 @@ def student_em_pass(const real[:, ::1] X, const double[::1] sample_weight, const
     need(not with_entropy, "with_entropy")
     need(masses.shape[0] == 2 and masses.shape[1] == means.shape[0], "masses")
     with nogil:
-        p.run()
+        run_pass(p)
     return p.em.log_likelihood, 0.0
 
 
@@ -529,7 +509,7 @@ def student_density_pass(const real[:, ::1] X, const real[:, ::1] means, const r
     take_dense(&p.dense, X, means, factors, constants, log_prob_norm, labels, resp, workspace, n_threads, True)
     take_student(&p.student, &p.dense.mixture, log_const, degrees_of_freedom)
     with nogil:
-        p.run()
+        run_pass(p)
 
 
 # Passes that skip pairs (row, component) --------------------------------------------------------------------------------
@@ -593,7 +573,7 @@ def screened_em_pass(const real[:, ::1] X, const double[::1] sample_weight, cons
     take_screen(&p.screen, &p.scratch, &p.em.mixture, center, scale, limits, P, screen_means, first_factors, all_factors,
                 constants, cut, slope, block, reals, floats, integers, n_threads)
     with nogil:
-        p.run()
+        run_pass(p)
     return p.em.log_likelihood, p.em.entropy
 
 
@@ -611,7 +591,7 @@ def screened_density_pass(const real[:, ::1] X, const real[:, ::1] means, const 
     take_screen(&p.screen, &p.scratch, &p.dense.mixture, center, scale, limits, P, screen_means, first_factors, all_factors,
                 constants, cut, slope, block, reals, floats, integers, n_threads)
     with nogil:
-        p.run()
+        run_pass(p)
 
 
 def count_pairs(const real[:, ::1] X, const real[:, ::1] means, const real[:, :, ::1] factors,
@@ -631,7 +611,7 @@ def count_pairs(const real[:, ::1] X, const real[:, ::1] means, const real[:, :,
     need(X.shape[0] <= block, "number of rows")
     need(packed_factors.shape[0] >= p.mixture.n_factors * p.mixture.factor_length(), "packed_factors")
     with nogil:
-        p.run()
+        run_pass(p)
     return p.count
 
 
@@ -680,7 +660,7 @@ def cells_em_pass(const real[:, ::1] X, const double[::1] sample_weight, const r
     take_partition(&p.partition, &p.scratch, &p.em.mixture, features, thresholds, constants, slope, cut, block, doubles,
                    integers, n_threads)
     with nogil:
-        p.run()
+        run_pass(p)
     return p.em.log_likelihood, p.em.entropy
 
 
@@ -696,7 +676,7 @@ def cells_density_pass(const real[:, ::1] X, const real[:, ::1] means, const rea
     take_partition(&p.partition, &p.scratch, &p.dense.mixture, features, thresholds, constants, slope, cut, block, doubles,
                    integers, n_threads)
     with nogil:
-        p.run()
+        run_pass(p)
 
 
 def count_components(const real[:, ::1] X, const real[:, ::1] means, const real[:, :, ::1] factors,
@@ -713,7 +693,7 @@ def count_components(const real[:, ::1] X, const real[:, ::1] means, const real[
     need(X.shape[0] <= block, "number of rows")
     need(workspace.shape[0] >= p.mixture.work_length() + p.mixture.packed_length(), "workspace")
     with nogil:
-        p.run()
+        run_pass(p)
     return p.n_pairs, p.n_tiles
 
 
@@ -786,7 +766,7 @@ def incomplete_em_pass(const real[:, ::1] X, const double[::1] sample_weight, co
     need(doubles.shape[0] >= n_threads * IncompleteScratch[real].n_doubles(p.mixture), "doubles")
     need(sums.shape[0] >= SumTree.n_buffers(n_threads) * p.sums_length(), "sums")
     with nogil:
-        p.run()
+        run_pass(p)
     return p.log_likelihood, p.entropy
 
 
@@ -822,7 +802,7 @@ def incomplete_density_pass(const real[:, ::1] X, const int64_t[::1] order, cons
     need(reals.shape[0] >= n_threads * IncompleteScratch[real].n_reals(p.mixture), "reals")
     need(doubles.shape[0] >= n_threads * IncompleteScratch[real].n_doubles(p.mixture), "doubles")
     with nogil:
-        p.run()
+        run_pass(p)
 
 
 # k-means ----------------------------------------------------------------------------------------------------------------
@@ -859,7 +839,7 @@ def note_moves(const real[:, ::1] centers, double[:, ::1] previous, double[::1] 
     # previous, moved  IN/OUT  (K, d), (K,) float64; see kmeans_pass
     need(previous.shape[0] == centers.shape[0] and previous.shape[1] == centers.shape[1], "previous")
     need(moved.shape[0] == centers.shape[0], "moved")
-    note_moves_of(&centers[0, 0], <int>centers.shape[0], <int>centers.shape[1], scale, &previous[0, 0], &moved[0])
+    add_moves(&centers[0, 0], <int>centers.shape[0], <int>centers.shape[1], scale, &previous[0, 0], &moved[0])
 
 
 def kmeans_pass(const real[:, ::1] X, const double[::1] sample_weight, const real[::1] shift,
@@ -883,7 +863,7 @@ def kmeans_pass(const real[:, ::1] X, const double[::1] sample_weight, const rea
     need(labels.shape[0] == X.shape[0] and gaps.shape[0] == X.shape[0], "labels or gaps")
     need(sum_x.shape[0] == centers.shape[0] and sum_x.shape[1] == centers.shape[1], "sum_x")
     with nogil:
-        p.run()
+        run_pass(p)
     return p.n_changed
 
 
@@ -907,7 +887,7 @@ def closest_pass(const real[:, ::1] X, const double[::1] sample_weight, const re
     need(block_sums.shape[1] * BLOCK_ROWS >= X.shape[0] and block_sums.strides[1] == sizeof(double), "block_sums")
     need(potentials.shape[0] == centers.shape[0] - n_taken, "potentials")
     with nogil:
-        p.run()
+        run_pass(p)
 
 
 def rows_at(const real[:, ::1] X, const double[::1] sample_weight, const real[::1] shift, const real[::1] center,
@@ -926,7 +906,7 @@ def rows_at(const real[:, ::1] X, const double[::1] sample_weight, const real[::
     need(closest.shape[0] == X.shape[0] and block_sums.shape[0] * BLOCK_ROWS >= X.shape[0], "closest or block_sums")
     need(rows.shape[0] == thresholds.shape[0], "rows")
     with nogil:
-        p.run()
+        run_pass(p)
 
 
 # Between passes ----------------------------------------------------------------------------------------------------------
@@ -954,7 +934,7 @@ def factors_of_inverses(const double[:, :, ::1] matrices, double[:, :, ::1] fact
     need(factors.shape[0] == p.n_matrices and factors.shape[1] == p.d and factors.shape[2] == p.d, "factors")
     need(scratch.shape[0] >= n_threads * p.scratch_length(), "scratch")
     with nogil:
-        p.run()
+        run_pass(p)
     return p.first_failure
 
 
@@ -974,7 +954,7 @@ def rotate_axes(double[:, :, ::1] along, double[:, ::1] axes, const double[::1] 
     need(along.shape[2] == p.d and axes.shape[0] == p.d and axes.shape[1] == p.d, "axes")
     need(shares.shape[0] == p.n_matrices and volumes.shape[0] == p.n_matrices, "shares")
     with nogil:
-        p.run()
+        run_pass(p)
     return p.value
 
 
@@ -984,16 +964,16 @@ def rotate_axes(double[:, :, ::1] along, double[:, ::1] axes, const double[::1] 
 def exp_inplace(real[::1] x):
     """exp of numbers <= 0, in place; 0 below -708 (float32: -87)."""
     with nogil:
-        exp_array(&x[0], x.shape[0])
+        exp_of(&x[0], x.shape[0])
 
 
 def log_inplace(real[::1] x):
     """log of numbers >= 1, in place."""
     with nogil:
-        log_array(&x[0], x.shape[0])
+        log_of(&x[0], x.shape[0])
 
 
 def log1p_inplace(real[::1] x):
     """log(1 + x) of numbers >= 0, in place."""
     with nogil:
-        log1p_array(&x[0], x.shape[0])
+        log1p_of(&x[0], x.shape[0])

@@ -80,10 +80,28 @@ static int survivors(const float *RESTRICT bounds, const float *RESTRICT least, 
     return n;
 }
 #else
-static uint8_t places[256][8]; /* places[key(flags)]: the indices of the ones among eight flags, ascending */
-
 /* Eight bytes of 0 or 1 as eight bits. */
-INLINE int key(uint64_t flags) { return (int)((flags * 0x0102040810204080u) >> 56); }
+constexpr int key(uint64_t flags) { return (int)((flags * 0x0102040810204080u) >> 56); }
+
+struct Places {
+    uint8_t of[256][8] = {}; /* of[key(flags)]: the indices of the ones among eight flags, ascending */
+
+    constexpr Places()
+    {
+        for (int bits = 0; bits < 256; bits++) {
+            uint64_t flags = 0;
+            uint8_t chosen[8] = {};
+            int n = 0;
+            for (int l = 0; l < 8; l++)
+                if (bits >> l & 1) {
+                    flags |= (uint64_t)1 << 8 * l;
+                    chosen[n++] = (uint8_t)l;
+                }
+            for (int l = 0; l < 8; l++) of[key(flags)][l] = chosen[l];
+        }
+    }
+};
+static constexpr Places places;
 
 static int survivors(const float *RESTRICT bounds, const float *RESTRICT least, int m, uint16_t *RESTRICT rows)
 {
@@ -96,7 +114,7 @@ static int survivors(const float *RESTRICT bounds, const float *RESTRICT least, 
             uint64_t eight;
             memcpy(&eight, flags + i, 8);
             if (eight) {
-                const uint8_t *place = places[key(eight)];
+                const uint8_t *place = places.of[key(eight)];
                 for (int l = 0; l < 8; l++) rows[n + l] = (uint16_t)(first + i + place[l]);
                 n += (int)((eight * 0x0101010101010101u) >> 56);
             }
@@ -105,24 +123,6 @@ static int survivors(const float *RESTRICT bounds, const float *RESTRICT least, 
     return n;
 }
 #endif
-
-/* Must be called once before `survivors`. */
-static void prepare_survivors(void)
-{
-#if !defined(__AVX512F__)
-    for (int bits = 0; bits < 256; bits++) {
-        uint8_t flags[8], chosen[8] = {0};
-        uint64_t eight;
-        int n = 0;
-        for (int l = 0; l < 8; l++) {
-            flags[l] = bits >> l & 1;
-            if (flags[l]) chosen[n++] = (uint8_t)l;
-        }
-        memcpy(&eight, flags, 8);
-        memcpy(places[key(eight)], chosen, 8);
-    }
-#endif
-}
 
 /* left <- the listed rows[a] whose bounds[a] is not below least[rows[a]]; `left` may be `rows` or begin before it. */
 static int survivors_listed(const float *RESTRICT bounds, const float *RESTRICT least, const uint16_t *rows, int n, uint16_t *left)
