@@ -19,12 +19,17 @@ template <class Real> struct DensityPass {
         run_with(Chunks(rows.n), [&](int t, ptrdiff_t start, ptrdiff_t stop) { write_rows(start, stop, work(t)); });
     }
 
+    /* Set what is computed of the mixture; `packed` is room for packed_length numbers, `scratch` for 5 d. */
+    void prepare(Real *packed, double *scratch)
+    {
+        mixture.pack_factors(packed);
+        shared.prepare(mixture, packed + mixture.n_factors * mixture.factor_length(), scratch);
+    }
+
     /* The pass with a function that writes the outputs of a chunk, as write_rows does. */
     template <class Function> void run_with(const Chunks &chunks, Function function)
     {
-        Real *packed = workspace + n_threads * mixture.work_length();
-        mixture.pack_factors(packed);
-        shared.prepare(mixture, packed + mixture.n_factors * mixture.factor_length(), (double *)workspace);
+        prepare(workspace + n_threads * mixture.work_length(), (double *)workspace);
         share_out(chunks, n_threads, function);
     }
 
@@ -40,9 +45,7 @@ template <class Real> struct DensityPass {
     template <class Function> void write_rows_with(ptrdiff_t start, ptrdiff_t stop, Real *work, Function change) const
     {
         const Mixture<Real> &s = mixture;
-        const int K = s.n_components;
         const Scratch<Real> a(work, s);
-        int32_t *best = (int32_t *)a.scale;
         for (ptrdiff_t first = start; first < stop; first += BLOCK) {
             const int m = smaller(BLOCK, stop - first);
             const Real *X = rows.X + first * s.d;
@@ -54,16 +57,23 @@ template <class Real> struct DensityPass {
             else
                 s.log_densities(a.xt, padded, ahead, ahead_bytes, false, a.p);
             change(padded, a.p);
-            const int n_terms = s.add_noise(K, padded, false, a.p);
-            if (labels) {
-                arg_max(a.p, n_terms, m, a.peak, best);
-                for (int i = 0; i < m; i++) labels[first + i] = best[i] < K ? best[i] : -1;
-            }
-            if (log_prob_norm || resp) {
-                softmax_for_output(a.p, n_terms, padded, a.peak, a.inverse);
-                if (log_prob_norm) memcpy(log_prob_norm + first, a.peak, m * sizeof(Real));
-                if (resp) write_resp(a.p, a.inverse, m, K, resp + first * K);
-            }
+            write_block(a, first, m, padded);
+        }
+    }
+
+    /* The outputs of rows first .. first + m - 1 from their log-densities a.p. */
+    void write_block(const Scratch<Real> &a, ptrdiff_t first, int m, int padded) const
+    {
+        const int K = mixture.n_components, n_terms = mixture.add_noise(K, padded, false, a.p);
+        int32_t *best = (int32_t *)a.scale;
+        if (labels) {
+            arg_max(a.p, n_terms, m, a.peak, best);
+            for (int i = 0; i < m; i++) labels[first + i] = best[i] < K ? best[i] : -1;
+        }
+        if (log_prob_norm || resp) {
+            softmax_for_output(a.p, n_terms, padded, a.peak, a.inverse);
+            if (log_prob_norm) memcpy(log_prob_norm + first, a.peak, m * sizeof(Real));
+            if (resp) write_resp(a.p, a.inverse, m, K, resp + first * K);
         }
     }
 };

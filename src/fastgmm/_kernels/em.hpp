@@ -26,14 +26,19 @@ template <class Real> struct EmPass {
         run_with(Chunks(rows.n), [&](int t, ptrdiff_t start, ptrdiff_t stop, double *sums) { sum_rows(start, stop, work(t), sums); });
     }
 
-    /* The pass with a function that sums the rows of a chunk, as sum_rows does.  Returns the sums of all chunks. */
-    template <class Function> const double *run_with(const Chunks &chunks, Function function)
+    /* Set what is computed of the mixture; `packed` is room for packed_length numbers, `scratch` for 5 d. */
+    void prepare(Real *packed, double *scratch)
     {
-        Real *packed = workspace + n_threads * mixture.work_length();
         mixture.pack_factors(packed);
         keeps_squares = mixture.sphere && mixture.d > 4 &&
                         memcmp(statistics.centers, mixture.means, mixture.n_components * mixture.d * sizeof(Real)) == 0;
-        shared.prepare(mixture, packed + mixture.n_factors * mixture.factor_length(), statistics.sums);
+        shared.prepare(mixture, packed + mixture.n_factors * mixture.factor_length(), scratch);
+    }
+
+    /* The pass with a function that sums the rows of a chunk, as sum_rows does.  Returns the sums of all chunks. */
+    template <class Function> const double *run_with(const Chunks &chunks, Function function)
+    {
+        prepare(workspace + n_threads * mixture.work_length(), statistics.sums);
         const double *total = sum_chunks(chunks, n_threads, statistics.sums, mixture.sums_length(), function);
         log_likelihood = total[0];
         entropy = total[1];
@@ -49,7 +54,6 @@ template <class Real> struct EmPass {
     {
         const Mixture<Real> &s = mixture;
         const Scratch<Real> a(work, s);
-        Real *spread = with_entropy ? a.entropy : NULL;
         const bool root = s.root && !shared.is_used;
         for (ptrdiff_t first = start; first < stop; first += BLOCK) {
             const int m = smaller(BLOCK, stop - first);
@@ -57,13 +61,22 @@ template <class Real> struct EmPass {
             const double *w = rows.weights_from(first);
             const int padded = pack(X, m, s.d, a.xt);
             evaluate(a, padded, first + m, stop, root);
-            softmax_for_sums(a.p, s.add_noise(s.n_components, padded, root, a.p), padded, root, a.peak, a.inverse, spread);
-            sums[0] += weighted_sum(a.peak, w, m);
-            if (with_entropy) sums[1] += weighted_sum(a.entropy, w, m);
-            row_scales(w, a.inverse, m, padded, root, a.scale);
-            if (s.has_noise()) sums[s.noise_at()] += sum_of_products(a.p + s.n_components * (ptrdiff_t)STRIDE, a.scale, m, root);
+            weigh(a, m, padded, w, root, sums);
             add_statistics(a, padded, sums);
         }
+    }
+
+    /* From log-densities a.p, or half of them: a.p a.scale <- weights w r_ik, or their roots; sums += log-likelihood, entropy, and the
+     * mass of the background. */
+    void weigh(const Scratch<Real> &a, int m, int padded, const double *w, bool root, double *sums) const
+    {
+        const Mixture<Real> &s = mixture;
+        Real *spread = with_entropy ? a.entropy : NULL;
+        softmax_for_sums(a.p, s.add_noise(s.n_components, padded, root, a.p), padded, root, a.peak, a.inverse, spread);
+        sums[0] += weighted_sum(a.peak, w, m);
+        if (with_entropy) sums[1] += weighted_sum(a.entropy, w, m);
+        row_scales(w, a.inverse, m, padded, root, a.scale);
+        if (s.has_noise()) sums[s.noise_at()] += sum_of_products(a.p + s.n_components * (ptrdiff_t)STRIDE, a.scale, m, root);
     }
 
     /* a.p <- log-densities of the rows in a.xt, or half of them; meanwhile the rows from `next` on are prefetched. */

@@ -32,7 +32,9 @@ _LEAST_TRIAL_ROWS = 1000  # complete rows on which a trial of skipping is worth 
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Rows grouped by the features that they have, the complete rows first.
+    """Rows grouped by the features that they have, the complete rows first, then large groups before small ones.
+
+    The kernels treat small groups that follow each other together.
 
     Attributes
     ----------
@@ -78,17 +80,17 @@ def groups_of(X: np.ndarray) -> Groups | None:
     codes, masks = codes[order], masks[order]
     incomplete = incomplete[order]
     starts = np.flatnonzero(np.append(True, (codes[1:] != codes[:-1]).any(axis=1)))
-    of_groups = masks[starts]  # which features are missing
+    lengths = np.diff(starts, append=len(incomplete))
+    by_length = np.argsort(-lengths, kind="stable")
+    ranks = np.empty_like(by_length)
+    ranks[by_length] = np.arange(len(lengths))
+    incomplete = incomplete[np.argsort(np.repeat(ranks, lengths), kind="stable")]
+    of_groups, lengths = masks[starts[by_length]], lengths[by_length]  # which features are missing, in how many rows
     n_observed = n_features - of_groups.sum(axis=1)
-    ends = np.append(starts[1:], len(incomplete))
     is_empty = n_observed == 0  # in at most one group
-    empty = np.concatenate([incomplete[:0], *(incomplete[starts[g] : ends[g]] for g in np.flatnonzero(is_empty))])
-    if len(empty):
-        kept = np.repeat(~is_empty, ends - starts)
-        incomplete, of_groups = incomplete[kept], of_groups[~is_empty]
-        lengths, n_observed = (ends - starts)[~is_empty], n_observed[~is_empty]
-    else:
-        lengths = ends - starts
+    has_values = np.repeat(~is_empty, lengths)
+    empty, incomplete = incomplete[~has_values], incomplete[has_values]
+    of_groups, lengths, n_observed = of_groups[~is_empty], lengths[~is_empty], n_observed[~is_empty]
     complete = np.flatnonzero(~is_incomplete)
     if len(complete):
         lengths, n_observed = np.append(len(complete), lengths), np.append(n_features, n_observed)
