@@ -264,6 +264,12 @@ def test_parts_add_up(way, tmp_path):
         np.testing.assert_array_equal(parts.predict(rows).compute(), parts.to_local().predict(X))
         with pytest.warns(UserWarning, match="without any value"):
             np.testing.assert_allclose(parts.score(X, sample_weight=weights), parts.score(rows, sample_weight=weights))
+        # Without weights: the chunk that holds the row without any value gets some.
+        with pytest.warns(UserWarning, match="without any value"):
+            of_chunks = estimators.GaussianMixture(K, **options).fit(rows)
+        with pytest.warns(UserWarning, match="without any value"):
+            of_array = GaussianMixture(K, **options).fit(X)
+        np.testing.assert_allclose(of_chunks.lower_bound_, of_array.lower_bound_, rtol=1e-10)
     else:
         parts = GaussianMixture(K, **options)
         for rows in np.array_split(X[6:], 4):

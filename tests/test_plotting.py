@@ -869,6 +869,13 @@ def test_distances_leave_the_background_its_rows():
     assert observed[-1] > 3 * expected[-1]
 
 
+def test_distances_of_missing_values_are_refused():
+    X = load_iris().data.copy()
+    X[3, 1] = np.nan
+    with pytest.raises(ValueError, match="plot_distances takes complete rows only: leave the others out"):
+        plot_distances(GaussianMixture(missing="marginalize").fit(X), X)
+
+
 def test_distances_of_t_distributions_are_refused():
     X = load_iris().data
     with pytest.raises(TypeError, match="plot_distances compares rows with Gaussians, got StudentTMixture"):

@@ -314,6 +314,39 @@ def test_cross_validation_is_the_loop_over_folds(covariance_type, weighted):
     assert search.criterion_["log_likelihood"] == [pytest.approx(log_likelihood(whole, X, weights), rel=1e-13)]
 
 
+def test_folds_of_scikit_learn():
+    """A splitter, its splits and masks; the numbers are those of all rows, also of those without weight."""
+    X, splitter = DATA["iris"], KFold(3, shuffle=True, random_state=4)
+    expected = search_in(X, (1, 2), criterion="cv", cv=3, random_state=4).criterion_["cv"]
+    splits = list(splitter.split(X))
+    masks = [[np.isin(np.arange(len(X)), rows) for rows in split] for split in splits]
+    for cv in (splitter, splits, iter(splits), masks):
+        found = search_in(X, (1, 2), criterion="cv", cv=cv, random_state=4)
+        np.testing.assert_array_equal(found.criterion_["cv"], expected)
+    with_more = np.insert(X, 70, 99.0, axis=0)
+    moved = [[rows + (rows >= 70) for rows in split] for split in splits]
+    moved[0][0] = np.append(moved[0][0], 70)
+    weights = np.where(np.arange(len(with_more)) == 70, 0.0, 1.0)
+    found = search_in(with_more, (1, 2), weights, criterion="cv", cv=moved, random_state=4)
+    np.testing.assert_allclose(found.criterion_["cv"], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("cv", "message"),
+    [
+        (iter([]), "cv holds no fold: pass a list"),
+        ([(range(20), [180])], "cv must hold pairs of row numbers or of masks: in fold 1, index 180"),
+        ([(range(99), [100]), (range(99), [])], "Fold 2 of cv has n_samples=99 rows .* and 0 to hold out"),
+        ([([1], [2])], "Fold 1 of cv has n_samples=1 rows to fit n_components=3"),
+        ([(range(9), range(9, 18), [1])], "cv must hold pairs"),
+        ([1, 2, 3], "cv must hold pairs"),
+    ],
+)
+def test_bad_folds(cv, message):
+    with pytest.raises(ValueError, match=message):
+        search_in(blobs(), criterion="cv", cv=cv)
+
+
 @pytest.mark.parametrize("criterion", ["bic", "icl", "cv"])
 def test_the_true_number_is_chosen(criterion):
     search = search_in(blobs(), NUMBERS, criterion=criterion)
@@ -1083,17 +1116,7 @@ def test_a_later_fit_that_fails_leaves_the_old_one():
 
 # A good citizen of scikit-learn ---------------------------------------------------------------------------------------
 
-NOT_APPLICABLE = {
-    "check_sample_weight_equivalence_on_dense_data": (
-        "Sets cv to a list of splits, where we take a number of folds; and of rows with weights other ones are drawn "
-        "than of repeated rows, as for every mixture with more than one component."
-    )
-}
-ESTIMATOR_CHECKS = [
-    (estimator, check)
-    for estimator, check in estimator_checks_generator(GaussianMixtureIC(n_components=(1, 2, 3)))
-    if check.func.__name__ not in NOT_APPLICABLE
-]
+ESTIMATOR_CHECKS = list(estimator_checks_generator(GaussianMixtureIC(n_components=(1, 2, 3))))
 
 
 @pytest.mark.filterwarnings("ignore:y is ignored, but looks like weights")  # some checks pass 0.0 and 1.0 as y

@@ -39,6 +39,7 @@ from fastgmm._utils.annotations import (
     CovarianceType,
     Criterion,
     Distribution,
+    Folds,
     InitParams,
     IntArray,
     Missing,
@@ -90,8 +91,9 @@ class GaussianMixtureIC(CallbackSupportMixin, ChosenMixture, DensityMixin, Named
         - 'icl': BIC plus ``-2 sum_i log max_k resp_ik``, a penalty for components that overlap [2]_;
         - 'cv': ``-2`` times the log-likelihood of held-out rows, summed over the folds of cross-validation.
 
-    cv : int, default=5
-        Number of folds for criterion 'cv'. Rows are shuffled.
+    cv : int, splitter or iterable, default=5
+        Folds of criterion 'cv', as in scikit-learn: their number, with rows shuffled; a splitter such as ``KFold(5)``;
+        or pairs of the rows to fit and of the rows to hold out.
 
     tol, reg_covar, max_iter, init_params, stopping, acceleration, noise, missing, prior, n_threads
         Of each fit, as in :class:`GaussianMixture`. `init_params` may be a function, but no array.
@@ -190,7 +192,7 @@ class GaussianMixtureIC(CallbackSupportMixin, ChosenMixture, DensityMixin, Named
         ),
         distribution: Distribution | Collection[Distribution] = "gaussian",
         criterion: Criterion = "bic",
-        cv: int = 5,
+        cv: Folds = 5,
         tol: float = 1e-3,
         reg_covar: float = 1e-6,
         max_iter: int = 100,
@@ -305,13 +307,13 @@ class GaussianMixtureIC(CallbackSupportMixin, ChosenMixture, DensityMixin, Named
         settings = Settings(seed=seed, **passed_on | {"noise": region_of(self.noise, rows.passes)})
         candidates = all_candidates(grid, n_features, settings.noise)
         with while_fitting(n_features, self.acceleration):
-            n_folds = self.cv if self.criterion == "cv" else 0
-            report = SearchReporter(progress, candidates, self.criterion, self.n_init, n_rows, n_folds, settings.noise)
-            fits = Fits(*rows, settings, report)
+            of_search = self.criterion, self.n_init, n_rows, len(rows.folds), settings.noise
+            report = SearchReporter(progress, candidates, *of_search)
+            fits = Fits(rows.passes, rows.weight_unit, rows.random_state, settings, report)
             interrupted = self._is_interrupted(fits, candidates)
             fits.finish(candidates)
             if self.criterion == "cv":
-                cross_validate(candidates, self.cv, fits)
+                cross_validate(candidates, rows.folds, fits)
             set_criteria(candidates, n_rows)
             tried = [candidate for candidate in candidates if candidate.result is not None or candidate.warning]
             best = best_of(tried, self.criterion)

@@ -160,6 +160,10 @@ def test_with_noise_and_missing_values():
     mixture = GaussianMixture(2, missing="marginalize", random_state=0).fit(holes)
     with pytest.raises(ValueError, match="diagnose takes complete rows only"):
         mixture.diagnose(holes)
+    without_value = np.concatenate([holes, np.full((9, 2), np.nan)])  # such rows count for nothing
+    with pytest.warns(UserWarning, match="9 rows without any value"):
+        entropies = mixture.merge_components(without_value).entropies
+    np.testing.assert_allclose(entropies, mixture.merge_components(holes).entropies)
     with pytest.raises(ValueError, match="Input X contains NaN"):
         mixture.predict_conditional(0, holes[:, :1])
     assert mixture.marginal([1, 0]).predict(holes[:, ::-1]).shape == (len(X),)

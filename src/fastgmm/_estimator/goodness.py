@@ -174,6 +174,15 @@ class Goodness:
         return _squared(np.interp(shares, cumulated, edges), self.first.shape[1])
 
 
+def check_complete(X: np.ndarray, client: str) -> None:
+    """Raise ValueError if a value is missing. The client is the function that the user called."""
+    if np.isnan(X).any():
+        raise ValueError(
+            f"X contains NaN, and {client} takes complete rows only: leave the others out, or pass "
+            "mixture.impute(X, draw=True)."
+        )
+
+
 def reference(n_features: int, n_rows: float, of_own_covariance: bool):
     """The expected distribution of |z|^2, as a frozen distribution of SciPy.
 

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastgmm._estimator.diagnosis import Diagnosis, diagnosis_of
-from fastgmm._estimator.goodness import Goodness
+from fastgmm._estimator.goodness import Goodness, check_complete
 from fastgmm._estimator.inference import RESPONSIBILITIES
 from fastgmm._estimator.merging import MergedComponents, merges, uncertain_rows
 from fastgmm._estimator.noise import fitted_noise
 from fastgmm._estimator.questions import Questions
 from fastgmm._input.containers import Reader
 from fastgmm._input.fitted import weighted_blocks
-from fastgmm._input.rows import allows_missing, check_some_weight, weight_unit
+from fastgmm._input.rows import allows_missing, check_some_weight, weight_unit, weights_without_empty_rows
 from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._rows.array import total_weight
 from fastgmm._rows.reading import read_ahead
@@ -93,11 +93,7 @@ class ModelChecks(Questions):
         goodness = Goodness.zeros(*asked.mixture.means.shape)
         total, unit = 0.0, 1.0
         for block in read_ahead(weighted_blocks(self, X, sample_weight)):
-            if allows_missing(self) and np.isnan(block.rows).any():
-                raise ValueError(
-                    "X contains NaN, and diagnose takes complete rows only: leave the others out, or pass "
-                    "mixture.impute(X, draw=True)."
-                )
+            check_complete(block.rows, "diagnose")
             weights = block.weights
             if weights is not None:
                 unit = unit if total else weight_unit(float(weights.max()))
@@ -164,9 +160,12 @@ class ModelChecks(Questions):
         self._asked()
         parts, total = [], 0.0
         for block in read_ahead(weighted_blocks(self, X, sample_weight)):
+            weights = block.weights
+            if allows_missing(self):
+                weights = weights_without_empty_rows(block.rows, weights)
             resp = RESPONSIBILITIES.of_passes(*self._passes_of_fitted(block.rows))
-            parts.append(uncertain_rows(resp, block.weights))
-            total += total_weight(block.rows, block.weights)
+            parts.append(uncertain_rows(resp, weights))
+            total += total_weight(block.rows, weights)
         check_some_weight(total)
         resp, weights = (np.concatenate(each) for each in zip(*parts, strict=True))
         return MergedComponents(self, *merges(resp, weights))

@@ -6,7 +6,7 @@ text; the value and a remedy follow.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from functools import lru_cache, wraps
 from inspect import signature
@@ -155,7 +155,14 @@ def _parameter_rules(covariance_types):
             f"{MOST_DEGREES_OF_FREEDOM:g}]",
             "For still lighter tails, use GaussianMixture.",
         ),
-        "cv": (is_integer_from(2), "an int in the range [2, inf)", "Pass the number of folds."),
+        "cv": (
+            lambda value: (
+                is_integer_from(2)(value)
+                or (not isinstance(value, str) and (isinstance(value, Iterable) or hasattr(value, "split")))
+            ),
+            "an int in the range [2, inf), a splitter of scikit-learn or an iterable of splits",
+            "Pass the number of folds.",
+        ),
         "acceleration": (
             _or_none(is_one_of(_CHOICES["acceleration"])),
             f"{options(_CHOICES['acceleration'])} or None",

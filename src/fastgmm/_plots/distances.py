@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from fastgmm._estimator.diagnosis import expected_distances
-from fastgmm._estimator.goodness import Goodness
+from fastgmm._estimator.goodness import Goodness, check_complete
 from fastgmm._model.conditional import Mixture
 from fastgmm._model.noise import Noise
 from fastgmm._plots import drawing
@@ -20,6 +20,7 @@ _LEAST_ROWS = 5  # of a component that is drawn
 def draw_distances(ax: Axes, subject: Subject, noise: Noise | None, own_covariances: bool) -> None:
     """Draw a curve for each component, and the diagonal."""
     assert subject.rows is not None
+    check_complete(subject.rows, "plot_distances")
     marginal, d = subject.marginal, subject.n_features
     goodness = Goodness.zeros(*marginal.means.shape)
     mixture = Mixture(marginal.shares, marginal.means, marginal.covariances)

@@ -47,7 +47,7 @@ def plot_distances(mixture: Any, X: Rows, *, ax: Axes | None = None) -> Axes:
     Raises
     ------
     NotFittedError, TypeError, ValueError
-        As in `plot_components`. Also a TypeError for a mixture of t distributions.
+        As in `plot_components`. Also a TypeError for a mixture of t distributions, and a ValueError for missing values.
 
     Examples
     --------

@@ -143,7 +143,10 @@ class DaskPasses(SampledPasses):
         """The rows and weights of the sample."""
         parts = self.chunks.map(partial(rows_of_chunk, settings=self._settings), self._chosen)
         rows = np.concatenate([rows for rows, _ in parts])
-        return rows, None if parts[0][1] is None else np.concatenate([weights for _, weights in parts])
+        if all(weights is None for _, weights in parts):
+            return rows, None
+        # A chunk without weights has them if it holds rows without any value.
+        return rows, np.concatenate([np.ones(len(rows)) if weights is None else weights for rows, weights in parts])
 
     def _summed(self, statistics_of: Callable, centers: np.ndarray, with_tails: bool = False) -> SufficientStatistics:
         task = partial(statistics_of_chunk, settings=self._settings, statistics_of=statistics_of)

@@ -7,23 +7,14 @@ from operator import attrgetter
 from typing import cast
 
 import numpy as np
-from sklearn.model_selection import KFold
 
 from fastgmm._estimator.criteria import LEAST_ROWS, criteria_of
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._search.candidates import Candidate
 from fastgmm._search.fits import Fits
+from fastgmm._search.folds import Fold
 from fastgmm._skipping.policy import log_likelihood_of
 from fastgmm._utils.progress import SILENT
-
-
-def check_folds(n_rows: int, n_folds: int, n_components: int) -> None:
-    """Raise ValueError if a fold leaves too few rows for the components."""
-    if n_folds > n_rows or n_rows - math.ceil(n_rows / n_folds) < max(2, n_components):
-        raise ValueError(
-            f"cv={n_folds} folds of n_samples={n_rows} rows leave too few to fit n_components={n_components}: use "
-            "fewer components, another criterion, or more data."
-        )
 
 
 def check_weights_count_rows(total_weight: float, criterion: str) -> None:
@@ -46,15 +37,14 @@ def set_criteria(candidates: list[Candidate], n_rows: float) -> None:
             candidate.bic, candidate.aic, candidate.icl = criteria
 
 
-def cross_validate(candidates: list[Candidate], n_folds: int, fits: Fits) -> None:
-    """Set the criterion 'cv': repeat the search without each fold, and add up the log-likelihoods.
+def cross_validate(candidates: list[Candidate], folds: list[Fold], fits: Fits) -> None:
+    """Set the criterion 'cv': repeat the search on a part of the rows, and add up the log-likelihoods of the others.
 
     The rows of the fits must be in memory."""
     rows, settings = cast(ArrayPasses, fits.rows), fits.settings
     totals = np.zeros(len(candidates))
-    folds = KFold(n_folds, shuffle=True, random_state=settings.seed).split(rows.X)
     for number, (train, test) in enumerate(folds, 1):
-        fits.progress.begin_fold(number, n_folds)
+        fits.progress.begin_fold(number, len(folds))
         of_fold = [
             Candidate(each.n_components, each.covariance_type, each.n_features, each.region, each.distribution)
             for each in candidates

@@ -27,7 +27,8 @@ from fastgmm._rows.batches import BatchPasses
 from fastgmm._rows.incomplete import passes_over
 from fastgmm._rows.protocol import EvaluatingPasses
 from fastgmm._rows.survey import BatchSurvey
-from fastgmm._search.criteria import check_folds, check_weights_count_rows
+from fastgmm._search.criteria import check_weights_count_rows
+from fastgmm._search.folds import Fold, folds_of
 from fastgmm._utils.progress import Reporter
 
 
@@ -37,6 +38,7 @@ class SearchRows(NamedTuple):
     passes: EvaluatingPasses  # for a mixture of any shape
     weight_unit: float  # the weights have been divided by it
     random_state: np.random.RandomState  # for the starts
+    folds: list[Fold]  # of criterion 'cv'; else none
 
     @property
     def total_weight(self) -> float:
@@ -85,8 +87,10 @@ def rows_to_search(search, X, sample_weight, n_components: int, seed: int, progr
     rows, weights = drop_unweighted_rows(X, sample_weight)
     check_n_rows(rows.shape[0], n_components)
     unit = 1.0
+    folds = []
     if search.criterion == "cv":
-        check_folds(rows.shape[0], search.cv, n_components)
+        is_kept = np.ones(len(X), bool) if sample_weight is None else sample_weight > 0.0
+        folds = folds_of(search.cv, is_kept, n_components, seed)
     if weights is not None:
         if search.criterion != "cv":
             check_weights_count_rows(float(weights.sum()), search.criterion)
@@ -94,7 +98,7 @@ def rows_to_search(search, X, sample_weight, n_components: int, seed: int, progr
         weights = weights / unit
     arguments = rows, weights, 1, DIAGONAL, search.n_threads, None, progress
     passes = passes_over(*arguments, may_miss_values=allows_missing(search))
-    return SearchRows(passes, unit, np.random.RandomState(seed))
+    return SearchRows(passes, unit, np.random.RandomState(seed), folds)
 
 
 def _in_batches(search, batches: Reader, n_components: int, seed: int, progress: Reporter) -> SearchRows:
@@ -106,4 +110,4 @@ def _in_batches(search, batches: Reader, n_components: int, seed: int, progress:
         check_weights_count_rows(survey.total_weight, search.criterion)
     unit = 1.0 if search.prior is not None else weight_unit(survey.largest_weight)
     passes = BatchPasses(checked, survey, unit, 1, DIAGONAL, search.n_threads, progress)
-    return SearchRows(passes, unit, random_state)
+    return SearchRows(passes, unit, random_state, [])

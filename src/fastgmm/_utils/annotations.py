@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -31,6 +31,15 @@ RandomState: TypeAlias = int | np.random.RandomState | None
 FloatArray: TypeAlias = NDArray[np.floating]
 IntArray: TypeAlias = NDArray[np.int64]
 Features: TypeAlias = int | str | Sequence[int | str] | NDArray[np.integer[Any]]
+
+
+class Splitter(Protocol):
+    """A splitter of scikit-learn, such as ``KFold(5)``."""
+
+    def split(self, X: Any) -> Any: ...
+
+
+Folds: TypeAlias = int | Splitter | Iterable[tuple[ArrayLike, ArrayLike]]
 
 
 class Sliceable(Protocol):
