@@ -31,7 +31,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import digamma, gammaln, polygamma
+from scipy.special import digamma, gammaln, zeta
 
 from fastgmm._model.components import Components
 from fastgmm._model.covariance import CovarianceStructure
@@ -43,7 +43,7 @@ from fastgmm._utils.annotations import DegreesOfFreedom
 
 LEAST_DEGREES_OF_FREEDOM, MOST_DEGREES_OF_FREEDOM = 0.1, 1000.0  # that are estimated
 _FIRST_DEGREES_OF_FREEDOM = 10.0  # of a start
-_NEWTON_STEPS = 6  # to all digits, within these limits
+_NEWTON_STEPS = 3  # to all digits, within these limits: the start is off by 1.4 % at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +221,7 @@ def degrees_of_freedom_with_gap(gap: np.ndarray) -> np.ndarray:
     half = (3.0 - s + np.sqrt((s - 3.0) ** 2 + 24.0 * s)) / (12.0 * s)
     for _ in range(_NEWTON_STEPS):
         excess = np.log(half) - digamma(half) - s
-        half = 1.0 / (1.0 / half + excess / (half * half * (1.0 / half - polygamma(1, half))))
+        half = 1.0 / (1.0 / half + excess / (half * half * (1.0 / half - zeta(2.0, half))))  # the trigamma function
     return np.clip(2.0 * half, LEAST_DEGREES_OF_FREEDOM, MOST_DEGREES_OF_FREEDOM)
 
 
