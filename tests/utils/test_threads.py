@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from fastgmm import GaussianMixture, StudentTMixture, _kernels
 from fastgmm._kernels import _cpu
 from fastgmm._rows.kmeans import KMeansPasses, SeedingPasses
+from fastgmm._utils import blas
 from fastgmm._utils.threads import effective_n_threads, explain_n_threads
 
 pytestmark = [
@@ -494,6 +495,18 @@ def test_concurrent_fits_leave_the_blas_threads_as_they_were():
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda seed: GaussianMixture(2, random_state=seed, tol=1.0).fit(X), range(12)))
         assert blas_threads() == before
+
+
+@pytest.mark.parametrize("parameters", [{"noise": True}, {"init_params": "split_merge"}])
+def test_products_with_all_rows_use_one_blas_thread(parameters, monkeypatch):
+    """Also with few features: OpenBLAS may lose the work of its threads if another thread forks."""
+    limits, limit = [], blas._limit_blas
+    monkeypatch.setattr(blas, "_limit_blas", lambda numbers: limits.append(set(numbers)) or limit(numbers))
+    X = np.random.default_rng(0).normal(size=(500, 3))
+    GaussianMixture(2, random_state=0, tol=1.0).fit(X)
+    assert not limits
+    GaussianMixture(2, random_state=0, tol=1.0, **parameters).fit(X)
+    assert limits[0] == {1}
 
 
 BLAS_THREADS = """

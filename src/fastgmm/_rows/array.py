@@ -14,6 +14,7 @@ from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._model.student import finish_statistics
 from fastgmm._rows.protocol import EvaluatingPasses, SkippingPlan
 from fastgmm._rows.runner import KernelRunner, part_of, row_flops
+from fastgmm._utils.blas import blas_of_all_rows
 from fastgmm._utils.progress import SILENT, Reporter
 
 SCORE_ROWS = 2**16  # log-densities, or responsibilities, that are held at a time to add them up
@@ -140,7 +141,8 @@ class ArrayPasses(EvaluatingPasses):
     def ranges(self, center, axes) -> np.ndarray:
         low, high = np.full(axes.shape[1], math.inf), np.full(axes.shape[1], -math.inf)
         for rows in self.runner.slices(max(1, _PROJECTED // axes.shape[1])):
-            coordinates = (self.X[rows] - center) @ axes
+            with blas_of_all_rows():
+                coordinates = (self.X[rows] - center) @ axes
             low, high = np.minimum(low, coordinates.min(axis=0)), np.maximum(high, coordinates.max(axis=0))
         return np.stack([low, high])
 

@@ -13,6 +13,7 @@ from fastgmm._model.gaussian import MaximumLikelihood, MixtureParameters, n_free
 from fastgmm._model.statistics import SufficientStatistics
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._start.kmeans import kmeans_labels, refined_labels, statistics_of_clusters
+from fastgmm._utils.blas import blas_of_all_rows
 from fastgmm._utils.errors import PoorSampleError
 from fastgmm._utils.progress import Reporter
 
@@ -106,7 +107,8 @@ def drawn(passes: ArrayPasses, n_components: int, n_rows: int, random_state) -> 
 def _squared_distance(sample: ArrayPasses, labels: np.ndarray, centers: np.ndarray) -> float:
     """Weighted sum of squared distances from the centers."""
     distances = np.square(sample.X - centers[labels]).sum(axis=1)
-    return float(distances.sum() if sample.sample_weight is None else distances @ sample.sample_weight)
+    with blas_of_all_rows():
+        return float(distances.sum() if sample.sample_weight is None else distances @ sample.sample_weight)
 
 
 def _fitted(sample: ArrayPasses, starts: list[np.ndarray], reg_covar: float) -> EMResult[MixtureParameters]:

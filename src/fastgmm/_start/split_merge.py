@@ -23,6 +23,7 @@ from fastgmm._start.given import statistics_of_given
 from fastgmm._start.kmeans import kmeans_labels
 from fastgmm._start.sample import check_shortfall, drawn, reported
 from fastgmm._start.whitening import PrincipalAxes
+from fastgmm._utils.blas import blas_of_all_rows
 from fastgmm._utils.errors import FitError
 from fastgmm._utils.progress import SILENT
 
@@ -100,8 +101,9 @@ def statistics_of_split_merge(
     n_rows = max(_LEAST_ROWS, _ROWS_PER_CLUSTER * n_components, _ROWS_PER_PARAMETER * n_parameters)
     is_sample = n_rows < len(passes.X)
     sample = drawn(passes, n_components, n_rows, random_state) if is_sample else passes
-    moves = _Moves(sample, n_components, reg_covar)
-    found = moves.improved(moves.first(random_state))
+    with blas_of_all_rows():
+        moves = _Moves(sample, n_components, reg_covar)
+        found = moves.improved(moves.first(random_state))
     passes.progress.end()
     if is_sample:
         everything = _Moves(passes, n_components, reg_covar).iteration

@@ -11,6 +11,7 @@ from fastgmm._rows.array import ArrayPasses
 from fastgmm._start.given import statistics_of_given
 from fastgmm._start.kmeans import kmeans_labels
 from fastgmm._start.sample import drawn
+from fastgmm._utils.blas import blas_of_all_rows
 from fastgmm._utils.errors import FitError
 
 _MOST_ROWS = 100_000  # that are whitened at once, which copies them
@@ -77,7 +78,8 @@ def start_from_whitened(
         If few rows have most of the weight.
     """
     some = drawn(passes, n_components, _MOST_ROWS, random_state) if passes.n_rows > _MOST_ROWS else passes
-    rows = PrincipalAxes(some.X, some.sample_weight).whitened(some.X)
+    with blas_of_all_rows():
+        rows = PrincipalAxes(some.X, some.sample_weight).whitened(some.X)
     labels, _ = kmeans_labels(rows, n_components, random_state, some.n_threads, some.sample_weight, passes.progress)
     return lambda of_type, reg_covar: statistics_of_given(
         labels, some.for_mixture(n_components, of_type.structure), reg_covar

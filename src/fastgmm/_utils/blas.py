@@ -80,3 +80,11 @@ def blas_beside_passes(n_features: int, with_all_parameters: bool = False) -> Ab
     """
     may_wake_threads = n_features >= _LEAST_FEATURES or with_all_parameters
     return _single_threaded_blas if may_wake_threads else nullcontext()
+
+
+def blas_of_all_rows() -> AbstractContextManager:
+    """A context that holds BLAS to one thread, for products with all rows.
+
+    OpenBLAS ends its threads if another thread forks. It may lose their work, and then the product never returns.
+    """
+    return _single_threaded_blas
