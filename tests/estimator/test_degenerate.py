@@ -10,7 +10,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture as SklearnBayesianGaussianMixture
 from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC
+from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC, StudentTMixture
+from fastgmm._model.covariance import COVARIANCE_TYPES
 
 ESTIMATED = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
 
@@ -291,3 +292,21 @@ def test_fits_on_chunks_say_the_same():
     with pytest.warns(ConvergenceWarning, match="Component 2 has no rows"):
         gmm = OnChunks(3, precisions_init=precision_of_ones("full"), **start).fit(dask_array.from_array(X, (60, 2)))
     np.testing.assert_array_equal(gmm.means_[2], [500, 500])
+
+
+@pytest.mark.parametrize("estimator", [GaussianMixture, StudentTMixture])
+def test_units_at_the_ends_of_float64_are_fitted_or_refused(estimator):
+    """Variances of 1e-320 have no reciprocal, and those of 1e600 are no numbers; warnings of NumPy are errors here."""
+    fitted = 0
+    for covariance_type in COVARIANCE_TYPES:
+        mixture = estimator(2, covariance_type=covariance_type, reg_covar=0.0, max_iter=1, random_state=0)
+        for unit in (1e-160, 1e-154, 1e153, 1e300):
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", ConvergenceWarning)
+                    mixture.fit(unit * two_blobs(30))
+            except ValueError:
+                continue
+            fitted += 1
+            assert np.isfinite(mixture.sample(3)[0]).all()
+    assert fitted >= len(COVARIANCE_TYPES)

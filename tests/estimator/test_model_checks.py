@@ -141,6 +141,9 @@ def test_batches_weights_and_bayesian_mixtures():
         GaussianMixture().diagnose(X)
     with pytest.raises(ValueError, match="X has 1 features"):
         mixture.merge_components(X[:, :1])
+    for far in (1e60, 1e300):  # powers of the distance exceed float64
+        with pytest.raises(ValueError, match=r"X holds rows that are 1e\+40 standard deviations or more from the mean"):
+            mixture.diagnose(np.concatenate([X, [[far, -far]]]))
 
 
 def test_with_noise_and_missing_values():

@@ -227,6 +227,7 @@ def test_quantiles_between_far_and_narrow_components():
         (lambda m: m.cdf(1.0), r"needs a mixture of one feature, and this one has 4: ask marginal\(feature\).cdf"),
         (lambda m: m.marginal(0).cdf([1.0, np.nan]), "x contains NaN. 1 value is NaN, in entry 1"),
         (lambda m: m.marginal(0).quantile(1.5), "q must hold probabilities from 0 to 1, got 1.5"),
+        (lambda m: m.marginal(0).quantile(np.finfo(np.longdouble).max), "q must hold probabilities"),
     ],
 )  # fmt: skip
 def test_errors(ask, message):

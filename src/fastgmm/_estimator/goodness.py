@@ -24,6 +24,7 @@ from fastgmm._rows.array import ArrayPasses
 
 _LEAST_RESPONSIBILITY = 1e-12  # rows with less count for nothing in a component
 _BLOCK_ROWS = 2**14  # whose responsibilities are held at a time
+_FARTHEST = 1e40  # of rows from their component, in standard deviations: sums of sixth powers are finite
 _EDGES = np.linspace(-10.0, 30.0, 4001)  # of the bins
 
 
@@ -98,7 +99,14 @@ class Goodness:
             for k, (mean, factor) in enumerate(zip(means, factors, strict=True)):
                 own = np.flatnonzero(resp[:, k] > _LEAST_RESPONSIBILITY)
                 z = rows[own] - mean
-                self._add_whitened(k, z @ factor if factor.ndim == 2 else z * factor, weighted[own, k])
+                with np.errstate(over="ignore", invalid="ignore"):
+                    z = z @ factor if factor.ndim == 2 else z * factor
+                if not (np.abs(z) < _FARTHEST).all():
+                    raise ValueError(
+                        f"X holds rows that are {_FARTHEST:.0e} standard deviations or more from the mean of component "
+                        f"{k}, to which they belong: leave them out."
+                    )
+                self._add_whitened(k, z, weighted[own, k])
 
     def _add_whitened(self, k: int, z: np.ndarray, weights: np.ndarray) -> None:
         squared = np.einsum("ij,ij->i", z, z)

@@ -402,7 +402,8 @@ def _check_numbers(values: ArrayLike, name: str) -> np.ndarray:
     """The values as float64, in their shape. Raises ValueError or TypeError unless they are numbers other than NaN."""
     source = Source(name)
     given = check_numbers(values if isinstance(values, list | tuple) else np.asanyarray(values), source)
-    numbers = np.asarray(given, np.float64)
+    with np.errstate(over="ignore"):  # a long double beyond float64 becomes infinite
+        numbers = np.asarray(given, np.float64)
     if np.isnan(numbers).any():
         where = source.first_of(np.isnan(np.atleast_1d(numbers)), "NaN")
         raise ValueError(f"{name} contains NaN. {where}. Leave it out.")

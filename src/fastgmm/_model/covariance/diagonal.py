@@ -37,7 +37,8 @@ class VarianceStructure(CovarianceStructure):
         return np.sqrt(precisions)
 
     def covariances_from_cholesky(self, precisions_cholesky):
-        return 1.0 / precisions_cholesky**2
+        with np.errstate(over="ignore"):  # of variances below 1e-308, which become 0
+            return 1.0 / precisions_cholesky**2
 
     def precisions(self, precisions_cholesky):
         return precisions_cholesky**2

@@ -7,6 +7,7 @@ each component. EVE and VVE: one set of axes.
 from __future__ import annotations
 
 import math
+import sys
 from abc import abstractmethod
 
 import numpy as np
@@ -23,6 +24,8 @@ from fastgmm._model.covariance.volume_shape import (
     of_equal_volume_and_shape,
     to_mean_volume,
 )
+
+_LARGEST_LOG = math.log(sys.float_info.max)
 
 
 class ParsimoniousMatrices(Parsimonious, MatrixStructure):
@@ -73,7 +76,10 @@ class EqualUpToVolume(ParsimoniousMatrices):
             factors, failure = self.factors_of_inverses(matrix[np.newaxis])
             if failure >= 0:
                 return of_rows
-            scale = math.exp(2.0 / d * self.log_det(factors, d)[0])  # the inverse of the volume
+            log_scale = 2.0 / d * self.log_det(factors, d)[0]  # minus that of the volume
+            if log_scale > _LARGEST_LOG:
+                return of_rows
+            scale = math.exp(log_scale)
             matrix = scale * matrix
             volumes = entries @ self.precisions(factors).ravel() / (scale * d)
             if not are_positive(volumes):
