@@ -24,7 +24,8 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC
+from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC, StudentTMixture
+from fastgmm._model.covariance import accepted_names
 
 try:
     import pandas as pd
@@ -36,6 +37,10 @@ except ImportError:  # not on every Python
 PROMISED = (ValueError, TypeError)
 MOST_SECONDS = 20  # of CPU time
 TYPES = ["full", "tied", "diag", "spherical"]
+FITS = "fit", "fit_predict", "partial_fit", "fit_batches"
+METHODS = *FITS, "predict", "predict_proba", "score_samples", "score", "sample", "summary", "bic", "aic"
+METHODS += "diagnose", "impute", "marginal", "condition", "predict_conditional", "cdf", "quantile", "merge_components"
+WEIGHTED = "fit", "fit_predict", "partial_fit", "score", "bic", "aic", "summary", "diagnose", "merge_components"
 LENGTHS = [0, 1, 1, 2, 2, 3, 3, 4, 7, 40, 300]
 REALS = ["f2", "f4", "f8", "g", ">f4", ">f8", "<f8", "<f8", "<f4"]
 DTYPES = [*REALS, "i1", "i8", ">i4", "u1", "u8", "?", "c8", "c16", "O", "S3", "U3", "M8[s]", "m8[D]", "V8", "f8,i4"]
@@ -252,13 +257,13 @@ def hostile_parameters(rng, d):
     K = int(rng.choice([1, 1, 2, 3, 3, 8, 30]))
     parameters = {
         "n_components": K,
-        "covariance_type": str(rng.choice(TYPES)),
+        "covariance_type": str(rng.choice(TYPES if rng.random() < 0.8 else accepted_names())),
         "init_params": str(rng.choice(["kmeans", "k-means++", "random", "random_from_data", "sample"])),
         "max_iter": int(rng.integers(1, 12)),
         "reg_covar": float(rng.choice([1e-6, 0.0, 1e-3, 1e300, 5e-324])),
         "random_state": int(rng.integers(100)),
         "n_threads": int(rng.integers(1, 4)),
-        "tol": float(rng.choice([1e-3, 0.0, np.inf])),
+        "tol": float(rng.choice([1e-3, 0.0, 1e300])),
     }
     if rng.random() < 0.1:
         name, value = str(rng.choice(list(parameters))), ODD[rng.integers(len(ODD))]
@@ -267,12 +272,28 @@ def hostile_parameters(rng, d):
     return parameters
 
 
-def hostile_start(rng, d, K):
-    """Parameters of a GaussianMixture alone. Priors of the Bayesian one have the same checks."""
+def hostile_search(rng):
+    """Parameters of a GaussianMixtureIC, few enough that it ends soon."""
+    parameters = {"n_components": [1, 2], "max_iter": 5, "random_state": 0}
+    parameters["covariance_type"] = list(rng.choice(accepted_names(), 3)) if rng.random() < 0.3 else TYPES
+    others = {"criterion": ["icl", "aic", "cv"], "cv": [2, 3], "noise": [True, 50.0], "missing": ["marginalize"]}
+    others |= {"distribution": ["t", ["gaussian", "t"]], "prior": ["weak"], "n_threads": [2], "reg_covar": [0.0]}
+    for name, values in others.items():
+        if rng.random() < 0.15:
+            parameters[name] = values[rng.integers(len(values))] if rng.random() < 0.8 else ODD[rng.integers(len(ODD))]
+    return parameters
+
+
+def hostile_start(rng, cls, d, K):
+    """Parameters of one of the two classes without priors. Priors of the Bayesian one have the same checks."""
     given = {}
-    for name, value in (("missing", "marginalize"), ("noise", True), ("noise", 50.0), ("prior", "weak")):
-        if rng.random() < 0.1:
-            given[name] = value
+    if cls is StudentTMixture:
+        ways = ["varying", "common", 4.0, 0.1, 1000, np.float32(3)] if rng.random() < 0.9 else ODD
+        given["degrees_of_freedom"] = ways[rng.integers(len(ways))]
+    else:
+        for name, value in (("missing", "marginalize"), ("noise", True), ("noise", 50.0), ("prior", "weak")):
+            if rng.random() < 0.1:
+                given[name] = value
     if type(K) is int and 0 < K < 50 and rng.random() < 0.2:
         if rng.random() < 0.5:
             given["means_init"] = rng.normal(size=(K, d)) if rng.random() < 0.6 else hostile_rows(rng, K, d)
@@ -305,8 +326,13 @@ def check_numbers(name, result):
 
 
 def check_fitted(mixture):
-    bound = ["lower_bound_"] if mixture.max_iter else []  # without an iteration it is -inf
-    for name in ("weights_", "means_", "covariances_", "precisions_cholesky_", "precisions_", *bound):
+    names = ["weights_", "means_", "precisions_cholesky_"]
+    names += (
+        ["scales_", "degrees_of_freedom_"] if isinstance(mixture, StudentTMixture) else ["covariances_", "precisions_"]
+    )
+    if mixture.max_iter and hasattr(mixture, "n_iter_"):  # before the first iteration it is -inf, and answers have none
+        names.append("lower_bound_")
+    for name in names:
         value = getattr(mixture, name)
         if not all(np.isfinite(part).all() for part in (value if isinstance(value, tuple) else (value,))):
             raise AssertionError(f"{name} is not finite")
@@ -315,69 +341,89 @@ def check_fitted(mixture):
         raise AssertionError(f"the weights add up to {total}")
 
 
+def hostile_estimator(rng, d):
+    kind = rng.integers(12)
+    if kind == 0:
+        return GaussianMixtureIC(**hostile_search(rng))
+    cls = BayesianGaussianMixture if kind < 4 else StudentTMixture if kind < 7 else GaussianMixture
+    parameters = hostile_parameters(rng, d)
+    given = {} if cls is BayesianGaussianMixture else hostile_start(rng, cls, d, parameters["n_components"])
+    return cls(**parameters, **given)
+
+
+def call(rng, mixture, name, X, weights, good):
+    """Call a method, mostly with the arguments that it needs."""
+    if name == "sample":
+        odd = [1, 5, 0, -1, 2.5, "3", None, np.int64(4), True, 10**12]
+        return mixture.sample(odd[rng.integers(len(odd) - 1)])
+    if name == "fit_batches":
+        return mixture.fit_batches([X, good] if rng.random() < 0.5 else [(X, weights)])
+    if name in ("cdf", "quantile"):
+        return getattr(mixture, name)(X if rng.random() < 0.5 else rng.random(5))
+    if name in ("marginal", "condition", "predict_conditional"):
+        odd = ["a", -1, [0, 0], [], 10**30, 1.5, None, [None], slice(None), True, ("x", 0), np.array([[0]]), {0}]
+        odd = [0, [0], [1, 0], np.array([1])] if rng.random() < 0.6 else odd
+        features = odd[rng.integers(len(odd))]
+        size = np.size(features)
+        values = rng.normal(size=size) if rng.random() < 0.5 else X
+        if name == "predict_conditional":
+            values = hostile_rows(rng, d=size)
+        return getattr(mixture, name)(features, *([] if name == "marginal" else [values]))
+    options = {}
+    if name in WEIGHTED and weights is not None:
+        options["sample_weight"] = weights
+    elif name in ("predict", "predict_proba", "score_samples") and rng.random() < 0.05:
+        options["out"] = hostile_array(rng, (3,))
+    return getattr(mixture, name)(X, **options)
+
+
 def one_case(seed):
     """Make a mixture, and a few calls. Returns counts of what they did, by name."""
     rng = np.random.default_rng(seed)
     d = int(rng.choice([1, 2, 3, 3, 5, 9]))
-    kind = rng.integers(10)
-    cls = GaussianMixture if kind < 6 else BayesianGaussianMixture if kind < 9 else GaussianMixtureIC
     counts = collections.Counter()
     good = rng.normal(size=(60, d)) + 4 * rng.integers(3, size=(60, 1))
-    parameters = hostile_parameters(rng, d)
-    if cls is GaussianMixtureIC:
-        parameters = {"n_components": [1, 2], "max_iter": 5, "random_state": 0, "covariance_types": ["diag"]}
-        make = lambda: GaussianMixtureIC(parameters["n_components"], max_iter=5, random_state=0)  # noqa: E731
-    else:
-        given = hostile_start(rng, d, parameters["n_components"]) if cls is GaussianMixture else {}
-        make = lambda: cls(**parameters, **given)  # noqa: E731
-    mixture = make()
+    mixture = hostile_estimator(rng, d)
+    methods = [name for name in METHODS if hasattr(type(mixture), name)]
     for step in range(3):
-        methods = ["fit", "predict", "predict_proba", "score_samples", "score", "sample", "fit_predict"]
-        if cls is not GaussianMixtureIC:
-            methods += ["partial_fit", "fit_batches", "summary"]
-        if cls is GaussianMixture:
-            methods += ["bic", "aic"]
+        if step == 1 and not counts[f"{type(mixture).__name__}.fit: done"] and rng.random() < 0.8:
+            mixture = type(mixture)(n_components=2, max_iter=5, random_state=0).fit(good)
         name = "fit" if step == 0 else str(rng.choice(methods))
         is_good = step == 0 and rng.random() < 0.7
         X = good if is_good else hostile_rows(rng, d=d if rng.random() < 0.8 else None)
         weights = None if is_good else hostile_weights(rng, len(X) if isinstance(X, np.ndarray) and X.ndim else 3)
-        fits = name in ("fit", "fit_predict", "partial_fit", "fit_batches")
-        before = state_of(mixture) if fits else None
+        before = state_of(mixture) if name in FITS else None
         inputs = [bytes_of(X), bytes_of(weights)]
+        what = f"{type(mixture).__name__}.{name}"
         try:
-            if name == "sample":
-                odd = [1, 5, 0, -1, 2.5, "3", None, np.int64(4), True, 10**12]
-                result = mixture.sample(odd[rng.integers(len(odd) - 1)])
-            elif name == "fit_batches":
-                batches = [X, good] if rng.random() < 0.5 else [(X, weights)]
-                result = mixture.fit_batches(batches)
-            elif name in ("fit", "fit_predict", "partial_fit", "score", "bic", "aic", "summary"):
-                options = {} if weights is None else {"sample_weight": weights}
-                result = getattr(mixture, name)(X, **options)
-            else:
-                options = {"out": hostile_array(rng, (3,))} if rng.random() < 0.05 else {}
-                result = getattr(mixture, name)(X, **options)
+            result = call(rng, mixture, name, X, weights, good)
         except PROMISED as error:
-            counts[f"{name}: {'NotFittedError' if type(error).__name__ == 'NotFittedError' else 'refused'}"] += 1
+            counts[f"{what}: {'NotFittedError' if type(error).__name__ == 'NotFittedError' else 'refused'}"] += 1
             if not str(error):
                 raise AssertionError(f"{name} raises {error!r} without a message") from error
-            if fits and state_of(mixture) != before:
+            if name in FITS and state_of(mixture) != before:
                 raise AssertionError(f"{name} raised, and changed the estimator") from error
         except RefusedError:
-            counts[f"{name}: the user's own error"] += 1
+            counts[f"{what}: the user's own error"] += 1
         else:
-            counts[f"{name}: done"] += 1
-            if fits:
-                check_fitted(mixture.best_estimator_ if cls is GaussianMixtureIC else mixture)
-            if name not in ("fit", "partial_fit", "fit_batches", "summary"):
-                check_numbers(name, result)
-            rest = 0.0 if getattr(mixture, "noise", False) else 1.0  # the background takes what is missing to 1
-            sums = np.sum(result, axis=1) if name == "predict_proba" else np.ones(1)
-            if np.size(sums) and not rest - 1e-5 < sums.min() <= sums.max() < 1 + 1e-5:
-                raise AssertionError("probabilities do not add up to 1")
+            counts[f"{what}: done"] += 1
+            check_result(mixture, name, result)
         if [bytes_of(X), bytes_of(weights)] != inputs:
             raise AssertionError(f"{name} wrote to its input")
     return counts
+
+
+def check_result(mixture, name, result):
+    if name in FITS:
+        check_fitted(mixture.best_estimator_ if isinstance(mixture, GaussianMixtureIC) else mixture)
+    elif name in ("marginal", "condition"):
+        check_fitted(result)
+    elif name not in ("summary", "diagnose", "merge_components"):
+        check_numbers(name, result)
+    rest = 0.0 if getattr(mixture, "noise", False) else 1.0  # the background takes what is missing to 1
+    sums = np.sum(result, axis=1) if name == "predict_proba" else np.ones(1)
+    if np.size(sums) and not rest - 1e-5 < sums.min() <= sums.max() < 1 + 1e-5:
+        raise AssertionError("probabilities do not add up to 1")
 
 
 def too_slow(*_):
