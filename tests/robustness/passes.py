@@ -15,11 +15,11 @@ import weakref
 import numpy as np
 from _shared.thresholds import SKIPPING_ON_TINY_DATA, THREADS_ON_TINY_DATA, set_for_good
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture, _kernels
+from fastgmm import BayesianGaussianMixture, GaussianMixture, StudentTMixture, _kernels
+from fastgmm._model.covariance import COVARIANCE_TYPES, SKLEARN_TYPES
 from fastgmm._utils import memory
 
 LIBC = ctypes.CDLL(None)
-TYPES = ["full", "tied", "diag", "spherical"]
 STARTS = ["kmeans", "k-means++", "random", "random_from_data"]
 
 
@@ -63,6 +63,20 @@ def random_rows(rng, n, d, K, dtype):
     return X.astype(dtype)
 
 
+def random_estimator(rng, X):
+    """A class, and parameters that choose kernels: covariance types, a background, or missing values, which X gets."""
+    cls = rng.choice([GaussianMixture, BayesianGaussianMixture, StudentTMixture])
+    types = SKLEARN_TYPES if cls is BayesianGaussianMixture or rng.integers(2) else list(COVARIANCE_TYPES)
+    options = {"covariance_type": str(rng.choice(types)), "init_params": str(rng.choice(STARTS))}
+    extra = rng.integers(4)
+    if extra == 0 and cls is GaussianMixture:
+        options |= {"noise": True, "init_params": "kmeans"}
+    elif extra == 1 and cls is not StudentTMixture:
+        options["missing"] = "marginalize"
+        X[rng.random(X.shape) < rng.choice([0.02, 0.4])] = np.nan
+    return cls, options
+
+
 def one_case(seed):
     rng = np.random.default_rng(seed)
     random.seed(seed)
@@ -72,15 +86,14 @@ def one_case(seed):
     dtype = np.dtype(rng.choice(["f4", "f8"]))
     X = exact_copy(random_rows(rng, n, d, K, dtype))
     weights = exact_copy(rng.choice([0.0, 1e-3, 1.0, 7.0], n) + (np.arange(n) < max(K, 2))) if rng.integers(2) else None
-    estimator = rng.choice([GaussianMixture, BayesianGaussianMixture])
+    estimator, options = random_estimator(rng, X)
     mixture = estimator(
         n_components=K,
-        covariance_type=str(rng.choice(TYPES)),
-        init_params=str(rng.choice(STARTS)),
+        **options,
         max_iter=int(rng.integers(1, 5)),
         n_threads=int(rng.integers(1, 6)),
         random_state=seed,
-        reg_covar=1e-6 * float(np.square(X.astype("f8").std()) + 1),
+        reg_covar=1e-6 * float(np.square(np.nanstd(X.astype("f8"))) + 1),
     )
     mixture.fit(X, sample_weight=weights)
     mixture.set_params(n_threads=int(rng.integers(1, 6)))
@@ -88,7 +101,10 @@ def one_case(seed):
     mixture.score(X, sample_weight=weights)
     mixture.score_samples(X[: max(1, n // 3)])
     assert mixture.predict(X).max() < K
-    if estimator is GaussianMixture and rng.integers(2):
+    if "missing" in options and estimator is GaussianMixture:
+        assert np.isfinite(mixture.impute(X)).all()
+    is_streamed = options["covariance_type"] in SKLEARN_TYPES and "noise" not in options
+    if estimator is GaussianMixture and is_streamed and rng.integers(2):
         mixture.partial_fit(X, sample_weight=weights)
 
 
