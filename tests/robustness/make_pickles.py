@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 import fastgmm
-from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC
+from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC, StudentTMixture
 from fastgmm.datasets import load_old_faithful
 
 FOLDER = Path(__file__).parents[1] / "pickles" / fastgmm.__version__
@@ -31,8 +31,20 @@ def estimators(X):
         options = {"n_components": 3, "covariance_type": kind, "random_state": 0}
         yield f"mixture_{kind}", GaussianMixture(**options).fit(X)
         yield f"bayesian_{kind}", BayesianGaussianMixture(**options).fit(X)
+        yield f"student_{kind}", StudentTMixture(**options).fit(X)
     yield "stream", GaussianMixture(n_components=2, random_state=0).partial_fit(X[:150]).partial_fit(X[150:])
-    yield "search", GaussianMixtureIC([1, 2, 3], random_state=0).fit(X)
+    options = {"n_components": 2, "random_state": 0}
+    holes = X.copy()
+    holes[::7, 0] = np.nan
+    yield "noise", GaussianMixture(**options, noise=True).fit(X)
+    yield "missing", GaussianMixture(**options, missing="marginalize").fit(holes)
+    yield "weak_prior", GaussianMixture(**options, covariance_type="VVE", prior="weak").fit(X)
+    yield "student_common", StudentTMixture(**options, degrees_of_freedom="common").fit(X)
+    options = {"n_components": [1, 2, 3], "random_state": 0}
+    yield "search", GaussianMixtureIC(**options).fit(X)
+    yield "search_distributions", GaussianMixtureIC(**options, distribution=["gaussian", "t"], criterion="icl").fit(X)
+    yield "search_noise", GaussianMixtureIC(**options, covariance_type=["VVE", "full"], noise=True).fit(X)
+    yield "search_missing", GaussianMixtureIC(**options, missing="marginalize").fit(holes)
 
 
 def main():
