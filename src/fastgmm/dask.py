@@ -227,7 +227,7 @@ random_state, warm_start, verbose, verbose_interval, stopping, acceleration, ste
         return mixture.GaussianMixture(**parameters)
 
 
-class StudentTMixture(OnChunks, StudentMixture):
+class StudentTMixture(OnChunks, Questions, StudentMixture):
     """Mixture of t distributions, fitted by expectation-maximization to a dask array or DataFrame.
 
     From the same start the result is that of :class:`fastgmm.StudentTMixture` on the same rows, up to rounding, for any
@@ -302,3 +302,6 @@ means_init, precisions_init, random_state, warm_start, verbose, verbose_interval
         persist: bool | Literal["auto"] = "auto",
     ) -> None:
         self._keep(locals())
+
+    def _new_mixture(self, **parameters):
+        return student.StudentTMixture(**parameters)

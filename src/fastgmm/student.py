@@ -6,11 +6,12 @@ from numpy.typing import ArrayLike
 
 from fastgmm._estimator.fit import LocalFitting
 from fastgmm._estimator.parameters import with_advice
+from fastgmm._estimator.questions import Questions
 from fastgmm._estimator.student import StudentMixture
 from fastgmm._utils.annotations import CovarianceType, DegreesOfFreedom, InitParams, RandomState, Stopping
 
 
-class StudentTMixture(LocalFitting, StudentMixture):
+class StudentTMixture(LocalFitting, Questions, StudentMixture):
     r"""Mixture of multivariate t distributions, for clusters with heavy tails and for data with outliers.
 
     It is used like :class:`GaussianMixture`. A row far from a component hardly moves its mean and scale. How far "far"
@@ -181,3 +182,6 @@ class StudentTMixture(LocalFitting, StudentMixture):
         n_threads: int | None = None,
     ) -> None:
         self._keep(locals())
+
+    def _new_mixture(self, **parameters):
+        return StudentTMixture(**parameters)

@@ -8,6 +8,8 @@ the known features (Ghahramani & Jordan, NIPS 6, 1994):
     E[x_m \mid x_o] &= \sum_k r_k m_k \\
     \operatorname{Cov}[x_m \mid x_o] &= \sum_k r_k \big( S_k + (m_k - E)(m_k - E)^T \big)
 
+In a t distribution, :math:`S_k` depends on the row, and is infinite with up to two degrees of freedom given the row.
+
 One pass of the kernels finds the responsibilities. The means :math:`m_k` are a matrix product for each component, in
 blocks of rows that stay in a cache.
 """
@@ -18,9 +20,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fastgmm._model.conditional import Mixture, Regression, conditional_means, others
+from fastgmm._model.conditional import Mixture, Regression, conditional_means, inflations, others
 from fastgmm._model.covariance import DIAGONAL, FULL
-from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._utils.blas import blas_beside_passes
 
@@ -39,7 +40,7 @@ class ConditionalRows:
     """
 
     def __init__(self, mixture: Mixture, known: Sequence[int], n_threads: int | None):
-        self._weights, self._means, self._n_threads = mixture.weights, mixture.means, n_threads
+        self._mixture, self._means, self._n_threads = mixture, mixture.means, n_threads
         self._known = list(known)
         self._unknown = others(self._known, self._means.shape[1])
         if self._known:
@@ -50,10 +51,10 @@ class ConditionalRows:
     def responsibilities(self, X: np.ndarray) -> np.ndarray:
         """Those given the known features, shape (n_samples, n_components), in the dtype of X."""
         if not self._known:
-            return np.tile(self._weights.astype(X.dtype), (len(X), 1))
+            return np.tile(self._mixture.weights.astype(X.dtype), (len(X), 1))
         factors = self._regression.known_factors
         structure = FULL if factors.ndim == 3 else DIAGONAL
-        of_known = MixtureParameters(self._weights, self._means[:, self._known], factors, factors)
+        of_known = self._mixture._replace(means=self._means[:, self._known]).parameters(factors, factors)
         return ArrayPasses(X, None, len(self._means), structure, self._n_threads).resp(of_known.components(structure))
 
     def means(self, X: np.ndarray) -> np.ndarray:
@@ -74,7 +75,7 @@ class ConditionalRows:
         within = within.reshape(len(within), -1)
         for rows, resp, of_components in self._blocks(X):
             mean = _mean(resp, of_components)
-            found = (resp @ within).reshape(-1, n_unknown, n_unknown)
+            found = (self._with_inflations(resp, X[rows]) @ within).reshape(-1, n_unknown, n_unknown)
             for k, of_component in enumerate(of_components):
                 difference = of_component - mean
                 found += (resp[:, k, np.newaxis] * difference)[:, :, np.newaxis] * difference[:, np.newaxis]
@@ -89,7 +90,7 @@ class ConditionalRows:
             within = within.diagonal(axis1=1, axis2=2)
         for rows, resp, of_components in self._blocks(X):
             mean = _mean(resp, of_components)
-            found = resp @ within
+            found = self._with_inflations(resp, X[rows]) @ within
             for k, of_component in enumerate(of_components):
                 found += resp[:, k, np.newaxis] * (of_component - mean) ** 2
             means[rows], deviations[rows] = mean, np.sqrt(found)
@@ -106,11 +107,37 @@ class ConditionalRows:
             matrix = None if matrices is None else matrices[k : k + 1]
             mean = conditional_means(self._means[k : k + 1], matrix, self._known, self._unknown, X[own])[0]
             normal = random.standard_normal(mean.shape)
+            if self._nu is not None:
+                gamma = random.chisquare(self._nu[k], len(own)) / self._nu[k]
+                normal *= np.sqrt(self._inflations(X[own])[:, k] / gamma)[:, np.newaxis]
             if covariances.ndim == 2:
                 found[own] = mean + normal * np.sqrt(covariances[k])
             else:
                 found[own] = mean + normal @ np.linalg.cholesky(covariances[k]).T
         return found
+
+    @property
+    def _nu(self) -> np.ndarray | None:
+        """Degrees of freedom given the known features; None for Gaussians."""
+        nu = self._mixture.degrees_of_freedom
+        return None if nu is None else nu + len(self._known)
+
+    def _inflations(self, X: np.ndarray) -> np.ndarray:
+        """By what rows multiply the conditional scale matrices of t distributions, shape (n_samples, K)."""
+        assert self._mixture.degrees_of_freedom is not None
+        means, factors = self._means[:, self._known], self._regression.known_factors
+        return inflations(self._mixture.degrees_of_freedom, means, factors, X)
+
+    def _with_inflations(self, resp: np.ndarray, X: np.ndarray) -> np.ndarray:
+        """Responsibilities times what multiplies the conditional covariances. ValueError if these are infinite."""
+        if self._nu is None:
+            return resp
+        if (few := np.flatnonzero(self._nu <= 2.0)).size:
+            raise ValueError(
+                f"Component {few[0]} has {self._nu[few[0]]:.3g} degrees of freedom given these features. With up to 2 "
+                "there is no finite variance: ask for means only, or fit with degrees_of_freedom=3."
+            )
+        return resp * self._inflations(X) * (self._nu / (self._nu - 2.0))
 
     def _blocks(self, X: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Slices of rows, their responsibilities, and the means of the unknown features in each component."""

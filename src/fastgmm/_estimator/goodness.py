@@ -83,7 +83,7 @@ class Goodness:
         noise: Noise | None = None,
     ) -> None:
         """Add rows, shape (n_samples, n_features). A background takes its share of them."""
-        weights, means, covariances = mixture
+        weights, means, covariances, _ = mixture
         if noise is not None:
             weights = weights * (1.0 - noise.weight)
         structure = DIAGONAL if covariances.ndim == 2 else FULL

@@ -16,13 +16,16 @@ from fastgmm._estimator.fitted import check_covariance_type, check_fitted_array,
 from fastgmm._estimator.noise import check_has_no_noise
 from fastgmm._estimator.parameters import RANDOM_STATE, invalid_parameter_error, is_random_state
 from fastgmm._estimator.sampling import fitted_covariances, fitted_weights
+from fastgmm._estimator.student import StudentMixture
 from fastgmm._input.containers import FLOAT_DTYPES
 from fastgmm._input.features import check_features, names_of_features
 from fastgmm._input.numbers import Source, check_numbers
 from fastgmm._input.rows import check_predict_data, checked_rows
 from fastgmm._model.conditional import Mixture, others, structure_of_part
+from fastgmm._model.covariance import CovarianceStructure
 from fastgmm._model.covariance.structure import as_variances
-from fastgmm._model.univariate import distribution, quantile
+from fastgmm._model.student import MOST_DEGREES_OF_FREEDOM
+from fastgmm._model.univariate import Univariate, distribution, quantile
 from fastgmm._utils.annotations import Features, FloatArray, RandomState, Rows
 from fastgmm._utils.values import is_boolean
 
@@ -37,7 +40,8 @@ class Asked(NamedTuple):
 class Questions(MixtureEstimator):
     """The methods that ask a fitted mixture about some of its features, or about its distribution.
 
-    They see the mixture that `sample` draws from: `weights_`, `means_` and `covariances_`.
+    They see the mixture that `sample` draws from: `weights_`, `means_` and `covariances_`, or `scales_` and
+    `degrees_of_freedom_`.
     """
 
     @abstractmethod
@@ -54,10 +58,10 @@ class Questions(MixtureEstimator):
 
         Returns
         -------
-        mixture : GaussianMixture
-            A fitted mixture of these features in this order. Components keep their numbers. Its `covariance_type` is
-            the same if marginals have it, too. For 'EVI' it is 'diag', and for 'EVE', 'VVE', 'EEV', 'VEV' and 'EVV' it
-            is 'full'.
+        mixture : GaussianMixture or StudentTMixture
+            A fitted mixture of these features in this order; of t distributions, if this one is. Components keep their
+            numbers. Its `covariance_type` is the same if marginals have it, too. For 'EVI' it is 'diag', and for 'EVE',
+            'VVE', 'EEV', 'VEV' and 'EVV' it is 'full'.
 
         Raises
         ------
@@ -79,7 +83,7 @@ class Questions(MixtureEstimator):
         """
         asked = self._asked()
         kept = check_features(features, asked.names, len(asked.names))
-        return self._answer(asked.mixture.marginal(kept), kept)
+        return self._answer(asked.mixture.marginal(kept), kept, structure_of_part(self._structure))
 
     def condition(self, features: Features, values: ArrayLike) -> Any:
         """The mixture of the other features, given values of some.
@@ -94,9 +98,10 @@ class Questions(MixtureEstimator):
 
         Returns
         -------
-        mixture : GaussianMixture
+        mixture : GaussianMixture or StudentTMixture
             A fitted mixture of the other features, in their order in the data. Components keep their numbers. The
             weights are the probabilities of the components given the values. `covariance_type` is as in `marginal`.
+            Each t distribution has its own volume then, so it is 'spherical', 'diag' or 'full' if they shared one.
 
         Raises
         ------
@@ -139,7 +144,9 @@ class Questions(MixtureEstimator):
         row = np.ascontiguousarray(given.reshape(1, -1))
         resp = ConditionalRows(asked.mixture, known, self.n_threads).responsibilities(row)[0]
         left = others(known, len(asked.names))
-        return self._answer(asked.mixture.conditional(known, row[0], resp), left)
+        own_volumes = asked.mixture.degrees_of_freedom is not None
+        structure = structure_of_part(self._structure, own_volumes)
+        return self._answer(asked.mixture.conditional(known, row[0], resp), left, structure)
 
     @overload
     def predict_conditional(
@@ -186,7 +193,8 @@ class Questions(MixtureEstimator):
             If the mixture is not fitted.
         ValueError
             If a feature does not exist or occurs twice, if none is left, if X holds anything other than finite numbers
-            for these features, or if both standard deviations and covariances are asked for.
+            for these features, or if both standard deviations and covariances are asked for. Also if they are infinite:
+            those of a t distribution whose degrees of freedom, plus the number of known features, are up to 2.
 
         References
         ----------
@@ -210,7 +218,9 @@ class Questions(MixtureEstimator):
                 raise ValueError(f"{name} must be True or False, got {value!r}.")
         if return_std and return_cov:
             raise ValueError("Pass return_std=True or return_cov=True, not both: the covariances hold the variances.")
-        rows = check_predict_data(self.marginal(known).set_params(missing="raise"), X)
+        of_known = self.marginal(known)
+        of_known.missing = "raise"
+        rows = check_predict_data(of_known, X)
         conditional_rows = ConditionalRows(asked.mixture, known, self.n_threads)
         if return_std:
             return conditional_rows.means_and_deviations(rows)
@@ -222,7 +232,7 @@ class Questions(MixtureEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows in which NaN marks what is missing. A row without any value gets the mean of the mixture.
+            Rows in which NaN marks what is missing. A row without any value gets the mean of `means_`.
 
         draw : bool, default=False
             False: conditional expectations, the best guesses. They vary less than the data do. True: random draws from
@@ -308,7 +318,7 @@ class Questions(MixtureEstimator):
         >>> gmm.marginal(1).cdf([60, 90]).round(3)
         array([0.295, 0.97 ])
         """
-        return distribution(_check_numbers(x, "x"), *self._one_feature("cdf"))
+        return distribution(_check_numbers(x, "x"), self._one_feature("cdf"))
 
     def quantile(self, q: ArrayLike) -> NDArray[np.float64]:
         """Quantiles of a mixture of one feature: the inverse of `cdf`.
@@ -343,18 +353,18 @@ class Questions(MixtureEstimator):
         if not ((shares >= 0.0) & (shares <= 1.0)).all():
             wrong = shares[(shares < 0.0) | (shares > 1.0)]
             raise ValueError(f"q must hold probabilities from 0 to 1, got {wrong[0]:g}.")
-        return quantile(shares, *self._one_feature("quantile"))
+        return quantile(shares, self._one_feature("quantile"))
 
-    def _one_feature(self, method: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Weights, means and standard deviations of a mixture of one feature."""
+    def _one_feature(self, method: str) -> Univariate:
+        """The mixture, which has one feature."""
         asked = self._asked()
         if len(asked.names) > 1:
             raise ValueError(
                 f"{method} needs a mixture of one feature, and this one has {len(asked.names)}: ask "
                 f"marginal(feature).{method}(...), or condition(features, values) for a conditional distribution."
             )
-        weights, means, covariances = asked.mixture
-        return weights, means[:, 0], np.sqrt(as_variances(covariances)[:, 0])
+        weights, means, covariances, nu = asked.mixture
+        return Univariate(weights, means[:, 0], np.sqrt(as_variances(covariances)[:, 0]), nu)
 
     def _asked(self, may_have_noise: bool = False) -> Asked:
         """The components of the fitted mixture, checked. Raises NotFittedError if there are none."""
@@ -367,7 +377,10 @@ class Questions(MixtureEstimator):
         covariances = np.asarray(fitted_covariances(self, n_components, n_features), np.float64)
         spread = self._structure.spread(covariances, n_components, n_features)
         names = names_of_features(getattr(self, "feature_names_in_", None), n_features)
-        return Asked(Mixture(fitted_weights(self, n_components), means, spread), names)
+        nu = None
+        if isinstance(self, StudentMixture):
+            nu = check_fitted_array(self, "degrees_of_freedom_", (n_components,))
+        return Asked(Mixture(fitted_weights(self, n_components), means, spread, nu), names)
 
     def _check_known(self, features, asked: Asked) -> list[int]:
         """Numbers of the known features. Raises ValueError unless some others are left."""
@@ -379,16 +392,21 @@ class Questions(MixtureEstimator):
             )
         return known
 
-    def _answer(self, mixture: Mixture, features: list[int]) -> Any:
-        """A fitted estimator for a mixture of these features of the own ones."""
-        structure = structure_of_part(self._structure)
+    def _answer(self, mixture: Mixture, features: list[int], structure: CovarianceStructure) -> Any:
+        """A fitted estimator for a mixture of these features of the own ones, with covariances of that structure."""
+        own: dict[str, Any] = {"missing": self.missing}
+        if isinstance(self, StudentMixture):
+            assert mixture.degrees_of_freedom is not None
+            given = self.degrees_of_freedom
+            of_all = min(float(mixture.degrees_of_freedom[0]), MOST_DEGREES_OF_FREEDOM)
+            own = {"degrees_of_freedom": given if isinstance(given, str) else of_all}
         answer = self._new_mixture(
             n_components=len(mixture.weights),
             covariance_type=self.covariance_type if structure is self._structure else structure.name,
             reg_covar=self.reg_covar,
             random_state=self.random_state,
-            missing=self.missing,
             n_threads=self.n_threads,
+            **own,
         )
         attributes = rounded(mixture_attributes(mixture.with_structure(structure), structure), self.means_.dtype)
         attributes["n_features_in_"] = len(features)

@@ -10,6 +10,11 @@ known features first, holds all that is needed:
     \Sigma_{m \mid o} = U_{mm}^{-T} U_{mm}^{-1} .
 
 Nothing is a difference of covariances, so a conditional covariance stays positive-definite however small it is.
+
+With scale matrices for covariances, marginals of t distributions have the same degrees of freedom :math:`\nu`. Given d
+known features at the squared distance q from the mean, the others have :math:`\nu + d`, and their scale matrix is
+:math:`\Sigma_{m \mid o}` times :math:`(\nu + q) / (\nu + d)` (Kotz & Nadarajah, "Multivariate t distributions and
+their applications", 2004, section 1.11).
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ import numpy as np
 from fastgmm._model.covariance import FULL, CovarianceStructure, structure_of_type
 from fastgmm._model.covariance.factors import inverses_of_triangles
 from fastgmm._model.gaussian import MixtureParameters
+from fastgmm._model.student import StudentParameters
 
 
 class Regression(NamedTuple):
@@ -51,16 +57,20 @@ class Mixture(NamedTuple):
     weights : ndarray of shape (K,)
     means : ndarray of shape (K, d)
     covariances : ndarray of shape (K, d, d), or variances of shape (K, d)
-        One for each component, also if all share it.
+        One for each component, also if all share it. Those of t distributions are scale matrices.
+    degrees_of_freedom : ndarray of shape (K,), or None
+        Of t distributions; None for Gaussians.
     """
 
     weights: np.ndarray
     means: np.ndarray
     covariances: np.ndarray
+    degrees_of_freedom: np.ndarray | None = None
 
     def marginal(self, features: Sequence[int]) -> Mixture:
         """The mixture of some features, in their order."""
-        return Mixture(self.weights, self.means[:, features], _part(self.covariances, features))
+        of_part = _part(self.covariances, features)
+        return Mixture(self.weights, self.means[:, features], of_part, self.degrees_of_freedom)
 
     def regression(self, known: Sequence[int], unknown: Sequence[int]) -> Regression:
         """The regression of features on others. Together they may be fewer than all.
@@ -81,15 +91,27 @@ class Mixture(NamedTuple):
         """The mixture of the other features, given values of known ones and the responsibilities given these."""
         unknown = others(known, self.means.shape[1])
         of_known = self.regression(known, unknown)
-        means = conditional_means(self.means, of_known.matrices, known, unknown, values[np.newaxis])[:, 0]
-        return Mixture(responsibilities, means, of_known.covariances)
+        row = values[np.newaxis]
+        means = conditional_means(self.means, of_known.matrices, known, unknown, row)[:, 0]
+        if self.degrees_of_freedom is None:
+            return Mixture(responsibilities, means, of_known.covariances)
+        nu = self.degrees_of_freedom
+        factors = inflations(nu, self.means[:, known], of_known.known_factors, row)[0]
+        scales = of_known.covariances * factors.reshape(-1, *[1] * (of_known.covariances.ndim - 1))
+        return Mixture(responsibilities, means, scales, nu + len(known))
 
-    def with_structure(self, structure: CovarianceStructure) -> MixtureParameters:
+    def parameters(self, covariances: np.ndarray, factors: np.ndarray) -> MixtureParameters | StudentParameters:
+        """Parameters with covariances, and factors of their inverses, in the shape of a structure."""
+        if self.degrees_of_freedom is None:
+            return MixtureParameters(self.weights, self.means, covariances, factors)
+        return StudentParameters(self.weights, self.means, covariances, factors, self.degrees_of_freedom)
+
+    def with_structure(self, structure: CovarianceStructure) -> MixtureParameters | StudentParameters:
         """The same with covariances in the shape of a structure, which they fulfill."""
         covariances = self.covariances[0] if structure.is_shared else self.covariances
         if not structure.shape_of_one(1):
             covariances = covariances[..., 0]
-        return MixtureParameters(self.weights, self.means, covariances, structure.precisions_cholesky(covariances))
+        return self.parameters(covariances, structure.precisions_cholesky(covariances))
 
 
 def _part(covariances: np.ndarray, features: Sequence[int]) -> np.ndarray:
@@ -98,9 +120,37 @@ def _part(covariances: np.ndarray, features: Sequence[int]) -> np.ndarray:
     return covariances[:, numbers] if covariances.ndim == 2 else covariances[:, numbers[:, np.newaxis], numbers]
 
 
-def structure_of_part(structure: CovarianceStructure) -> CovarianceStructure:
-    """The structure of marginals and conditionals: the same one, or if they leave it, that of free covariances."""
-    if structure.holds_for_parts:
+def inflations(nu: np.ndarray, means: np.ndarray, factors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """By what the known features of rows multiply the conditional scale matrices of t distributions.
+
+    Parameters
+    ----------
+    nu : ndarray of shape (K,)
+    means : ndarray of shape (K, n_known)
+        Those of the known features.
+    factors : ndarray of shape (K, n_known, n_known) or (K, n_known)
+        The `known_factors` of a `Regression`.
+    rows : ndarray of shape (n_rows, n_known)
+
+    Returns
+    -------
+    inflations : ndarray of shape (n_rows, K)
+    """
+    squared = np.empty((len(rows), len(means)))
+    for k, (mean, factor) in enumerate(zip(means, factors, strict=True)):
+        whitened = (rows - mean) @ factor if factor.ndim == 2 else (rows - mean) * factor
+        squared[:, k] = np.einsum("ij,ij->i", whitened, whitened)
+    return (nu + squared) / (nu + means.shape[1])
+
+
+def structure_of_part(structure: CovarianceStructure, own_volumes: bool = False) -> CovarianceStructure:
+    """The structure of marginals and conditionals: the same one, or if they leave it, that of free covariances.
+
+    `own_volumes` says whether each component has its own volume, whatever the structure is.
+    """
+    if own_volumes and structure.mclust_name == "EII":
+        return structure_of_type("spherical")
+    if structure.holds_for_parts and not (own_volumes and structure.mclust_name[:1] == "E"):
         return structure
     return structure_of_type("diag" if structure.kernel == "diag" else "full")
 

@@ -11,8 +11,6 @@ from fastgmm._estimator.student import StudentMixture
 from fastgmm._model.conditional import Mixture
 from fastgmm._model.covariance import FULL, structure_of_type
 from fastgmm._model.covariance.structure import as_matrices
-from fastgmm._model.gaussian import MixtureParameters
-from fastgmm._model.student import StudentParameters
 from fastgmm._plots.affine import AffineMap
 from fastgmm._rows.array import ArrayPasses
 from fastgmm._skipping.policy import log_densities_of
@@ -23,15 +21,7 @@ _LEAST_WEIGHT = 1 / 500  # weight of the lightest component that is drawn, as a 
 
 
 class Marginal(Mixture):
-    """A mixture that is drawn. Its covariances are matrices. With a background its weights sum to less than 1.
-
-    Attributes
-    ----------
-    degrees_of_freedom : ndarray of shape (n_components,), or None
-        Of t distributions, which are those of their marginals, too. The covariances are then scale matrices.
-    """
-
-    degrees_of_freedom: np.ndarray | None = None
+    """A mixture that is drawn. Its covariances are matrices. With a background its weights sum to less than 1."""
 
     @property
     def noise(self) -> float:
@@ -51,18 +41,14 @@ class Marginal(Mixture):
 
     def of(self, features: list[int]) -> Marginal:
         """The marginal in some of the features."""
-        marginal = Marginal(*self.marginal(features))
-        marginal.degrees_of_freedom = self.degrees_of_freedom
-        return marginal
+        return Marginal(*self.marginal(features))
 
     def log_density(self, points: np.ndarray) -> np.ndarray:
         """Log-density, shape (...), at points of shape (..., n_features)."""
         factors = FULL.precisions_cholesky(self.covariances)
         passes = ArrayPasses(points.reshape(-1, points.shape[-1]), None, len(self.weights), FULL, None)
-        arrays = self.weights, self.means, self.covariances, factors
-        nu = self.degrees_of_freedom
-        parameters = MixtureParameters(*arrays) if nu is None else StudentParameters(*arrays, nu)
-        return log_densities_of(passes, parameters.components(FULL)).reshape(points.shape[:-1])
+        components = self.parameters(self.covariances, factors).components(FULL)
+        return log_densities_of(passes, components).reshape(points.shape[:-1])
 
     def densities_of_components(self, x: np.ndarray) -> np.ndarray:
         """Densities, shape (len(x), n_components), without the weights, at values of the only feature."""
@@ -134,10 +120,8 @@ def mixture_in_units_of_data(mixture, units: AffineMap | None) -> Marginal:
     if units is not None:
         means, matrices = units.of_means(means), units.of_covariances(matrices)
     total = weights.sum() + getattr(mixture, "noise_weight_", 0.0)
-    marginal = Marginal(weights / total, means, matrices)
-    if isinstance(mixture, StudentMixture):
-        marginal.degrees_of_freedom = mixture.degrees_of_freedom_.astype(np.float64)
-    return marginal
+    nu = mixture.degrees_of_freedom_.astype(np.float64) if isinstance(mixture, StudentMixture) else None
+    return Marginal(weights / total, means, matrices, nu)
 
 
 def _grid_lines(draws: np.ndarray) -> np.ndarray:
