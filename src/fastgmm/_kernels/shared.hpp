@@ -112,8 +112,8 @@ template <class Real> struct SharedFactor {
 
 /* sums (nk, sum_x, scatter, C) += those of the block; p[k]_i scale_i = r_ik.  p, scale and u (d, STRIDE) are overwritten. */
 template <class Real>
-static void accumulate_shared(const Real *xt, int padded, const Shape &s, const Real *centers, Real *p, Real *scale, Real *u,
-                              double *sums)
+static void accumulate_shared(const Real *RESTRICT xt, int padded, const Shape &s, const Real *RESTRICT centers, Real *RESTRICT p,
+                              Real *RESTRICT scale, Real *RESTRICT u, double *RESTRICT sums)
 {
     const int d = s.d, K = s.n_components;
     double *sum_x = sums + K, *scatter = sum_x + (ptrdiff_t)K * d, *shared = scatter + s.scatter_length();
