@@ -57,7 +57,7 @@ template <class Real> struct Student {
     {
         for (int i = 0; i < padded; i++) {
             Real x = p[i] * per_distance;
-            x = x > most ? most : x;
+            x = most < x ? most : x;
             const Real logarithm = fast_log1p(x);
             p[i] = constant - slope * logarithm;
             if (b) b[i] = factor + factor * x, log_a[i] = logarithm;

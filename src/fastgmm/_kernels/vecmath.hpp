@@ -88,7 +88,8 @@ INLINE double fast_log1p(double x)
     uint64_t exponent = above >> 52;
     double e = real_of((uint64_t)(exponent | 0x4330000000000000ull)) - 0x1p52;
     double f = real_of(bits(sum) - (exponent << 52)) - 1.0;
-    return log_of_parts(e, e == 0.0 ? x : f);
+    uint64_t is_small = (uint64_t)0 - (exponent == 0); /* a choice by ?: would make gcc compute both logarithms */
+    return log_of_parts(e, real_of((bits(x) & is_small) | (bits(f) & ~is_small)));
 }
 
 INLINE float log_of_parts(float e, float f)
@@ -117,7 +118,8 @@ INLINE float fast_log1p(float x)
     uint32_t exponent = above >> 23;
     float e = (float)(int32_t)exponent;
     float f = real_of(bits(sum) - (exponent << 23)) - 1.0f;
-    return log_of_parts(e, e == 0.0f ? x : f);
+    uint32_t is_small = (uint32_t)0 - (exponent == 0);
+    return log_of_parts(e, real_of((bits(x) & is_small) | (bits(f) & ~is_small)));
 }
 
 #endif
