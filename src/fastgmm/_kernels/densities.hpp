@@ -20,7 +20,7 @@ template <class Real> struct DensityPass {
     }
 
     /* Set what is computed of the mixture; `packed` is room for packed_length numbers, `scratch` for 5 d. */
-    void prepare(Real *packed, double *scratch)
+    NOINLINE void prepare(Real *packed, double *scratch)
     {
         mixture.pack_factors(packed);
         shared.prepare(mixture, packed + mixture.n_factors * mixture.factor_length(), scratch);
@@ -36,7 +36,7 @@ template <class Real> struct DensityPass {
     Real *work(int t) const { return workspace + t * mixture.work_length(); }
 
     /* Write the outputs that are not NULL for rows start .. stop - 1. */
-    void write_rows(ptrdiff_t start, ptrdiff_t stop, Real *work) const
+    NOINLINE void write_rows(ptrdiff_t start, ptrdiff_t stop, Real *work) const
     {
         write_rows_with(start, stop, work, [](int, Real *) {});
     }
@@ -62,7 +62,7 @@ template <class Real> struct DensityPass {
     }
 
     /* The outputs of rows first .. first + m - 1 from their log-densities a.p. */
-    void write_block(const Scratch<Real> &a, ptrdiff_t first, int m, int padded) const
+    NOINLINE void write_block(const Scratch<Real> &a, ptrdiff_t first, int m, int padded) const
     {
         const int K = mixture.n_components, n_terms = mixture.add_noise(K, padded, false, a.p);
         int32_t *best = (int32_t *)a.scale;

@@ -27,7 +27,7 @@ template <class Real> struct EmPass {
     }
 
     /* Set what is computed of the mixture; `packed` is room for packed_length numbers, `scratch` for 5 d. */
-    void prepare(Real *packed, double *scratch)
+    NOINLINE void prepare(Real *packed, double *scratch)
     {
         mixture.pack_factors(packed);
         keeps_squares = mixture.sphere && mixture.d > 4 &&
@@ -50,7 +50,7 @@ template <class Real> struct EmPass {
     Real *work(int t) const { return workspace + t * mixture.work_length(); }
 
     /* sums += those of rows start .. stop - 1: log-likelihood, entropy, statistics. */
-    void sum_rows(ptrdiff_t start, ptrdiff_t stop, Real *work, double *sums) const
+    NOINLINE void sum_rows(ptrdiff_t start, ptrdiff_t stop, Real *work, double *sums) const
     {
         const Mixture<Real> &s = mixture;
         const Scratch<Real> a(work, s);
@@ -68,7 +68,7 @@ template <class Real> struct EmPass {
 
     /* From log-densities a.p, or half of them: a.p a.scale <- weights w r_ik, or their roots; sums += log-likelihood, entropy, and the
      * mass of the background. */
-    void weigh(const Scratch<Real> &a, int m, int padded, const double *w, bool root, double *sums) const
+    NOINLINE void weigh(const Scratch<Real> &a, int m, int padded, const double *w, bool root, double *sums) const
     {
         const Mixture<Real> &s = mixture;
         Real *spread = with_entropy ? a.entropy : NULL;

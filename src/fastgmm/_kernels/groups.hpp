@@ -4,10 +4,6 @@
 
 #include "blocks.hpp"
 
-#ifndef FEW_ROWS
-#define FEW_ROWS 1 /* for each feature: with fewer rows a marginal mixture of their own does not pay */
-#endif
-
 template <class Real> struct Groups {
     const Real *X;         /* (n_all, d), C-contiguous */
     int d;
@@ -18,16 +14,12 @@ template <class Real> struct Groups {
     const int32_t *n_observed; /* (n_groups,), at least 1 */
     const int32_t *features;   /* (n_groups, d): those that rows of the group have, ascending, then the others, ascending */
 
-    /* Whether few rows have the features of group g, so that they are completed (completed.hpp). */
-    bool is_small(ptrdiff_t g) const
-    {
-        return d > 4 && n_observed[g] < d && starts[g + 1] - starts[g] < FEW_ROWS * (ptrdiff_t)d;
-    }
-
     /* For rows start .. stop - 1 of the order call large(g, first, end) for each part of a group, but small(g, first, end) for those
-     * of small groups g, g + 1, .. that follow each other. */
-    template <class Large, class Small> void for_parts(ptrdiff_t start, ptrdiff_t stop, Large large, Small small) const
+     * of groups g, g + 1, .. of less than `few` rows, none of them complete, that follow each other. */
+    template <class Large, class Small>
+    void for_parts(ptrdiff_t start, ptrdiff_t stop, ptrdiff_t few, Large large, Small small) const
     {
+        const auto is_small = [&](ptrdiff_t group) { return n_observed[group] < d && starts[group + 1] - starts[group] < few; };
         ptrdiff_t g = 0, high = n_groups;
         while (high - g > 1) {
             const ptrdiff_t middle = (g + high) / 2;

@@ -87,7 +87,7 @@ template <class Real> struct IncompleteEmPass {
         EmPass<Real> em = {}; /* under the marginal mixture; it whitens rows for each component */
         em.with_entropy = with_entropy;
         groups.for_parts(
-            start, stop,
+            start, stop, mixture.few_rows(),
             [&](ptrdiff_t g, ptrdiff_t first, ptrdiff_t end) {
                 take_features(groups.n_observed[g], groups.features + g * mixture.d, a, em);
                 for (; first < end; first += BLOCK) {
@@ -109,7 +109,7 @@ template <class Real> struct IncompleteEmPass {
             });
     }
 
-    void take_features(int observed, const int32_t *of, IncompleteScratch<Real> &a, EmPass<Real> &em) const
+    NOINLINE void take_features(int observed, const int32_t *of, IncompleteScratch<Real> &a, EmPass<Real> &em) const
     {
         const Marginals<Real> &g = a.marginals;
         a.marginals.take(observed, of);
@@ -122,7 +122,7 @@ template <class Real> struct IncompleteEmPass {
     }
 
     /* a.local += the sums of the m rows that are taken, completed; out += what their missing values add. */
-    void sum_completed(IncompleteScratch<Real> &a, const EmPass<Real> &em, int m, double *out) const
+    NOINLINE void sum_completed(IncompleteScratch<Real> &a, const EmPass<Real> &em, int m, double *out) const
     {
         const Mixture<Real> &s = em.mixture;
         const Scratch<Real> b(a.work, s);
@@ -211,8 +211,8 @@ template <class Real> struct IncompleteEmPass {
             double *RESTRICT row = a.AS + r * o;
             memset(row, 0, o * sizeof(double));
             for (ptrdiff_t i = 0; i < o; i++) {
-                const double x = A[r * o + i], *RESTRICT S = a.S + i * o;
-                for (ptrdiff_t j = 0; j < o; j++) row[j] += x * S[j];
+                const double x = A[r * o + i], *RESTRICT from = S + i * o;
+                for (ptrdiff_t j = 0; j < o; j++) row[j] += x * from[j];
             }
             const ptrdiff_t j = of[o + r];
             for (ptrdiff_t i = 0; i < o; i++) out[j * d + of[i]] += row[i], out[of[i] * d + j] += row[i];
@@ -259,7 +259,7 @@ template <class Real> struct IncompleteDensityPass {
             dense.resp = resp ? resp + (first - start) * K : filled ? a.resp : NULL;
         };
         groups.for_parts(
-            from, to,
+            from, to, mixture.few_rows(),
             [&](ptrdiff_t g, ptrdiff_t first, ptrdiff_t end) {
                 a.marginals.take(groups.n_observed[g], groups.features + g * d);
                 dense.mixture = a.marginals.mixture;

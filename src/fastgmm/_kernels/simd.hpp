@@ -16,9 +16,11 @@
 #if defined(__GNUC__) || defined(__clang__) /* clang-cl defines the second alone */
 #  define FASTGMM_GNU 1
 #  define INLINE static inline __attribute__((always_inline, unused))
+#  define NOINLINE __attribute__((noinline))
 #  define RESTRICT __restrict__
 #else
 #  define INLINE static __forceinline
+#  define NOINLINE __declspec(noinline)
 #  define RESTRICT __restrict
 #endif
 

@@ -56,6 +56,7 @@ INLINE void softmax(Real *RESTRICT p, int n_components, int padded, const int ro
                           Real *RESTRICT peak, Real *RESTRICT total, const int with_spread, Real *RESTRICT spread)
 {
     ptrdiff_t k = 0;
+    padded = whole_groups<Real>(padded);
     for (int i = 0; i < padded; i++) peak[i] = -Limits<Real>::max, total[i] = 0;
     if (with_spread)
         for (int i = 0; i < padded; i++) spread[i] = 0;
