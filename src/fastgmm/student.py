@@ -5,13 +5,13 @@ from __future__ import annotations
 from numpy.typing import ArrayLike
 
 from fastgmm._estimator.fit import LocalFitting
+from fastgmm._estimator.model_checks import ModelChecks
 from fastgmm._estimator.parameters import with_advice
-from fastgmm._estimator.questions import Questions
 from fastgmm._estimator.student import StudentMixture
 from fastgmm._utils.annotations import CovarianceType, DegreesOfFreedom, InitParams, RandomState, Stopping
 
 
-class StudentTMixture(LocalFitting, Questions, StudentMixture):
+class StudentTMixture(LocalFitting, ModelChecks, StudentMixture):
     r"""Mixture of multivariate t distributions, for clusters with heavy tails and for data with outliers.
 
     It is used like :class:`GaussianMixture`. A row far from a component hardly moves its mean and scale. How far "far"

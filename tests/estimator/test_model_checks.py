@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from scipy.special import xlogy
+from scipy.stats import f
 from sklearn.datasets import load_iris, make_moons
 from sklearn.exceptions import NotFittedError
 
-from fastgmm import BayesianGaussianMixture, GaussianMixture
+from fastgmm import BayesianGaussianMixture, GaussianMixture, StudentTMixture
 from fastgmm._estimator import goodness
 from fastgmm._estimator.goodness import Goodness
 from fastgmm._model.conditional import Mixture
@@ -102,6 +103,31 @@ def test_the_component_that_fails_is_found_with_its_kind(second, kind):
     if kind == "skew":
         assert "large values of 'feature 0'" in diagnosis.findings[0].text
         assert diagnosis.skewness[failing] == pytest.approx(np.sqrt(2.0), abs=0.3)
+
+
+def test_t_distributions_are_compared_with_their_own_tails():
+    X = two(lambda rng, n: rng.normal(size=(n, 2)) / np.sqrt(rng.chisquare(3, (n, 1)) / 3))
+    mixture = StudentTMixture(2, random_state=0, tol=1e-6, max_iter=2000).fit(X)
+    diagnosis = mixture.diagnose(X)
+    assert diagnosis.findings == ()
+    assert diagnosis.misfit < 3.0 * diagnosis.misfit_by_chance
+    heavy = int(mixture.means_[:, 0].argmax())
+    own = np.linalg.norm((X - mixture.means_[heavy]) @ mixture.precisions_cholesky_[heavy], axis=1) ** 2
+    resp = mixture.predict_proba(X)[:, heavy]
+    order = np.argsort(own)
+    observed = np.cumsum(resp[order]) / resp.sum()
+    expected = f(2, mixture.degrees_of_freedom_[heavy]).cdf(own[order] / 2)
+    assert diagnosis.misfits[heavy] == pytest.approx(np.abs(observed - expected).max(), abs=2e-3)
+    others = StudentTMixture(2, degrees_of_freedom=30.0, random_state=0, tol=1e-6, max_iter=2000).fit(X)
+    heavy = int(others.means_[:, 0].argmax())
+    assert "heavy tails" in kinds(others, X, heavy)
+    finding = next(each for each in others.diagnose(X).findings if each.kind == "heavy tails")
+    assert "beside a t distribution with 30 degrees of freedom" in finding.text
+    assert "StudentTMixture" not in finding.advice
+    assert "light tails" in kinds(StudentTMixture(2, degrees_of_freedom=2.0, random_state=0).fit(X), X, 1 - heavy)
+    merged = StudentTMixture(6, random_state=0).fit(X).merge_components(X)
+    labels = merged.predict(X, 2)
+    assert len(np.unique(labels[:1500])) == 1
 
 
 def test_other_failures():

@@ -40,6 +40,10 @@ _ADVICE = {
     "overlap": "Try fewer components, or merge_components, which joins those that make up a cluster.",
     "distances": "Try more components, or another covariance_type.",
 }
+_ADVICE_FOR_T = {
+    "heavy tails": "Try degrees_of_freedom='varying', or more components.",
+    "light tails": "Try degrees_of_freedom='varying', GaussianMixture, or more components.",
+}
 
 
 class Finding(NamedTuple):
@@ -173,7 +177,10 @@ def diagnosis_of(goodness: Goodness, mixture: Mixture, own_covariances: bool, na
         if kurtosis[k] > max(_LEAST_TAIL, _CERTAIN * standard_error, by_skew) or kurtosis[k] < -max(
             _LEAST_TAIL, _CERTAIN * standard_error
         ):
-            findings.append(_finding(k, *_tails(k, kurtosis[k])))
+            if mixture.degrees_of_freedom is None:
+                findings.append(_finding(k, *_tails(k, kurtosis[k])))
+            else:
+                findings.append(_tails_of_t(k, kurtosis[k], mixture.degrees_of_freedom[k]))
         if not any(k in finding.components for finding in findings) and misfits[k] > max(
             _LEAST_MISFIT, 2.0 / np.sqrt(n[k])
         ):
@@ -216,6 +223,12 @@ def _tails(k: int, excess: float) -> tuple[str, str]:
         return "light tails", f"Component {k} has light tails: {times}."
     as_t = f", as of a t distribution with {4.0 + 2.0 / excess:.1f} degrees of freedom"
     return "heavy tails", f"Component {k} has heavy tails: {times}{as_t}."
+
+
+def _tails_of_t(k: int, excess: float, nu: float) -> Finding:
+    weight = "heavy" if excess > 0.0 else "light"
+    text = f"Component {k} has {weight} tails, beside a t distribution with {nu:.3g} degrees of freedom."
+    return Finding(f"{weight} tails", (k,), text, _ADVICE_FOR_T[f"{weight} tails"])
 
 
 def _skew(k: int, skewness: float, vector: np.ndarray, mixture: Mixture, names: list[str]) -> str:

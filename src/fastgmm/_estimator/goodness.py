@@ -4,6 +4,9 @@ With responsibilities :math:`r_{ik}` and whitened rows :math:`z_{ik} = U_k^T (x_
 :math:`\sum_i r_{ik} g(z_{ik}) / \sum_i r_{ik}` in component k. If the mixture is right, its expectation is that under a
 standard normal z, because :math:`r_{ik} p(x_i) = w_k \mathcal{N}(x_i \mid \mu_k, \Sigma_k)`: components may overlap.
 
+Rows of a t distribution are drawn in or out first, to the distance that is as probable under a Gaussian. If the mixture
+is right, z is then standard normal, too.
+
 The squared distances :math:`|z|^2` are counted in bins, which are even on the scale of Wilson and Hilferty, where a
 chi-square distribution is nearly normal.
 """
@@ -11,10 +14,10 @@ chi-square distribution is nearly normal.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import beta, chi2
+from scipy.stats import beta, chi2, f
 
 from fastgmm._model.conditional import Mixture
 from fastgmm._model.covariance import DIAGONAL, FULL
@@ -83,12 +86,14 @@ class Goodness:
         noise: Noise | None = None,
     ) -> None:
         """Add rows, shape (n_samples, n_features). A background takes its share of them."""
-        weights, means, covariances, _ = mixture
-        if noise is not None:
-            weights = weights * (1.0 - noise.weight)
+        weights, means, covariances, nu = mixture
         structure = DIAGONAL if covariances.ndim == 2 else FULL
         factors = structure.precisions_cholesky(covariances)
-        components = MixtureParameters(weights, means, covariances, factors, noise=noise).components(structure)
+        parameters = mixture.parameters(covariances, factors)
+        if noise is not None:
+            assert isinstance(parameters, MixtureParameters)
+            parameters = replace(parameters, weights=weights * (1.0 - noise.weight), noise=noise)
+        components = parameters.components(structure)
         for start in range(0, len(X), _BLOCK_ROWS):
             rows = X[start : start + _BLOCK_ROWS]
             resp = ArrayPasses(rows, None, len(means), structure, n_threads).resp(components).astype(np.float64)
@@ -106,7 +111,7 @@ class Goodness:
                         f"X holds rows that are {_FARTHEST:.0e} standard deviations or more from the mean of component "
                         f"{k}, to which they belong: leave them out."
                     )
-                self._add_whitened(k, z, weighted[own, k])
+                self._add_whitened(k, z if nu is None else _as_gaussian(z, nu[k]), weighted[own, k])
 
     def _add_whitened(self, k: int, z: np.ndarray, weights: np.ndarray) -> None:
         squared = np.einsum("ij,ij->i", z, z)
@@ -200,6 +205,19 @@ def reference(n_features: int, n_rows: float, of_own_covariance: bool):
     if of_own_covariance and n_rows > n_features + 1.5:
         return beta(0.5 * n_features, 0.5 * (n_rows - n_features - 1.0), scale=n_rows - 1.0)
     return chi2(n_features)
+
+
+def _as_gaussian(z: np.ndarray, nu: float) -> np.ndarray:
+    """Whitened rows of a t distribution in their directions, at the distances that are as probable under a Gaussian.
+
+    The squared distances, divided by the number of features, have an F distribution.
+    """
+    d = z.shape[1]
+    squared = np.einsum("ij,ij->i", z, z)
+    farther = np.maximum(f.sf(squared / d, d, nu), np.finfo(float).tiny)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factors = np.sqrt(chi2.isf(farther, d) / squared)
+    return z * np.where(squared > 0.0, factors, 0.0)[:, np.newaxis]
 
 
 def _even(squared: np.ndarray, n_features: int) -> np.ndarray:

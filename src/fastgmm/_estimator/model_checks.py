@@ -30,7 +30,8 @@ class ModelChecks(Questions):
 
         In each component, rows are compared with the Gaussian, weighted by their responsibilities: the distribution of
         their Mahalanobis distances, their kurtosis and skewness [1]_ [2]_, and whether they would gain by a mean and
-        covariance of their own. Pairs of components that share many rows are named.
+        covariance of their own. Pairs of components that share many rows are named. Distances from t distributions are
+        mapped to those that are as probable under a Gaussian, and all numbers are those of the mapped rows.
 
         Parameters
         ----------
@@ -103,7 +104,8 @@ class ModelChecks(Questions):
         check_some_weight(total)
         if not goodness.mass.any():
             raise ValueError("All rows of X belong to the background, so there is no component to diagnose.")
-        diagnosis = diagnosis_of(goodness, asked.mixture, has_own_covariances(self._structure), asked.names)
+        own = asked.mixture.degrees_of_freedom is None and has_own_covariances(self._structure)
+        diagnosis = diagnosis_of(goodness, asked.mixture, own, asked.names)
         return replace(diagnosis, rows=unit * diagnosis.rows)
 
     def merge_components(self, X: Rows | Reader, sample_weight: ArrayLike | None = None) -> MergedComponents:

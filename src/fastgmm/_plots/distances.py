@@ -7,7 +7,6 @@ from matplotlib.axes import Axes
 
 from fastgmm._estimator.diagnosis import expected_distances
 from fastgmm._estimator.goodness import Goodness, check_complete
-from fastgmm._model.conditional import Mixture
 from fastgmm._model.noise import Noise
 from fastgmm._plots import drawing
 from fastgmm._plots.components import Styles, legend_of_components
@@ -23,7 +22,7 @@ def draw_distances(ax: Axes, subject: Subject, noise: Noise | None, own_covarian
     check_complete(subject.rows, "plot_distances")
     marginal, d = subject.marginal, subject.n_features
     goodness = Goodness.zeros(*marginal.means.shape)
-    mixture = Mixture(marginal.shares, marginal.means, marginal.covariances)
+    mixture = marginal._replace(weights=marginal.shares)
     goodness.add(np.ascontiguousarray(subject.rows), None, mixture, None, noise)
     style = Styles(ax, marginal)
     highest = 0.0

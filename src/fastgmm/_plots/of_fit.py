@@ -28,6 +28,7 @@ def plot_distances(mixture: Any, X: Rows, *, ax: Axes | None = None) -> Axes:
     Distances are Mahalanobis distances: in standard deviations in every direction. If a component is Gaussian, its
     curve follows the diagonal. A curve that leaves it upwards at the right end has heavy tails; one that is below it
     there has light tails. Rows count for each component by their responsibility; a background takes its share of them.
+    Distances from t distributions are mapped to those that are as probable under a Gaussian.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def plot_distances(mixture: Any, X: Rows, *, ax: Axes | None = None) -> Axes:
     Raises
     ------
     NotFittedError, TypeError, ValueError
-        As in `plot_components`. Also a TypeError for a mixture of t distributions, and a ValueError for missing values.
+        As in `plot_components`. Also a ValueError for missing values.
 
     Examples
     --------
@@ -60,11 +61,6 @@ def plot_distances(mixture: Any, X: Rows, *, ax: Axes | None = None) -> Axes:
     """
     check_axes(ax)
     _, fitted, steps = unwrapped(mixture)
-    if isinstance(fitted, StudentMixture):
-        raise TypeError(
-            f"plot_distances compares rows with Gaussians, got {named_kind(fitted)}: pass a Gaussian mixture of the "
-            "same rows."
-        )
     n_features = np.shape(getattr(fitted, "means_", np.empty((1, 1))))[-1]
     subject = subject_of(mixture, X, range(n_features), n_features, needs_rows=True)
     with needs_matplotlib():
@@ -75,7 +71,8 @@ def plot_distances(mixture: Any, X: Rows, *, ax: Axes | None = None) -> Axes:
         _, log_det = np.linalg.slogdet(back_to_data(steps, n_features).matrix)
         noise = noise._replace(log_density=noise.log_density - float(log_det))
     ax = drawing.axes_or_new(ax)
-    draw_distances(ax, subject, noise, has_own_covariances(structure_of_type(fitted.covariance_type)))
+    own = has_own_covariances(structure_of_type(fitted.covariance_type)) and not isinstance(fitted, StudentMixture)
+    draw_distances(ax, subject, noise, own)
     return ax
 
 
