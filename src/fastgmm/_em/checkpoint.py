@@ -7,6 +7,7 @@ shapes of their arguments.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 from copy import deepcopy
@@ -270,3 +271,29 @@ def _generator(text: str, like: np.random.RandomState) -> np.random.RandomState:
     if not 0 <= position <= 624:
         raise CheckpointError("random_state is not a state of its generator")
     return generator
+
+
+def fingerprint_of(value: Any) -> str:
+    """A hash of numbers, strings, None, arrays and containers of them, the same with every version of Python and NumPy.
+
+    That of joblib depends on how NumPy pickles arrays.
+    """
+    digest = hashlib.sha256()
+    _add_to(digest, value)
+    return digest.hexdigest()[:32]
+
+
+def _add_to(digest, value: Any) -> None:
+    if isinstance(value, dict):
+        value = sorted(value.items())
+    if isinstance(value, list | tuple):
+        digest.update(f"{type(value).__name__} of {len(value)};".encode())
+        for part in value:
+            _add_to(digest, part)
+    elif isinstance(value, str | int | float | None) and not isinstance(value, np.generic):
+        digest.update(f"{value!r};".encode())
+    else:
+        array = np.asarray(value)
+        array = array.astype(array.dtype.newbyteorder("<"), order="C")
+        digest.update(f"{array.dtype.str}{array.shape};".encode())
+        digest.update(repr(array.tolist()).encode() if array.dtype.hasobject else array.tobytes())

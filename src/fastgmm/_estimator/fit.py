@@ -10,13 +10,12 @@ from functools import partial
 from os import PathLike
 from typing import Any, Self
 
-import joblib
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from fastgmm._em.checkpoint import Checkpoint, open_checkpoint
+from fastgmm._em.checkpoint import Checkpoint, fingerprint_of, open_checkpoint
 from fastgmm._em.iteration import Iteration
 from fastgmm._em.lbfgs import LBFGS
 from fastgmm._em.loop import run_em
@@ -258,7 +257,7 @@ class Fitting(Inference):
                 parameters.pop(name, None)
         parameters["init_params"] = name_of_start(self.init_params)  # a function may have no pickle
         data = (survey.n_rows, survey.total_weight, survey.first_row, survey.column_sums, str(dtype))
-        return joblib.hash((type(self).__name__, parameters, data))
+        return fingerprint_of((type(self).__name__, parameters, data))
 
 
 class LocalFitting(Fitting):
