@@ -27,12 +27,7 @@ def use(case):
         X[np.random.default_rng(0).random(X.shape) < 0.1] = np.nan
     weights = np.linspace(0.5, 2.0, len(X)) if d % 2 else None
     for n_components in (3, 10):  # ten are skipped, three are not
-        parameters = {
-            "n_components": n_components,
-            "covariance_type": covariance_type,
-            "n_threads": n_threads,
-            **options,
-        }
+        parameters = {"n_components": n_components, "covariance_type": covariance_type, "n_threads": n_threads}
         mixture = estimator(**parameters, **options, max_iter=3, tol=0, random_state=0)
         mixture.fit(X, sample_weight=weights)
         for method in (mixture.predict, mixture.predict_proba, mixture.score_samples, mixture.score):
