@@ -8,7 +8,6 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import scipy.sparse
 from _shared.cases import TYPES
@@ -22,6 +21,8 @@ from fastgmm._input.blocks import block_slices
 from fastgmm._rows.reading import read_ahead
 from fastgmm._rows.survey import BatchSurvey
 from fastgmm._utils.progress import SILENT
+
+pd = pytest.importorskip("pandas")
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -6,13 +6,14 @@ import re
 import tracemalloc
 
 import numpy as np
-import pandas as pd
 import pytest
 from _shared.cases import TYPES, both_estimators
 from sklearn.preprocessing import StandardScaler
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC, StudentTMixture, _kernels
 from fastgmm.batches import from_array
+
+pd = pytest.importorskip("pandas")
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

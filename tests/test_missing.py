@@ -1,8 +1,6 @@
 """Missing values: `missing="marginalize"`."""
 
 import numpy as np
-import pandas as pd
-import polars as pl
 import pytest
 from _shared import incomplete, oracle
 from _shared.incomplete import expected_statistics, with_holes
@@ -17,6 +15,8 @@ from fastgmm._model.covariance import COVARIANCE_TYPES
 from fastgmm._model.gaussian import MaximumLikelihood
 from fastgmm._rows.incomplete import groups_of, passes_over
 from fastgmm._skipping.screens import Goal
+
+pd = pytest.importorskip("pandas")
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -325,7 +325,7 @@ def test_rows_without_values_have_the_weights_of_the_components():
         lambda X: pd.DataFrame(X).astype("Float64").rename(columns=str),
         lambda X: pd.DataFrame(X).astype(object).where(~np.isnan(X), pd.NA),
         lambda X: pd.DataFrame(X),
-        lambda X: pl.DataFrame([[None if np.isnan(x) else x for x in column] for column in X.T]),
+        lambda X: pytest.importorskip("polars").DataFrame([[None if np.isnan(x) else x for x in row] for row in X.T]),
         lambda X: [[None if np.isnan(x) else float(x) for x in row] for row in X],
         lambda X: [[pd.NA if np.isnan(x) else float(x) for x in row] for row in X],
     ],

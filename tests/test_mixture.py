@@ -10,7 +10,6 @@ from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 import pytest
 from _shared.assertions import SKLEARN, assert_same_fit, fit_both
 from _shared.cases import TYPES, both_estimators
@@ -29,6 +28,8 @@ from fastgmm import BayesianGaussianMixture, GaussianMixture
 from fastgmm._skipping import policy
 from fastgmm._skipping.trials import CellTrials, ScreenTrials
 from fastgmm.datasets import load_old_faithful
+
+pd = pytest.importorskip("pandas")
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

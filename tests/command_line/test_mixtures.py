@@ -6,11 +6,12 @@ import warnings
 
 import joblib
 import numpy as np
-import pandas as pd
 import pytest
 
 from fastgmm import GaussianMixture, GaussianMixtureIC
 from fastgmm._command_line import cli, files
+
+pd = pytest.importorskip("pandas")
 
 pytest.importorskip("pyarrow")
 

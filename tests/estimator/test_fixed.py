@@ -2,14 +2,12 @@
 
 import itertools
 
-import dask.array
 import numpy as np
 import pytest
 from _shared import oracle
 from _shared.cases import all_types
 from sklearn.base import clone
 
-import fastgmm.dask
 from fastgmm import GaussianMixture
 
 FIXED = [names for n in (1, 2, 3) for names in itertools.combinations(("weights", "means", "covariances"), n)]
@@ -89,15 +87,15 @@ def given_value(name, given):
 @all_types
 def test_every_way_to_fit_holds_them(covariance_type, fixed):
     """And leads to the optimum that EM does."""
+    da = pytest.importorskip("dask.array")
+    fastgmm_dask = pytest.importorskip("fastgmm.dask")
     given = start(covariance_type)
     gmm = GaussianMixture(2, covariance_type=covariance_type, fixed=fixed, tol=1e-9, max_iter=2000, **given).fit(X)
     assert (np.diff(gmm.lower_bounds_) > -1e-12).all()
     ways = {
         "acceleration": GaussianMixture(**{**gmm.get_params(), "acceleration": "lbfgs", "stopping": "aitken"}).fit(X),
         "batches": clone(gmm).fit_batches([X[:123], X[123:]]),
-        "dask": fastgmm.dask.GaussianMixture(**{**gmm.get_params(), "persist": True}).fit(
-            dask.array.from_array(X, (100, 2))
-        ),
+        "dask": fastgmm_dask.GaussianMixture(**{**gmm.get_params(), "persist": True}).fit(da.from_array(X, (100, 2))),
         "warm start": clone(gmm).set_params(warm_start=True, fixed=None).fit(X).set_params(fixed=fixed).fit(X),
         "stream": clone(gmm).set_params(step_decay=1.0).partial_fit(X),
     }

@@ -3,14 +3,11 @@
 import pickle
 import warnings
 
-import dask
-import dask.array as da
 import numpy as np
 import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-import fastgmm.dask
 from fastgmm import GaussianMixture, GaussianMixtureIC
 from fastgmm.plotting import plot_components, plot_uncertainty
 
@@ -81,6 +78,8 @@ def test_volume_is_that_of_the_smaller_box(lower):
 
 
 def test_rows_in_batches_and_chunks_give_the_same_mixture(tmp_path):
+    dask, da = pytest.importorskip("dask"), pytest.importorskip("dask.array")
+    fastgmm_dask = pytest.importorskip("fastgmm.dask")
     weights = np.random.default_rng(0).uniform(0.5, 2.0, len(X))
     weights[:30] = 0.0
     settings = {"noise": True, "random_state": 0, "max_iter": 20, "tol": 0.0}
@@ -91,7 +90,7 @@ def test_rows_in_batches_and_chunks_give_the_same_mixture(tmp_path):
         assert_same(GaussianMixture(3, **settings).fit_batches(batches, checkpoint=tmp_path / "fit.npz"), expected)
         with dask.config.set(scheduler="synchronous"):
             chunked = da.from_array(X, chunks=(170, -1))
-            on_dask = fastgmm.dask.GaussianMixture(3, **settings).fit(chunked, sample_weight=weights)
+            on_dask = fastgmm_dask.GaussianMixture(3, **settings).fit(chunked, sample_weight=weights)
             np.testing.assert_array_equal(on_dask.predict(chunked).compute(), expected.predict(X))
         assert_same(on_dask, expected)
         assert_same(on_dask.to_local(), expected)

@@ -3,12 +3,13 @@
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.base import clone
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture
 from fastgmm.batches import from_array, from_csv, from_npy, from_parquet
+
+pd = pytest.importorskip("pandas")
 
 METHODS = ["predict", "predict_proba", "score_samples"]
 

@@ -3,18 +3,17 @@
 import csv
 from pathlib import Path
 
-import dask.array as da
 import numpy as np
 import pytest
+from _shared.degenerate import flaw_of, generated, of_the_guide
 from scipy.stats import multivariate_normal
 from sklearn.datasets import load_iris
 
-from fastgmm import GaussianMixture, GaussianMixtureIC, dask
+from fastgmm import GaussianMixture, GaussianMixtureIC
 from fastgmm._model.covariance import COVARIANCE_TYPES, structure_of_type
 from fastgmm._model.covariance.structure import as_matrices
 from fastgmm.batches import from_array
 from fastgmm.datasets import load_old_faithful
-from tests._shared.degenerate import flaw_of, generated, of_the_guide
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning", "ignore:reg_covar=1e-06 is far"
@@ -109,6 +108,8 @@ def test_a_constant_feature_changes_nothing():
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "spherical", "EVI"])
 def test_batches_dask_and_weights(covariance_type):
     """Weights count rows."""
+    da = pytest.importorskip("dask.array")
+    dask = pytest.importorskip("fastgmm.dask")
     X = DATA["old_faithful"]()
     parameters = {"covariance_type": covariance_type, "max_iter": 20, "tol": 0.0, "reg_covar": 0.0, "prior": "weak"}
     parameters |= {"init_params": lambda X, K, random_state: (X[:, 0] > 3).astype(int) + (X[:, 1] > 80)}

@@ -12,11 +12,12 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from _shared.degenerate import flaw_of, generated, of_the_guide
 
 from fastgmm import GaussianMixture
 from fastgmm._model.covariance import COVARIANCE_TYPES
-from tests._shared.degenerate import flaw_of, generated, of_the_guide
 
 
 def outcome(X, K, **parameters):
