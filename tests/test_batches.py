@@ -57,7 +57,7 @@ def assert_same_fit(actual, expected, rtol):
 def test_batches_equal_the_whole(estimator, covariance_type, batch_rows, weighted):
     X, weights = rows_and_weights()
     weights = weights if weighted else None
-    model = estimator(n_components=3, covariance_type=covariance_type, random_state=0, max_iter=12, tol=0.0)
+    model = estimator(n_components=3, covariance_type=covariance_type, random_state=0, max_iter=4, tol=0.0)
     source = batches.from_array(X, weights, batch_rows=batch_rows)
     assert_same_fit(clone(model).fit_batches(source), model.fit(X, sample_weight=weights), rtol=1e-12)
 

@@ -352,8 +352,7 @@ np.savez({out!r}, **{{name: getattr(gmm, name)(X) for name in {methods!r}}}, var
 """
 
 
-@pytest.mark.parametrize("n_threads", [1, 2])
-@pytest.mark.parametrize("variant", _kernels.SUPPORTED)
+@pytest.mark.parametrize(("variant", "n_threads"), [*zip(_kernels.SUPPORTED, [1, 2, 1], strict=False)])
 def test_pickle_serves_other_machines(variant, n_threads, tmp_path, run_python):
     """Made here, used by another SIMD variant and number of threads."""
     X = clusters(2000, 5)

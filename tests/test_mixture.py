@@ -518,7 +518,7 @@ def test_results_do_not_depend_on_the_number_of_threads(estimator, dtype, shape,
     X, _ = make_blobs(n_rows, n_features, centers=n_components, cluster_std=0.5, random_state=0)
     X = X.astype(dtype)
     mixture = estimator(n_components=n_components, covariance_type=covariance_type, max_iter=5, tol=0.0, random_state=0)
-    fits = [clone(mixture).set_params(n_threads=n_threads).fit(X) for n_threads in (1, 2, 3, 5, 8, 64)]
+    fits = [clone(mixture).set_params(n_threads=n_threads).fit(X) for n_threads in (1, 2, 3, 8)]
     for fit in fits[1:]:
         for name in ("weights_", "means_", "covariances_", "lower_bounds_"):
             np.testing.assert_array_equal(getattr(fit, name), getattr(fits[0], name), err_msg=name)

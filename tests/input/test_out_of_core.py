@@ -216,7 +216,7 @@ def test_memory_does_not_grow_with_the_number_of_rows(tmp_path):
             tracemalloc.stop()
 
     peak(20_000)
-    assert peak(300_000) < peak(30_000) + 50_000  # 270,000 rows more are 6.5 MB, their labels 2.2 MB
+    assert peak(120_000) < peak(30_000) + 50_000  # 90,000 rows more are 2.2 MB, their labels 0.7 MB
 
 
 # Errors ---------------------------------------------------------------------------------------------------------------

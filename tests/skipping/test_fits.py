@@ -29,7 +29,7 @@ def names_of(calls, kind="em_pass"):
 def test_fits(way, d, estimator, covariance_type, kernel_calls, dense_passes_only):
     X, _ = separated(5000, d, 20 if way == "cells" else 8, covariance_type, np.float64, spread=20 / d)
     model = estimator(
-        n_components=21 if way == "cells" else 9, covariance_type=covariance_type, max_iter=50, tol=0.0, random_state=0
+        n_components=21 if way == "cells" else 9, covariance_type=covariance_type, max_iter=20, tol=0.0, random_state=0
     )
     model.fit(X)
     assert names_of(kernel_calls).count(f"{way}_em_pass") >= 3

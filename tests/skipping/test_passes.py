@@ -2,11 +2,17 @@
 
 import pickle
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from _shared import oracle
-from _shared.assertions import assert_bitwise_equal, assert_close, assert_statistics
+from _shared.assertions import (
+    assert_bitwise_equal,
+    assert_close,
+    assert_equal_statistics,
+    expected_statistics,
+)
 from _shared.cases import BLOCK_ROWS, N_THREADS, TOLERANCE, all_types, both_dtypes
 from _shared.skipping import (
     HARD,
@@ -67,11 +73,27 @@ every_case = pytest.mark.parametrize(("shape", "way"), CASES, ids=str)
 both_ways = pytest.mark.parametrize("way", [Screens(2, 4), InCells()], ids=["screens", "cells"])
 
 
-@cache
-def responsibilities(shape, covariance_type, dtype):
+class Case(NamedTuple):
+    """Rows of a mixture, with weights if their number is odd, and what the oracle expects."""
+
+    X: np.ndarray
+    mixture: MixtureParameters
+    sample_weight: np.ndarray | None
+    norm: np.ndarray
+    entropy: np.ndarray
+    statistics: tuple  # about the means
+
+
+@cache  # for all variants of the kernels and numbers of threads
+def case_of(shape, covariance_type, dtype):
+    n = shape[0]
     X, mixture = separated(*shape, covariance_type, dtype)
     joint = oracle.log_joint(X, mixture, covariance_type)
-    return oracle.responsibilities(joint), oracle.log_prob_norm(joint)
+    resp = oracle.responsibilities(joint)
+    sample_weight = np.random.default_rng(n).uniform(0.3, 3.0, n) if n % 2 else None
+    expected = expected_statistics(X, sample_weight, resp, mixture.means, covariance_type)
+    of_rows = oracle.log_prob_norm(joint), oracle.entropies(resp)
+    return Case(X, mixture, sample_weight, *of_rows, expected)
 
 
 def assert_skips(actual, dense):
@@ -85,19 +107,16 @@ def assert_skips(actual, dense):
 @all_types
 @every_case
 def test_statistics_against_the_oracle(shape, way, covariance_type, dtype, n_threads, simd):
-    n = shape[0]
-    X, mixture = separated(*shape, covariance_type, dtype)
-    resp, norm = responsibilities(shape, covariance_type, dtype)
-    sample_weight = np.random.default_rng(n).uniform(0.3, 3.0, n) if n % 2 else None
+    X, mixture, sample_weight, norm, entropy, expected = case_of(shape, covariance_type, dtype)
     actual, dense = statistics(X, sample_weight, mixture, covariance_type, way, n_threads)
-    if n > 1000:
+    if len(X) > 1000:
         assert_skips(actual, dense)
         assert left(X, mixture, covariance_type, way) < (0.5 if isinstance(way, Screens) else 0.9)
     assert_close(actual, dense, TOLERANCE[dtype])
-    assert_statistics(actual, X, sample_weight, resp, covariance_type, TOLERANCE[dtype], least_mass=0.5)
+    np.testing.assert_array_equal(actual.centers, mixture.means)
+    assert_equal_statistics(actual, X, sample_weight, expected, covariance_type, TOLERANCE[dtype], least_mass=0.5)
     weights = oracle.weights_of(X, sample_weight)
     assert oracle.relative_error(actual.log_likelihood, weights @ norm, weights @ np.abs(norm)) < TOLERANCE[dtype]
-    entropy = oracle.entropies(resp)
     assert oracle.relative_error(actual.entropy, weights @ entropy, weights @ (1 + entropy)) < TOLERANCE[dtype]
 
 
@@ -108,11 +127,9 @@ def test_statistics_against_the_oracle(shape, way, covariance_type, dtype, n_thr
 @every_case
 def test_predictions_against_the_oracle(shape, way, covariance_type, dtype, n_threads, simd):
     """Labels are those of a dense pass, each one."""
-    n = shape[0]
-    X, mixture = separated(*shape, covariance_type, dtype)
-    _, norm = responsibilities(shape, covariance_type, dtype)
+    X, mixture, _, norm, _, _ = case_of(shape, covariance_type, dtype)
     (labels, log_prob_norm), dense = predictions(X, mixture, covariance_type, way, n_threads)
-    if n > 1000:
+    if len(X) > 1000:
         for goal in (Goal.LABELS, Goal.DENSITIES):
             assert left(X, mixture, covariance_type, way, goal) < 0.9
     np.testing.assert_array_equal(labels, dense[0])

@@ -349,7 +349,7 @@ print("ready", flush=True)
     )  # fmt: skip
     try:
         assert process.stdout.readline() == "ready\n"
-        time.sleep(2)
+        time.sleep(1)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
