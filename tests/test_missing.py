@@ -103,6 +103,29 @@ def test_threads_and_plans_change_nothing(covariance_type):
     assert_close(two.score_sum(components, densities), two.score_sum(components), 1e-12)
 
 
+@pytest.mark.parametrize(("name", "d"), [("full", 9), ("full", 20), ("tied", 9), ("diag", 9), ("spherical", 9)])
+def test_small_and_large_groups_take_the_same_sums(name, d):
+    """Rows with holes of their own are completed; copies of them are enough for a marginal mixture. Scales span 1e6."""
+    structure, scales = COVARIANCE_TYPES[name], np.geomspace(1e-3, 1e3, d) if name != "spherical" else np.ones(d)
+    _, (weights, means, matrices) = a_mixture(structure, d, np.float64)
+    matrices = matrices * scales[:, np.newaxis] * scales
+    if name == "tied":
+        matrices = matrices[0]
+    elif structure.kernel == "diag":
+        matrices = matrices.diagonal(0, 1, 2) if name == "diag" else matrices[:, 0, 0]
+    model = MaximumLikelihood(structure, K, d, np.float64, 0.0)
+    components = model.assembled(weights, means * scales, matrices).components(structure)
+    X = with_holes(rows_of_clusters(80, d), 0.2) * scales
+    once, often = (passes_over(x, None, K, structure, 2, may_miss_values=True) for x in (X, np.repeat(X, 70, axis=0)))
+    expected, found = often.em_step(components, None, True), once.em_step(components, None, True)
+    assert_close(70 * found.nk, expected.nk, 1e-11)
+    assert_close(70 * found.sum_x / scales, expected.sum_x / scales, 1e-11)
+    units = np.multiply.outer(scales, scales) if structure.kernel == "full" else scales**2
+    assert_close(70 * found.scatter / units, expected.scatter / units, 1e-11)
+    assert_close(70 * found.entropy, expected.entropy, 1e-11)
+    assert_close(70 * found.log_likelihood, expected.log_likelihood, 1e-11)
+
+
 def test_sums_over_all_rows_are_refused():
     passes = passes_over(
         with_holes(rows_of_clusters(), 0.2), None, 1, COVARIANCE_TYPES["diag"], 1, may_miss_values=True
@@ -111,11 +134,12 @@ def test_sums_over_all_rows_are_refused():
         passes.statistics_of_all(np.zeros((1, 4)))
 
 
-def test_expectations_fill_rows():
-    structure = COVARIANCE_TYPES["full"]
-    X = with_holes(rows_of_clusters(200), 0.4)
+@pytest.mark.parametrize(("name", "d"), [("full", 4), ("full", 7), ("tied", 7), ("diag", 7)])
+def test_expectations_fill_rows(name, d):
+    structure = COVARIANCE_TYPES[name]
+    X = with_holes(rows_of_clusters(200, d), 0.4)
     X[3] = np.nan
-    components, (weights, means, matrices) = a_mixture(structure, 4, np.float64)
+    components, (weights, means, matrices) = a_mixture(structure, d, np.float64)
     passes = passes_over(X, None, K, structure, 2, may_miss_values=True)
     resp, filled = passes.resp(components), passes.filled(components)
     for x, r, found in zip(X, resp, filled, strict=True):

@@ -1,4 +1,4 @@
-r"""Conditional moments and draws for many rows at once: regression with a mixture, and imputation.
+r"""Conditional moments and draws of the same features for many rows at once: regression with a mixture.
 
 In component k the unknown features m of a row have, given the known ones o, the mean
 :math:`\mu_{k,m} + A_k (x_o - \mu_{k,o})` and the covariance :math:`S_k`. With the responsibilities :math:`r_k` given
@@ -97,7 +97,8 @@ class ConditionalRows:
         return means, deviations
 
     def draws(self, X: np.ndarray, random: np.random.RandomState) -> np.ndarray:
-        """A random value of the unknown features for each row, shape (n_samples, n_unknown), in the dtype of X."""
+        """Values drawn for the unknown features of t distributions, shape (n_samples, n_unknown), in the dtype of X."""
+        assert self._nu is not None
         cumulated = np.cumsum(self.responsibilities(X), axis=1, dtype=np.float64)
         chosen = (cumulated < random.uniform(size=(len(X), 1)) * cumulated[:, -1:]).sum(axis=1)
         matrices, covariances, _ = self._regression
@@ -107,9 +108,8 @@ class ConditionalRows:
             matrix = None if matrices is None else matrices[k : k + 1]
             mean = conditional_means(self._means[k : k + 1], matrix, self._known, self._unknown, X[own])[0]
             normal = random.standard_normal(mean.shape)
-            if self._nu is not None:
-                gamma = random.chisquare(self._nu[k], len(own)) / self._nu[k]
-                normal *= np.sqrt(self._inflations(X[own])[:, k] / gamma)[:, np.newaxis]
+            gamma = random.chisquare(self._nu[k], len(own)) / self._nu[k]
+            normal *= np.sqrt(self._inflations(X[own])[:, k] / gamma)[:, np.newaxis]
             if covariances.ndim == 2:
                 found[own] = mean + normal * np.sqrt(covariances[k])
             else:
@@ -156,25 +156,3 @@ def _mean(resp: np.ndarray, of_components: np.ndarray) -> np.ndarray:
     for k, of_component in enumerate(of_components):
         mean += resp[:, k, np.newaxis] * of_component
     return mean
-
-
-def imputed(X: np.ndarray, mixture: Mixture, n_threads: int | None, random: np.random.RandomState | None) -> np.ndarray:
-    """X with conditional means in place of NaN, or if `random` is given, with draws. Rows of equal holes go together.
-
-    X has the shape (n_samples, n_features).
-    """
-    filled = X.copy()
-    is_missing = np.isnan(X)
-    incomplete = np.flatnonzero(is_missing.any(axis=1))
-    if not len(incomplete):
-        return filled
-    patterns, pattern_of_row = np.unique(is_missing[incomplete], axis=0, return_inverse=True)
-    order = np.argsort(pattern_of_row.ravel(), kind="stable")
-    ends = np.cumsum(np.bincount(pattern_of_row.ravel(), minlength=len(patterns)))
-    for pattern, group in zip(patterns, np.split(incomplete[order], ends[:-1]), strict=True):
-        known = np.flatnonzero(~pattern)
-        conditional = ConditionalRows(mixture, known.tolist(), n_threads)
-        rows = np.ascontiguousarray(X[np.ix_(group, known)])
-        values = conditional.means(rows) if random is None else conditional.draws(rows, random)
-        filled[np.ix_(group, np.flatnonzero(pattern))] = values
-    return filled

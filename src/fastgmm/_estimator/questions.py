@@ -11,8 +11,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm._estimator.base import MixtureEstimator
-from fastgmm._estimator.conditional import ConditionalRows, imputed
+from fastgmm._estimator.conditional import ConditionalRows
 from fastgmm._estimator.fitted import check_covariance_type, check_fitted_array, mixture_attributes, rounded
+from fastgmm._estimator.imputation import imputed
 from fastgmm._estimator.noise import check_has_no_noise
 from fastgmm._estimator.parameters import RANDOM_STATE, invalid_parameter_error, is_random_state
 from fastgmm._estimator.sampling import fitted_covariances, fitted_weights
