@@ -1,10 +1,10 @@
 r"""Distribution function and quantiles of a mixture of one feature.
 
 The quantile solves :math:`F(x) = q`, with :math:`F(x) = \sum_k w_k \Phi((x - \mu_k) / \sigma_k)`, or with the
-distribution function of t in place of :math:`\Phi`. It lies between the
-least and the largest quantile of a component, and Newton's method finds it, with bisection wherever a step would leave
-the bracket or shrinks it too little. Above the median the equation is :math:`1 - F(x) = 1 - q`, whose sides keep their
-digits in the upper tail.
+distribution function of t in place of :math:`\Phi`. Newton's method finds it within a bracket, which for Gaussians lies
+between the least and the largest quantile of a component. Bisection takes over wherever a step would leave the bracket
+or shrinks it too little. Above the median the equation is :math:`1 - F(x) = 1 - q`, whose sides keep their digits in
+the upper tail.
 """
 
 from __future__ import annotations
