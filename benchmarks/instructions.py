@@ -53,8 +53,8 @@ def measure() -> dict[str, int]:
             name = f"{compiler.split('+')[0]} {version.split('.')[0].strip()}"
             for simd, flags in SIMD.items():
                 program = Path(folder, f"{compiler}-{simd}")
-                source = HERE / "instructions" / "passes.cpp"
-                subprocess.run([compiler, *FLAGS, *flags, f"-I{KERNELS}", source, "-o", program], check=True)
+                sources = [HERE / "instructions" / "passes.cpp", KERNELS / "kernels.cpp"]
+                subprocess.run([compiler, *FLAGS, *flags, f"-I{KERNELS}", *sources, "-o", program], check=True)
                 for case in CASES:
                     found[f"{name}, {simd}: {' '.join(map(str, case))}"] = count(program, case)
     return found

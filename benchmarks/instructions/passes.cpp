@@ -40,7 +40,7 @@ template <class Real> static void run(const char *type, int n, int d, int K, int
     em.statistics = {means, nk, sum_x, scatter, numbers<double>(SumTree::n_buffers(1) * s.sums_length())};
     em.with_entropy = false, em.n_threads = 1;
     em.workspace = numbers<Real>(s.work_length() + s.packed_length());
-    for (int t = 0; t < repetitions; t++) em.run();
+    for (int t = 0; t < repetitions; t++) run_pass(em);
     double sums[3] = {0};
     for (int k = 0; k < K; k++) sums[0] += (k + 1) * nk[k];
     for (int j = 0; j < K * d; j++) sums[1] += (j % 5 + 1) * sum_x[j];

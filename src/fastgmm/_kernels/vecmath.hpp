@@ -22,8 +22,8 @@ INLINE uint32_t bits(float x) { uint32_t i; memcpy(&i, &x, 4); return i; }
 INLINE float real_of(uint32_t i) { float x; memcpy(&x, &i, 4); return x; }
 
 /* Adding 1.5 x 2^52 (float32: 2^23) rounds to an integer and leaves it in the low bits. */
-template <class Real> constexpr Real round_shift = 6755399441055744.0;
-template <> constexpr float round_shift<float> = 12582912.0f;
+template <class Real> inline constexpr Real round_shift = 6755399441055744.0;
+template <> inline constexpr float round_shift<float> = 12582912.0f;
 
 INLINE double fast_exp(double x, double cut)
 {
