@@ -7,6 +7,7 @@ from _shared.incomplete import expected_statistics, with_holes
 from _shared.skipping import Screens, separated
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
+from sklearn.base import clone
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -151,6 +152,19 @@ def test_expectations_fill_rows(name, d):
         np.testing.assert_allclose(found[m], r @ expected, rtol=1e-9, atol=1e-12)
         np.testing.assert_array_equal(found[o], x[o])
     np.testing.assert_allclose(resp[3], weights, rtol=1e-12)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag"])
+def test_parameters_in_any_order_of_memory(covariance_type):
+    """Means and factors with columns one after the other, as slices and DataFrames have them."""
+    X = with_holes(rows_of_clusters(200), 0.2)
+    gmm = GaussianMixture(K, covariance_type=covariance_type, missing="marginalize", random_state=0).fit(X)
+    given = {"weights_init": gmm.weights_, "means_init": gmm.means_, "precisions_init": gmm.precisions_}
+    by_column = {name: np.asfortranarray(values) for name, values in given.items()}
+    one, other = (clone(gmm).set_params(max_iter=2, **start).fit(X) for start in (given, by_column))
+    np.testing.assert_array_equal(one.means_, other.means_)
+    other.means_, other.precisions_cholesky_ = map(np.asfortranarray, (other.means_, other.precisions_cholesky_))
+    np.testing.assert_array_equal(one.impute(X), other.impute(X))
 
 
 @pytest.mark.parametrize("n_features", [3, 70])

@@ -6,9 +6,10 @@
  *     x_m = mu_m + delta,   delta = argmin |z + V delta|,   V = Q R,   R delta = -Q^T z.
  *
  * The least distance |z - Q Q^T z| is that of the marginal mixture, C = R^-1 R^-T the covariance of x_m given x_o, and
- * integrating x_m out adds |m| / 2 log(2 pi) - log det R to the constant of the log-density, as in marginals.hpp.  So a row costs
- * what a complete row does, and some m (m + 3) d / 2 multiply-adds more for each component.  The statistics are those of the
- * completed rows, with resp_ik C added to the scatter.  Diagonal factors: delta is zero.
+ * integrating x_m out adds |m| / 2 log(2 pi) - log det R to the constant of the log-density, as in marginals.hpp.  R is kept as
+ * D^1/2 T, where D is diagonal and T has ones on its diagonal.  So a row costs what a complete row does, and some m (m + 3) d / 2
+ * multiply-adds more for each component.  The statistics are those of the completed rows, with resp_ik C added to the scatter.
+ * Diagonal factors: delta is zero.
  *
  * Modified Gram-Schmidt finds Q and R, with z as one more column: then delta is as exact as with reflections (Bjorck 1967).  The
  * missing features come last to first: rows of U begin with zeros, and so the columns of Q do.

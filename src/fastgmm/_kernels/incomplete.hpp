@@ -84,7 +84,7 @@ template <class Real> struct IncompleteEmPass {
     {
         IncompleteScratch<Real> a(mixture, reals + t * IncompleteScratch<Real>::n_reals(mixture),
                                   doubles + t * IncompleteScratch<Real>::n_doubles(mixture));
-        EmPass<Real> em = {}; /* under the marginal mixture; it whitens rows for each component */
+        EmPass<Real> em = {}; /* under the marginal mixture */
         em.with_entropy = with_entropy;
         groups.for_parts(
             start, stop, mixture.few_rows(),

@@ -175,11 +175,11 @@ class IncompletePasses(ArrayPasses):
         statistics = self._zeros(centers)
         n_skipped = 0 if plan is None else self.groups.n_complete
         em_pass, scratch = self.runner.kernel("incomplete_em_pass"), self._scratch_for(components)
+        means, factors, log_const = components.for_kernels(np.float64)
         for rows in self._slices(n_skipped):
             log_likelihood, entropy = em_pass(
-                self.X, self._weights, *self._arguments(rows), components.means, centers, components.factors,
-                components.log_const, statistics.nk, statistics.sum_x, as_3d(statistics.scatter), with_entropy,
-                *scratch, self.n_threads,
+                self.X, self._weights, *self._arguments(rows), means, centers, factors, log_const,
+                statistics.nk, statistics.sum_x, as_3d(statistics.scatter), with_entropy, *scratch, self.n_threads,
             )  # fmt: skip
             statistics.log_likelihood += log_likelihood
             statistics.entropy += entropy
@@ -269,7 +269,7 @@ class IncompletePasses(ArrayPasses):
     def _outputs(self, components: Components, rows: slice, norm, labels, resp, filled) -> None:
         """Write log-densities, labels and responsibilities in the order of the groups, and fill missing values."""
         density_pass, (reals, doubles, _) = self.runner.kernel("incomplete_density_pass"), self._scratch_for(components)
-        mixture = components.means, components.factors, components.log_const
+        mixture = components.for_kernels(np.float64)
         density_pass(
             self.X, *self._arguments(rows), *mixture, norm, labels, resp, filled, reals, doubles, self.n_threads
         )
@@ -285,7 +285,7 @@ class IncompletePasses(ArrayPasses):
 
     def _scratch_for(self, components: Components) -> tuple[np.ndarray, ...]:
         """The scratch arrays ``reals``, ``doubles`` and ``sums`` of the kernels."""
-        mixture = components.means, components.factors, components.log_const
+        mixture = components.for_kernels(np.float64)
         sizes = _kernels.active.incomplete_workspace_sizes(self.X[:1], *mixture, self.n_threads)
         if self._scratch is None or any(len(array) < size for array, size in zip(self._scratch, sizes, strict=True)):
             dtypes = self.X.dtype, np.float64, np.float64
