@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm._model.covariance import FULL, CovarianceStructure, structure_of_type
+from fastgmm._model.covariance import DIAGONAL, FULL, CovarianceStructure, structure_of_type
 from fastgmm._model.covariance.factors import inverses_of_triangles
 from fastgmm._model.gaussian import MixtureParameters
 from fastgmm._model.student import StudentParameters
@@ -78,7 +78,7 @@ class Mixture(NamedTuple):
         Raises IllDefinedCovarianceError if a covariance is not positive-definite.
         """
         if self.covariances.ndim == 2:
-            known_factors = 1.0 / np.sqrt(_part(self.covariances, known))
+            known_factors = DIAGONAL.precisions_cholesky(_part(self.covariances, known))
             return Regression(None, _part(self.covariances, unknown), known_factors)
         n_known = len(known)
         factors = FULL.precisions_cholesky(_part(self.covariances, [*known, *unknown]))
