@@ -13,6 +13,7 @@ from sklearn.mixture import GaussianMixture as SklearnGaussianMixture
 
 from fastgmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureIC, StudentTMixture
 from fastgmm._model.covariance import COVARIANCE_TYPES
+from fastgmm._rows.boxes import log_volume
 
 ESTIMATED = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
 
@@ -313,3 +314,16 @@ def test_units_at_the_ends_of_float64_are_fitted_or_refused(estimator):
             with contextlib.suppress(ValueError):  # of a variance that underflows
                 assert np.isfinite(mixture.condition(0, mixture.means_[0, 0]).means_).all()
     assert fitted >= len(COVARIANCE_TYPES)
+
+
+def test_questions_at_the_ends_of_float64_are_answered_or_refused():
+    """The fuzz found these, by warnings of NumPy."""
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    tmm = StudentTMixture(degrees_of_freedom=4.0, covariance_type="diag").fit(X)
+    with pytest.raises(ValueError, match="values are so far from component 0"):
+        tmm.condition(0, 1e300)
+    of_one = tmm.marginal(0)
+    of_one.precisions_cholesky_ = np.full_like(of_one.precisions_cholesky_, 1e170)
+    with pytest.raises(ValueError, match="ill-defined"):
+        of_one.cdf(0.5)
+    assert log_volume(np.vstack([np.zeros(2), 1e-170 * np.eye(2)])) == pytest.approx(2 * np.log(1e-170))

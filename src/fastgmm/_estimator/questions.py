@@ -23,7 +23,7 @@ from fastgmm._input.features import check_features, names_of_features
 from fastgmm._input.numbers import Source, check_numbers
 from fastgmm._input.rows import check_predict_data, checked_rows
 from fastgmm._model.conditional import Mixture, others, structure_of_part
-from fastgmm._model.covariance import CovarianceStructure
+from fastgmm._model.covariance import DIAGONAL, CovarianceStructure
 from fastgmm._model.covariance.structure import as_variances
 from fastgmm._model.student import MOST_DEGREES_OF_FREEDOM
 from fastgmm._model.univariate import Univariate, distribution, quantile
@@ -365,7 +365,9 @@ class Questions(MixtureEstimator):
                 f"marginal(feature).{method}(...), or condition(features, values) for a conditional distribution."
             )
         weights, means, covariances, nu = asked.mixture
-        return Univariate(weights, means[:, 0], np.sqrt(as_variances(covariances)[:, 0]), nu)
+        variances = as_variances(covariances)[:, :1]
+        DIAGONAL.precisions_cholesky(variances)  # an error if one is 0
+        return Univariate(weights, means[:, 0], np.sqrt(variances[:, 0]), nu)
 
     def _asked(self, may_have_noise: bool = False) -> Asked:
         """The components of the fitted mixture, checked. Raises NotFittedError if there are none."""

@@ -97,6 +97,11 @@ class Mixture(NamedTuple):
             return Mixture(responsibilities, means, of_known.covariances)
         nu = self.degrees_of_freedom
         factors = inflations(nu, self.means[:, known], of_known.known_factors, row)[0]
+        if not np.isfinite(factors).all():
+            raise ValueError(
+                f"values are so far from component {int(factors.argmax())} that its conditional variance overflows: "
+                "pass values nearer to the rows of the fit."
+            )
         scales = of_known.covariances * factors.reshape(-1, *[1] * (of_known.covariances.ndim - 1))
         return Mixture(responsibilities, means, scales, nu + len(known))
 

@@ -39,4 +39,5 @@ def smallest_box(passes: Passes) -> np.ndarray:
 
 def log_volume(box: np.ndarray) -> float:
     """Logarithm of the volume of a box."""
-    return float(np.log(np.linalg.norm(box[1:], axis=1)).sum())
+    longest = np.abs(box[1:]).max(axis=1)  # without it squares of edges of 1e-170 are 0
+    return float((np.log(longest) + np.log(np.linalg.norm(box[1:] / longest[:, np.newaxis], axis=1))).sum())
