@@ -90,7 +90,7 @@ class ModelChecks(Questions):
         >>> [(each.kind, each.components) for each in gmm.diagnose(X).findings]
         [('heavy tails', (0,))]
         """
-        asked, noise = self._asked(may_have_noise=True), fitted_noise(self)
+        asked, noise = self._asked("diagnose", may_have_noise=True), fitted_noise(self)
         goodness = Goodness.zeros(*asked.mixture.means.shape)
         total, unit = 0.0, 1.0
         for block in read_ahead(weighted_blocks(self, X, sample_weight)):
@@ -159,7 +159,7 @@ class ModelChecks(Questions):
         >>> merged.predict(X[:5])
         array([1, 1, 0, 1, 1])
         """
-        self._asked()
+        self._asked("merge_components")
         parts, total = [], 0.0
         for block in read_ahead(weighted_blocks(self, X, sample_weight)):
             weights = block.weights

@@ -82,7 +82,7 @@ class Questions(MixtureEstimator):
         array([[54.48],
                [79.97]])
         """
-        asked = self._asked()
+        asked = self._asked("marginal")
         kept = check_features(features, asked.names, len(asked.names))
         return self._answer(asked.mixture.marginal(kept), kept, structure_of_part(self._structure))
 
@@ -131,7 +131,7 @@ class Questions(MixtureEstimator):
         >>> waiting.quantile([0.05, 0.95]).round(1)
         array([58.6, 81.6])
         """
-        asked = self._asked()
+        asked = self._asked("condition")
         known = self._check_known(features, asked)
         given = _check_numbers(values, "values")
         if given.shape != (len(known),) and not (given.ndim == 0 and len(known) == 1):
@@ -212,7 +212,7 @@ class Questions(MixtureEstimator):
         >>> mean.ravel().round(1), std.ravel().round(1)
         (array([54.2, 71.3, 78.4]), array([5.6, 6.9, 5.6]))
         """
-        asked = self._asked()
+        asked = self._asked("predict_conditional")
         known = self._check_known(features, asked)
         for name, value in (("return_std", return_std), ("return_cov", return_cov)):
             if not is_boolean(value):
@@ -278,7 +278,7 @@ class Questions(MixtureEstimator):
                [ 4.3, 80. ],
                [ 4. , 75. ]])
         """
-        asked = self._asked()
+        asked = self._asked("impute")
         if not is_boolean(draw):
             raise ValueError(f"draw must be True or False, got {draw!r}: pass random_state for the random numbers.")
         if not is_random_state(random_state):
@@ -358,7 +358,7 @@ class Questions(MixtureEstimator):
 
     def _one_feature(self, method: str) -> Univariate:
         """The mixture, which has one feature."""
-        asked = self._asked()
+        asked = self._asked(method)
         if len(asked.names) > 1:
             raise ValueError(
                 f"{method} needs a mixture of one feature, and this one has {len(asked.names)}: ask "
@@ -369,11 +369,11 @@ class Questions(MixtureEstimator):
         DIAGONAL.precisions_cholesky(variances)  # an error if one is 0
         return Univariate(weights, means[:, 0], np.sqrt(variances[:, 0]), nu)
 
-    def _asked(self, may_have_noise: bool = False) -> Asked:
+    def _asked(self, method: str, may_have_noise: bool = False) -> Asked:
         """The components of the fitted mixture, checked. Raises NotFittedError if there are none."""
         check_is_fitted(self)
         if not may_have_noise:
-            check_has_no_noise(self, "This method", "fit with noise=False to the rows that predict does not label -1.")
+            check_has_no_noise(self, method, "fit with noise=False to the rows that predict does not label -1.")
         check_covariance_type(self)
         n_components, n_features = np.shape(self.means_)
         means = check_fitted_array(self, "means_", (n_components, n_features))
